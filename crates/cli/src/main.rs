@@ -1,0 +1,2 @@
+//! The command `latent`.
+fn main() {}
