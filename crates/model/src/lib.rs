@@ -1,1 +1,16 @@
-//! latent-model.
+//! What a run means, in plain Rust: models, programs, traces, tasks, metrics, the engine's
+//! contract, and the reference engine.
+//!
+//! No I/O, no GPU, no browser, no clock: callers bring bytes and take records.
+
+pub mod checkpoint;
+pub mod config;
+pub mod engine;
+pub mod model;
+pub mod program;
+pub mod record;
+pub mod rng;
+pub mod select;
+pub mod strategy;
+pub mod tasks;
+pub mod tokenizer;

@@ -1,0 +1,235 @@
+//! Programs: a decoding strategy as a list of phases, which both engines interpret.
+
+use serde::{Deserialize, Serialize};
+
+/// The largest number of tokens that a mixture, a top-k filter or a trace record can hold.
+pub const MAX_KEPT: usize = 32;
+
+/// The largest number of phases in a program.
+pub const MAX_PHASES: usize = 8;
+
+/// A decoding strategy, ready to run: what is fed, how it is chosen, when it ends.
+///
+/// A lane's prompt is followed by `start` (a marker such as `<think>` or `<bot>`, where the
+/// strategy has one), then the phases run in order.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct Program {
+    /// The marker that is forced after the prompt, before the first phase.
+    pub start: Option<u32>,
+    /// At least one phase, at most [`MAX_PHASES`]; the last one gives the answer.
+    pub phases: Vec<Phase>,
+}
+
+/// One stretch of a program with one kind of input.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct Phase {
+    /// Whether its steps count as thinking or as the answer.
+    pub role: Role,
+    /// What enters the transformer at this phase's positions.
+    pub feed: Feed,
+    /// How the next token or mixture is chosen.
+    pub sampler: Sampler,
+    /// When the phase ends.
+    pub until: Until,
+    /// The marker that is fed when the phase ends by its cap or by Cold Stop.
+    pub then_force: Option<u32>,
+}
+
+/// What a phase is for.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Role {
+    /// Reasoning, in words or not.
+    Think,
+    /// The answer, always in tokens.
+    Answer,
+}
+
+/// The kinds of input (DESIGN.md, "The one idea").
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Feed {
+    /// One row of the embedding table: the chosen token.
+    Token,
+    /// Σ wᵢ·E[idᵢ] over at most [`MAX_KEPT`] tokens (Soft Thinking).
+    Concept,
+    /// The last hidden state after the final norm, fed raw (Coconut).
+    Thought,
+    /// A fixed token, whatever the model says (pause tokens).
+    Pause(u32),
+}
+
+/// How the next token or mixture is chosen, in the order of the released sampler
+/// (Soft Thinking, arXiv 2505.15778; papers.md A2).
+#[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
+pub struct Sampler {
+    /// Divides the logits; 0 means a one-hot distribution on the largest logit.
+    pub temperature: f32,
+    /// Keeps the k most probable tokens, 1 ..= [`MAX_KEPT`].
+    pub top_k: u32,
+    /// Keeps the smallest prefix of them with at least this mass, in (0, 1].
+    pub top_p: f32,
+    /// Drops tokens below this fraction of the largest probability, in [0, 1).
+    pub min_p: f32,
+    /// Mixes at most this many tokens, 1 ..= [`MAX_KEPT`] (the paper's `max_topk`).
+    pub max_concepts: u32,
+    /// Randomness on the mixture (Stochastic Soft Thinking, arXiv 2508.03440).
+    pub noise: Noise,
+    /// Picks the most probable token instead of drawing one.
+    pub greedy: bool,
+}
+
+/// Noise on a concept token's weights.
+#[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Noise {
+    /// Vanilla Soft Thinking.
+    None,
+    /// w ← softmax((ln w + g) / tau), g standard Gumbel, on the kept tokens.
+    Gumbel {
+        /// The Gumbel-Softmax temperature.
+        tau: f32,
+    },
+    /// w ~ Dirichlet(alpha · w), on the kept tokens, before `max_concepts`.
+    Dirichlet {
+        /// The concentration; larger means less noise.
+        alpha: f32,
+    },
+}
+
+/// When a phase ends.
+#[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
+pub struct Until {
+    /// At most this many inputs are fed.
+    pub max_steps: u32,
+    /// Ends when this token is chosen; the token itself is fed next.
+    pub stop_token: Option<u32>,
+    /// Ends when the model has been sure for long enough.
+    pub cold_stop: Option<ColdStop>,
+}
+
+/// Soft Thinking's stop rule: `patience` steps in a row with an entropy below `entropy`.
+#[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
+pub struct ColdStop {
+    /// Threshold in nats, on the full distribution after temperature, before truncation.
+    pub entropy: f32,
+    /// Number of consecutive steps, at least 1.
+    pub patience: u32,
+}
+
+/// A program that cannot run.
+#[derive(Clone, Debug, PartialEq, thiserror::Error)]
+pub enum ProgramError {
+    /// The number of phases is wrong.
+    #[error("a program has 1 to {MAX_PHASES} phases, found {found}")]
+    PhaseCount {
+        /// Phases found.
+        found: usize,
+    },
+    /// The last phase does not answer in tokens.
+    #[error("the last phase of a program must be an answer in tokens with at least one step")]
+    LastPhase,
+    /// A number is outside of what its field allows.
+    #[error("phase {phase}: {field} must be {expected}, found {found}")]
+    OutOfRange {
+        /// The phase's index.
+        phase: usize,
+        /// The field's name.
+        field: &'static str,
+        /// The range in words.
+        expected: String,
+        /// The value found.
+        found: f32,
+    },
+    /// A marker or stop token lies outside of the vocabulary.
+    #[error("phase {phase}: token {token} is outside of the vocabulary of {vocab_size} tokens")]
+    UnknownToken {
+        /// The phase's index.
+        phase: usize,
+        /// The token's id.
+        token: u32,
+        /// Size of the vocabulary.
+        vocab_size: usize,
+    },
+}
+
+impl Program {
+    /// Checks that both engines can run this program with a vocabulary of `vocab_size` tokens.
+    pub fn validate(&self, vocab_size: usize) -> Result<(), ProgramError> {
+        if self.phases.is_empty() || self.phases.len() > MAX_PHASES {
+            return Err(ProgramError::PhaseCount { found: self.phases.len() });
+        }
+        for (index, phase) in self.phases.iter().enumerate() {
+            phase.validate(index, vocab_size)?;
+        }
+        check_token(0, self.start, vocab_size)?;
+        let last = self.phases.last().filter(|phase| {
+            phase.role == Role::Answer && phase.feed == Feed::Token && phase.until.max_steps > 0
+        });
+        last.map(|_| ()).ok_or(ProgramError::LastPhase)
+    }
+
+    /// The largest number of positions that a lane can take after its prompt.
+    pub fn max_positions(&self) -> usize {
+        let forced = self.phases.iter().filter(|phase| phase.then_force.is_some()).count();
+        let fed: usize = self.phases.iter().map(|phase| phase.until.max_steps as usize).sum();
+        usize::from(self.start.is_some()) + forced + fed
+    }
+}
+
+impl Phase {
+    fn validate(&self, phase: usize, vocab_size: usize) -> Result<(), ProgramError> {
+        let kept = 1.0..=MAX_KEPT as f32;
+        let sampler = &self.sampler;
+        let mut checks = vec![
+            ("temperature", sampler.temperature, 0.0..=100.0),
+            ("top_k", sampler.top_k as f32, kept.clone()),
+            ("top_p", sampler.top_p, f32::MIN_POSITIVE..=1.0),
+            ("min_p", sampler.min_p, 0.0..=0.999),
+            ("max_concepts", sampler.max_concepts as f32, kept),
+        ];
+        match sampler.noise {
+            Noise::None => {}
+            Noise::Gumbel { tau } => checks.push(("tau", tau, 1e-3..=1e3)),
+            Noise::Dirichlet { alpha } => checks.push(("alpha", alpha, 1e-3..=1e20)),
+        }
+        if let Some(cold_stop) = self.until.cold_stop {
+            checks.push(("cold_stop.entropy", cold_stop.entropy, 0.0..=100.0));
+            checks.push(("cold_stop.patience", cold_stop.patience as f32, 1.0..=1e6));
+        }
+        for (field, found, range) in checks {
+            if !range.contains(&found) {
+                let expected = format!("in {} ..= {}", range.start(), range.end());
+                return Err(ProgramError::OutOfRange { phase, field, expected, found });
+            }
+        }
+        check_token(phase, self.then_force, vocab_size)?;
+        check_token(phase, self.until.stop_token, vocab_size)?;
+        match self.feed {
+            Feed::Pause(token) => check_token(phase, Some(token), vocab_size),
+            Feed::Token | Feed::Concept | Feed::Thought => Ok(()),
+        }
+    }
+}
+
+fn check_token(phase: usize, token: Option<u32>, vocab_size: usize) -> Result<(), ProgramError> {
+    match token {
+        Some(token) if token as usize >= vocab_size => {
+            Err(ProgramError::UnknownToken { phase, token, vocab_size })
+        }
+        _ => Ok(()),
+    }
+}
+
+impl Sampler {
+    /// Greedy decoding: the most probable token.
+    pub const GREEDY: Self = Self {
+        temperature: 1.0,
+        top_k: MAX_KEPT as u32,
+        top_p: 1.0,
+        min_p: 0.0,
+        max_concepts: 1,
+        noise: Noise::None,
+        greedy: true,
+    };
+}
