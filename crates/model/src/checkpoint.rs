@@ -151,7 +151,11 @@ impl Weights {
             embedding: shards.matrix("model.embed_tokens.weight", config.vocab_size, d)?,
             layers: (0..config.n_layers).map(layer).collect::<Result<_, _>>()?,
             final_norm: shards.vector("model.norm.weight", d)?,
-            lm_head: if config.tie_word_embeddings { None } else { Some(head()?) },
+            lm_head: if config.tie_word_embeddings {
+                None
+            } else {
+                Some(head()?)
+            },
         })
     }
 
@@ -198,7 +202,11 @@ impl<'a> Shards<'a> {
     }
 
     fn matrix(&self, name: &str, rows: usize, cols: usize) -> Result<Matrix, CheckpointError> {
-        Ok(Matrix { rows, cols, values: self.values(name, &[rows, cols])? })
+        Ok(Matrix {
+            rows,
+            cols,
+            values: self.values(name, &[rows, cols])?,
+        })
     }
 
     fn values(&self, name: &str, expected: &[usize]) -> Result<Vec<f32>, CheckpointError> {
@@ -213,9 +221,11 @@ impl<'a> Shards<'a> {
         }
         let values = widened(name, &view)?;
         match values.iter().position(|value| !value.is_finite()) {
-            Some(index) => {
-                Err(CheckpointError::NonFinite { name: name.into(), index, value: values[index] })
-            }
+            Some(index) => Err(CheckpointError::NonFinite {
+                name: name.into(),
+                index,
+                value: values[index],
+            }),
             None => Ok(values),
         }
     }
@@ -229,8 +239,15 @@ fn widened(name: &str, view: &TensorView<'_>) -> Result<Vec<f32>, CheckpointErro
             .chunks_exact(4)
             .map(|b| f32::from_le_bytes([b[0], b[1], b[2], b[3]]))
             .collect()),
-        Dtype::F16 => Ok(halves.map(|b| half::f16::from_le_bytes(b).to_f32()).collect()),
-        Dtype::BF16 => Ok(halves.map(|b| half::bf16::from_le_bytes(b).to_f32()).collect()),
-        found => Err(CheckpointError::Dtype { name: name.into(), found }),
+        Dtype::F16 => Ok(halves
+            .map(|b| half::f16::from_le_bytes(b).to_f32())
+            .collect()),
+        Dtype::BF16 => Ok(halves
+            .map(|b| half::bf16::from_le_bytes(b).to_f32())
+            .collect()),
+        found => Err(CheckpointError::Dtype {
+            name: name.into(),
+            found,
+        }),
     }
 }

@@ -90,7 +90,10 @@ impl ModelConfig {
             return Err(ConfigError::Architecture(raw.model_type));
         }
         raw.check_maths()?;
-        let parameters_theta = raw.rope_parameters.as_ref().and_then(|rope| rope.rope_theta);
+        let parameters_theta = raw
+            .rope_parameters
+            .as_ref()
+            .and_then(|rope| rope.rope_theta);
         let config = Self {
             vocab_size: raw.vocab_size,
             hidden_size: raw.hidden_size,
@@ -98,7 +101,9 @@ impl ModelConfig {
             n_layers: raw.num_hidden_layers,
             n_heads: raw.num_attention_heads,
             n_kv_heads: raw.num_key_value_heads.unwrap_or(raw.num_attention_heads),
-            head_dim: raw.head_dim.unwrap_or(raw.hidden_size / raw.num_attention_heads.max(1)),
+            head_dim: raw
+                .head_dim
+                .unwrap_or(raw.hidden_size / raw.num_attention_heads.max(1)),
             max_position_embeddings: raw.max_position_embeddings,
             rms_norm_eps: raw.rms_norm_eps,
             rope_theta: raw.rope_theta.or(parameters_theta).unwrap_or(10_000.0),
@@ -133,7 +138,12 @@ impl ModelConfig {
             require(value > 0, field, "positive", value)?;
         }
         let grouped = self.n_heads.is_multiple_of(self.n_kv_heads);
-        require(grouped, "num_key_value_heads", "a divisor of num_attention_heads", self.n_kv_heads)?;
+        require(
+            grouped,
+            "num_key_value_heads",
+            "a divisor of num_attention_heads",
+            self.n_kv_heads,
+        )?;
         // Kernels read vectors of four; every width that they walk must be a multiple.
         let widths = [
             ("hidden_size", self.hidden_size),
@@ -151,15 +161,35 @@ impl Raw {
     fn check_maths(&self) -> Result<(), ConfigError> {
         let act = self.hidden_act.as_deref().unwrap_or("silu");
         require(act == "silu", "hidden_act", "\"silu\"", act)?;
-        require(!self.attention_bias, "attention_bias", "false", self.attention_bias)?;
+        require(
+            !self.attention_bias,
+            "attention_bias",
+            "false",
+            self.attention_bias,
+        )?;
         require(!self.mlp_bias, "mlp_bias", "false", self.mlp_bias)?;
-        let scaled = self.rope_scaling.as_ref().filter(|scaling| !scaling.is_null());
+        let scaled = self
+            .rope_scaling
+            .as_ref()
+            .filter(|scaling| !scaling.is_null());
         let unscaled = scaled.is_none_or(|scaling| scaling["rope_type"] == "default");
-        require(unscaled, "rope_scaling", "absent or \"default\"", format!("{scaled:?}"))?;
-        let rope_type =
-            self.rope_parameters.as_ref().and_then(|rope| rope.rope_type.as_deref());
+        require(
+            unscaled,
+            "rope_scaling",
+            "absent or \"default\"",
+            format!("{scaled:?}"),
+        )?;
+        let rope_type = self
+            .rope_parameters
+            .as_ref()
+            .and_then(|rope| rope.rope_type.as_deref());
         let rope_type = rope_type.unwrap_or("default");
-        require(rope_type == "default", "rope_parameters.rope_type", "\"default\"", rope_type)
+        require(
+            rope_type == "default",
+            "rope_parameters.rope_type",
+            "\"default\"",
+            rope_type,
+        )
     }
 }
 
@@ -172,5 +202,9 @@ fn require(
     if holds {
         return Ok(());
     }
-    Err(ConfigError::Unsupported { field, expected: expected.into(), found: found.to_string() })
+    Err(ConfigError::Unsupported {
+        field,
+        expected: expected.into(),
+        found: found.to_string(),
+    })
 }

@@ -111,7 +111,10 @@ pub fn check_lanes(
     max_lanes: usize,
 ) -> Result<(), EngineError> {
     if lanes.is_empty() || lanes.len() > max_lanes {
-        return Err(EngineError::LaneCount { max: max_lanes, found: lanes.len() });
+        return Err(EngineError::LaneCount {
+            max: max_lanes,
+            found: lanes.len(),
+        });
     }
     for (lane, spec) in lanes.iter().enumerate() {
         spec.program
@@ -122,12 +125,21 @@ pub fn check_lanes(
         }
         let vocab_size = config.vocab_size;
         if let Some(&token) = spec.prompt.iter().find(|&&id| id as usize >= vocab_size) {
-            return Err(EngineError::UnknownToken { lane, token, vocab_size });
+            return Err(EngineError::UnknownToken {
+                lane,
+                token,
+                vocab_size,
+            });
         }
         let (prompt, continuation) = (spec.prompt.len(), spec.program.max_positions());
         let context = config.max_position_embeddings;
         if prompt + continuation > context {
-            return Err(EngineError::ContextTooShort { lane, prompt, continuation, context });
+            return Err(EngineError::ContextTooShort {
+                lane,
+                prompt,
+                continuation,
+                context,
+            });
         }
     }
     Ok(())
@@ -136,7 +148,10 @@ pub fn check_lanes(
 /// Turns records that report bad numbers into an error.
 pub fn check_records(records: Vec<StepRecord>) -> Result<Vec<StepRecord>, EngineError> {
     match records.iter().find(|record| record.has(flag::NON_FINITE)) {
-        Some(bad) => Err(EngineError::NonFinite { lane: bad.lane, step: bad.step }),
+        Some(bad) => Err(EngineError::NonFinite {
+            lane: bad.lane,
+            step: bad.step,
+        }),
         None => Ok(records),
     }
 }

@@ -6,11 +6,14 @@
 pub mod checkpoint;
 pub mod config;
 pub mod engine;
+pub mod metrics;
 pub mod model;
 pub mod program;
 pub mod record;
+pub mod reference;
 pub mod rng;
 pub mod select;
 pub mod strategy;
 pub mod tasks;
 pub mod tokenizer;
+pub mod trace;

@@ -45,7 +45,9 @@ pub enum ModelError {
     #[error(transparent)]
     Tokenizer(#[from] TokenizerError),
     /// The two disagree.
-    #[error("tokenizer.json has {tokenizer} tokens, more than config.json's vocab_size of {config}")]
+    #[error(
+        "tokenizer.json has {tokenizer} tokens, more than config.json's vocab_size of {config}"
+    )]
     Vocabulary {
         /// Tokens of the tokenizer.
         tokenizer: usize,
@@ -69,7 +71,16 @@ impl Model {
             });
         }
         let weights = Weights::from_safetensors(&config, &files.weights)?;
-        let training = files.training.as_deref().map(serde_json::from_str).transpose()?;
-        Ok(Self { config, weights, tokenizer, training })
+        let training = files
+            .training
+            .as_deref()
+            .map(serde_json::from_str)
+            .transpose()?;
+        Ok(Self {
+            config,
+            weights,
+            tokenizer,
+            training,
+        })
     }
 }

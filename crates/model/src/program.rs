@@ -157,7 +157,9 @@ impl Program {
     /// Checks that both engines can run this program with a vocabulary of `vocab_size` tokens.
     pub fn validate(&self, vocab_size: usize) -> Result<(), ProgramError> {
         if self.phases.is_empty() || self.phases.len() > MAX_PHASES {
-            return Err(ProgramError::PhaseCount { found: self.phases.len() });
+            return Err(ProgramError::PhaseCount {
+                found: self.phases.len(),
+            });
         }
         for (index, phase) in self.phases.iter().enumerate() {
             phase.validate(index, vocab_size)?;
@@ -171,8 +173,16 @@ impl Program {
 
     /// The largest number of positions that a lane can take after its prompt.
     pub fn max_positions(&self) -> usize {
-        let forced = self.phases.iter().filter(|phase| phase.then_force.is_some()).count();
-        let fed: usize = self.phases.iter().map(|phase| phase.until.max_steps as usize).sum();
+        let forced = self
+            .phases
+            .iter()
+            .filter(|phase| phase.then_force.is_some())
+            .count();
+        let fed: usize = self
+            .phases
+            .iter()
+            .map(|phase| phase.until.max_steps as usize)
+            .sum();
         usize::from(self.start.is_some()) + forced + fed
     }
 }
@@ -200,7 +210,12 @@ impl Phase {
         for (field, found, range) in checks {
             if !range.contains(&found) {
                 let expected = format!("in {} ..= {}", range.start(), range.end());
-                return Err(ProgramError::OutOfRange { phase, field, expected, found });
+                return Err(ProgramError::OutOfRange {
+                    phase,
+                    field,
+                    expected,
+                    found,
+                });
             }
         }
         check_token(phase, self.then_force, vocab_size)?;
@@ -214,9 +229,11 @@ impl Phase {
 
 fn check_token(phase: usize, token: Option<u32>, vocab_size: usize) -> Result<(), ProgramError> {
     match token {
-        Some(token) if token as usize >= vocab_size => {
-            Err(ProgramError::UnknownToken { phase, token, vocab_size })
-        }
+        Some(token) if token as usize >= vocab_size => Err(ProgramError::UnknownToken {
+            phase,
+            token,
+            vocab_size,
+        }),
         _ => Ok(()),
     }
 }

@@ -99,7 +99,11 @@ mod tests {
     use super::*;
 
     fn key(step: u32) -> DrawKey {
-        DrawKey { seed: 7, lane: 1, step }
+        DrawKey {
+            seed: 7,
+            lane: 1,
+            step,
+        }
     }
 
     #[test]
@@ -117,22 +121,34 @@ mod tests {
 
     #[test]
     fn gumbel_has_the_right_mean_and_variance() {
-        let draws: Vec<f64> = (0..40_000).map(|i| f64::from(gumbel(key(i).bits(3)[0]))).collect();
+        let draws: Vec<f64> = (0..40_000)
+            .map(|i| f64::from(gumbel(key(i).bits(3)[0])))
+            .collect();
         let mean = draws.iter().sum::<f64>() / draws.len() as f64;
         let variance = draws.iter().map(|g| (g - mean).powi(2)).sum::<f64>() / draws.len() as f64;
-        assert!((mean - 0.577_2).abs() < 0.03, "Euler's constant, found {mean}");
-        assert!((variance - 1.644_9).abs() < 0.08, "pi^2 / 6, found {variance}");
+        assert!(
+            (mean - 0.577_2).abs() < 0.03,
+            "Euler's constant, found {mean}"
+        );
+        assert!(
+            (variance - 1.644_9).abs() < 0.08,
+            "pi^2 / 6, found {variance}"
+        );
     }
 
     #[test]
     fn gamma_has_the_right_mean_for_small_and_large_shapes() {
         for shape in [0.3_f32, 1.0, 4.0] {
             let n = 40_000;
-            let sum: f64 =
-                (0..n).map(|i| f64::from(ln_gamma_draw(key(i), 5, shape)).exp()).sum();
+            let sum: f64 = (0..n)
+                .map(|i| f64::from(ln_gamma_draw(key(i), 5, shape)).exp())
+                .sum();
             let mean = sum / f64::from(n);
             let tolerance = 4.0 * (f64::from(shape) / f64::from(n)).sqrt();
-            assert!((mean - f64::from(shape)).abs() < tolerance, "shape {shape}: mean {mean}");
+            assert!(
+                (mean - f64::from(shape)).abs() < tolerance,
+                "shape {shape}: mean {mean}"
+            );
         }
     }
 }

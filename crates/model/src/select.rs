@@ -185,7 +185,11 @@ fn choose(
 ) -> NextInput {
     let phase = &program.phases[state.phase as usize];
     let is_last = state.phase as usize + 1 == program.phases.len();
-    let key = DrawKey { seed: state.seed, lane: state.lane, step: state.step };
+    let key = DrawKey {
+        seed: state.seed,
+        lane: state.lane,
+        step: state.step,
+    };
     let distribution = distribution(logits, &phase.sampler);
     if let Some(cold_stop) = phase.until.cold_stop {
         let is_cold = distribution.entropy < cold_stop.entropy;
@@ -205,7 +209,11 @@ fn choose(
             kept[0].id
         }
         _ => {
-            let index = if phase.sampler.greedy { 0 } else { draw_token(&kept, key) };
+            let index = if phase.sampler.greedy {
+                0
+            } else {
+                draw_token(&kept, key)
+            };
             let id = kept[index].id;
             make_one_hot(&mut kept, id);
             id
@@ -267,8 +275,11 @@ fn force(record: &mut StepRecord, token: u32) -> NextInput {
 fn distribution(logits: &[f32], sampler: &Sampler) -> Distribution {
     let max = logits.iter().copied().fold(f32::NEG_INFINITY, f32::max);
     let mut order: Vec<u32> = (0..logits.len() as u32).collect();
-    let by_falling_logit =
-        |a: &u32, b: &u32| logits[*b as usize].total_cmp(&logits[*a as usize]).then(a.cmp(b));
+    let by_falling_logit = |a: &u32, b: &u32| {
+        logits[*b as usize]
+            .total_cmp(&logits[*a as usize])
+            .then(a.cmp(b))
+    };
     let n_top = MAX_KEPT.min(order.len());
     if n_top < order.len() {
         order.select_nth_unstable_by(n_top, by_falling_logit);
@@ -276,7 +287,11 @@ fn distribution(logits: &[f32], sampler: &Sampler) -> Distribution {
     }
     order.sort_unstable_by(by_falling_logit);
     if sampler.temperature == 0.0 {
-        let top = vec![Candidate { id: order[0], prob: 1.0, weight: 0.0 }];
+        let top = vec![Candidate {
+            id: order[0],
+            prob: 1.0,
+            weight: 0.0,
+        }];
         return Distribution { entropy: 0.0, top };
     }
     let scaled = |z: f32| (z - max) / sampler.temperature;
@@ -290,7 +305,14 @@ fn distribution(logits: &[f32], sampler: &Sampler) -> Distribution {
     }
     let entropy = (sum.ln() - weighted / sum).max(0.0) as f32;
     let prob = |id: u32| scaled(logits[id as usize]).exp() / sum as f32;
-    let top = order.into_iter().map(|id| Candidate { id, prob: prob(id), weight: 0.0 }).collect();
+    let top = order
+        .into_iter()
+        .map(|id| Candidate {
+            id,
+            prob: prob(id),
+            weight: 0.0,
+        })
+        .collect();
     Distribution { entropy, top }
 }
 
@@ -306,7 +328,10 @@ fn truncated(mut kept: Vec<Candidate>, sampler: &Sampler) -> Vec<Candidate> {
         mass += candidate.weight;
         mass >= sampler.top_p
     };
-    let n_prefix = kept.iter().position(reaches).map_or(kept.len(), |last| last + 1);
+    let n_prefix = kept
+        .iter()
+        .position(reaches)
+        .map_or(kept.len(), |last| last + 1);
     kept.truncate(n_prefix);
     normalise(&mut kept);
     if sampler.min_p > 0.0 {
@@ -319,7 +344,11 @@ fn truncated(mut kept: Vec<Candidate>, sampler: &Sampler) -> Vec<Candidate> {
 
 /// Steps 6 to 8 of A2: Dirichlet, max_concepts, Gumbel-Softmax, re-sort.
 fn mix(kept: &mut Vec<Candidate>, phase: &Phase, key: DrawKey) {
-    let noise = if phase.role == Role::Think { phase.sampler.noise } else { Noise::None };
+    let noise = if phase.role == Role::Think {
+        phase.sampler.noise
+    } else {
+        Noise::None
+    };
     if let Noise::Dirichlet { alpha } = noise {
         // A Dirichlet draw is Gamma draws, normalised; on the kept support only (A2, defect b).
         softmax_weights(kept, |c| ln_gamma_draw(key, c.id, alpha * c.weight));

@@ -197,7 +197,14 @@ const fn spec(
     range: (f32, f32),
     step: f32,
 ) -> SettingSpec {
-    SettingSpec { setting, key, label, explanation, range, step }
+    SettingSpec {
+        setting,
+        key,
+        label,
+        explanation,
+        range,
+        step,
+    }
 }
 
 const MAX_THINK: (Setting, f32) = (Setting::MaxThink, 24.0);
@@ -218,7 +225,11 @@ pub const STRATEGIES: &[Strategy] = &[
         summary: "Thinks in words, taking the most probable one each time.",
         paper: "Wei et al. 2022, arXiv 2201.11903",
         start: Some(Marker::ThinkStart),
-        think: Some(Think { feed: ThinkFeed::Token, greedy: true, end: Some(Marker::ThinkEnd) }),
+        think: Some(Think {
+            feed: ThinkFeed::Token,
+            greedy: true,
+            end: Some(Marker::ThinkEnd),
+        }),
         settings: &[MAX_THINK, MAX_ANSWER],
     },
     Strategy {
@@ -227,7 +238,11 @@ pub const STRATEGIES: &[Strategy] = &[
         summary: "Thinks in words drawn at random from the model's distribution.",
         paper: "Wei et al. 2022, arXiv 2201.11903",
         start: Some(Marker::ThinkStart),
-        think: Some(Think { feed: ThinkFeed::Token, greedy: false, end: Some(Marker::ThinkEnd) }),
+        think: Some(Think {
+            feed: ThinkFeed::Token,
+            greedy: false,
+            end: Some(Marker::ThinkEnd),
+        }),
         settings: &[TEMPERATURE, TOP_K, TOP_P, MIN_P, MAX_THINK, MAX_ANSWER],
     },
     Strategy {
@@ -236,8 +251,18 @@ pub const STRATEGIES: &[Strategy] = &[
         summary: "Control for Soft Thinking: plain greedy words, but with its stop rule.",
         paper: "Control for arXiv 2505.15778",
         start: Some(Marker::ThinkStart),
-        think: Some(Think { feed: ThinkFeed::Token, greedy: true, end: Some(Marker::ThinkEnd) }),
-        settings: &[TEMPERATURE, COLD_ENTROPY, COLD_PATIENCE, MAX_THINK, MAX_ANSWER],
+        think: Some(Think {
+            feed: ThinkFeed::Token,
+            greedy: true,
+            end: Some(Marker::ThinkEnd),
+        }),
+        settings: &[
+            TEMPERATURE,
+            COLD_ENTROPY,
+            COLD_PATIENCE,
+            MAX_THINK,
+            MAX_ANSWER,
+        ],
     },
     Strategy {
         name: "soft",
@@ -245,7 +270,11 @@ pub const STRATEGIES: &[Strategy] = &[
         summary: "Thinks in mixtures of words, weighted by probability.",
         paper: "Soft Thinking, arXiv 2505.15778",
         start: Some(Marker::ThinkStart),
-        think: Some(Think { feed: ThinkFeed::Concept, greedy: false, end: Some(Marker::ThinkEnd) }),
+        think: Some(Think {
+            feed: ThinkFeed::Concept,
+            greedy: false,
+            end: Some(Marker::ThinkEnd),
+        }),
         settings: &[
             TEMPERATURE,
             TOP_K,
@@ -264,7 +293,11 @@ pub const STRATEGIES: &[Strategy] = &[
         summary: "Soft Thinking with Gumbel-Softmax noise on the mixture.",
         paper: "Stochastic Soft Thinking, arXiv 2508.03440",
         start: Some(Marker::ThinkStart),
-        think: Some(Think { feed: ThinkFeed::Concept, greedy: false, end: Some(Marker::ThinkEnd) }),
+        think: Some(Think {
+            feed: ThinkFeed::Concept,
+            greedy: false,
+            end: Some(Marker::ThinkEnd),
+        }),
         settings: &[
             TEMPERATURE,
             TOP_K,
@@ -282,7 +315,11 @@ pub const STRATEGIES: &[Strategy] = &[
         summary: "Soft Thinking with weights drawn around the probabilities.",
         paper: "Stochastic Soft Thinking, arXiv 2508.03440",
         start: Some(Marker::ThinkStart),
-        think: Some(Think { feed: ThinkFeed::Concept, greedy: false, end: Some(Marker::ThinkEnd) }),
+        think: Some(Think {
+            feed: ThinkFeed::Concept,
+            greedy: false,
+            end: Some(Marker::ThinkEnd),
+        }),
         settings: &[
             TEMPERATURE,
             TOP_K,
@@ -309,7 +346,11 @@ pub const STRATEGIES: &[Strategy] = &[
         summary: "Waits for a few <pause> tokens, then answers.",
         paper: "Goyal et al. 2023, arXiv 2310.02226",
         start: None,
-        think: Some(Think { feed: ThinkFeed::Pause, greedy: true, end: None }),
+        think: Some(Think {
+            feed: ThinkFeed::Pause,
+            greedy: true,
+            end: None,
+        }),
         settings: &[(Setting::Pauses, 6.0), MAX_ANSWER],
     },
     Strategy {
@@ -318,7 +359,11 @@ pub const STRATEGIES: &[Strategy] = &[
         summary: "Thinks in continuous thoughts: its last hidden state is its next input.",
         paper: "Coconut, arXiv 2412.06769",
         start: Some(Marker::Bot),
-        think: Some(Think { feed: ThinkFeed::Thought, greedy: true, end: Some(Marker::Eot) }),
+        think: Some(Think {
+            feed: ThinkFeed::Thought,
+            greedy: true,
+            end: Some(Marker::Eot),
+        }),
         settings: &[(Setting::Thoughts, 6.0), MAX_ANSWER],
     },
 ];
@@ -388,7 +433,11 @@ impl FromStr for Setting {
     type Err = ();
 
     fn from_str(key: &str) -> Result<Self, ()> {
-        SETTINGS.iter().find(|spec| spec.key == key).map(|spec| spec.setting).ok_or(())
+        SETTINGS
+            .iter()
+            .find(|spec| spec.key == key)
+            .map(|spec| spec.setting)
+            .ok_or(())
     }
 }
 
@@ -479,13 +528,18 @@ impl Strategy {
             feed: Feed::Token,
             sampler: Sampler::GREEDY,
             until: Until {
-                max_steps: self.value(settings, Setting::MaxAnswer).unwrap_or(MAX_ANSWER.1) as u32,
+                max_steps: self
+                    .value(settings, Setting::MaxAnswer)
+                    .unwrap_or(MAX_ANSWER.1) as u32,
                 stop_token: Some(marker(Marker::Eos)?),
                 cold_stop: None,
             },
             then_force: None,
         });
-        Ok(Program { start: self.start.map(marker).transpose()?, phases })
+        Ok(Program {
+            start: self.start.map(marker).transpose()?,
+            phases,
+        })
     }
 
     fn check(&self, settings: &Settings) -> Result<(), StrategyError> {
@@ -495,7 +549,11 @@ impl Strategy {
                 return Err(self.unknown_setting(spec.key));
             }
             if !(spec.range.0..=spec.range.1).contains(&found) {
-                return Err(StrategyError::OutOfRange { key: spec.key, range: spec.range, found });
+                return Err(StrategyError::OutOfRange {
+                    key: spec.key,
+                    range: spec.range,
+                    found,
+                });
             }
         }
         Ok(())
@@ -542,7 +600,11 @@ mod tests {
             for (setting, default) in strategy.settings {
                 let spec = SETTINGS.iter().find(|spec| spec.setting == *setting);
                 let spec = spec.unwrap_or_else(|| panic!("{setting:?} has no line in SETTINGS"));
-                assert!((spec.range.0..=spec.range.1).contains(default), "{} {setting}", strategy.name);
+                assert!(
+                    (spec.range.0..=spec.range.1).contains(default),
+                    "{} {setting}",
+                    strategy.name
+                );
             }
         }
     }

@@ -21,8 +21,14 @@ pub enum Marker {
 
 impl Marker {
     /// Every marker.
-    pub const ALL: [Self; 6] =
-        [Self::ThinkStart, Self::ThinkEnd, Self::Bot, Self::Eot, Self::Pause, Self::Eos];
+    pub const ALL: [Self; 6] = [
+        Self::ThinkStart,
+        Self::ThinkEnd,
+        Self::Bot,
+        Self::Eot,
+        Self::Pause,
+        Self::Eos,
+    ];
 
     /// The marker as it stands in `tokenizer.json`.
     pub fn text(self) -> &'static str {
@@ -66,8 +72,9 @@ pub struct Tokenizer {
 impl Tokenizer {
     /// Reads a `tokenizer.json`.
     pub fn from_json(json: &str) -> Result<Self, TokenizerError> {
-        let inner: tokenizers::Tokenizer =
-            json.parse().map_err(|error: tokenizers::Error| TokenizerError::Format(error.to_string()))?;
+        let inner: tokenizers::Tokenizer = json
+            .parse()
+            .map_err(|error: tokenizers::Error| TokenizerError::Format(error.to_string()))?;
         let special = inner.get_added_tokens_decoder().into_keys().collect();
         Ok(Self { inner, special })
     }
@@ -86,7 +93,9 @@ impl Tokenizer {
 
     /// The token as it stands in the vocabulary, or `⟨id⟩` where there is none.
     pub fn token(&self, id: u32) -> String {
-        self.inner.id_to_token(id).unwrap_or_else(|| format!("⟨{id}⟩"))
+        self.inner
+            .id_to_token(id)
+            .unwrap_or_else(|| format!("⟨{id}⟩"))
     }
 
     /// The id of a token.
@@ -101,7 +110,8 @@ impl Tokenizer {
 
     /// The id of a marker.
     pub fn marker(&self, marker: Marker) -> Result<u32, TokenizerError> {
-        self.id(marker.text()).ok_or(TokenizerError::MissingMarker(marker.text()))
+        self.id(marker.text())
+            .ok_or(TokenizerError::MissingMarker(marker.text()))
     }
 
     /// Number of tokens, added ones included.
@@ -123,7 +133,9 @@ impl Tokenizer {
     }
 
     fn has_unknown(&self, tokens: &[String]) -> bool {
-        tokens.iter().any(|token| token == "<unk>" || token == "[UNK]")
+        tokens
+            .iter()
+            .any(|token| token == "<unk>" || token == "[UNK]")
     }
 
     /// Finds the word that made encoding fail: each piece between spaces is tried by itself.
@@ -135,7 +147,10 @@ impl Tokenizer {
         match text.split_whitespace().find(fails) {
             Some(piece) => {
                 let word = piece.trim_matches(|c: char| c.is_ascii_punctuation());
-                TokenizerError::UnknownWord { word: word.into(), known: self.words() }
+                TokenizerError::UnknownWord {
+                    word: word.into(),
+                    known: self.words(),
+                }
             }
             None => TokenizerError::Format(reason.into()),
         }

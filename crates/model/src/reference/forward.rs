@@ -1,0 +1,154 @@
+//! The forward pass of a Llama model at one position, in plain Rust, read from top to bottom.
+
+use super::ops::{Precision, Rope, add, silu, softmax};
+use crate::{
+    checkpoint::{LayerWeights, Weights},
+    config::ModelConfig,
+    select::NextInput,
+};
+
+/// Keys and values of the positions that a lane has seen.
+#[derive(Clone, Debug)]
+pub struct KvCache {
+    /// One per layer.
+    layers: Vec<LayerCache>,
+}
+
+#[derive(Clone, Debug, Default)]
+struct LayerCache {
+    /// (position, n_kv_heads · head_dim), rotated
+    keys: Vec<f32>,
+    /// (position, n_kv_heads · head_dim)
+    values: Vec<f32>,
+}
+
+impl KvCache {
+    /// No positions yet.
+    pub fn new(n_layers: usize) -> Self {
+        Self {
+            layers: vec![LayerCache::default(); n_layers],
+        }
+    }
+}
+
+/// A model bound to the way in which it adds.
+#[derive(Clone, Debug)]
+pub struct Forward {
+    precision: Precision,
+    rope: Rope,
+}
+
+impl Forward {
+    /// Tables for a model.
+    pub fn new(config: &ModelConfig, precision: Precision) -> Self {
+        let rope = Rope::new(
+            config.head_dim,
+            config.max_position_embeddings,
+            config.rope_theta,
+        );
+        Self { precision, rope }
+    }
+
+    /// The vector that enters the first layer, (d); `hidden` is the lane's last hidden state.
+    pub fn embed(&self, weights: &Weights, input: &NextInput, hidden: &[f32]) -> Vec<f32> {
+        match input {
+            NextInput::None => vec![0.0; weights.embedding.cols],
+            NextInput::Token(id) => weights.embedding.row(*id as usize).to_vec(),
+            NextInput::Concept(mixture) => {
+                let mut x = vec![0.0; weights.embedding.cols];
+                for &(id, weight) in mixture {
+                    let row = weights.embedding.row(id as usize);
+                    x.iter_mut().zip(row).for_each(|(x, e)| *x += weight * e);
+                }
+                x
+            }
+            NextInput::Thought => hidden.to_vec(),
+        }
+    }
+
+    /// Runs one position through all layers; returns the hidden state after the final norm, (d).
+    ///
+    /// `on_layer` sees the residual stream, (d), after each layer.
+    pub fn position(
+        &self,
+        config: &ModelConfig,
+        weights: &Weights,
+        cache: &mut KvCache,
+        position: usize,
+        mut x: Vec<f32>,
+        mut on_layer: impl FnMut(usize, &[f32]),
+    ) -> Vec<f32> {
+        for (index, layer) in weights.layers.iter().enumerate() {
+            let attended = self.attention(config, layer, &mut cache.layers[index], position, &x);
+            add(&mut x, &attended);
+            let expanded = self.mlp(config, layer, &x);
+            add(&mut x, &expanded);
+            on_layer(index, &x);
+        }
+        self.precision
+            .rms_norm(&x, &weights.final_norm, config.rms_norm_eps)
+    }
+
+    /// logits = W_head · h, (V).
+    pub fn logits(&self, weights: &Weights, hidden: &[f32]) -> Vec<f32> {
+        self.precision.matvec(weights.head(), hidden)
+    }
+
+    /// Causal grouped-query attention of the newest position over the cache; returns (d).
+    fn attention(
+        &self,
+        config: &ModelConfig,
+        layer: &LayerWeights,
+        cache: &mut LayerCache,
+        position: usize,
+        x: &[f32],
+    ) -> Vec<f32> {
+        let precision = self.precision;
+        let normed = precision.rms_norm(x, &layer.attention_norm, config.rms_norm_eps);
+        let mut q = precision.matvec(&layer.q, &normed);
+        let mut k = precision.matvec(&layer.k, &normed);
+        self.rope.rotate(&mut q, position);
+        self.rope.rotate(&mut k, position);
+        cache.keys.extend_from_slice(&k);
+        cache.values.extend(precision.matvec(&layer.v, &normed));
+
+        let (head_dim, kv_width) = (config.head_dim, config.kv_width());
+        let heads_per_kv_head = config.n_heads / config.n_kv_heads;
+        let scale = 1.0 / (head_dim as f32).sqrt();
+        let mut mixed = vec![0.0; q.len()];
+        for (head, (q, out)) in q
+            .chunks_exact(head_dim)
+            .zip(mixed.chunks_exact_mut(head_dim))
+            .enumerate()
+        {
+            let offset = head / heads_per_kv_head * head_dim;
+            let at_head = offset..offset + head_dim;
+            let rows = cache.keys.chunks_exact(kv_width);
+            let mut weights: Vec<f32> = rows
+                .map(|row| scale * precision.dot(q, &row[at_head.clone()]))
+                .collect();
+            softmax(&mut weights);
+            for (row, weight) in cache.values.chunks_exact(kv_width).zip(weights) {
+                let value = &row[at_head.clone()];
+                out.iter_mut()
+                    .zip(value)
+                    .for_each(|(out, v)| *out += weight * v);
+            }
+        }
+        precision.matvec(&layer.o, &mixed)
+    }
+
+    /// SwiGLU: W_down (silu(W_gate x) ⊙ W_up x), on the normed input; returns (d).
+    fn mlp(&self, config: &ModelConfig, layer: &LayerWeights, x: &[f32]) -> Vec<f32> {
+        let precision = self.precision;
+        let normed = precision.rms_norm(x, &layer.mlp_norm, config.rms_norm_eps);
+        let gate = precision.matvec(&layer.gate, &normed);
+        let up = precision.matvec(&layer.up, &normed);
+        let gated: Vec<f32> = gate
+            .iter()
+            .zip(up)
+            .map(|(gate, up)| silu(*gate) * up)
+            .collect();
+        precision.matvec(&layer.down, &gated)
+    }
+}

@@ -1,0 +1,180 @@
+//! The reference engine: the oracle of every kernel, and the page's engine without WebGPU.
+
+mod forward;
+mod ops;
+
+use std::rc::Rc;
+
+pub use forward::{Forward, KvCache};
+pub use ops::{Precision, Rope, add, silu, softmax};
+
+use crate::{
+    config::ModelConfig,
+    engine::{Engine, EngineError, LaneSpec, check_lanes, check_records},
+    model::Model,
+    program::{Feed, Program},
+    record::StepRecord,
+    select::{LaneState, NextInput, select},
+};
+
+/// The largest number of lanes in a run. A limit of good sense: lanes run one after another.
+pub const MAX_LANES: usize = 64;
+
+/// Runs programs on the CPU, one lane after another.
+pub struct ReferenceEngine {
+    model: Rc<Model>,
+    forward: Forward,
+    precision: Precision,
+    lanes: Option<Vec<Lane>>,
+}
+
+struct Lane {
+    program: Program,
+    state: LaneState,
+    decode_thoughts: bool,
+    cache: KvCache,
+    /// What is fed at `state.position`.
+    input: NextInput,
+    /// (d) The hidden state of the last step.
+    hidden: Vec<f32>,
+}
+
+impl ReferenceEngine {
+    /// An engine on a loaded model.
+    pub fn new(model: Rc<Model>, precision: Precision) -> Self {
+        let forward = Forward::new(&model.config, precision);
+        Self {
+            model,
+            forward,
+            precision,
+            lanes: None,
+        }
+    }
+
+    /// The cache after all tokens of a prompt but the last, which is every lane's first input.
+    fn prefill(&self, prompt: &[u32]) -> KvCache {
+        let mut cache = KvCache::new(self.model.config.n_layers);
+        for (position, &token) in prompt[..prompt.len() - 1].iter().enumerate() {
+            let (config, weights) = (&self.model.config, &self.model.weights);
+            let x = self.forward.embed(weights, &NextInput::Token(token), &[]);
+            self.forward
+                .position(config, weights, &mut cache, position, x, |_, _| {});
+        }
+        cache
+    }
+
+    fn step(model: &Model, forward: &Forward, lane: &mut Lane) -> StepRecord {
+        let x = forward.embed(&model.weights, &lane.input, &lane.hidden);
+        let position = lane.state.position as usize;
+        lane.hidden = forward.position(
+            &model.config,
+            &model.weights,
+            &mut lane.cache,
+            position,
+            x,
+            |_, _| {},
+        );
+        let logits = lane
+            .wants_logits()
+            .then(|| forward.logits(&model.weights, &lane.hidden));
+        let norm = Precision::Oracle.dot(&lane.hidden, &lane.hidden).sqrt();
+        let (record, next) = select(&mut lane.state, &lane.program, logits.as_deref(), norm);
+        lane.input = next;
+        record
+    }
+}
+
+impl Lane {
+    fn wants_logits(&self) -> bool {
+        let phase = &self.program.phases[self.state.phase as usize];
+        let is_thought = phase.feed == Feed::Thought && self.state.pending.is_none();
+        self.state.needs_logits(&self.program) || (self.decode_thoughts && is_thought)
+    }
+}
+
+impl Engine for ReferenceEngine {
+    fn config(&self) -> &ModelConfig {
+        &self.model.config
+    }
+
+    fn description(&self) -> String {
+        match self.precision {
+            Precision::Oracle => "Reference engine on the CPU (f64 sums)".into(),
+            Precision::Fast => "Reference engine on the CPU".into(),
+        }
+    }
+
+    async fn begin(&mut self, lanes: &[LaneSpec]) -> Result<(), EngineError> {
+        check_lanes(lanes, &self.model.config, MAX_LANES)?;
+        let mut prefilled: Vec<(&[u32], KvCache)> = Vec::new();
+        let mut begun = Vec::new();
+        for (index, spec) in lanes.iter().enumerate() {
+            let known = prefilled.iter().find(|(prompt, _)| *prompt == spec.prompt);
+            let cache = match known {
+                Some((_, cache)) => cache.clone(),
+                None => {
+                    let cache = self.prefill(&spec.prompt);
+                    prefilled.push((&spec.prompt, cache.clone()));
+                    cache
+                }
+            };
+            let last = spec.prompt.len() - 1;
+            begun.push(Lane {
+                program: spec.program.clone(),
+                state: LaneState::new(index as u32, spec.seed, last as u32, &spec.program),
+                decode_thoughts: spec.decode_thoughts,
+                cache,
+                input: NextInput::Token(spec.prompt[last]),
+                hidden: Vec::new(),
+            });
+        }
+        self.lanes = Some(begun);
+        Ok(())
+    }
+
+    async fn advance(&mut self, n_steps: usize) -> Result<Vec<StepRecord>, EngineError> {
+        let lanes = self.lanes.as_mut().ok_or(EngineError::NotBegun)?;
+        let mut records = Vec::new();
+        for _ in 0..n_steps {
+            for lane in lanes.iter_mut().filter(|lane| !lane.state.done) {
+                records.push(Self::step(&self.model, &self.forward, lane));
+            }
+        }
+        check_records(records)
+    }
+}
+
+/// What every layer makes of a sequence of tokens; for comparison with another engine.
+#[derive(Clone, Debug, PartialEq)]
+pub struct LayerStates {
+    /// Per position: the input vector, (d).
+    pub embedded: Vec<Vec<f32>>,
+    /// Per layer, per position: the residual stream after the layer, (d).
+    pub layers: Vec<Vec<Vec<f32>>>,
+    /// Per position: the hidden state after the final norm, (d).
+    pub hidden: Vec<Vec<f32>>,
+    /// Per position: the logits, (V).
+    pub logits: Vec<Vec<f32>>,
+}
+
+/// Runs `tokens` through the model with f64 sums and keeps everything.
+pub fn layer_states(model: &Model, tokens: &[u32]) -> LayerStates {
+    let forward = Forward::new(&model.config, Precision::Oracle);
+    let mut cache = KvCache::new(model.config.n_layers);
+    let mut states = LayerStates {
+        embedded: Vec::new(),
+        layers: vec![Vec::new(); model.config.n_layers],
+        hidden: Vec::new(),
+        logits: Vec::new(),
+    };
+    for (position, &token) in tokens.iter().enumerate() {
+        let x = forward.embed(&model.weights, &NextInput::Token(token), &[]);
+        states.embedded.push(x.clone());
+        let layers = &mut states.layers;
+        let keep = |layer: usize, x: &[f32]| layers[layer].push(x.to_vec());
+        let hidden = forward.position(&model.config, &model.weights, &mut cache, position, x, keep);
+        states.logits.push(forward.logits(&model.weights, &hidden));
+        states.hidden.push(hidden);
+    }
+    states
+}

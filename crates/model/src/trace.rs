@@ -1,0 +1,199 @@
+//! Traces: what a lane's records say, for people, for graders and as JSON.
+
+use serde::Serialize;
+
+use crate::{
+    program::{Feed, Program, Role},
+    record::{InputKind, StepRecord, flag},
+    tokenizer::Tokenizer,
+};
+
+/// What one record says of its lane.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum StepKind {
+    /// A marker was forced (`<think>`, `</think>`, `<bot>`, `<eot>`).
+    Marker,
+    /// A step of reasoning: a token, a concept token, a thought or a pause.
+    Think,
+    /// A token of the answer.
+    Answer,
+    /// The phase's stop token was chosen.
+    Stop,
+}
+
+/// Classifies a record of a lane that runs `program`.
+pub fn step_kind(record: &StepRecord, program: &Program) -> StepKind {
+    let phase = &program.phases[record.phase as usize];
+    let pauses = matches!(phase.feed, Feed::Pause(_));
+    if record.has(flag::STOP) {
+        StepKind::Stop
+    } else if record.has(flag::FORCED) && !pauses {
+        StepKind::Marker
+    } else if phase.role == Role::Think {
+        StepKind::Think
+    } else {
+        StepKind::Answer
+    }
+}
+
+/// Numbers of a lane.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Serialize)]
+pub struct LaneSummary {
+    /// Inputs fed while thinking; markers do not count.
+    pub think_steps: usize,
+    /// Tokens of the answer; `<eos>` does not count.
+    pub answer_tokens: usize,
+    /// Mean entropy, nats, of the thinking steps whose distribution was computed.
+    pub mean_entropy: Option<f32>,
+    /// Whether the lane came to its end.
+    pub done: bool,
+}
+
+/// Sums up a lane's records.
+pub fn summary(records: &[StepRecord], program: &Program) -> LaneSummary {
+    let of_kind = |kind| {
+        records
+            .iter()
+            .filter(move |record| step_kind(record, program) == kind)
+    };
+    let entropies: Vec<f32> = of_kind(StepKind::Think)
+        .filter(|record| record.n_kept > 0)
+        .map(|record| record.entropy)
+        .collect();
+    let mean = entropies.iter().sum::<f32>() / entropies.len() as f32;
+    LaneSummary {
+        think_steps: of_kind(StepKind::Think).count(),
+        answer_tokens: of_kind(StepKind::Answer).count(),
+        mean_entropy: (!entropies.is_empty()).then_some(mean),
+        done: records.last().is_some_and(|record| record.has(flag::DONE)),
+    }
+}
+
+/// The tokens of the answer, `<eos>` left out.
+pub fn answer_ids(records: &[StepRecord], program: &Program) -> Vec<u32> {
+    ids_of_kind(records, program, StepKind::Answer)
+}
+
+/// The tokens that were thought in words, or that head each concept token.
+pub fn think_ids(records: &[StepRecord], program: &Program) -> Vec<u32> {
+    ids_of_kind(records, program, StepKind::Think)
+}
+
+fn ids_of_kind(records: &[StepRecord], program: &Program, kind: StepKind) -> Vec<u32> {
+    records
+        .iter()
+        .filter(|record| step_kind(record, program) == kind)
+        .map(|record| record.token)
+        .collect()
+}
+
+/// A run, as `latent run --json` prints it and the page offers it.
+#[derive(Clone, Debug, PartialEq, Serialize)]
+pub struct RunJson {
+    /// The prompt as text.
+    pub prompt: String,
+    /// Seed of the random draws.
+    pub seed: u32,
+    /// One per lane, in order.
+    pub lanes: Vec<LaneJson>,
+}
+
+/// One lane of a [`RunJson`].
+#[derive(Clone, Debug, PartialEq, Serialize)]
+pub struct LaneJson {
+    /// Name of the checkpoint.
+    pub model: String,
+    /// Name of the strategy.
+    pub strategy: String,
+    /// Description of the engine that ran it.
+    pub engine: String,
+    /// The answer as the task renders it.
+    pub answer: String,
+    /// The grader's word: right, wrong or malformed; `null` without a task.
+    pub verdict: Option<String>,
+    /// Counts.
+    #[serde(flatten)]
+    pub summary: LaneSummary,
+    /// The trace.
+    pub steps: Vec<StepJson>,
+}
+
+/// One step of a [`LaneJson`].
+#[derive(Clone, Debug, PartialEq, Serialize)]
+pub struct StepJson {
+    /// Steps of this lane so far.
+    pub step: u32,
+    /// Position whose output this is.
+    pub position: u32,
+    /// Index of the phase.
+    pub phase: u32,
+    /// What is fed next: token, concept, thought or none.
+    pub input: &'static str,
+    /// The emitted token; for a thought, what it would decode to (`null` where not decoded).
+    pub token: Option<String>,
+    /// Why: forced, stop, cold-stop, cap, done.
+    pub flags: Vec<&'static str>,
+    /// Nats; `null` where the LM head was skipped.
+    pub entropy: Option<f32>,
+    /// Norm of the hidden state.
+    pub hidden_norm: f32,
+    /// Cold Stop counter.
+    pub cold_count: u32,
+    /// The kept tokens, by falling weight.
+    pub kept: Vec<KeptJson>,
+}
+
+/// One kept token of a [`StepJson`].
+#[derive(Clone, Debug, PartialEq, Serialize)]
+pub struct KeptJson {
+    /// The token.
+    pub token: String,
+    /// Probability before truncation and noise.
+    pub prob: f32,
+    /// Weight in the next input.
+    pub weight: f32,
+}
+
+impl StepJson {
+    /// The readable form of a record.
+    pub fn new(record: &StepRecord, tokenizer: &Tokenizer) -> Self {
+        let is_decoded = record.n_kept > 0;
+        let names = [
+            (flag::FORCED, "forced"),
+            (flag::STOP, "stop"),
+            (flag::COLD_STOP, "cold-stop"),
+            (flag::CAP, "cap"),
+            (flag::DONE, "done"),
+        ];
+        let kind = record.input_kind();
+        let has_token = kind != InputKind::Thought || is_decoded;
+        Self {
+            step: record.step,
+            position: record.position,
+            phase: record.phase,
+            input: match kind {
+                InputKind::None => "none",
+                InputKind::Token => "token",
+                InputKind::Concept => "concept",
+                InputKind::Thought => "thought",
+            },
+            token: has_token.then(|| tokenizer.token(record.token)),
+            flags: names
+                .iter()
+                .filter(|(bit, _)| record.has(*bit))
+                .map(|(_, name)| *name)
+                .collect(),
+            entropy: is_decoded.then_some(record.entropy),
+            hidden_norm: record.hidden_norm,
+            cold_count: record.cold_count,
+            kept: record
+                .kept()
+                .map(|kept| KeptJson {
+                    token: tokenizer.token(kept.id),
+                    prob: kept.prob,
+                    weight: kept.weight,
+                })
+                .collect(),
+        }
+    }
+}
