@@ -33,8 +33,10 @@ impl Difficulty {
     };
 
     /// The two presets with their names.
-    pub const PRESETS: [(&'static str, Difficulty); 2] =
-        [("class", Difficulty::CLASS), ("official", Difficulty::OFFICIAL)];
+    pub const PRESETS: [(&'static str, Difficulty); 2] = [
+        ("class", Difficulty::CLASS),
+        ("official", Difficulty::OFFICIAL),
+    ];
 }
 
 /// e^(−1.5): the number of parents of a node is Poisson with mean 1.5.
@@ -165,7 +167,10 @@ impl Problem {
                 }
             }
         }
-        panic!("found no problem of {difficulty:?} in {} graphs", ATTEMPTS * ATTEMPTS);
+        panic!(
+            "found no problem of {difficulty:?} in {} graphs",
+            ATTEMPTS * ATTEMPTS
+        );
     }
 }
 
@@ -205,7 +210,10 @@ fn draw_parents(rng: &mut SplitMix64, reached_from: &[u8], depth: &[usize]) -> V
 fn without_isolated(reached_from: &[u8], edges: &[[usize; 2]]) -> (Vec<u8>, Vec<[usize; 2]>) {
     let mut touched = vec![false; reached_from.len()];
     touched[..2].fill(true);
-    edges.iter().flatten().for_each(|&node| touched[node] = true);
+    edges
+        .iter()
+        .flatten()
+        .for_each(|&node| touched[node] = true);
     let mut new_index = vec![0; touched.len()];
     let mut kept = Vec::new();
     for (node, &stays) in touched.iter().enumerate() {
@@ -214,7 +222,10 @@ fn without_isolated(reached_from: &[u8], edges: &[[usize; 2]]) -> (Vec<u8>, Vec<
             kept.push(reached_from[node]);
         }
     }
-    let edges = edges.iter().map(|e| e.map(|node| new_index[node])).collect();
+    let edges = edges
+        .iter()
+        .map(|e| e.map(|node| new_index[node]))
+        .collect();
     (kept, edges)
 }
 
@@ -252,11 +263,7 @@ fn draw_hops(rng: &mut SplitMix64, difficulty: &Difficulty) -> usize {
     }
 }
 
-fn problem_from_question(
-    rng: &mut SplitMix64,
-    graph: RandomGraph,
-    question: Question,
-) -> Problem {
+fn problem_from_question(rng: &mut SplitMix64, graph: RandomGraph, question: Question) -> Problem {
     let mut statement_order: Vec<usize> = (0..graph.edges.len()).collect();
     rng.shuffle(&mut statement_order);
     Problem {

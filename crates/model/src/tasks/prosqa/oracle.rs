@@ -73,10 +73,12 @@ impl Problem {
     ///
     /// The order is that of the node indices, so the first one is the same everywhere.
     pub fn shortest_paths(&self) -> Vec<Vec<usize>> {
-        let to_target =
-            Adjacency::predecessors(self.n_nodes(), &self.edges).distances(self.target);
+        let to_target = Adjacency::predecessors(self.n_nodes(), &self.edges).distances(self.target);
         let mut successors = self.successors();
-        successors.neighbours.iter_mut().for_each(|n| n.sort_unstable());
+        successors
+            .neighbours
+            .iter_mut()
+            .for_each(|n| n.sort_unstable());
         let mut paths = Vec::new();
         let mut path = vec![self.root];
         extend_paths(&successors, &to_target, &mut path, &mut paths);
