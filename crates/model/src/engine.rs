@@ -13,8 +13,11 @@ pub struct LaneSpec {
     pub prompt: Vec<u32>,
     /// The strategy.
     pub program: Program,
-    /// Seed of the lane's random draws; the lane's index is part of the key too.
+    /// Seed of the lane's random draws.
     pub seed: u32,
+    /// Tells lanes with the same seed apart: the second word of their draws' key. Not the lane's
+    /// index, so that a lane's run does not change with what runs beside it.
+    pub stream: u32,
     /// Whether thoughts are decoded through the LM head for their records, which costs a head
     /// per thought and changes nothing else.
     pub decode_thoughts: bool,

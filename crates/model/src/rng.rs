@@ -1,6 +1,6 @@
 //! Counter-based random numbers: the same integers here and in `shaders/prelude.wgsl`.
 //!
-//! Every draw is a pure function of its key (seed, lane, step, draw), so a run can be repeated,
+//! Every draw is a pure function of its key (seed, stream, step, draw), so a run can be repeated,
 //! resumed in the middle, or replayed on the other engine, without any generator state.
 
 /// The `draw` of the one uniform number that picks a token in a sampled step.
@@ -17,8 +17,8 @@ pub const ATTEMPT_SHIFT: u32 = 20;
 pub struct DrawKey {
     /// The run's seed.
     pub seed: u32,
-    /// The lane's index in the run.
-    pub lane: u32,
+    /// Tells lanes with the same seed apart.
+    pub stream: u32,
     /// The lane's step.
     pub step: u32,
 }
@@ -26,7 +26,7 @@ pub struct DrawKey {
 impl DrawKey {
     /// Four independent 32-bit integers for one draw.
     pub fn bits(self, draw: u32) -> [u32; 4] {
-        pcg4d([self.seed, self.lane, self.step, draw])
+        pcg4d([self.seed, self.stream, self.step, draw])
     }
 }
 
@@ -101,7 +101,7 @@ mod tests {
     fn key(step: u32) -> DrawKey {
         DrawKey {
             seed: 7,
-            lane: 1,
+            stream: 1,
             step,
         }
     }

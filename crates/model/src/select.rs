@@ -5,6 +5,7 @@
 //! Gumbel-Softmax, re-sort; then the Cold Stop counter and the phase change.
 
 use crate::{
+    engine::LaneSpec,
     program::{Feed, MAX_KEPT, Noise, Phase, Program, Role, Sampler},
     record::{InputKind, StepRecord, flag},
     rng::{DRAW_TOKEN, DrawKey, gumbel, ln_gamma_draw, uniform},
@@ -17,6 +18,8 @@ pub struct LaneState {
     pub lane: u32,
     /// Seed of its random draws.
     pub seed: u32,
+    /// Second word of their key.
+    pub stream: u32,
     /// Steps so far.
     pub step: u32,
     /// Position of the input that is being fed.
@@ -63,17 +66,18 @@ struct Distribution {
 }
 
 impl LaneState {
-    /// A lane whose prompt's last token is fed at `position`.
-    pub fn new(lane: u32, seed: u32, position: u32, program: &Program) -> Self {
+    /// Lane number `lane` of a run, whose prompt's last token is fed first.
+    pub fn new(lane: u32, spec: &LaneSpec) -> Self {
         Self {
             lane,
-            seed,
+            seed: spec.seed,
+            stream: spec.stream,
             step: 0,
-            position,
+            position: spec.prompt.len() as u32 - 1,
             phase: 0,
             phase_step: 0,
             cold_count: 0,
-            pending: program.start,
+            pending: spec.program.start,
             done: false,
         }
     }
@@ -187,7 +191,7 @@ fn choose(
     let is_last = state.phase as usize + 1 == program.phases.len();
     let key = DrawKey {
         seed: state.seed,
-        lane: state.lane,
+        stream: state.stream,
         step: state.step,
     };
     let distribution = distribution(logits, &phase.sampler);

@@ -1,6 +1,7 @@
 //! The select stage on hand-made logits: order of operations, phase changes, noise.
 
 use latent_model::{
+    engine::LaneSpec,
     program::{ColdStop, Feed, Noise, Phase, Program, Role, Sampler, Until},
     record::{InputKind, StepRecord, flag},
     select::{LaneState, NextInput, select},
@@ -59,6 +60,18 @@ fn answer(max_steps: u32) -> Phase {
     }
 }
 
+/// A lane whose prompt ends at position 10.
+fn lane(program: &Program, seed: u32) -> LaneSpec {
+    let program = program.clone();
+    LaneSpec {
+        prompt: vec![0; 11],
+        program,
+        seed,
+        stream: 0,
+        decode_thoughts: false,
+    }
+}
+
 fn program(think: Phase) -> Program {
     Program {
         start: None,
@@ -68,7 +81,7 @@ fn program(think: Phase) -> Program {
 
 /// Runs a lane on the same logits at every step until it is done.
 fn walk(program: &Program, logits: &[f32]) -> Vec<(StepRecord, NextInput)> {
-    let mut state = LaneState::new(0, 1, 10, program);
+    let mut state = LaneState::new(0, &lane(program, 1));
     let mut steps = Vec::new();
     while !state.done {
         steps.push(select(&mut state, program, Some(logits), 1.0));
@@ -79,7 +92,7 @@ fn walk(program: &Program, logits: &[f32]) -> Vec<(StepRecord, NextInput)> {
 
 fn one_step(think: Phase, seed: u32) -> (StepRecord, NextInput) {
     let program = program(think);
-    let mut state = LaneState::new(0, seed, 10, &program);
+    let mut state = LaneState::new(0, &lane(&program, seed));
     select(&mut state, &program, Some(&LOGITS), 1.0)
 }
 
@@ -171,7 +184,7 @@ fn cold_stop_counts_consecutive_cold_steps_and_forces_the_marker() {
     let program = program(think);
     let mut sure = LOGITS;
     sure[0] = 20.0;
-    let mut state = LaneState::new(0, 1, 10, &program);
+    let mut state = LaneState::new(0, &lane(&program, 1));
     let mut counts = Vec::new();
     for logits in [&sure, &LOGITS, &sure] {
         counts.push(select(&mut state, &program, Some(logits), 1.0).0.cold_count);
@@ -367,7 +380,7 @@ proptest! {
         let mut think = thinking(Feed::Concept, sampler, 9);
         think.until.stop_token = None;
         let program = program(think);
-        let mut state = LaneState::new(3, seed, 0, &program);
+        let mut state = LaneState::new(3, &lane(&program, seed));
         let (record, next) = select(&mut state, &program, Some(&logits), 1.0);
         let NextInput::Concept(mixture) = next else {
             return Err(TestCaseError::fail(format!("expected a concept token, found {next:?}")));

@@ -118,13 +118,12 @@ impl Engine for ReferenceEngine {
                     cache
                 }
             };
-            let last = spec.prompt.len() - 1;
             begun.push(Lane {
                 program: spec.program.clone(),
-                state: LaneState::new(index as u32, spec.seed, last as u32, &spec.program),
+                state: LaneState::new(index as u32, spec),
                 decode_thoughts: spec.decode_thoughts,
                 cache,
-                input: NextInput::Token(spec.prompt[last]),
+                input: NextInput::Token(spec.prompt[spec.prompt.len() - 1]),
                 hidden: Vec::new(),
             });
         }
