@@ -1,0 +1,9 @@
+//! What the command `cargo xtask` and the browser tests share: set-up, page build, file server.
+
+pub mod page;
+pub mod progress;
+pub mod server;
+pub mod setup;
+pub mod suite;
+pub mod wasm;
+pub mod workspace;

@@ -1,0 +1,308 @@
+//! Every check and every test, in order, with a summary at the end.
+
+use std::collections::BTreeSet;
+use std::io::{BufRead, BufReader, Read, Write};
+use std::process::{Command, ExitStatus, Stdio};
+use std::sync::{Arc, Mutex};
+use std::thread::JoinHandle;
+use std::time::{Duration, Instant};
+
+use anyhow::{Context, Result, ensure};
+use clap::ValueEnum;
+
+use crate::page;
+use crate::progress::{command_text, duration_text};
+use crate::setup;
+use crate::wasm::{Route, TARGET, WasmToolchain};
+use crate::workspace;
+
+/// The browser tests' module: they need the built page, so they run after the others.
+const BROWSER_TESTS: &str = "page_in_chromium";
+
+/// One check of the suite.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+pub enum CheckName {
+    /// rustfmt.
+    Fmt,
+    /// clippy, natively.
+    Clippy,
+    /// clippy on the page for wasm32.
+    ClippyWasm,
+    /// rustdoc.
+    Doc,
+    /// All native tests but those in a browser.
+    Test,
+    /// The examples in the documentation.
+    Doctest,
+    /// The page's release build.
+    Page,
+    /// The page in a real browser.
+    Browser,
+}
+
+/// How a check ended.
+struct Outcome {
+    check: CheckName,
+    verdict: Result<()>,
+    duration: Duration,
+}
+
+/// Sets up, then runs the checks in `only`, or all; an error names each check that failed.
+pub fn run(toolchain: WasmToolchain, only: &[CheckName]) -> Result<()> {
+    let started = Instant::now();
+    setup::ensure(&setup::everything(toolchain))?;
+    let set_up = started.elapsed();
+    let route = Route::of(toolchain);
+    let selected = CheckName::value_variants()
+        .iter()
+        .filter(|check| only.is_empty() || only.contains(check));
+
+    let mut closing_lines = Vec::new();
+    let mut outcomes: Vec<Outcome> = Vec::new();
+    for &check in selected {
+        let started = Instant::now();
+        let page_failed = outcomes
+            .iter()
+            .any(|outcome| outcome.check == CheckName::Page && outcome.verdict.is_err());
+        let verdict = if check == CheckName::Browser && page_failed {
+            // A page of an earlier build would be tested in its place.
+            Err(anyhow::anyhow!("not run: the page was not built"))
+        } else {
+            run_check(check, route, &mut closing_lines)
+        };
+        outcomes.push(Outcome {
+            check,
+            verdict,
+            duration: started.elapsed(),
+        });
+    }
+    summarise(set_up, &outcomes, &closing_lines)
+}
+
+fn run_check(check: CheckName, route: Route, closing_lines: &mut Vec<String>) -> Result<()> {
+    let mut command = command_of(check, route);
+    let shown = command_text(&command);
+    eprintln!("\n==> {}: {shown}", name_of(check));
+    let (status, lines) = run_watched(&mut command)?;
+    closing_lines.extend(lines);
+    ensure!(status.success(), "`{shown}` failed ({status})");
+    Ok(())
+}
+
+fn command_of(check: CheckName, route: Route) -> Command {
+    let mut command = workspace::cargo();
+    match check {
+        CheckName::Fmt => command.args(["fmt", "--all", "--check"]),
+        CheckName::Clippy => command.args([
+            "clippy",
+            "--workspace",
+            "--all-targets",
+            "--",
+            "-D",
+            "warnings",
+        ]),
+        CheckName::ClippyWasm => return wasm_lint(route),
+        CheckName::Doc => command
+            .args(["doc", "--workspace", "--no-deps"])
+            .env("RUSTDOCFLAGS", "-D warnings"),
+        CheckName::Test if has_nextest() => command
+            .args(["nextest", "run", "--workspace", "--no-fail-fast", "-E"])
+            .arg(format!("not test(/^{BROWSER_TESTS}/)")),
+        CheckName::Test => command
+            .args([
+                "test",
+                "--workspace",
+                "--no-fail-fast",
+                "--lib",
+                "--bins",
+                "--tests",
+            ])
+            .args(["--", "--skip", BROWSER_TESTS]),
+        CheckName::Doctest => command.args(["test", "--workspace", "--doc", "--no-fail-fast"]),
+        CheckName::Page => return page::build_command(route, None),
+        // One after the other: two browsers on software WebGPU slow each other past their limits.
+        CheckName::Browser => command
+            .args(["test", "--workspace", "--test", "browser", "--"])
+            .args(["--test-threads", "1", "--nocapture"]),
+    };
+    command
+}
+
+/// Clippy must match the standard library it reads, and Debian has no clippy for its compiler:
+/// there the compiler's own warnings are the check.
+fn wasm_lint(route: Route) -> Command {
+    let page = ["--package", "latent-web", "--target", TARGET];
+    match route {
+        Route::Current => {
+            let mut command = workspace::cargo();
+            command
+                .arg("clippy")
+                .args(page)
+                .args(["--", "-D", "warnings"]);
+            command
+        }
+        Route::Debian => {
+            eprintln!(
+                "\nDebian's compiler has no clippy: `cargo check`, its warnings being errors"
+            );
+            let mut command = workspace::command("cargo");
+            command.arg("check").args(page).env(
+                "CARGO_TARGET_WASM32_UNKNOWN_UNKNOWN_RUSTFLAGS",
+                "-Dwarnings",
+            );
+            route.apply(&mut command);
+            command
+        }
+    }
+}
+
+fn has_nextest() -> bool {
+    workspace::find_program("cargo-nextest").is_some()
+}
+
+/// Runs `command` with its output visible, and returns the closing lines of the test runners in it.
+fn run_watched(command: &mut Command) -> Result<(ExitStatus, Vec<String>)> {
+    let shown = command_text(command);
+    let mut child = command
+        .stdin(Stdio::null())
+        .stdout(Stdio::piped())
+        .stderr(Stdio::piped())
+        .spawn()
+        .with_context(|| format!("cannot start `{shown}`"))?;
+    let found = Arc::new(Mutex::new(Vec::new()));
+    let stdout = child
+        .stdout
+        .take()
+        .context("the command's output is piped")?;
+    let stderr = child
+        .stderr
+        .take()
+        .context("the command's errors are piped")?;
+    let readers = [
+        pass_on(stdout, std::io::stdout(), found.clone()),
+        pass_on(stderr, std::io::stderr(), found.clone()),
+    ];
+    let status = child.wait()?;
+    for reader in readers {
+        // A reader that panicked has printed why; the check's verdict is the exit status.
+        let _ = reader.join();
+    }
+    let lines = found.lock().map(|lines| lines.clone()).unwrap_or_default();
+    Ok((status, lines))
+}
+
+fn pass_on(
+    from: impl Read + Send + 'static,
+    mut to: impl Write + Send + 'static,
+    found: Arc<Mutex<Vec<String>>>,
+) -> JoinHandle<()> {
+    std::thread::spawn(move || {
+        for line in BufReader::new(from).split(b'\n').map_while(Result::ok) {
+            // Nobody may be reading any more; the check goes on all the same.
+            let _ = to.write_all(&line).and_then(|()| to.write_all(b"\n"));
+            let text = String::from_utf8_lossy(&line);
+            if is_closing_line(&text)
+                && let Ok(mut found) = found.lock()
+            {
+                found.push(text.trim().to_owned());
+            }
+        }
+    })
+}
+
+/// `test result: ok. 3 passed; …` of cargo test, `Summary [ 0.2s] 3 tests run: …` of nextest.
+fn is_closing_line(line: &str) -> bool {
+    let line = line.trim_start();
+    line.starts_with("test result: ") || (line.starts_with("Summary [") && line.contains(" run: "))
+}
+
+fn summarise(set_up: Duration, outcomes: &[Outcome], closing_lines: &[String]) -> Result<()> {
+    println!("\n{:<12} {:>12}", "step", "time");
+    println!("{:<12} {:>12}", "set-up", duration_text(set_up));
+    for outcome in outcomes {
+        let (name, time) = (name_of(outcome.check), duration_text(outcome.duration));
+        match &outcome.verdict {
+            Ok(()) => println!("{name:<12} {time:>12}  ok"),
+            Err(error) => println!("{name:<12} {time:>12}  FAILED: {error:#}"),
+        }
+    }
+    for switch in ["LATENT_SKIP_GPU", "LATENT_SKIP_BROWSER"] {
+        if std::env::var_os(switch).is_some() {
+            println!("{switch} is set: those tests were skipped, not passed");
+        }
+    }
+    println!();
+    for line in closing_lines {
+        println!("{line}");
+    }
+    let failed: BTreeSet<&str> = outcomes
+        .iter()
+        .filter(|outcome| outcome.verdict.is_err())
+        .map(|outcome| name_of(outcome.check))
+        .collect();
+    ensure!(
+        failed.is_empty(),
+        "failed: {}",
+        Vec::from_iter(failed).join(", ")
+    );
+    Ok(())
+}
+
+fn name_of(check: CheckName) -> &'static str {
+    match check {
+        CheckName::Fmt => "fmt",
+        CheckName::Clippy => "clippy",
+        CheckName::ClippyWasm => "clippy-wasm",
+        CheckName::Doc => "doc",
+        CheckName::Test => "test",
+        CheckName::Doctest => "doctest",
+        CheckName::Page => "page",
+        CheckName::Browser => "browser",
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn closing_lines_are_those_of_the_runners() {
+        for (line, expect) in [
+            (
+                "test result: ok. 3 passed; 0 failed; 0 ignored; finished in 0.10s",
+                true,
+            ),
+            (
+                "     Summary [   0.010s] 12 tests run: 12 passed, 0 skipped",
+                true,
+            ),
+            ("test suite::tests::x ... ok", false),
+            ("Summary of the year", false),
+        ] {
+            assert_eq!(is_closing_line(line), expect, "{line}");
+        }
+    }
+
+    #[cfg(unix)]
+    #[test]
+    fn a_watched_command_hands_over_its_status_and_closing_lines() {
+        let script = "echo noise; echo 'test result: FAILED. 0 passed; 1 failed'; exit 101";
+        let (status, lines) = run_watched(Command::new("sh").args(["-c", script])).unwrap();
+        assert_eq!(status.code(), Some(101));
+        assert_eq!(lines, ["test result: FAILED. 0 passed; 1 failed"]);
+    }
+
+    #[test]
+    fn a_failed_check_is_named() {
+        let outcomes = [CheckName::Fmt, CheckName::Clippy].map(|check| Outcome {
+            check,
+            verdict: match check {
+                CheckName::Fmt => Ok(()),
+                _ => Err(anyhow::anyhow!("two warnings")),
+            },
+            duration: Duration::ZERO,
+        });
+        let error = summarise(Duration::ZERO, &outcomes, &[]).unwrap_err();
+        assert_eq!(error.to_string(), "failed: clippy");
+    }
+}

@@ -1,0 +1,332 @@
+//! Drives headless Chromium through its WebDriver, on a page served from this machine.
+
+use std::io::{BufRead, BufReader};
+use std::path::Path;
+use std::process::{Child, Command, Stdio};
+use std::time::{Duration, Instant};
+
+use anyhow::{Context, Result, bail, ensure};
+use fantoccini::wd::{Locator, WebDriverCompatibleCommand};
+use fantoccini::{Client, ClientBuilder};
+use hyper_util::client::legacy::connect::HttpConnector;
+use serde_json::{Value, json};
+use xtask::server::StaticServer;
+use xtask::{setup, workspace};
+
+/// Where the tests serve the page: not at `/`, so that an absolute address in it shows.
+const MOUNT: &str = "/some/class/";
+
+/// How often a page is asked again while a test waits for it.
+const POLL: Duration = Duration::from_millis(50);
+
+/// Which WebGPU the browser offers to the page.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum WebGpu {
+    /// In software: the same on every machine.
+    SwiftShader,
+    /// None, as in a browser that does not know it.
+    Off,
+}
+
+/// A browser with the page's server behind it.
+pub struct Browser {
+    client: Client,
+    server: StaticServer,
+    // Held so that they outlive the session, and end with it.
+    _driver: Driver,
+    _profile: Profile,
+}
+
+impl Browser {
+    /// Starts the server, the driver and the browser; names whichever is missing.
+    pub async fn start(webgpu: WebGpu, dark: bool) -> Result<Self> {
+        let server = StaticServer::start(&workspace::dist(), 0, MOUNT)?;
+        let chromium =
+            setup::chromium().context("expected Chromium, found none: run `cargo xtask setup`")?;
+        let driver = Driver::start()?;
+        let profile = Profile::create()?;
+        let mut args = vec![
+            // Debian's Chromium does not start as root inside its own sandbox.
+            "--no-sandbox".to_owned(),
+            "--headless=new".to_owned(),
+            "--window-size=1280,800".to_owned(),
+            "--hide-scrollbars".to_owned(),
+            format!("--user-data-dir={}", profile.0.display()),
+        ];
+        // A browser that telephones home stalls on a machine that has no network.
+        args.extend(
+            [
+                "quic",
+                "background-networking",
+                "component-update",
+                "sync",
+                "default-apps",
+            ]
+            .map(|what| format!("--disable-{what}")),
+        );
+        args.push("--no-first-run".to_owned());
+        match webgpu {
+            WebGpu::SwiftShader => args.extend(
+                ["--enable-unsafe-webgpu", "--use-webgpu-adapter=swiftshader"].map(str::to_owned),
+            ),
+            WebGpu::Off => args.push("--disable-features=WebGPU,WebGPUService".to_owned()),
+        }
+        if dark {
+            args.push("--blink-settings=preferredColorScheme=0".to_owned());
+        }
+        let capabilities = json!({
+            "goog:chromeOptions": { "binary": chromium, "args": args },
+            "goog:loggingPrefs": { "browser": "ALL", "performance": "ALL" },
+        });
+        let Value::Object(capabilities) = capabilities else {
+            bail!("the capabilities are an object");
+        };
+        let client = ClientBuilder::new(HttpConnector::new())
+            .capabilities(capabilities)
+            .connect(&driver.url)
+            .await
+            .with_context(|| format!("cannot start {} with {args:?}", chromium.display()))?;
+        Ok(Self {
+            client,
+            server,
+            _driver: driver,
+            _profile: profile,
+        })
+    }
+
+    /// Opens the page with `hash` (without its `#`) in the address.
+    pub async fn open(&self, hash: &str) -> Result<()> {
+        // An address that differs only in its hash would not load the page anew.
+        self.client.goto("about:blank").await?;
+        let url = format!("{}#{hash}", self.server.url());
+        self.client.goto(&url).await?;
+        Ok(())
+    }
+
+    /// Waits for an element whose `data-testid` is `testid` and whose text satisfies `expect`;
+    /// returns the text.
+    pub async fn wait_text(
+        &self,
+        testid: &str,
+        expect: impl Fn(&str) -> bool,
+        limit: Duration,
+    ) -> Result<String> {
+        let started = Instant::now();
+        loop {
+            let found = self.texts(testid).await?;
+            if let Some(text) = found.iter().find(|text| expect(text)) {
+                return Ok(text.clone());
+            }
+            if started.elapsed() > limit {
+                let console = self.console().await?.join("\n");
+                bail!(
+                    "waited {limit:?} for [data-testid={testid}], found {found:?}\nconsole:\n{console}"
+                );
+            }
+            tokio::time::sleep(POLL).await;
+        }
+    }
+
+    /// The texts of all elements with this `data-testid`, hidden ones and scripts too.
+    pub async fn texts(&self, testid: &str) -> Result<Vec<String>> {
+        let script = "return Array.from(document.querySelectorAll(`[data-testid=\"${arguments[0]}\"]`), \
+                      element => element.textContent.trim())";
+        let texts = self.client.execute(script, vec![json!(testid)]).await?;
+        serde_json::from_value(texts).context("expected a list of texts from the page")
+    }
+
+    /// The name of the WebGPU adapter that the browser offers to pages, if it offers one.
+    pub async fn webgpu_adapter(&self) -> Result<Option<String>> {
+        let script = "const done = arguments[0]; \
+                      navigator.gpu?.requestAdapter() \
+                        .then(a => done(a && (a.info.description || a.info.vendor))) \
+                        ?? done(null)";
+        let adapter = self.client.execute_async(script, vec![]).await?;
+        Ok(adapter.as_str().map(str::to_owned))
+    }
+
+    /// Clicks the element with this `data-testid`.
+    pub async fn click(&self, testid: &str) -> Result<()> {
+        let selector = format!("[data-testid=\"{testid}\"]");
+        let element = self
+            .client
+            .find(Locator::Css(&selector))
+            .await
+            .with_context(|| format!("expected an element {selector}"))?;
+        element.click().await?;
+        Ok(())
+    }
+
+    /// Saves what the window shows, as a PNG.
+    pub async fn screenshot(&self, path: &Path) -> Result<()> {
+        let png = self.client.screenshot().await?;
+        std::fs::write(path, png).with_context(|| format!("cannot write {}", path.display()))
+    }
+
+    /// The console's lines since the last call, with their level.
+    pub async fn console(&self) -> Result<Vec<String>> {
+        let entries = self.log("browser").await?;
+        Ok(entries
+            .iter()
+            .map(|entry| format!("{} {}", text_of(entry, "level"), text_of(entry, "message")))
+            .collect())
+    }
+
+    /// Fails when a request since the last call left the page's origin.
+    pub async fn check_no_request_left(&self) -> Result<()> {
+        let requested = self.requested_urls().await?;
+        ensure!(
+            requested
+                .iter()
+                .any(|url| url.starts_with(self.server.url())),
+            "expected the page's own requests in the log, found {requested:?}"
+        );
+        let origin = self.server.url().trim_end_matches(MOUNT);
+        let foreign: Vec<_> = requested
+            .iter()
+            .filter(|url| {
+                !["data:", "blob:", "about:"]
+                    .iter()
+                    .any(|own| url.starts_with(own))
+            })
+            .filter(|url| {
+                !url.strip_prefix(origin)
+                    .is_some_and(|path| path.starts_with('/'))
+            })
+            .collect();
+        ensure!(
+            foreign.is_empty(),
+            "expected requests to {origin} only, found {foreign:?}"
+        );
+        Ok(())
+    }
+
+    /// Ends the browser.
+    pub async fn close(self) -> Result<()> {
+        self.client.close().await.context("cannot end the session")
+    }
+
+    async fn requested_urls(&self) -> Result<Vec<String>> {
+        let mut urls = Vec::new();
+        for entry in self.log("performance").await? {
+            let event: Value = serde_json::from_str(text_of(&entry, "message"))?;
+            let event = &event["message"];
+            if event["method"] == "Network.requestWillBeSent" {
+                urls.push(text_of(&event["params"]["request"], "url").to_owned());
+            }
+            if event["method"] == "Network.webSocketCreated" {
+                urls.push(text_of(&event["params"], "url").to_owned());
+            }
+        }
+        Ok(urls)
+    }
+
+    async fn log(&self, kind: &'static str) -> Result<Vec<Value>> {
+        let entries = self.client.issue_cmd(ReadLog(kind)).await?;
+        match entries {
+            Value::Array(entries) => Ok(entries),
+            other => bail!("expected a list of log entries, found {other}"),
+        }
+    }
+}
+
+fn text_of<'a>(value: &'a Value, key: &str) -> &'a str {
+    value[key].as_str().unwrap_or_default()
+}
+
+/// Chromedriver's own command that reads and empties one of the browser's logs.
+#[derive(Debug)]
+struct ReadLog(&'static str);
+
+impl WebDriverCompatibleCommand for ReadLog {
+    fn endpoint(
+        &self,
+        base: &url::Url,
+        session: Option<&str>,
+    ) -> Result<url::Url, url::ParseError> {
+        base.join(&format!("session/{}/se/log", session.unwrap_or_default()))
+    }
+
+    fn method_and_body(&self, _: &url::Url) -> (http::Method, Option<String>) {
+        (
+            http::Method::POST,
+            Some(json!({ "type": self.0 }).to_string()),
+        )
+    }
+}
+
+/// A running chromedriver; killed when dropped.
+struct Driver {
+    child: Child,
+    url: String,
+}
+
+impl Driver {
+    fn start() -> Result<Self> {
+        let program = setup::chromedriver()
+            .context("expected chromedriver, found none: run `cargo xtask setup`")?;
+        let mut child = Command::new(&program)
+            .arg("--port=0")
+            .stdout(Stdio::piped())
+            .stderr(Stdio::null())
+            .spawn()
+            .with_context(|| format!("cannot start {}", program.display()))?;
+        let stdout = child
+            .stdout
+            .take()
+            .context("the driver's output is piped")?;
+        // "ChromeDriver was started successfully on port 38927."
+        let mut lines = BufReader::new(stdout).lines();
+        let port = lines.by_ref().map_while(Result::ok).find_map(|line| {
+            Some(
+                line.split_once("successfully on port ")?
+                    .1
+                    .trim_end_matches('.')
+                    .to_owned(),
+            )
+        });
+        // Read on, so that the driver never blocks on a full pipe.
+        std::thread::spawn(move || lines.map_while(Result::ok).for_each(drop));
+        let Some(port) = port else {
+            let _ = child.kill();
+            bail!(
+                "expected {} to say its port, it ended instead",
+                program.display()
+            );
+        };
+        Ok(Self {
+            child,
+            url: format!("http://127.0.0.1:{port}"),
+        })
+    }
+}
+
+impl Drop for Driver {
+    fn drop(&mut self) {
+        // Nothing more can be done for a driver that cannot be ended.
+        let _ = self.child.kill();
+        let _ = self.child.wait();
+    }
+}
+
+/// A folder for a fresh browser profile; removed when dropped.
+struct Profile(std::path::PathBuf);
+
+impl Profile {
+    fn create() -> Result<Self> {
+        use std::sync::atomic::{AtomicUsize, Ordering};
+        static NEXT: AtomicUsize = AtomicUsize::new(0);
+        let number = NEXT.fetch_add(1, Ordering::Relaxed);
+        let name = format!("latent-browser-{}-{number}", std::process::id());
+        let folder = std::env::temp_dir().join(name);
+        std::fs::create_dir_all(&folder)?;
+        Ok(Self(folder))
+    }
+}
+
+impl Drop for Profile {
+    fn drop(&mut self) {
+        // A file that the ending browser still holds stays behind in the temporary folder.
+        let _ = std::fs::remove_dir_all(&self.0);
+    }
+}

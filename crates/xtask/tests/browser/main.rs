@@ -1,0 +1,4 @@
+//! The page in a real browser. These tests need `dist/`: `cargo xtask test` builds it first.
+
+mod chromium;
+mod page_in_chromium;
