@@ -283,13 +283,18 @@ mod tests {
         }
     }
 
-    #[cfg(unix)]
     #[test]
-    fn a_watched_command_hands_over_its_status_and_closing_lines() {
-        let script = "echo noise; echo 'test result: FAILED. 0 passed; 1 failed'; exit 101";
-        let (status, lines) = run_watched(Command::new("sh").args(["-c", script])).unwrap();
-        assert_eq!(status.code(), Some(101));
-        assert_eq!(lines, ["test result: FAILED. 0 passed; 1 failed"]);
+    fn watched_output_is_passed_on_and_its_closing_lines_kept() {
+        let output: &[u8] = b"noise\nSummary [ 0.1s] 2 tests run: 2 passed\nnot \xff UTF-8\n";
+        let (path, found) = (std::env::temp_dir().join("xtask-watched"), Arc::default());
+        let sink = std::fs::File::create(&path).unwrap();
+        pass_on(output, sink, Arc::clone(&found)).join().unwrap();
+        assert_eq!(
+            *found.lock().unwrap(),
+            ["Summary [ 0.1s] 2 tests run: 2 passed"]
+        );
+        assert_eq!(std::fs::read(&path).unwrap(), output);
+        std::fs::remove_file(path).unwrap();
     }
 
     #[test]

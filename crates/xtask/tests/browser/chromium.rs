@@ -138,8 +138,8 @@ impl Browser {
     /// The name of the WebGPU adapter that the browser offers to pages, if it offers one.
     pub async fn webgpu_adapter(&self) -> Result<Option<String>> {
         let script = "const done = arguments[0]; \
-                      navigator.gpu?.requestAdapter() \
-                        .then(a => done(a && (a.info.description || a.info.vendor))) \
+                      const name = info => `${info.vendor} ${info.architecture}`; \
+                      navigator.gpu?.requestAdapter().then(found => done(found && name(found.info))) \
                         ?? done(null)";
         let adapter = self.client.execute_async(script, vec![]).await?;
         Ok(adapter.as_str().map(str::to_owned))
@@ -211,6 +211,10 @@ impl Browser {
         for entry in self.log("performance").await? {
             let event: Value = serde_json::from_str(text_of(&entry, "message"))?;
             let event = &event["message"];
+            // The browser's own new tab, open before the page, is none of the page's doing.
+            if text_of(&event["params"], "documentURL").starts_with("chrome://") {
+                continue;
+            }
             if event["method"] == "Network.requestWillBeSent" {
                 urls.push(text_of(&event["params"]["request"], "url").to_owned());
             }

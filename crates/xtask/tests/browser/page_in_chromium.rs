@@ -58,7 +58,7 @@ fn the_browsers_offer_what_they_are_started_for() {
         ensure!(
             adapter
                 .as_deref()
-                .is_some_and(|name| name.contains("SwiftShader")),
+                .is_some_and(|name| name.contains("swiftshader")),
             "expected SwiftShader, found {adapter:?}"
         );
         Ok(())
