@@ -4,12 +4,17 @@
 //! (Coconut, arXiv 2412.06769), section 4 and appendix.
 
 mod generator;
+mod grade;
+mod official;
 mod oracle;
 mod random;
+pub mod text;
 pub mod vocabulary;
 
 pub use generator::{Difficulty, Question, RandomGraph};
+pub use official::{OfficialError, load};
 pub use oracle::Adjacency;
+pub use text::render;
 pub use vocabulary::{Symbol, VOCABULARY_SIZE, marker, vocabulary};
 
 /// One problem: a graph of statements, and which of two concepts the root is.

@@ -1,0 +1,221 @@
+//! The official English of ProsQA, written and read.
+
+use super::{Problem, Symbol};
+
+/// Text that is not a ProsQA question.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum ParseError {
+    /// A sentence of another form.
+    #[error(
+        "expected \"Every gerpus is a terpus.\", \"Tom is a terpus.\" or, at the end, \
+         \"Is Tom a lempus or scrompus?\", found {found:?}"
+    )]
+    Sentence {
+        /// The sentence.
+        found: String,
+    },
+    /// A word that is no name and no concept.
+    #[error("{word:?} is not one of the 17 names and 38 concepts of ProsQA")]
+    UnknownWord {
+        /// The word.
+        word: String,
+    },
+    /// The text ends without a question.
+    #[error("the text must end with a question, such as \"Is Tom a lempus or scrompus?\"")]
+    NoQuestion,
+    /// The statements do not decide the question.
+    #[error("exactly one of the two options must follow from the statements, found {n_reached}")]
+    Undecided {
+        /// How many options can be reached from the root.
+        n_reached: usize,
+    },
+}
+
+/// A statement as English: `Tom is a terpus.` or `Every gerpus is a terpus.`
+pub fn statement(subject: &str, object: &str) -> String {
+    let is_person = Symbol::from_name(subject).is_some_and(Symbol::is_person);
+    let every = if is_person { "" } else { "Every " };
+    format!("{every}{subject} is a {object}.")
+}
+
+/// Tokens as English: pairs become statements, `###` stays in front of its answer.
+///
+/// What does not pair up is printed as it is, so that a model's mistakes stay visible.
+pub fn render(tokens: &[&str]) -> String {
+    let is_word = |token: &str| Symbol::from_name(token).is_some();
+    let mut sentences = Vec::new();
+    let mut rest = tokens;
+    loop {
+        match *rest {
+            [] => return sentences.join(" "),
+            [subject, object, ..] if is_word(subject) && is_word(object) => {
+                sentences.push(statement(subject, object));
+                rest = &rest[2..];
+            }
+            [token, ..] => {
+                sentences.push(token.to_string());
+                rest = &rest[1..];
+            }
+        }
+    }
+}
+
+impl Problem {
+    /// The statements and the question in official English.
+    pub fn question(&self) -> String {
+        let name = |node: usize| self.symbols[node].name();
+        let statements = self.statement_order.iter().map(|&index| {
+            let [subject, object] = self.edges[index];
+            statement(name(subject), name(object))
+        });
+        let [a, b] = self.options();
+        let question = format!("Is {} a {} or {}?", name(self.root), name(a), name(b));
+        statements.chain([question]).collect::<Vec<_>>().join(" ")
+    }
+
+    /// The right answer in official English: `Tom is a lempus.`
+    pub fn answer(&self) -> String {
+        statement(
+            self.symbols[self.root].name(),
+            self.symbols[self.target].name(),
+        )
+    }
+
+    /// A path as statements in official English.
+    pub fn steps(&self, path: &[usize]) -> Vec<String> {
+        let name = |node: usize| self.symbols[node].name();
+        path.windows(2)
+            .map(|pair| statement(name(pair[0]), name(pair[1])))
+            .collect()
+    }
+
+    /// Reads statements and a question in official English; the target is the option that
+    /// follows from the statements.
+    pub fn parse(text: &str) -> Result<Problem, ParseError> {
+        let mut reader = Reader::default();
+        let mut asked = None;
+        for sentence in sentences(text) {
+            if asked.is_some() {
+                return Err(ParseError::Sentence {
+                    found: sentence.into(),
+                });
+            }
+            let found = || ParseError::Sentence {
+                found: sentence.into(),
+            };
+            let words: Vec<&str> = sentence
+                .trim_end_matches(['.', '?'])
+                .split_whitespace()
+                .collect();
+            match words[..] {
+                ["Every", subject, "is", "a" | "an", object]
+                | [subject, "is", "a" | "an", object] => {
+                    let edge = [reader.node(subject)?, reader.node(object)?];
+                    reader.edges.push(edge);
+                }
+                ["Is", root, "a" | "an", a, "or", b]
+                | ["Is", root, "a" | "an", a, "or", "a" | "an", b] => {
+                    asked = Some([reader.node(root)?, reader.node(a)?, reader.node(b)?]);
+                }
+                _ => return Err(found()),
+            }
+        }
+        let [root, a, b] = asked.ok_or(ParseError::NoQuestion)?;
+        let mut problem = Problem {
+            statement_order: (0..reader.edges.len()).collect(),
+            symbols: reader.symbols,
+            edges: reader.edges,
+            root,
+            target: a,
+            neg_target: b,
+            target_first: true,
+        };
+        let distances = problem.successors().distances(root);
+        match (distances[a], distances[b]) {
+            (Some(_), None) => {}
+            (None, Some(_)) => {
+                (problem.target, problem.neg_target, problem.target_first) = (b, a, false);
+            }
+            (reached_a, reached_b) => {
+                let n_reached = reached_a.iter().chain(&reached_b).count();
+                return Err(ParseError::Undecided { n_reached });
+            }
+        }
+        Ok(problem)
+    }
+}
+
+/// Sentences with their full stop or question mark.
+fn sentences(text: &str) -> impl Iterator<Item = &str> {
+    text.split_inclusive(['.', '?'])
+        .map(str::trim)
+        .filter(|sentence| !sentence.is_empty())
+}
+
+/// Nodes in the order in which the text names them.
+#[derive(Default)]
+struct Reader {
+    symbols: Vec<Symbol>,
+    edges: Vec<[usize; 2]>,
+}
+
+impl Reader {
+    fn node(&mut self, word: &str) -> Result<usize, ParseError> {
+        let unknown = || ParseError::UnknownWord { word: word.into() };
+        let symbol = Symbol::from_name(word).ok_or_else(unknown)?;
+        if let Some(node) = self.symbols.iter().position(|&known| known == symbol) {
+            return Ok(node);
+        }
+        self.symbols.push(symbol);
+        Ok(self.symbols.len() - 1)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::{super::Difficulty, *};
+
+    #[test]
+    fn generated_problems_survive_english() {
+        for seed in 0..200 {
+            let problem = Problem::generate(seed, &Difficulty::OFFICIAL);
+            let read = Problem::parse(&problem.question()).expect("own English");
+            assert_eq!(read.question(), problem.question());
+            assert_eq!(read.answer(), problem.answer());
+            assert_eq!(read.encode(), problem.encode());
+        }
+    }
+
+    #[test]
+    fn tokens_render_as_official_english_and_mistakes_stay_visible() {
+        let tokens = ["Tom", "terpus", "terpus", "gerpus", "###", "Tom", "gerpus"];
+        let english = "Tom is a terpus. Every terpus is a gerpus. ### Tom is a gerpus.";
+        assert_eq!(render(&tokens), english);
+        assert_eq!(
+            render(&["###", "Tom", "###", "gerpus"]),
+            "### Tom ### gerpus"
+        );
+    }
+
+    #[test]
+    fn bad_text_is_named() {
+        let error = Problem::parse("Every blorpus is a terpus. Is Tom a terpus or gerpus?");
+        assert_eq!(
+            error,
+            Err(ParseError::UnknownWord {
+                word: "blorpus".into()
+            })
+        );
+        let error = Problem::parse("Tom is a terpus.");
+        assert_eq!(error, Err(ParseError::NoQuestion));
+        let error = Problem::parse("Tom is a terpus. Is Tom a gerpus or gorpus?");
+        assert_eq!(error, Err(ParseError::Undecided { n_reached: 0 }));
+        let error = Problem::parse("Tom likes terpus. Is Tom a gerpus or gorpus?");
+        assert_eq!(
+            error,
+            Err(ParseError::Sentence {
+                found: "Tom likes terpus.".into()
+            })
+        );
+    }
+}
