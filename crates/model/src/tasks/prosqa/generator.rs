@@ -13,8 +13,7 @@ use super::{Adjacency, Problem, Symbol, vocabulary};
 /// How large a graph is and how far its target lies from its root.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Difficulty {
-    /// Nodes offered to the graph. Some come out without a parent and are mostly dropped, so
-    /// the graph has about one node in six fewer.
+    /// Nodes of the graph. Those that end up without an edge are dropped, so it may be fewer.
     pub nodes: RangeInclusive<usize>,
     /// Steps from the root to the target.
     pub hops: RangeInclusive<usize>,
@@ -84,17 +83,17 @@ pub struct Question {
 }
 
 impl RandomGraph {
-    /// Draws a graph from `nodes` offered nodes. The same seed gives the same graph everywhere.
+    /// Draws a graph of `nodes` nodes. The same seed gives the same graph everywhere.
     pub fn generate(seed: u64, nodes: RangeInclusive<usize>) -> RandomGraph {
         RandomGraph::draw(&mut SplitMix64::new(seed), nodes)
     }
 
     fn draw(rng: &mut SplitMix64, nodes: RangeInclusive<usize>) -> RandomGraph {
-        let n_offered = nodes.start() + rng.below(nodes.end() - nodes.start() + 1);
+        let n_nodes = nodes.start() + rng.below(nodes.end() - nodes.start() + 1);
         let mut reached_from = vec![FROM_ROOT_0, FROM_ROOT_1];
         let mut depth = vec![0_usize; 2];
         let mut edges = Vec::new();
-        for _ in 2..n_offered {
+        while depth.len() < n_nodes {
             let parents = draw_parents(rng, &reached_from, &depth);
             if parents.is_empty() && rng.uniform() >= PARENTLESS_KEPT {
                 continue;
