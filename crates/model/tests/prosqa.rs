@@ -120,7 +120,7 @@ fn generated_problems_match_the_official_distribution() {
     let in_degree = |problem: &Problem, node: usize| {
         problem.edges.iter().filter(|edge| edge[1] == node).count()
     };
-    type Number<'a> = (&'a str, f64, &'a dyn Fn(&Problem) -> usize);
+    type Number<'a> = (&'static str, f64, &'a dyn Fn(&Problem) -> usize);
     // Tolerances are four standard errors of the 300 official problems, rounded up.
     let numbers: [Number; 6] = [
         ("nodes", 0.8, &Problem::n_nodes),
@@ -136,10 +136,9 @@ fn generated_problems_match_the_official_distribution() {
     for (name, tolerance, number) in numbers {
         let (expected, found) = (mean(&official, number), mean(&generated, number));
         println!("{name}: official {expected:.2}, generated {found:.2}");
-        assert!(
-            (expected - found).abs() < tolerance,
-            "{name}: {expected:.2} against {found:.2}"
-        );
+        if (expected - found).abs() >= tolerance {
+            off.push(name);
+        }
     }
     assert!(off.is_empty(), "too far from the official file: {off:?}");
 }

@@ -4,7 +4,7 @@ pub mod prosqa;
 
 use std::{fmt, str::FromStr};
 
-use crate::tokenizer::Tokenizer;
+use crate::{program::Program, record::StepRecord, tokenizer::Tokenizer};
 
 /// A kind of problem.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -70,6 +70,13 @@ impl Task {
         }
     }
 
+    /// The task that a problem belongs to.
+    pub fn of(problem: &Problem) -> Self {
+        match problem {
+            Problem::ProsQa(_) => Self::ProsQa,
+        }
+    }
+
     /// Draws a problem; the same seed gives the same problem on every machine.
     pub fn generate(self, seed: u64, difficulty: Difficulty) -> Problem {
         match self {
@@ -122,6 +129,19 @@ impl Problem {
     pub fn grade(&self, completion: &str) -> Verdict {
         match self {
             Self::ProsQa(problem) => problem.grade(completion),
+        }
+    }
+
+    /// Entropies, in nats, of the thinking steps at which the problem offers more than one way
+    /// on; empty for a lane that did not think in words or concept tokens.
+    pub fn branch_entropies(
+        &self,
+        tokenizer: &Tokenizer,
+        program: &Program,
+        records: &[StepRecord],
+    ) -> Vec<f32> {
+        match self {
+            Self::ProsQa(problem) => problem.branch_entropies(tokenizer, program, records),
         }
     }
 }

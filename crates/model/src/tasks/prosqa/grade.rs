@@ -1,7 +1,13 @@
 //! Grading: the answer after `###`, and the steps before it.
 
 use super::Problem;
-use crate::tasks::Verdict;
+use crate::{
+    program::Program,
+    record::StepRecord,
+    tasks::Verdict,
+    tokenizer::Tokenizer,
+    trace::{StepKind, step_kind},
+};
 
 impl Problem {
     /// Grades a completion in official English, such as `… ### Tom is a lempus.`
@@ -30,6 +36,29 @@ impl Problem {
         self.edges
             .iter()
             .any(|&[from, to]| name(from) == subject && name(to) == object)
+    }
+
+    /// Entropies at the steps that choose an object for a subject with several objects.
+    pub(in crate::tasks) fn branch_entropies(
+        &self,
+        tokenizer: &Tokenizer,
+        program: &Program,
+        records: &[StepRecord],
+    ) -> Vec<f32> {
+        let is_thought_of = |record: &&StepRecord| step_kind(record, program) == StepKind::Think;
+        let thinking: Vec<&StepRecord> = records
+            .iter()
+            .filter(is_thought_of)
+            .filter(|record| record.n_kept > 0)
+            .collect();
+        let successors = self.successors();
+        let branches = |record: &StepRecord| {
+            let node = self.node(&tokenizer.token(record.token));
+            node.is_some_and(|node| successors.of(node).len() > 1)
+        };
+        // Words come in pairs, subject and object: the choice is at every second one.
+        let pairs = thinking.chunks_exact(2).filter(|pair| branches(pair[0]));
+        pairs.map(|pair| pair[1].entropy).collect()
     }
 
     /// The node of this name.
