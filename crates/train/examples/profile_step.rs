@@ -1,0 +1,67 @@
+//! Times one training step, part by part.
+use std::time::Instant;
+
+use burn::tensor::Device;
+use latent_train::llama::{Llama, LlamaConfig};
+use latent_train::objective::LossConfig;
+use latent_train::optimizer::{Optimizer, OptimizerConfig};
+use latent_train::parameters::Parameters;
+use latent_train::random::Random;
+use latent_train::samples::{Level, Sample};
+
+fn main() {
+    let env = |name: &str, default: usize| {
+        std::env::var(name).ok().and_then(|v| v.parse().ok()).unwrap_or(default)
+    };
+    let config = LlamaConfig {
+        hidden_size: env("D", 128),
+        n_layers: env("L", 4),
+        n_heads: env("H", 4),
+        head_dim: 64,
+        intermediate_size: env("F", 256),
+        rope_theta: 1e6,
+        rms_norm_eps: 1e-6,
+    };
+    let device = Device::flex();
+    let mut parameters = Parameters::init(&config, 64, 1, &device);
+    println!("{} parameters", parameters.count());
+    let mut optimizer = Optimizer::new(
+        &OptimizerConfig { muon: env("MUON", 1) == 1, beta_1: 0.9, beta_2: 0.98, clip_norm: 1.0 },
+        &parameters,
+    );
+    let loss_config =
+        LossConfig { gamma: 0.6, floor: 0.15, reach: 2.0, ancestors: 1.0, markers: 0.1 };
+    let level = Level { nodes: [19, 27], hops: [3, 6], thoughts: 6 };
+    for step in 0..env("STEPS", 8) as u64 {
+        let t0 = Instant::now();
+        let mut random = Random::of_step(1, step);
+        let samples: Vec<Sample> = (0..env("G", 16))
+            .map(|_| Sample::draw(&mut random, &level, 4, env("X", 2)))
+            .collect();
+        let t1 = Instant::now();
+        let model = Llama {
+            config: &config,
+            parameters: parameters.tracked(),
+            device: device.clone().autodiff(),
+        };
+        let outcome = latent_train::coconut::loss(&model, &samples, 6, &loss_config);
+        let loss = outcome.loss.clone().inner().into_scalar::<f32>();
+        let t2 = Instant::now();
+        let mut grads = outcome.loss.backward();
+        let gradients = model
+            .parameters
+            .named()
+            .into_iter()
+            .map(|(_, _, t)| t.grad_remove(&mut grads).unwrap())
+            .collect();
+        let t3 = Instant::now();
+        parameters = optimizer.step(parameters, gradients, 1e-3);
+        let t4 = Instant::now();
+        println!(
+            "loss {loss:.3} accuracy {:.2} questions {} positions {} | draw {:.1} forward {:.1} backward {:.1} update {:.1} ms",
+            outcome.accuracy, outcome.n_questions, outcome.n_positions,
+            (t1 - t0).as_secs_f64() * 1e3, (t2 - t1).as_secs_f64() * 1e3,
+            (t3 - t2).as_secs_f64() * 1e3, (t4 - t3).as_secs_f64() * 1e3,
+        );
+    }
+}
