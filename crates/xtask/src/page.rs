@@ -39,7 +39,15 @@ pub fn screenshot(folder: &Path, hash: &str, click: Option<&str>, wait_secs: f64
         .with_context(|| format!("cannot make the folder {}", folder.display()))?;
     let mut command = workspace::cargo();
     command
-        .args(["test", "--quiet", "--workspace", "--test", "browser", "--"])
+        .args([
+            "test",
+            "--quiet",
+            "--package",
+            "xtask",
+            "--test",
+            "browser",
+            "--",
+        ])
         .args([
             "--ignored",
             "--exact",

@@ -39,7 +39,7 @@ pub struct Browser {
 
 impl Browser {
     /// Starts the server, the driver and the browser; names whichever is missing.
-    pub async fn start(webgpu: WebGpu, dark: bool) -> Result<Self> {
+    pub async fn start(webgpu: WebGpu) -> Result<Self> {
         let server = StaticServer::start(&workspace::dist(), 0, MOUNT)?;
         let chromium =
             setup::chromium().context("expected Chromium, found none: run `cargo xtask setup`")?;
@@ -71,9 +71,6 @@ impl Browser {
             ),
             WebGpu::Off => args.push("--disable-features=WebGPU,WebGPUService".to_owned()),
         }
-        if dark {
-            args.push("--blink-settings=preferredColorScheme=0".to_owned());
-        }
         let capabilities = json!({
             "goog:chromeOptions": { "binary": chromium, "args": args },
             "goog:loggingPrefs": { "browser": "ALL", "performance": "ALL" },
@@ -100,6 +97,19 @@ impl Browser {
         self.client.goto("about:blank").await?;
         let url = format!("{}#{hash}", self.server.url());
         self.client.goto(&url).await?;
+        Ok(())
+    }
+
+    /// Shows pages as to a visitor whose system is dark, or light.
+    pub async fn prefer_dark(&self, dark: bool) -> Result<()> {
+        let value = if dark { "dark" } else { "light" };
+        let feature = json!({ "name": "prefers-color-scheme", "value": value });
+        let params = json!({ "features": [feature] });
+        let command = DriverCommand {
+            path: "goog/cdp/execute",
+            body: json!({ "cmd": "Emulation.setEmulatedMedia", "params": params }),
+        };
+        self.client.issue_cmd(command).await?;
         Ok(())
     }
 
@@ -226,7 +236,13 @@ impl Browser {
     }
 
     async fn log(&self, kind: &'static str) -> Result<Vec<Value>> {
-        let entries = self.client.issue_cmd(ReadLog(kind)).await?;
+        let entries = self
+            .client
+            .issue_cmd(DriverCommand {
+                path: "se/log",
+                body: json!({ "type": kind }),
+            })
+            .await?;
         match entries {
             Value::Array(entries) => Ok(entries),
             other => bail!("expected a list of log entries, found {other}"),
@@ -238,24 +254,28 @@ fn text_of<'a>(value: &'a Value, key: &str) -> &'a str {
     value[key].as_str().unwrap_or_default()
 }
 
-/// Chromedriver's own command that reads and empties one of the browser's logs.
+/// A command of chromedriver's that the WebDriver standard does not have.
 #[derive(Debug)]
-struct ReadLog(&'static str);
+struct DriverCommand {
+    path: &'static str,
+    body: Value,
+}
 
-impl WebDriverCompatibleCommand for ReadLog {
+impl WebDriverCompatibleCommand for DriverCommand {
     fn endpoint(
         &self,
         base: &url::Url,
         session: Option<&str>,
     ) -> Result<url::Url, url::ParseError> {
-        base.join(&format!("session/{}/se/log", session.unwrap_or_default()))
+        base.join(&format!(
+            "session/{}/{}",
+            session.unwrap_or_default(),
+            self.path
+        ))
     }
 
     fn method_and_body(&self, _: &url::Url) -> (http::Method, Option<String>) {
-        (
-            http::Method::POST,
-            Some(json!({ "type": self.0 }).to_string()),
-        )
+        (http::Method::POST, Some(self.body.to_string()))
     }
 }
 

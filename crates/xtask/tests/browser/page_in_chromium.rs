@@ -11,7 +11,7 @@ use crate::chromium::{Browser, WebGpu};
 const SKIP: &str = "LATENT_SKIP_BROWSER";
 
 /// Runs `test` in a fresh browser, and ends the browser however the test went.
-fn in_browser(webgpu: WebGpu, dark: bool, test: impl AsyncFnOnce(&Browser) -> Result<()>) {
+fn in_browser(webgpu: WebGpu, test: impl AsyncFnOnce(&Browser) -> Result<()>) {
     if std::env::var_os(SKIP).is_some() {
         eprintln!("SKIPPED, not passed: {SKIP} is set");
         return;
@@ -21,7 +21,7 @@ fn in_browser(webgpu: WebGpu, dark: bool, test: impl AsyncFnOnce(&Browser) -> Re
         .build()
         .expect("a runtime");
     let outcome = runtime.block_on(async {
-        let browser = Browser::start(webgpu, dark).await?;
+        let browser = Browser::start(webgpu).await?;
         let outcome = test(&browser).await;
         browser.close().await?;
         outcome
@@ -33,7 +33,7 @@ fn in_browser(webgpu: WebGpu, dark: bool, test: impl AsyncFnOnce(&Browser) -> Re
 
 #[test]
 fn the_page_opens_and_asks_nobody_else() {
-    in_browser(WebGpu::SwiftShader, false, async |browser| {
+    in_browser(WebGpu::SwiftShader, async |browser| {
         browser.open("").await?;
         tokio::time::sleep(Duration::from_secs(2)).await;
         let console = browser.console().await?;
@@ -52,7 +52,7 @@ fn the_page_opens_and_asks_nobody_else() {
 /// Guards the tests themselves: a browser that quietly lacks WebGPU would test the fallback twice.
 #[test]
 fn the_browsers_offer_what_they_are_started_for() {
-    in_browser(WebGpu::SwiftShader, false, async |browser| {
+    in_browser(WebGpu::SwiftShader, async |browser| {
         browser.open("").await?;
         let adapter = browser.webgpu_adapter().await?;
         ensure!(
@@ -63,7 +63,7 @@ fn the_browsers_offer_what_they_are_started_for() {
         );
         Ok(())
     });
-    in_browser(WebGpu::Off, false, async |browser| {
+    in_browser(WebGpu::Off, async |browser| {
         browser.open("").await?;
         let adapter = browser.webgpu_adapter().await?;
         ensure!(adapter.is_none(), "expected no WebGPU, found {adapter:?}");
@@ -77,8 +77,9 @@ fn the_browsers_offer_what_they_are_started_for() {
 fn pictures() {
     let variable = |name: &str| std::env::var(name).with_context(|| format!("expected {name}"));
     for (dark, name) in [(false, "light.png"), (true, "dark.png")] {
-        in_browser(WebGpu::SwiftShader, dark, async |browser| {
+        in_browser(WebGpu::SwiftShader, async |browser| {
             let folder = PathBuf::from(variable("LATENT_PICTURES")?);
+            browser.prefer_dark(dark).await?;
             browser.open(&variable("LATENT_PICTURES_HASH")?).await?;
             let wait_secs: f64 = variable("LATENT_PICTURES_WAIT_SECS")?.parse()?;
             let click = variable("LATENT_PICTURES_CLICK")?;
