@@ -1,5 +1,7 @@
 //! A model folder, read from bytes: config, weights, tokenizer and how it was trained.
 
+use std::sync::Arc;
+
 use crate::{
     checkpoint::{CheckpointError, Weights},
     config::{ConfigError, ModelConfig},
@@ -24,8 +26,8 @@ pub struct ModelFiles<B> {
 pub struct Model {
     /// Its shape.
     pub config: ModelConfig,
-    /// Its weights.
-    pub weights: Weights,
+    /// Its weights, shared with the engines that run on the CPU.
+    pub weights: Arc<Weights>,
     /// Its tokenizer.
     pub tokenizer: Tokenizer,
     /// How it was made, as `training.json` tells; free-form.
@@ -70,7 +72,7 @@ impl Model {
                 config: config.vocab_size,
             });
         }
-        let weights = Weights::from_safetensors(&config, &files.weights)?;
+        let weights = Arc::new(Weights::from_safetensors(&config, &files.weights)?);
         let training = files
             .training
             .as_deref()

@@ -95,6 +95,13 @@ impl LaneState {
         }
     }
 
+    /// Whether the LM head runs at this step: for the choice, or to decode a thought.
+    pub fn wants_logits(&self, program: &Program, decode_thoughts: bool) -> bool {
+        let phase = &program.phases[self.phase as usize];
+        let is_thought = phase.feed == Feed::Thought && self.pending.is_none();
+        self.needs_logits(program) || (decode_thoughts && is_thought)
+    }
+
     fn enter_next_phase(&mut self) {
         self.phase += 1;
         self.phase_step = 0;

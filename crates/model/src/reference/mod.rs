@@ -3,15 +3,15 @@
 mod forward;
 mod ops;
 
-use std::rc::Rc;
+use std::sync::Arc;
 
 pub use forward::{Forward, KvCache};
 pub use ops::{Precision, Rope, add, silu, softmax};
 
 use crate::{
+    checkpoint::Weights,
     config::ModelConfig,
     engine::{Engine, EngineError, LaneSpec, check_lanes, check_records},
-    model::Model,
     program::{Feed, Program},
     record::StepRecord,
     select::{LaneState, NextInput, select},
@@ -22,7 +22,8 @@ pub const MAX_LANES: usize = 64;
 
 /// Runs programs on the CPU, one lane after another.
 pub struct ReferenceEngine {
-    model: Rc<Model>,
+    config: ModelConfig,
+    weights: Arc<Weights>,
     forward: Forward,
     precision: Precision,
     lanes: Option<Vec<Lane>>,
@@ -40,11 +41,12 @@ struct Lane {
 }
 
 impl ReferenceEngine {
-    /// An engine on a loaded model.
-    pub fn new(model: Rc<Model>, precision: Precision) -> Self {
-        let forward = Forward::new(&model.config, precision);
+    /// An engine on loaded weights.
+    pub fn new(config: &ModelConfig, weights: Arc<Weights>, precision: Precision) -> Self {
+        let forward = Forward::new(config, precision);
         Self {
-            model,
+            config: config.clone(),
+            weights,
             forward,
             precision,
             lanes: None,
@@ -53,9 +55,9 @@ impl ReferenceEngine {
 
     /// The cache after all tokens of a prompt but the last, which is every lane's first input.
     fn prefill(&self, prompt: &[u32]) -> KvCache {
-        let mut cache = KvCache::new(self.model.config.n_layers);
+        let mut cache = KvCache::new(self.config.n_layers);
         for (position, &token) in prompt[..prompt.len() - 1].iter().enumerate() {
-            let (config, weights) = (&self.model.config, &self.model.weights);
+            let (config, weights) = (&self.config, &self.weights);
             let x = self.forward.embed(weights, &NextInput::Token(token), &[]);
             self.forward
                 .position(config, weights, &mut cache, position, x, |_, _| {});
@@ -63,20 +65,18 @@ impl ReferenceEngine {
         cache
     }
 
-    fn step(model: &Model, forward: &Forward, lane: &mut Lane) -> StepRecord {
-        let x = forward.embed(&model.weights, &lane.input, &lane.hidden);
+    fn step(
+        config: &ModelConfig,
+        weights: &Weights,
+        forward: &Forward,
+        lane: &mut Lane,
+    ) -> StepRecord {
+        let x = forward.embed(weights, &lane.input, &lane.hidden);
         let position = lane.state.position as usize;
-        lane.hidden = forward.position(
-            &model.config,
-            &model.weights,
-            &mut lane.cache,
-            position,
-            x,
-            |_, _| {},
-        );
+        lane.hidden = forward.position(config, weights, &mut lane.cache, position, x, |_, _| {});
         let logits = lane
             .wants_logits()
-            .then(|| forward.logits(&model.weights, &lane.hidden));
+            .then(|| forward.logits(weights, &lane.hidden));
         let norm = Precision::Oracle.dot(&lane.hidden, &lane.hidden).sqrt();
         let (record, next) = select(&mut lane.state, &lane.program, logits.as_deref(), norm);
         lane.input = next;
@@ -94,7 +94,7 @@ impl Lane {
 
 impl Engine for ReferenceEngine {
     fn config(&self) -> &ModelConfig {
-        &self.model.config
+        &self.config
     }
 
     fn description(&self) -> String {
@@ -105,7 +105,7 @@ impl Engine for ReferenceEngine {
     }
 
     async fn begin(&mut self, lanes: &[LaneSpec]) -> Result<(), EngineError> {
-        check_lanes(lanes, &self.model.config, MAX_LANES)?;
+        check_lanes(lanes, &self.config, MAX_LANES)?;
         let mut prefilled: Vec<(&[u32], KvCache)> = Vec::new();
         let mut begun = Vec::new();
         for (index, spec) in lanes.iter().enumerate() {
@@ -136,7 +136,7 @@ impl Engine for ReferenceEngine {
         let mut records = Vec::new();
         for _ in 0..n_steps {
             for lane in lanes.iter_mut().filter(|lane| !lane.state.done) {
-                records.push(Self::step(&self.model, &self.forward, lane));
+                records.push(Self::step(&self.config, &self.weights, &self.forward, lane));
             }
         }
         check_records(records)
@@ -156,23 +156,24 @@ pub struct LayerStates {
     pub logits: Vec<Vec<f32>>,
 }
 
-/// Runs `tokens` through the model with f64 sums and keeps everything.
-pub fn layer_states(model: &Model, tokens: &[u32]) -> LayerStates {
-    let forward = Forward::new(&model.config, Precision::Oracle);
-    let mut cache = KvCache::new(model.config.n_layers);
+/// Runs `tokens`, at most `max_position_embeddings` of them, through the model with f64 sums
+/// and keeps everything.
+pub fn layer_states(config: &ModelConfig, weights: &Weights, tokens: &[u32]) -> LayerStates {
+    let forward = Forward::new(config, Precision::Oracle);
+    let mut cache = KvCache::new(config.n_layers);
     let mut states = LayerStates {
         embedded: Vec::new(),
-        layers: vec![Vec::new(); model.config.n_layers],
+        layers: vec![Vec::new(); config.n_layers],
         hidden: Vec::new(),
         logits: Vec::new(),
     };
     for (position, &token) in tokens.iter().enumerate() {
-        let x = forward.embed(&model.weights, &NextInput::Token(token), &[]);
+        let x = forward.embed(weights, &NextInput::Token(token), &[]);
         states.embedded.push(x.clone());
         let layers = &mut states.layers;
         let keep = |layer: usize, x: &[f32]| layers[layer].push(x.to_vec());
-        let hidden = forward.position(&model.config, &model.weights, &mut cache, position, x, keep);
-        states.logits.push(forward.logits(&model.weights, &hidden));
+        let hidden = forward.position(config, weights, &mut cache, position, x, keep);
+        states.logits.push(forward.logits(weights, &hidden));
         states.hidden.push(hidden);
     }
     states

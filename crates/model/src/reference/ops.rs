@@ -92,10 +92,15 @@ impl Rope {
         }
     }
 
+    /// Cosines and sines of a position's angles, (half) each.
+    pub fn row(&self, position: usize) -> (&[f32], &[f32]) {
+        let row = position * self.half..(position + 1) * self.half;
+        (&self.cos[row.clone()], &self.sin[row])
+    }
+
     /// Turns every head of `x`, (n heads · head_dim), in place.
     pub fn rotate(&self, x: &mut [f32], position: usize) {
-        let row = position * self.half..(position + 1) * self.half;
-        let (cos, sin) = (&self.cos[row.clone()], &self.sin[row]);
+        let (cos, sin) = self.row(position);
         for head in x.chunks_exact_mut(2 * self.half) {
             let (first, second) = head.split_at_mut(self.half);
             for i in 0..self.half {
