@@ -1,0 +1,71 @@
+//! A small random model for tests.
+
+use std::sync::Arc;
+
+use latent_model::{
+    checkpoint::{LayerWeights, Matrix, Weights},
+    config::ModelConfig,
+    rng::{normal, pcg4d},
+};
+
+/// Grouped-query attention, an untied head, and a head width that is not d / n_heads.
+pub fn config() -> ModelConfig {
+    ModelConfig {
+        vocab_size: 40,
+        hidden_size: 16,
+        intermediate_size: 24,
+        n_layers: 2,
+        n_heads: 4,
+        n_kv_heads: 2,
+        head_dim: 8,
+        max_position_embeddings: 48,
+        rms_norm_eps: 1e-5,
+        rope_theta: 500.0,
+        tie_word_embeddings: false,
+    }
+}
+
+/// Weights large enough that attention and SwiGLU leave their linear ranges.
+pub fn weights(config: &ModelConfig) -> Arc<Weights> {
+    let mut tensor = 0;
+    let mut values = |n: usize, mean: f32, deviation: f32| -> Vec<f32> {
+        tensor += 1;
+        let draw = |i: u32| pcg4d([7, tensor, i, 0]);
+        (0..n as u32)
+            .map(|i| mean + deviation * normal(draw(i)[0], draw(i)[1]))
+            .collect()
+    };
+    let mut matrix = |rows: usize, cols: usize| {
+        let deviation = 1.5 / (cols as f32).sqrt();
+        Matrix {
+            rows,
+            cols,
+            values: values(rows * cols, 0.0, deviation),
+        }
+    };
+    let (d, ff, v) = (
+        config.hidden_size,
+        config.intermediate_size,
+        config.vocab_size,
+    );
+    let (q, kv) = (config.q_width(), config.kv_width());
+    let layers = (0..config.n_layers)
+        .map(|_| LayerWeights {
+            attention_norm: matrix(1, d).values.iter().map(|g| 1.0 + 0.3 * g).collect(),
+            q: matrix(q, d),
+            k: matrix(kv, d),
+            v: matrix(kv, d),
+            o: matrix(d, q),
+            mlp_norm: matrix(1, d).values.iter().map(|g| 1.0 + 0.3 * g).collect(),
+            gate: matrix(ff, d),
+            up: matrix(ff, d),
+            down: matrix(d, ff),
+        })
+        .collect();
+    Arc::new(Weights {
+        embedding: matrix(v, d),
+        layers,
+        final_norm: matrix(1, d).values.iter().map(|g| 1.0 + 0.3 * g).collect(),
+        lm_head: (!config.tie_word_embeddings).then(|| matrix(v, d)),
+    })
+}

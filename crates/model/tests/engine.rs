@@ -1,0 +1,222 @@
+//! The reference engine: its cache against recomputation, its inputs, its errors.
+
+mod common;
+
+use std::sync::Arc;
+
+use latent_model::{
+    engine::{Engine, EngineError, LaneSpec, run_to_end},
+    program::{Feed, MAX_KEPT, Noise, Phase, Program, Role, Sampler, Until},
+    record::{InputKind, StepRecord},
+    reference::{Forward, KvCache, Precision, ReferenceEngine, layer_states},
+    select::NextInput,
+};
+use pollster::block_on;
+
+const BOT: u32 = 30;
+const EOT: u32 = 31;
+const PROMPT: [u32; 5] = [3, 14, 15, 9, 26];
+
+fn engine(precision: Precision) -> ReferenceEngine {
+    let config = common::config();
+    ReferenceEngine::new(&config, common::weights(&config), precision)
+}
+
+fn phase(role: Role, feed: Feed, sampler: Sampler, max_steps: u32) -> Phase {
+    let then_force = (role == Role::Think).then_some(EOT);
+    let until = Until {
+        max_steps,
+        stop_token: None,
+        cold_stop: None,
+    };
+    Phase {
+        role,
+        feed,
+        sampler,
+        until,
+        then_force,
+    }
+}
+
+fn lane(think: Feed, sampler: Sampler) -> LaneSpec {
+    let phases = vec![
+        phase(Role::Think, think, sampler, 4),
+        phase(Role::Answer, Feed::Token, Sampler::GREEDY, 3),
+    ];
+    let program = Program {
+        start: Some(BOT),
+        phases,
+    };
+    LaneSpec {
+        prompt: PROMPT.to_vec(),
+        program,
+        seed: 5,
+        stream: 0,
+        decode_thoughts: true,
+    }
+}
+
+fn soft(noise: Noise) -> Sampler {
+    Sampler {
+        max_concepts: MAX_KEPT as u32,
+        greedy: false,
+        noise,
+        ..Sampler::GREEDY
+    }
+}
+
+fn run(lanes: &[LaneSpec], chunk: usize) -> Vec<Vec<StepRecord>> {
+    block_on(run_to_end(
+        &mut engine(Precision::Fast),
+        lanes,
+        chunk,
+        |_| {},
+    ))
+    .expect("a good run")
+}
+
+#[test]
+fn cached_greedy_decoding_equals_recomputing_the_whole_text() {
+    let (config, trace) = (
+        common::config(),
+        run(&[lane(Feed::Token, Sampler::GREEDY)], 4),
+    );
+    let weights = common::weights(&config);
+    let mut text = PROMPT.to_vec();
+    for record in &trace[0] {
+        let states = layer_states(&config, &weights, &text);
+        let logits = states.logits.last().expect("a prompt");
+        assert_eq!(record.position as usize + 1, text.len());
+        if record.n_kept > 0 {
+            let best = (0..logits.len()).max_by(|&a, &b| logits[a].total_cmp(&logits[b]));
+            assert_eq!(Some(record.ids[0] as usize), best, "step {}", record.step);
+        }
+        text.push(record.token);
+    }
+    assert_eq!(&text[PROMPT.len()..][..1], [BOT]);
+    assert_eq!(text[PROMPT.len() + 5], EOT);
+}
+
+/// Feeds the inputs that a trace tells of, by hand, and compares every record's distribution.
+#[test]
+fn every_kind_of_input_is_fed_as_its_record_says() {
+    let config = common::config();
+    let weights = common::weights(&config);
+    for think in [
+        lane(Feed::Thought, Sampler::GREEDY),
+        lane(Feed::Concept, soft(Noise::None)),
+        lane(Feed::Concept, soft(Noise::Gumbel { tau: 0.5 })),
+    ] {
+        let forward = Forward::new(&config, Precision::Oracle);
+        let mut cache = KvCache::new(config.n_layers);
+        let mut hidden = Vec::new();
+        let mut feed = |position: usize, input: NextInput| {
+            let x = forward.embed(&weights, &input, &hidden);
+            hidden = forward.position(&config, &weights, &mut cache, position, x, |_, _| {});
+            forward.logits(&weights, &hidden)
+        };
+        for (position, token) in PROMPT.into_iter().take(4).enumerate() {
+            feed(position, NextInput::Token(token));
+        }
+        let mut input = NextInput::Token(PROMPT[4]);
+        for record in &run(&[think], 4)[0] {
+            let logits = feed(record.position as usize, input);
+            let sum: f64 = logits.iter().map(|z| f64::from(*z).exp()).sum();
+            for kept in record.kept() {
+                let expected = f64::from(logits[kept.id as usize]).exp() / sum;
+                assert!((f64::from(kept.prob) - expected).abs() < 1e-5, "{record:?}");
+            }
+            input = match record.input_kind() {
+                InputKind::Concept => {
+                    NextInput::Concept(record.kept().map(|kept| (kept.id, kept.weight)).collect())
+                }
+                InputKind::Thought => NextInput::Thought,
+                InputKind::Token | InputKind::None => NextInput::Token(record.token),
+            };
+        }
+    }
+}
+
+#[test]
+fn lanes_do_not_see_each_other_and_chunks_do_not_matter() {
+    let lanes = [
+        lane(Feed::Token, Sampler::GREEDY),
+        lane(Feed::Concept, soft(Noise::Gumbel { tau: 0.5 })),
+        lane(Feed::Thought, Sampler::GREEDY),
+    ];
+    let together = run(&lanes, 1);
+    assert_eq!(together, run(&lanes, 16));
+    for (index, spec) in lanes.iter().enumerate() {
+        let mut alone = run(std::slice::from_ref(spec), 16).remove(0);
+        alone
+            .iter_mut()
+            .for_each(|record| record.lane = index as u32);
+        assert_eq!(alone, together[index]);
+    }
+}
+
+#[test]
+fn fast_and_oracle_sums_agree() {
+    let lanes = [lane(Feed::Thought, Sampler::GREEDY)];
+    let oracle = block_on(run_to_end(
+        &mut engine(Precision::Oracle),
+        &lanes,
+        4,
+        |_| {},
+    ));
+    for (fast, oracle) in run(&lanes, 4)[0]
+        .iter()
+        .zip(&oracle.expect("a good run")[0])
+    {
+        assert_eq!(fast.token, oracle.token);
+        assert!((fast.entropy - oracle.entropy).abs() < 1e-4);
+    }
+}
+
+#[test]
+fn a_run_that_cannot_fit_is_refused_with_both_numbers() {
+    let mut long = lane(Feed::Token, Sampler::GREEDY);
+    long.prompt = vec![1; 45];
+    let error = block_on(engine(Precision::Fast).begin(&[long])).expect_err("9 more than 3 left");
+    assert_eq!(
+        error,
+        EngineError::ContextTooShort {
+            lane: 0,
+            prompt: 45,
+            continuation: 9,
+            context: 48
+        }
+    );
+}
+
+#[test]
+fn bad_lanes_are_named() {
+    let begin = |lanes: &[LaneSpec]| {
+        block_on(engine(Precision::Fast).begin(lanes))
+            .expect_err("a bad lane")
+            .to_string()
+    };
+    assert!(begin(&[]).contains("found 0"));
+    let mut unknown = lane(Feed::Token, Sampler::GREEDY);
+    unknown.prompt.push(40);
+    assert!(begin(&[unknown]).contains("token 40"));
+    let mut empty = lane(Feed::Token, Sampler::GREEDY);
+    empty.prompt.clear();
+    assert!(begin(&[empty]).contains("empty"));
+    let mut hot = lane(Feed::Concept, soft(Noise::None));
+    hot.program.phases[0].sampler.top_k = 33;
+    assert!(begin(&[hot]).contains("top_k"));
+    let error = block_on(engine(Precision::Fast).advance(1));
+    assert_eq!(error, Err(EngineError::NotBegun));
+}
+
+#[test]
+fn nan_weights_end_the_run_with_an_error() {
+    let config = common::config();
+    let mut weights = (*common::weights(&config)).clone();
+    weights.layers[1].up.values[3] = f32::NAN;
+    let mut engine = ReferenceEngine::new(&config, Arc::new(weights), Precision::Fast);
+    let lanes = [lane(Feed::Token, Sampler::GREEDY)];
+    let error = block_on(run_to_end(&mut engine, &lanes, 4, |_| {}));
+    assert_eq!(error, Err(EngineError::NonFinite { lane: 0, step: 0 }));
+}
