@@ -97,6 +97,27 @@ fn cached_greedy_decoding_equals_recomputing_the_whole_text() {
     assert_eq!(text[PROMPT.len() + 5], EOT);
 }
 
+#[test]
+fn a_thought_is_fed_raw_and_a_concept_is_the_weighted_sum_of_its_embeddings() {
+    let config = common::config();
+    let weights = common::weights(&config);
+    let forward = Forward::new(&config, Precision::Fast);
+    let hidden: Vec<f32> = (0..config.hidden_size).map(|i| i as f32 - 3.5).collect();
+    assert_eq!(
+        forward.embed(&weights, &NextInput::Thought, &hidden),
+        hidden
+    );
+    let mixture = NextInput::Concept(vec![(7, 0.75), (2, 0.25)]);
+    let (e7, e2) = (weights.embedding.row(7), weights.embedding.row(2));
+    for (i, found) in forward
+        .embed(&weights, &mixture, &hidden)
+        .into_iter()
+        .enumerate()
+    {
+        assert!((found - (0.75 * e7[i] + 0.25 * e2[i])).abs() < 1e-6);
+    }
+}
+
 /// Feeds the inputs that a trace tells of, by hand, and compares every record's distribution.
 #[test]
 fn every_kind_of_input_is_fed_as_its_record_says() {
