@@ -155,6 +155,15 @@ impl Browser {
         Ok(adapter.as_str().map(str::to_owned))
     }
 
+    /// Waits until the element with this `data-testid` can be clicked.
+    pub async fn wait_enabled(&self, testid: &str, limit: Duration) -> Result<()> {
+        let selector = format!("[data-testid=\"{testid}\"]:enabled");
+        let locator = Locator::Css(&selector);
+        let found = self.client.wait().at_most(limit).for_element(locator).await;
+        found.with_context(|| format!("waited {limit:?} for an element {selector}"))?;
+        Ok(())
+    }
+
     /// Clicks the element with this `data-testid`.
     pub async fn click(&self, testid: &str) -> Result<()> {
         let selector = format!("[data-testid=\"{testid}\"]");

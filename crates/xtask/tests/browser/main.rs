@@ -2,3 +2,4 @@
 
 mod chromium;
 mod page_in_chromium;
+mod reference_run;

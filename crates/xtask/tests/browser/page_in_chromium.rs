@@ -4,8 +4,16 @@ use std::path::PathBuf;
 use std::time::Duration;
 
 use anyhow::{Context, Result, ensure};
+use serde_json::Value;
 
 use crate::chromium::{Browser, WebGpu};
+use crate::reference_run::check_against_reference;
+
+/// Of the generated problem and of every lane's draws.
+const SEED: u32 = 1;
+
+/// WebGPU in software, on a machine that may be busy with other things.
+const LIMIT: Duration = Duration::from_secs(240);
 
 /// The switch that skips these tests: a machine without a browser fails them otherwise.
 const SKIP: &str = "LATENT_SKIP_BROWSER";
@@ -32,21 +40,93 @@ fn in_browser(webgpu: WebGpu, test: impl AsyncFnOnce(&Browser) -> Result<()>) {
 }
 
 #[test]
-fn the_page_opens_and_asks_nobody_else() {
+fn the_page_on_webgpu_runs_as_the_reference_does() {
     in_browser(WebGpu::SwiftShader, async |browser| {
-        browser.open("").await?;
-        tokio::time::sleep(Duration::from_secs(2)).await;
-        let console = browser.console().await?;
-        let errors: Vec<_> = console
-            .iter()
-            .filter(|line| line.starts_with("SEVERE"))
-            .collect();
+        browser.open(&address()).await?;
+        let is_over = |text: &str| {
+            !["waiting", "running"]
+                .iter()
+                .any(|word| text.contains(word))
+        };
+        let verdict = browser.wait_text("self-test", is_over, LIMIT).await?;
         ensure!(
-            errors.is_empty(),
-            "expected a quiet console, found {errors:#?}"
+            verdict.starts_with("GPU agrees with CPU"),
+            "expected the self-test to agree, found {verdict:?}"
         );
-        browser.check_no_request_left().await
+        let engine = browser.wait_text("engine", |_| true, LIMIT).await?;
+        ensure!(
+            engine.contains("WebGPU"),
+            "expected WebGPU, found {engine:?}"
+        );
+        check_default_lanes(browser).await?;
+        check_quiet(browser).await
     });
+}
+
+#[test]
+fn the_page_without_webgpu_says_so_and_runs_the_same() {
+    in_browser(WebGpu::Off, async |browser| {
+        browser.open(&address()).await?;
+        let names_it = |text: &str| text.contains("reference engine");
+        browser.wait_text("fallback", names_it, LIMIT).await?;
+        let engine = browser.wait_text("engine", |_| true, LIMIT).await?;
+        ensure!(
+            engine.contains("Reference engine"),
+            "expected the reference engine, found {engine:?}"
+        );
+        check_default_lanes(browser).await?;
+        check_quiet(browser).await
+    });
+}
+
+/// The page with its default lanes, on a fixed problem.
+fn address() -> String {
+    format!("problem=class:{SEED}&seed={SEED}&speed=max")
+}
+
+/// Presses Run, and compares what the lanes did with the command line's reference engine.
+async fn check_default_lanes(browser: &Browser) -> Result<()> {
+    browser.wait_enabled("run", LIMIT).await?;
+    browser.click("run").await?;
+    let json = browser
+        .wait_text("trace-json", |text| !text.is_empty(), LIMIT)
+        .await?;
+    let run: Value = serde_json::from_str(&json).context("expected JSON in trace-json")?;
+    let ran: Vec<_> = run["lanes"]
+        .as_array()
+        .context("expected lanes in trace-json")?
+        .iter()
+        .filter_map(|lane| lane["strategy"].as_str())
+        .collect();
+    let expected = ["token-cot", "soft", "soft-gumbel", "coconut"];
+    ensure!(
+        ran == expected,
+        "expected the lanes {expected:?}, found {ran:?}"
+    );
+    check_against_reference(&run, SEED)?;
+    for (index, strategy) in expected.iter().enumerate() {
+        let shown = browser.texts(&format!("lane-{index}-verdict")).await?;
+        let verdict = run["lanes"][index]["verdict"].as_str().unwrap_or_default();
+        ensure!(
+            shown == [verdict],
+            "expected the verdict {verdict:?} shown in lane {index} ({strategy}), found {shown:?}"
+        );
+    }
+    Ok(())
+}
+
+/// Nothing was asked of another host, and nothing went wrong in silence.
+async fn check_quiet(browser: &Browser) -> Result<()> {
+    let console = browser.console().await?;
+    let errors: Vec<_> = console
+        .iter()
+        .filter(|line| line.starts_with("SEVERE"))
+        .collect();
+    ensure!(
+        errors.is_empty(),
+        "expected a quiet console, found {errors:#?}"
+    );
+    browser.check_no_request_left().await
 }
 
 /// Guards the tests themselves: a browser that quietly lacks WebGPU would test the fallback twice.

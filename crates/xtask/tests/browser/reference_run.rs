@@ -1,0 +1,164 @@
+//! What the command line's reference engine says of the lanes that the page ran.
+
+use anyhow::{Context, Result, ensure};
+use serde_json::Value;
+use xtask::workspace;
+
+/// In nats. The page computes in f32 (on the GPU or not), the oracle sums in f64; both read the
+/// same weights, and over some hundred positions such sums differ by less than a tenth of this.
+const ENTROPY_TOLERANCE: f64 = 1e-3;
+
+/// Runs every lane of `page_run` with `latent run --engine reference --json`, on the generated
+/// problem and with the draws of `seed`, and compares prompt, inputs, tokens and entropies.
+pub fn check_against_reference(page_run: &Value, seed: u32) -> Result<()> {
+    let lanes = list(page_run, "lanes")?;
+    ensure!(
+        !lanes.is_empty(),
+        "expected lanes in the page's run, found none"
+    );
+    for lane in lanes {
+        let (model, strategy) = (text(lane, "model")?, text(lane, "strategy")?);
+        let reference = reference_run(model, strategy, seed)?;
+        ensure!(
+            reference["prompt"] == page_run["prompt"],
+            "expected the prompt {}, found {}",
+            reference["prompt"],
+            page_run["prompt"]
+        );
+        let expected = &list(&reference, "lanes")?[0];
+        compare_lanes(lane, expected)
+            .with_context(|| format!("page against reference, {strategy} on {model}"))?;
+    }
+    Ok(())
+}
+
+fn reference_run(model: &str, strategy: &str, seed: u32) -> Result<Value> {
+    let mut command = workspace::cargo();
+    command
+        .args([
+            "run",
+            "--quiet",
+            "--package",
+            "latent-cli",
+            "--",
+            "run",
+            "--json",
+        ])
+        .arg("--model")
+        .arg(workspace::root().join("public/models").join(model))
+        .args([
+            "--strategy",
+            strategy,
+            "--engine",
+            "reference",
+            "--task",
+            "prosqa",
+        ])
+        .args(["--seed", &seed.to_string()]);
+    let output = command.output().context("cannot start `latent run`")?;
+    ensure!(
+        output.status.success(),
+        "`latent run` failed ({}): {}",
+        output.status,
+        String::from_utf8_lossy(&output.stderr)
+    );
+    serde_json::from_slice(&output.stdout).context("expected JSON from `latent run --json`")
+}
+
+/// An error names the first step that differs.
+fn compare_lanes(found: &Value, expected: &Value) -> Result<()> {
+    let (found_steps, expected_steps) = (list(found, "steps")?, list(expected, "steps")?);
+    for (found, expected) in found_steps.iter().zip(expected_steps) {
+        let step = &expected["step"];
+        for key in ["step", "position", "phase", "input", "token", "flags"] {
+            ensure!(
+                found[key] == expected[key],
+                "step {step}: expected {key} {}, found {}",
+                expected[key],
+                found[key]
+            );
+        }
+        let (found, expected) = (&found["entropy"], &expected["entropy"]);
+        let agrees = match (found.as_f64(), expected.as_f64()) {
+            // A comparison with NaN is false, and so fails.
+            (Some(found), Some(expected)) => (found - expected).abs() <= ENTROPY_TOLERANCE,
+            _ => found.is_null() && expected.is_null(),
+        };
+        ensure!(
+            agrees,
+            "step {step}: expected the entropy {expected}, found {found}"
+        );
+    }
+    let (n_found, n_expected) = (found_steps.len(), expected_steps.len());
+    ensure!(
+        n_found == n_expected,
+        "expected {n_expected} steps, found {n_found}"
+    );
+    ensure!(n_expected > 0, "expected steps, found none");
+    ensure!(
+        found["answer"] == expected["answer"],
+        "expected the answer {}, found {}",
+        expected["answer"],
+        found["answer"]
+    );
+    Ok(())
+}
+
+fn list<'a>(value: &'a Value, key: &str) -> Result<&'a Vec<Value>> {
+    value[key]
+        .as_array()
+        .with_context(|| format!("expected a list {key:?}, found {}", value[key]))
+}
+
+fn text<'a>(value: &'a Value, key: &str) -> Result<&'a str> {
+    value[key]
+        .as_str()
+        .with_context(|| format!("expected a text {key:?}, found {}", value[key]))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use serde_json::json;
+
+    fn lane() -> Value {
+        let step = |step: u32, token: &str, entropy: Value| json!({ "step": step, "input": "token", "token": token, "entropy": entropy });
+        json!({ "answer": "a", "steps": [step(0, "x", json!(0.5)), step(1, "y", Value::Null)] })
+    }
+
+    #[test]
+    fn equal_lanes_agree() {
+        let mut near = lane();
+        near["steps"][0]["entropy"] = json!(0.5 + 0.5 * ENTROPY_TOLERANCE);
+        compare_lanes(&near, &lane()).unwrap();
+    }
+
+    #[test]
+    fn every_difference_is_found() {
+        for (path, value, expect) in [
+            (
+                "/steps/0/entropy",
+                json!(0.5 + 2.0 * ENTROPY_TOLERANCE),
+                "entropy 0.5",
+            ),
+            ("/steps/0/entropy", Value::Null, "found null"),
+            ("/steps/1/entropy", json!(0.0), "expected the entropy null"),
+            (
+                "/steps/1/token",
+                json!("z"),
+                "step 1: expected token \"y\", found \"z\"",
+            ),
+            (
+                "/steps",
+                json!([lane()["steps"][0]]),
+                "expected 2 steps, found 1",
+            ),
+            ("/answer", json!("b"), "expected the answer"),
+        ] {
+            let mut other = lane();
+            *other.pointer_mut(path).unwrap() = value;
+            let error = compare_lanes(&other, &lane()).unwrap_err().to_string();
+            assert!(error.contains(expect), "{path}: {error}");
+        }
+    }
+}
