@@ -42,19 +42,9 @@ pub fn ensure(requirements: &[&Requirement]) -> Result<()> {
     let mut failures = Vec::new();
     for (index, requirement) in requirements.iter().enumerate() {
         let step = Step::start(index + 1, requirements.len(), requirement.name);
-        if (requirement.is_present)()? {
-            step.present();
-            continue;
-        }
-        match (requirement.install)(&step) {
-            Ok(()) if (requirement.is_present)()? => step.done(),
-            Ok(()) => {
-                step.failed();
-                failures.push(missing(
-                    requirement,
-                    "it was installed and still is not found",
-                ));
-            }
+        match bring(requirement, &step) {
+            Ok(Found::Present) => step.present(),
+            Ok(Found::Installed) => step.done(),
             Err(error) => {
                 step.failed();
                 failures.push(missing(requirement, &format!("{error:#}")));
@@ -63,6 +53,21 @@ pub fn ensure(requirements: &[&Requirement]) -> Result<()> {
     }
     ensure!(failures.is_empty(), "{}", failures.join("\n\n"));
     Ok(())
+}
+
+enum Found {
+    Present,
+    Installed,
+}
+
+fn bring(requirement: &Requirement, step: &Step) -> Result<Found> {
+    if (requirement.is_present)()? {
+        return Ok(Found::Present);
+    }
+    (requirement.install)(step)?;
+    let is_present = (requirement.is_present)()?;
+    ensure!(is_present, "it was installed and still is not found");
+    Ok(Found::Installed)
 }
 
 fn missing(requirement: &Requirement, why: &str) -> String {
@@ -198,6 +203,8 @@ pub fn apt_install(step: &Step, packages: &[&str]) -> Result<()> {
     let mut install = command(&apt.to_string_lossy());
     install
         .env("DEBIAN_FRONTEND", "noninteractive")
+        // Packages of many small files take minutes when each is flushed to the disk.
+        .args(["--option", "Dpkg::Options::=--force-unsafe-io"])
         .args(["install", "--yes", "--no-install-recommends"])
         .args(packages);
     step.run(&mut install)

@@ -88,7 +88,9 @@ static AUTO: Requirement = Requirement {
             return Ok(());
         };
         step.say("rustup has no wasm32 target for this machine; taking Debian's compiler");
-        make_debian_toolchain(step).with_context(|| format!("and before that: {rustup_error:#}"))
+        make_debian_toolchain(step).with_context(|| {
+            format!("not by rustup ({rustup_error:#}), nor from Debian's packages")
+        })
     },
     hints: HINTS,
 };
