@@ -4,6 +4,8 @@ pub mod coconut;
 pub mod config;
 pub mod evaluation;
 pub mod export;
+pub mod fused;
+pub mod hand_gradient;
 pub mod llama;
 pub mod objective;
 pub mod optimizer;

@@ -6,10 +6,12 @@
 //! n new positions a question, T graph positions, m positions a question has seen, H heads,
 //! c head dimension, d hidden size, V vocabulary.
 
-use burn::tensor::activation::{silu, softmax};
-use burn::tensor::{Device, Tensor, TensorData};
+use std::sync::Arc;
+
+use burn::tensor::{Device, Tensor};
 use serde::{Deserialize, Serialize};
 
+use crate::fused::{AngleTable, Visible, causal_softmax, rms_norm, shared_softmax, swiglu, turn};
 use crate::parameters::{LayerTensors, Parameters};
 
 /// The sizes of a model, as they stand in the TOML file.
@@ -36,8 +38,8 @@ pub struct LlamaConfig {
 pub struct GraphCache {
     /// One (keys, values) pair a layer, each `[G, H, T, c]`.
     layers: Vec<(Tensor<4>, Tensor<4>)>,
-    /// 0 where a statement stands, −1e9 on padding: `[G, 1, 1, T]`.
-    padding: Tensor<4>,
+    /// Positions of each graph; the rest of T is padding.
+    lengths: Arc<Vec<usize>>,
 }
 
 /// Keys and values of each question's own positions so far.
@@ -55,12 +57,6 @@ pub struct Residuals {
     pub last: Tensor<2>,
     /// After each layer, the same shape.
     pub by_layer: Vec<Tensor<2>>,
-}
-
-/// Cosines and sines for the new positions, each `[G, 1, n, 1, c/2]`.
-struct Angles {
-    cos: Tensor<5>,
-    sin: Tensor<5>,
 }
 
 /// A model ready to compute: sizes, and parameters on a device.
@@ -81,7 +77,7 @@ impl Llama<'_> {
 
     /// The final norm of residuals `[N, d]`: what Coconut feeds back, and what the head reads.
     pub fn final_norm(&self, residual: Tensor<2>) -> Tensor<2> {
-        self.rms_norm(residual, self.parameters.final_norm.clone())
+        self.norm(residual, &self.parameters.final_norm)
     }
 
     /// Logits `[N, V]` of normed states `[N, d]`; the head is the embedding table.
@@ -96,22 +92,23 @@ impl Llama<'_> {
     pub fn read_graphs(&self, inputs: Tensor<2>, lengths: &[usize]) -> GraphCache {
         let n_graphs = lengths.len();
         let n_positions = inputs.dims()[0] / n_graphs;
-        let angles = self.angles(&vec![0; n_graphs], 0, n_positions);
-        let padding = self.padding(lengths, n_positions);
-        let causal = self.causal_mask(n_positions, n_positions);
+        let angles = self.angles(&vec![0; n_graphs], 1, n_positions);
         let mut residual = inputs;
         let mut layers = Vec::new();
         for (index, layer) in self.parameters.layers.iter().enumerate() {
-            let dims = [n_graphs, 1, n_positions];
-            let [q, k, v] = self.project(&residual, layer, dims, &angles);
+            let [q, k, v] = self
+                .project(&residual, layer, &angles)
+                .map(|rows| self.heads(rows, n_graphs));
             if index + 1 < self.config.n_layers {
-                let scores = self.scores(q, k.clone()) + causal.clone();
-                let mixed = softmax(scores, 4).matmul(v.clone());
-                residual = self.finish_layer(residual, mixed, layer);
+                let weights = causal_softmax(q.matmul(k.clone().swap_dims(2, 3)));
+                residual = self.finish_layer(residual, weights.matmul(v.clone()), layer);
             }
-            layers.push((k.squeeze_dim(2), v.squeeze_dim(2)));
+            layers.push((k, v));
         }
-        GraphCache { layers, padding }
+        GraphCache {
+            layers,
+            lengths: Arc::new(lengths.to_vec()),
+        }
     }
 
     /// Computes n new positions of every question, `inputs` `[G·Q·n, d]`, and grows `own`.
@@ -121,21 +118,25 @@ impl Llama<'_> {
         &self,
         inputs: Tensor<2>,
         graph: &GraphCache,
-        graph_lengths: &[usize],
         n_questions: usize,
         own: &mut QuestionCache,
     ) -> Residuals {
-        let n_graphs = graph_lengths.len();
+        let n_graphs = graph.lengths.len();
         let n_new = inputs.dims()[0] / (n_graphs * n_questions);
-        let dims = [n_graphs, n_questions, n_new];
-        let angles = self.angles(graph_lengths, own.n_positions, n_new);
-        let causal = self.causal_mask(n_new, own.n_positions + n_new);
+        let starts: Vec<usize> = graph.lengths.iter().map(|l| l + own.n_positions).collect();
+        let angles = self.angles(&starts, n_questions, n_new);
+        let visible = Visible {
+            lengths: graph.lengths.clone(),
+            n_new,
+        };
         let mut residual = inputs;
         let mut by_layer = Vec::new();
         for (index, layer) in self.parameters.layers.iter().enumerate() {
-            let [q, k, v] = self.project(&residual, layer, dims, &angles);
-            let (k, v) = own.grow(index, k, v);
-            let mixed = self.attend(q, &graph.layers[index], &graph.padding, k, v, &causal);
+            let [q, k, v] = self
+                .project(&residual, layer, &angles)
+                .map(|rows| self.heads(rows, n_graphs));
+            let (k, v) = own.grow(index, k, v, n_questions);
+            let mixed = attend(q, &graph.layers[index], k, v, &visible);
             residual = self.finish_layer(residual, mixed, layer);
             by_layer.push(residual.clone());
         }
@@ -146,147 +147,116 @@ impl Llama<'_> {
         }
     }
 
-    /// Queries, keys and values of `[G·Q·n, d]` residuals, each `[G, H, Q, n, c]`; queries are
-    /// scaled by 1/√c, queries and keys are turned.
+    /// Queries, keys and values of `[N, d]` residuals, each `[N, H·c]`; queries are scaled by
+    /// 1/√c, queries and keys are turned.
     fn project(
         &self,
         residual: &Tensor<2>,
         layer: &LayerTensors,
-        [n_graphs, n_questions, n_new]: [usize; 3],
-        angles: &Angles,
-    ) -> [Tensor<5>; 3] {
+        angles: &Arc<AngleTable>,
+    ) -> [Tensor<2>; 3] {
+        let c = self.config.head_dim;
+        let width = self.config.n_heads * c;
+        let normed = self.norm(residual.clone(), &layer.attention_norm);
+        let [q, k, v] = [0, 1, 2].map(|part| {
+            let matrix = layer.qkv.clone().narrow(0, part * width, width);
+            normed.clone().matmul(matrix.transpose())
+        });
+        let q = turn(q, angles.clone(), c, (c as f32).powf(-0.5));
+        [q, turn(k, angles.clone(), c, 1.0), v]
+    }
+
+    /// `[G·r, H·c]` rows as `[G, H, r, c]`, a view.
+    fn heads(&self, rows: Tensor<2>, n_graphs: usize) -> Tensor<4> {
         let (n_heads, c) = (self.config.n_heads, self.config.head_dim);
-        let normed = self.rms_norm(residual.clone(), layer.attention_norm.clone());
-        let all = normed
-            .matmul(layer.qkv.clone().transpose())
-            .reshape([n_graphs, n_questions, n_new, 3 * n_heads, c]);
-        let turned = turn(all.clone().narrow(3, 0, 2 * n_heads), angles).permute([0, 3, 1, 2, 4]);
-        let q = turned.clone().narrow(1, 0, n_heads);
-        let k = turned.narrow(1, n_heads, n_heads);
-        let v = all.narrow(3, 2 * n_heads, n_heads).permute([0, 3, 1, 2, 4]);
-        [q, k, v]
+        let n_rows = rows.dims()[0] / n_graphs;
+        rows.reshape([n_graphs, n_rows, n_heads, c]).swap_dims(1, 2)
     }
 
-    /// Attention of queries `[G, H, Q, n, c]` to the graph and to the question's own positions
-    /// (`k`, `v`: `[G, H, Q, m, c]`), one softmax over both; gives `[G, H, Q, n, c]`.
-    fn attend(
-        &self,
-        q: Tensor<5>,
-        (graph_k, graph_v): &(Tensor<4>, Tensor<4>),
-        padding: &Tensor<4>,
-        k: Tensor<5>,
-        v: Tensor<5>,
-        causal: &Tensor<5>,
-    ) -> Tensor<5> {
-        let [n_graphs, n_heads, n_questions, n_new, c] = q.dims();
-        let (n_statement_tokens, n_own) = (graph_k.dims()[2], k.dims()[3]);
-        let rows = n_questions * n_new;
-        let own_scores = self.scores(q.clone(), k) + causal.clone();
-        let q_rows = q.reshape([n_graphs, n_heads, rows, c]);
-        let scale = (c as f64).powf(-0.5);
-        let graph_scores = q_rows
-            .matmul(graph_k.clone().swap_dims(2, 3))
-            .mul_scalar(scale)
-            + padding.clone();
-        let own_scores = own_scores.reshape([n_graphs, n_heads, rows, n_own]);
-        let weights = softmax(Tensor::cat(vec![graph_scores, own_scores], 3), 3);
-        let from_graph = weights
-            .clone()
-            .narrow(3, 0, n_statement_tokens)
-            .matmul(graph_v.clone())
-            .reshape([n_graphs, n_heads, n_questions, n_new, c]);
-        let from_own = weights
-            .narrow(3, n_statement_tokens, n_own)
-            .reshape([n_graphs, n_heads, n_questions, n_new, n_own])
-            .matmul(v);
-        from_graph + from_own
-    }
-
-    /// Scaled dot products `[.., n, m]` of queries `[.., n, c]` and keys `[.., m, c]`.
-    fn scores(&self, q: Tensor<5>, k: Tensor<5>) -> Tensor<5> {
-        let scale = (self.config.head_dim as f64).powf(-0.5);
-        q.matmul(k.swap_dims(3, 4)).mul_scalar(scale)
-    }
-
-    /// Adds the attention's output (from `[G, H, Q, n, c]`), then the SwiGLU's, to the residual.
+    /// Adds the attention's output (from `[G, H, r, c]`), then the SwiGLU's, to the residual.
     fn finish_layer(
         &self,
         residual: Tensor<2>,
-        mixed: Tensor<5>,
+        mixed: Tensor<4>,
         layer: &LayerTensors,
     ) -> Tensor<2> {
         let width = self.config.n_heads * self.config.head_dim;
         let n_rows = residual.dims()[0];
-        let mixed = mixed.permute([0, 2, 3, 1, 4]).reshape([n_rows, width]);
+        let mixed = mixed.swap_dims(1, 2).reshape([n_rows, width]);
         let residual = residual + mixed.matmul(layer.o.clone().transpose());
-        let normed = self.rms_norm(residual.clone(), layer.mlp_norm.clone());
-        let f = self.config.intermediate_size;
-        let both = normed.matmul(layer.gate_up.clone().transpose());
-        let gated = silu(both.clone().narrow(1, 0, f)) * both.narrow(1, f, f);
+        let normed = self.norm(residual.clone(), &layer.mlp_norm);
+        let gated = swiglu(normed.matmul(layer.gate_up.clone().transpose()));
         residual + gated.matmul(layer.down.clone().transpose())
     }
 
-    /// x / √(mean x² + ε) · gain, for `[N, d]` rows and a `[1, d]` gain.
-    fn rms_norm(&self, x: Tensor<2>, gain: Tensor<2>) -> Tensor<2> {
-        let mean_square = x.clone().square().mean_dim(1);
-        let inverse = mean_square
-            .add_scalar(self.config.rms_norm_eps)
-            .sqrt()
-            .recip();
-        x * inverse * gain
+    fn norm(&self, x: Tensor<2>, gain: &Tensor<2>) -> Tensor<2> {
+        rms_norm(x, gain.clone(), self.config.rms_norm_eps as f32)
     }
 
-    /// Angles of the positions `starts[g] + offset ..` of graph g.
-    fn angles(&self, starts: &[usize], offset: usize, n_new: usize) -> Angles {
+    /// Angles of the positions `starts[g] ..` of each of graph g's questions, row by row.
+    fn angles(&self, starts: &[usize], n_questions: usize, n_new: usize) -> Arc<AngleTable> {
         let half = self.config.head_dim / 2;
-        let mut cos = Vec::with_capacity(starts.len() * n_new * half);
-        let mut sin = Vec::with_capacity(cos.capacity());
+        let frequencies: Vec<f64> = (0..half)
+            .map(|i| self.config.rope_theta.powf(-(i as f64) / half as f64))
+            .collect();
+        let mut table = AngleTable::default();
         for start in starts {
-            for position in start + offset..start + offset + n_new {
-                for i in 0..half {
-                    let exponent = -(i as f64) / half as f64;
-                    let angle = position as f64 * self.config.rope_theta.powf(exponent);
-                    cos.push(angle.cos() as f32);
-                    sin.push(angle.sin() as f32);
+            let first = table.cos.len();
+            for position in *start..start + n_new {
+                for frequency in &frequencies {
+                    let angle = position as f64 * frequency;
+                    table.cos.push(angle.cos() as f32);
+                    table.sin.push(angle.sin() as f32);
                 }
             }
+            for _ in 1..n_questions {
+                table.cos.extend_from_within(first..first + n_new * half);
+                table.sin.extend_from_within(first..first + n_new * half);
+            }
         }
-        let shape = [starts.len(), 1, n_new, 1, half];
-        Angles {
-            cos: Tensor::from_data(TensorData::new(cos, shape), &self.device),
-            sin: Tensor::from_data(TensorData::new(sin, shape), &self.device),
-        }
-    }
-
-    /// 0 where new position i may see own position j, −1e9 after it: `[1, 1, 1, n, m]`.
-    fn causal_mask(&self, n_new: usize, n_own: usize) -> Tensor<5> {
-        let n_before = n_own - n_new;
-        let mask: Vec<f32> = (0..n_new)
-            .flat_map(|i| (0..n_own).map(move |j| if j <= n_before + i { 0.0 } else { -1e9 }))
-            .collect();
-        Tensor::from_data(
-            TensorData::new(mask, [1, 1, 1, n_new, n_own]),
-            &self.device,
-        )
-    }
-
-    fn padding(&self, lengths: &[usize], n_positions: usize) -> Tensor<4> {
-        let mask: Vec<f32> = lengths
-            .iter()
-            .flat_map(|&length| {
-                (0..n_positions).map(move |i| if i < length { 0.0 } else { -1e9 })
-            })
-            .collect();
-        Tensor::from_data(
-            TensorData::new(mask, [lengths.len(), 1, 1, n_positions]),
-            &self.device,
-        )
+        Arc::new(table)
     }
 }
 
+/// Attention of queries `[G, H, Q·n, c]` to the graph and to the question's own positions
+/// (`k`, `v`: `[G, H, Q, m, c]`), one softmax over both; gives `[G, H, Q·n, c]`.
+fn attend(
+    q: Tensor<4>,
+    (graph_k, graph_v): &(Tensor<4>, Tensor<4>),
+    k: Tensor<5>,
+    v: Tensor<5>,
+    visible: &Visible,
+) -> Tensor<4> {
+    let [n_graphs, n_heads, rows, c] = q.dims();
+    let (n_graph, n_own) = (graph_k.dims()[2], k.dims()[3]);
+    let by_question = [n_graphs, n_heads, rows / visible.n_new, visible.n_new, c];
+    let graph_scores = q.clone().matmul(graph_k.clone().swap_dims(2, 3));
+    let own_scores = q
+        .reshape(by_question)
+        .matmul(k.swap_dims(3, 4))
+        .reshape([n_graphs, n_heads, rows, n_own]);
+    let weights = shared_softmax(graph_scores, own_scores, visible.clone());
+    let from_graph = weights.clone().narrow(3, 0, n_graph).matmul(graph_v.clone());
+    let from_own = weights
+        .narrow(3, n_graph, n_own)
+        .reshape([n_graphs, n_heads, rows / visible.n_new, visible.n_new, n_own])
+        .matmul(v)
+        .reshape([n_graphs, n_heads, rows, c]);
+    from_graph + from_own
+}
+
 impl QuestionCache {
-    /// Appends one layer's new keys and values and gives all of them.
-    fn grow(&mut self, layer: usize, k: Tensor<5>, v: Tensor<5>) -> (Tensor<5>, Tensor<5>) {
+    /// Appends one layer's new keys and values, `[G, H, Q·n, c]`, and gives all of them.
+    fn grow(
+        &mut self,
+        layer: usize,
+        k: Tensor<4>,
+        v: Tensor<4>,
+        n_questions: usize,
+    ) -> (Tensor<5>, Tensor<5>) {
+        let [n_graphs, n_heads, rows, c] = k.dims();
+        let shape = [n_graphs, n_heads, n_questions, rows / n_questions, c];
+        let (k, v) = (k.reshape(shape), v.reshape(shape));
         if layer == self.layers.len() {
             self.layers.push((k, v));
         } else {
@@ -295,13 +265,4 @@ impl QuestionCache {
         }
         self.layers[layer].clone()
     }
-}
-
-/// Rotary embedding, Hugging Face's `rotate_half` convention, on `[G, Q, n, heads, c]`.
-fn turn(x: Tensor<5>, angles: &Angles) -> Tensor<5> {
-    let half = x.dims()[4] / 2;
-    let (a, b) = (x.clone().narrow(4, 0, half), x.narrow(4, half, half));
-    let turned_a = a.clone() * angles.cos.clone() - b.clone() * angles.sin.clone();
-    let turned_b = b * angles.cos.clone() + a * angles.sin.clone();
-    Tensor::cat(vec![turned_a, turned_b], 4)
 }

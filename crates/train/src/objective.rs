@@ -88,7 +88,7 @@ impl ReadBatch {
         own: &mut QuestionCache,
     ) -> Residuals {
         self.n_positions += inputs.dims()[0];
-        model.extend(inputs, &self.graphs, &self.lengths, n_questions, own)
+        model.extend(inputs, &self.graphs, n_questions, own)
     }
 }
 

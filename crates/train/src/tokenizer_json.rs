@@ -36,7 +36,7 @@ pub fn tokenizer_json() -> Value {
         "normalizer": {"type": "Sequence", "normalizers": [
             // The question's verb is its only capital "Is".
             replace(r"\bIs\b", " ? "),
-            replace(r"([A-Za-z])\?", "$1 "),
+            replace(r"(?<=[A-Za-z])\?", " "),
             replace("###", " ### "),
             replace(r"\b(?:Every|every|is|a|or)\b", " "),
             replace(r"[.\s]+", " "),

@@ -1,0 +1,4 @@
+//! Prints the ProsQA `tokenizer.json`.
+fn main() {
+    println!("{:#}", latent_train::tokenizer_json::tokenizer_json());
+}
