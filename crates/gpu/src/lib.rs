@@ -1,1 +1,65 @@
-//! latent-gpu.
+//! The same runs as handwritten WGSL on wgpu, natively and in the browser.
+//!
+//! # How a run works
+//!
+//! A **column** is one vector of the batch that the forward pass works on: a lane that decodes,
+//! or one position of a prompt that is prefilled ([`layout::Column`]). The same kernels serve
+//! both; a matmul thread holds four rows of a weight times a tile of 1, 4 or 8 columns in
+//! registers, so every weight is read once for up to eight lanes or positions.
+//!
+//! [`GpuEngine::new`](engine::GpuEngine::new) uploads the weights and compiles the pipelines.
+//! `begin` allocates what the run needs, runs every distinct prompt (but its last token) through
+//! the layers once, and builds the list of one step's dispatches:
+//!
+//! ```text
+//!   per layer   qkv → attention → project (output) → swiglu → project (down)
+//!   then        head → select
+//! ```
+//!
+//! That is 5 · layers + 2 dispatches for all lanes and all strategies together. The select stage
+//! decides, writes the record, advances the lane and writes the next input vector, so that the
+//! next step can follow at once: the commands of a step never change, nothing is uploaded or
+//! read between steps, and a lane that is done makes its workgroups return early. `advance(n)`
+//! is the list n times in one pass, one submit, and one readback of the records.
+//!
+//! # Three lifetimes
+//!
+//! | struct | lives | holds |
+//! |---|---|---|
+//! | `DeviceWeights` | as long as the engine | weights, packed for the kernels |
+//! | `Batch` | a run, or its prefill | columns and activations |
+//! | `KvCache` | a run | keys, values, rotations |
+//!
+//! Lanes with the same prompt read one copy of its keys and values. Every buffer is checked
+//! against WebGPU's default limits before it is made ([`GpuError::Limit`]), and no optional
+//! feature is used.
+//!
+//! # Adding a kernel
+//!
+//! 1. `shaders/<name>.wgsl`, entry point `main`: the header gives the formula and what one
+//!    thread or workgroup does; bindings carry their shapes; dimensions are `override` constants.
+//! 2. A constant in [`kernels`] and its place in [`kernels::KERNELS`]; `tests/shaders.rs` fails
+//!    until the table and the folder agree.
+//! 3. A case in `tests/kernels.rs` against an f64 twin, at sizes 1, odd, and a real model's.
+//! 4. Its dispatch in `forward.rs`; `tests/layers.rs` and `tests/programs.rs` then cover it.
+//!
+//! # Backends
+//!
+//! The code is the same everywhere; a binary picks the feature `native` (Vulkan, Metal, DX12)
+//! or `web` (WebGPU).
+
+pub mod context;
+pub mod engine;
+pub mod kernels;
+pub mod layout;
+pub mod weights;
+
+mod batch;
+mod forward;
+mod inspect;
+mod readback;
+mod run;
+
+pub use context::{GpuContext, GpuError};
+pub use engine::{EngineStats, GpuEngine, MAX_LANES};
+pub use forward::Cost;

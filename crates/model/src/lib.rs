@@ -4,6 +4,7 @@
 //! No I/O, no GPU, no browser, no clock: callers bring bytes and take records.
 
 pub mod checkpoint;
+pub mod compare;
 pub mod config;
 pub mod engine;
 pub mod metrics;

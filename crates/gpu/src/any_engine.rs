@@ -1,0 +1,63 @@
+//! Either engine behind one type, for callers that choose at run time.
+
+use latent_model::{
+    config::ModelConfig,
+    engine::{Engine, EngineError, LaneSpec},
+    model::Model,
+    record::StepRecord,
+    reference::{Precision, ReferenceEngine},
+};
+
+use crate::{GpuContext, GpuEngine, GpuError};
+
+/// The GPU engine or the reference. The choice is the caller's: nothing falls back by itself.
+pub enum AnyEngine {
+    /// Handwritten WGSL.
+    Gpu(Box<GpuEngine>),
+    /// Plain Rust on the CPU.
+    Reference(Box<ReferenceEngine>),
+}
+
+impl AnyEngine {
+    /// An engine for a model: on the GPU where a context is given, else the reference.
+    pub async fn open(model: &Model, context: Option<&GpuContext>) -> Result<Self, GpuError> {
+        match context {
+            Some(context) => Ok(Self::Gpu(Box::new(GpuEngine::new(model, context).await?))),
+            None => {
+                let weights = model.weights.clone();
+                let engine = ReferenceEngine::new(&model.config, weights, Precision::Fast);
+                Ok(Self::Reference(Box::new(engine)))
+            }
+        }
+    }
+}
+
+impl Engine for AnyEngine {
+    fn config(&self) -> &ModelConfig {
+        match self {
+            Self::Gpu(engine) => engine.config(),
+            Self::Reference(engine) => engine.config(),
+        }
+    }
+
+    fn description(&self) -> String {
+        match self {
+            Self::Gpu(engine) => engine.description(),
+            Self::Reference(engine) => engine.description(),
+        }
+    }
+
+    async fn begin(&mut self, lanes: &[LaneSpec]) -> Result<(), EngineError> {
+        match self {
+            Self::Gpu(engine) => engine.begin(lanes).await,
+            Self::Reference(engine) => engine.begin(lanes).await,
+        }
+    }
+
+    async fn advance(&mut self, n_steps: usize) -> Result<Vec<StepRecord>, EngineError> {
+        match self {
+            Self::Gpu(engine) => engine.advance(n_steps).await,
+            Self::Reference(engine) => engine.advance(n_steps).await,
+        }
+    }
+}

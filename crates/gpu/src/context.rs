@@ -1,0 +1,232 @@
+//! The device that engines share, and what goes wrong on one.
+
+use std::sync::{Arc, Mutex, PoisonError};
+
+use latent_model::engine::EngineError;
+
+/// A GPU that cannot be used, or stopped being usable. Each text says what to expect of it.
+#[derive(Clone, Debug, PartialEq, thiserror::Error)]
+pub enum GpuError {
+    /// The program was built without any backend for this platform.
+    #[error("this build has no GPU backend: turn on the feature `native` or `web` of latent-gpu")]
+    NoBackend,
+    /// No adapter.
+    #[error("no GPU adapter was found: {0}")]
+    NoAdapter(String),
+    /// The adapter refused a device with WebGPU's default limits.
+    #[error("the adapter {adapter} gives no device with WebGPU's default limits: {reason}")]
+    NoDevice {
+        /// The adapter's name.
+        adapter: String,
+        /// Its words.
+        reason: String,
+    },
+    /// A model or run that does not fit the device's limits.
+    #[error("{what} needs {needed} bytes, but this device's {limit} is {available}")]
+    Limit {
+        /// The buffer.
+        what: String,
+        /// Its size.
+        needed: u64,
+        /// The limit's WebGPU name.
+        limit: &'static str,
+        /// Its value.
+        available: u64,
+    },
+    /// Not enough memory on the device.
+    #[error("the GPU has not enough memory for {0}")]
+    OutOfMemory(&'static str),
+    /// The device is gone: driver reset, sleep, or another tab's fault.
+    #[error("the GPU device was lost ({0}); load the model again")]
+    Lost(String),
+    /// A command that the device refused; a defect of this program.
+    #[error("the GPU refused a command: {0}")]
+    Refused(String),
+}
+
+impl From<GpuError> for EngineError {
+    fn from(error: GpuError) -> Self {
+        Self::Device(error.to_string())
+    }
+}
+
+/// One device and its queue. Cheap to clone; any number of engines may share it.
+#[derive(Clone, Debug)]
+pub struct GpuContext {
+    pub(crate) device: wgpu::Device,
+    pub(crate) queue: wgpu::Queue,
+    adapter: wgpu::AdapterInfo,
+    /// The first thing that went wrong outside of an error scope.
+    fault: Arc<Mutex<Option<GpuError>>>,
+}
+
+impl GpuContext {
+    /// Asks for the fastest adapter, and a device with WebGPU's default limits and no optional
+    /// feature, so that what runs here runs on every device that has WebGPU.
+    pub async fn request() -> Result<Self, GpuError> {
+        if wgpu::Instance::enabled_backend_features().is_empty() {
+            return Err(GpuError::NoBackend);
+        }
+        let instance = wgpu::Instance::new(wgpu::InstanceDescriptor::new_without_display_handle());
+        let options = wgpu::RequestAdapterOptions {
+            power_preference: wgpu::PowerPreference::HighPerformance,
+            ..Default::default()
+        };
+        let adapter = instance
+            .request_adapter(&options)
+            .await
+            .map_err(|error| GpuError::NoAdapter(error.to_string()))?;
+        Self::from_adapter(&adapter).await
+    }
+
+    async fn from_adapter(adapter: &wgpu::Adapter) -> Result<Self, GpuError> {
+        let description = wgpu::DeviceDescriptor {
+            label: Some("latent"),
+            required_features: wgpu::Features::empty(),
+            required_limits: wgpu::Limits::default(),
+            ..Default::default()
+        };
+        let (device, queue) = adapter.request_device(&description).await.map_err(|error| {
+            GpuError::NoDevice {
+                adapter: adapter.get_info().name,
+                reason: error.to_string(),
+            }
+        })?;
+        let fault = Arc::new(Mutex::new(None));
+        let lost = Arc::clone(&fault);
+        device.set_device_lost_callback(move |reason, message| {
+            // Dropping the last handle destroys the device; nobody is left to be told.
+            if reason != wgpu::DeviceLostReason::Destroyed || !message.is_empty() {
+                keep_first(&lost, GpuError::Lost(format!("{reason:?}: {message}")));
+            }
+        });
+        let refused = Arc::clone(&fault);
+        device.on_uncaptured_error(Arc::new(move |error: wgpu::Error| {
+            keep_first(&refused, gpu_error(&error, "this command"));
+        }));
+        Ok(Self {
+            device,
+            queue,
+            adapter: adapter.get_info(),
+            fault,
+        })
+    }
+
+    /// Name of the adapter and its backend, for people.
+    pub fn adapter_name(&self) -> String {
+        let name = match self.adapter.name.trim() {
+            // Browsers may hide the name; this much they tell.
+            "" if self.is_software() => "software adapter",
+            "" => "unnamed adapter",
+            name => name,
+        };
+        format!("{name} ({:?})", self.adapter.backend)
+    }
+
+    /// The device, for tests of single kernels.
+    pub fn device(&self) -> &wgpu::Device {
+        &self.device
+    }
+
+    /// The device's queue.
+    pub fn queue(&self) -> &wgpu::Queue {
+        &self.queue
+    }
+
+    /// Whether the adapter runs on the CPU (lavapipe, SwiftShader, WARP).
+    pub fn is_software(&self) -> bool {
+        self.adapter.device_type == wgpu::DeviceType::Cpu
+    }
+
+    /// The error that ended the device, if one did.
+    pub fn check(&self) -> Result<(), GpuError> {
+        let fault = self.fault.lock().unwrap_or_else(PoisonError::into_inner);
+        fault.clone().map_or(Ok(()), Err)
+    }
+
+    /// Ends the device, as a driver reset would. For tests and for freeing memory at once.
+    pub fn destroy(&self) {
+        let lost = GpuError::Lost("it was destroyed".into());
+        keep_first(&self.fault, lost);
+        self.device.destroy();
+    }
+
+    /// Runs `create`, which makes resources, and reports what the device says about them.
+    pub(crate) async fn checked<T>(
+        &self,
+        what: &'static str,
+        create: impl FnOnce() -> Result<T, GpuError>,
+    ) -> Result<T, GpuError> {
+        self.check()?;
+        let invalid = self.device.push_error_scope(wgpu::ErrorFilter::Validation);
+        let memory = self.device.push_error_scope(wgpu::ErrorFilter::OutOfMemory);
+        let created = create();
+        // Innermost first: scopes are a stack.
+        let memory = memory.pop();
+        let invalid = invalid.pop();
+        if let Some(error) = memory.await {
+            return Err(gpu_error(&error, what));
+        }
+        if let Some(error) = invalid.await {
+            return Err(gpu_error(&error, what));
+        }
+        self.check()?;
+        created
+    }
+
+    /// A storage buffer of `bytes` bytes, zeroed, within the device's limits.
+    pub(crate) fn storage(&self, what: &str, bytes: u64) -> Result<wgpu::Buffer, GpuError> {
+        self.check_size(what, bytes)?;
+        Ok(self.device.create_buffer(&wgpu::BufferDescriptor {
+            label: Some(what),
+            size: bytes,
+            usage: wgpu::BufferUsages::STORAGE
+                | wgpu::BufferUsages::COPY_SRC
+                | wgpu::BufferUsages::COPY_DST,
+            mapped_at_creation: false,
+        }))
+    }
+
+    /// A storage buffer that holds `contents`.
+    pub(crate) fn storage_of<T: bytemuck::NoUninit>(
+        &self,
+        what: &str,
+        contents: &[T],
+    ) -> Result<wgpu::Buffer, GpuError> {
+        let bytes: &[u8] = bytemuck::cast_slice(contents);
+        let buffer = self.storage(what, bytes.len() as u64)?;
+        self.queue.write_buffer(&buffer, 0, bytes);
+        Ok(buffer)
+    }
+
+    fn check_size(&self, what: &str, needed: u64) -> Result<(), GpuError> {
+        let limits = self.device.limits();
+        let checks = [
+            ("maxStorageBufferBindingSize", limits.max_storage_buffer_binding_size),
+            ("maxBufferSize", limits.max_buffer_size),
+        ];
+        match checks.into_iter().find(|&(_, available)| needed > available) {
+            Some((limit, available)) => Err(GpuError::Limit {
+                what: what.into(),
+                needed,
+                limit,
+                available,
+            }),
+            None => Ok(()),
+        }
+    }
+}
+
+fn keep_first(fault: &Mutex<Option<GpuError>>, error: GpuError) {
+    let mut fault = fault.lock().unwrap_or_else(PoisonError::into_inner);
+    fault.get_or_insert(error);
+}
+
+fn gpu_error(error: &wgpu::Error, what: &'static str) -> GpuError {
+    match error {
+        wgpu::Error::OutOfMemory { .. } => GpuError::OutOfMemory(what),
+        wgpu::Error::Validation { .. } | wgpu::Error::Internal { .. } => {
+            GpuError::Refused(error.to_string())
+        }
+    }
+}

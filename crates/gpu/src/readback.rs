@@ -1,0 +1,60 @@
+//! The one way back from the device: a staging buffer, mapped once.
+
+use std::time::Duration;
+
+use futures_channel::oneshot;
+
+use crate::context::{GpuContext, GpuError};
+
+/// Longer than any chunk of steps takes, even on a busy CPU adapter.
+const PATIENCE: Duration = Duration::from_secs(120);
+
+/// A buffer that the host can map.
+pub(crate) fn staging(context: &GpuContext, bytes: u64) -> wgpu::Buffer {
+    context.device.create_buffer(&wgpu::BufferDescriptor {
+        label: Some("staging"),
+        size: bytes,
+        usage: wgpu::BufferUsages::MAP_READ | wgpu::BufferUsages::COPY_DST,
+        mapped_at_creation: false,
+    })
+}
+
+/// The first `bytes` bytes of `staging`, once all submitted work is done.
+pub(crate) async fn read(
+    context: &GpuContext,
+    staging: &wgpu::Buffer,
+    bytes: u64,
+) -> Result<Vec<u8>, GpuError> {
+    let (sender, receiver) = oneshot::channel();
+    staging.map_async(wgpu::MapMode::Read, 0..bytes, move |result| {
+        // The receiver is gone only where the caller gave up; then nobody wants the bytes.
+        let _ = sender.send(result);
+    });
+    // Natively this blocks until the callback has run. In a browser it does nothing, and the
+    // callback comes from the event loop while the future below waits.
+    let waiting = wgpu::PollType::Wait {
+        submission_index: None,
+        timeout: Some(PATIENCE),
+    };
+    if let Err(error) = context.device.poll(waiting) {
+        context.check()?;
+        return Err(GpuError::Lost(format!("no answer within {PATIENCE:?}: {error}")));
+    }
+    match receiver.await {
+        Ok(Ok(())) => context.check()?,
+        Ok(Err(error)) => {
+            context.check()?;
+            return Err(GpuError::Lost(error.to_string()));
+        }
+        Err(oneshot::Canceled) => {
+            context.check()?;
+            return Err(GpuError::Lost("the device dropped a readback".into()));
+        }
+    }
+    let copied = staging
+        .get_mapped_range(0..bytes)
+        .map(|view| view.to_vec())
+        .map_err(|error| GpuError::Refused(error.to_string()));
+    staging.unmap();
+    copied
+}

@@ -1,0 +1,107 @@
+//! What the GPU tests share: the device, random models, and running one kernel.
+#![allow(dead_code)] // Every test file uses its own part.
+
+#[path = "../../../model/tests/common/mod.rs"]
+pub mod random;
+
+use std::sync::Arc;
+
+use latent_gpu::{GpuContext, GpuEngine, kernels::Pipeline};
+use latent_model::{checkpoint::Weights, config::ModelConfig};
+use pollster::block_on;
+
+/// The device, or `None` where `LATENT_SKIP_GPU=1` says that there is none to be had. A machine
+/// without an adapter fails: a test that silently tests nothing is worse than a red one.
+pub fn context() -> Option<GpuContext> {
+    if std::env::var("LATENT_SKIP_GPU").is_ok_and(|value| value == "1") {
+        eprintln!("SKIPPED: LATENT_SKIP_GPU=1");
+        return None;
+    }
+    Some(block_on(GpuContext::request()).expect("a GPU adapter, or LATENT_SKIP_GPU=1"))
+}
+
+/// The smallest model that has everything: grouped queries, an untied head, odd widths.
+pub fn small() -> (ModelConfig, Arc<Weights>) {
+    let config = random::config();
+    (config.clone(), random::weights(&config))
+}
+
+/// The shape of the models that ship, with tied embeddings and as many heads as key heads.
+pub fn shipped() -> (ModelConfig, Arc<Weights>) {
+    let config = ModelConfig {
+        vocab_size: 64,
+        hidden_size: 128,
+        intermediate_size: 344,
+        n_layers: 3,
+        n_heads: 4,
+        n_kv_heads: 4,
+        head_dim: 32,
+        max_position_embeddings: 256,
+        rope_theta: 10_000.0,
+        tie_word_embeddings: true,
+        ..random::config()
+    };
+    (config.clone(), random::weights(&config))
+}
+
+pub fn engine(context: &GpuContext, model: &(ModelConfig, Arc<Weights>)) -> GpuEngine {
+    block_on(GpuEngine::new(&model.0, &model.1, context)).expect("an engine")
+}
+
+/// Numbers between −2 and 2, different for every `seed`.
+pub fn noise(seed: u32, n: usize) -> Vec<f32> {
+    let bits = |i: u32| latent_model::rng::pcg4d([seed, i, 1, 2])[0];
+    (0..n as u32).map(|i| 4.0 * latent_model::rng::uniform(bits(i)) - 2.0).collect()
+}
+
+/// A storage buffer with contents, of at least one vec4.
+pub fn buffer<T: bytemuck::NoUninit>(context: &GpuContext, contents: &[T]) -> wgpu::Buffer {
+    let mut bytes: Vec<u8> = bytemuck::cast_slice(contents).to_vec();
+    bytes.resize(bytes.len().max(16), 0);
+    let buffer = context.device().create_buffer(&wgpu::BufferDescriptor {
+        label: None,
+        size: bytes.len() as u64,
+        usage: wgpu::BufferUsages::STORAGE
+            | wgpu::BufferUsages::COPY_SRC
+            | wgpu::BufferUsages::COPY_DST,
+        mapped_at_creation: false,
+    });
+    context.queue().write_buffer(&buffer, 0, &bytes);
+    buffer
+}
+
+/// Runs one dispatch over `buffers`, bound in order.
+pub fn dispatch(
+    context: &GpuContext,
+    pipeline: &Pipeline,
+    buffers: &[&wgpu::Buffer],
+    grid: [u32; 2],
+) {
+    let bind_group = pipeline.bind(context.device(), buffers);
+    let mut encoder = context.device().create_command_encoder(&Default::default());
+    {
+        let mut pass = encoder.begin_compute_pass(&Default::default());
+        pass.set_pipeline(pipeline.compiled());
+        pass.set_bind_group(0, &bind_group, &[]);
+        pass.dispatch_workgroups(grid[0], grid[1], 1);
+    }
+    context.queue().submit([encoder.finish()]);
+    context.check().expect("a dispatch without errors");
+}
+
+/// The contents of a buffer.
+pub fn contents<T: bytemuck::Pod>(context: &GpuContext, buffer: &wgpu::Buffer) -> Vec<T> {
+    let staging = context.device().create_buffer(&wgpu::BufferDescriptor {
+        label: None,
+        size: buffer.size(),
+        usage: wgpu::BufferUsages::MAP_READ | wgpu::BufferUsages::COPY_DST,
+        mapped_at_creation: false,
+    });
+    let mut encoder = context.device().create_command_encoder(&Default::default());
+    encoder.copy_buffer_to_buffer(buffer, 0, &staging, 0, buffer.size());
+    context.queue().submit([encoder.finish()]);
+    staging.map_async(wgpu::MapMode::Read, .., |mapped| mapped.expect("a mapped buffer"));
+    context.device().poll(wgpu::PollType::wait_indefinitely()).expect("finished work");
+    let view = staging.get_mapped_range(..).expect("a mapped buffer");
+    bytemuck::pod_collect_to_vec(&view)
+}

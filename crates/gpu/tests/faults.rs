@@ -1,0 +1,109 @@
+//! What goes wrong is said: bad weights, a lost device, a model that is too large.
+
+mod common;
+
+use std::sync::Arc;
+
+use latent_gpu::{GpuEngine, GpuError};
+use latent_model::{
+    checkpoint::{Matrix, Weights},
+    engine::{Engine, EngineError, LaneSpec},
+    program::{Feed, Phase, Program, Role, Sampler, Until},
+};
+use pollster::block_on;
+
+fn lanes() -> [LaneSpec; 1] {
+    let until = Until {
+        max_steps: 3,
+        stop_token: None,
+        cold_stop: None,
+    };
+    let answer = Phase {
+        role: Role::Answer,
+        feed: Feed::Token,
+        sampler: Sampler::GREEDY,
+        until,
+        then_force: None,
+    };
+    let program = Program {
+        start: None,
+        phases: vec![answer],
+    };
+    [LaneSpec {
+        prompt: vec![1, 2],
+        program,
+        seed: 0,
+        stream: 0,
+        decode_thoughts: false,
+    }]
+}
+
+#[test]
+fn nan_weights_end_the_run_with_an_error() {
+    let Some(context) = common::context() else {
+        return;
+    };
+    let (config, weights) = common::small();
+    for bad in [f32::NAN, f32::INFINITY] {
+        let mut altered = Weights::clone(&weights);
+        altered.layers[0].o.values[3] = bad;
+        let mut engine = common::engine(&context, &(config.clone(), Arc::new(altered)));
+        block_on(engine.begin(&lanes())).expect("a run");
+        let end = block_on(engine.advance(3));
+        assert_eq!(end, Err(EngineError::NonFinite { lane: 0, step: 0 }), "{bad}");
+    }
+}
+
+#[test]
+fn a_lost_device_is_an_error_and_nothing_hangs() {
+    let Some(context) = common::context() else {
+        return;
+    };
+    let mut engine = common::engine(&context, &common::small());
+    block_on(engine.begin(&lanes())).expect("a run");
+    context.destroy();
+    let words = |error: EngineError| error.to_string();
+    let error = block_on(engine.advance(1)).map_err(words).expect_err("a lost device");
+    assert!(error.contains("lost"), "{error}");
+    let error = block_on(engine.begin(&lanes())).map_err(words).expect_err("a lost device");
+    assert!(error.contains("lost"), "{error}");
+}
+
+#[test]
+fn a_table_beyond_the_limits_is_named_with_its_size() {
+    let Some(context) = common::context() else {
+        return;
+    };
+    let (mut config, weights) = common::small();
+    let mut large = Weights::clone(&weights);
+    // One row more than the 128 MiB of WebGPU's default maxStorageBufferBindingSize.
+    config.vocab_size = 128 * 1024 * 1024 / 4 / config.hidden_size + 4;
+    large.embedding = Matrix {
+        rows: config.vocab_size,
+        cols: config.hidden_size,
+        values: vec![0.0; config.vocab_size * config.hidden_size],
+    };
+    let error = block_on(GpuEngine::new(&config, &large, &context)).expect_err("too large");
+    let GpuError::Limit { what, limit, available, .. } = &error else {
+        panic!("{error}");
+    };
+    assert_eq!(what, "the embedding table");
+    assert_eq!((*limit, *available), ("maxStorageBufferBindingSize", 128 * 1024 * 1024));
+}
+
+#[test]
+fn two_engines_share_a_device() {
+    let Some(context) = common::context() else {
+        return;
+    };
+    let mut engines = [
+        common::engine(&context, &common::small()),
+        common::engine(&context, &common::shipped()),
+    ];
+    for engine in &mut engines {
+        block_on(engine.begin(&lanes())).expect("a run");
+    }
+    for engine in &mut engines {
+        assert_eq!(block_on(engine.advance(9)).expect("records").len(), 3);
+    }
+}

@@ -1,0 +1,246 @@
+//! Every strategy on both engines: same prompt, same seed, same tokens and weights.
+
+mod common;
+
+use latent_gpu::GpuContext;
+use latent_model::{
+    config::ModelConfig,
+    engine::{Engine, EngineError, LaneSpec, run_to_end},
+    program::{Feed, Program},
+    record::StepRecord,
+    reference::{Precision, ReferenceEngine},
+    strategy::{STRATEGIES, Setting, Settings, Strategy},
+    tokenizer::{Marker, Tokenizer},
+};
+use pollster::block_on;
+
+/// Probabilities and weights of both engines may lie this far apart: logits agree within about
+/// 1e-5, and noise divides them by a temperature of at least 0.1.
+const TOLERANCE: f32 = 2e-4;
+
+/// A word-level tokenizer whose last six ids are the markers.
+fn tokenizer(vocab_size: usize) -> Tokenizer {
+    let n_words = vocab_size - Marker::ALL.len();
+    let words: Vec<String> = (0..n_words).map(|id| format!("\"w{id}\":{id}")).collect();
+    let markers: Vec<String> = (n_words..)
+        .zip(Marker::ALL)
+        .map(|(id, marker)| {
+            format!(
+                r#"{{"id":{id},"content":"{}","single_word":false,"lstrip":false,
+                "rstrip":false,"normalized":false,"special":true}}"#,
+                marker.text()
+            )
+        })
+        .collect();
+    let json = format!(
+        r#"{{"version":"1.0","truncation":null,"padding":null,"added_tokens":[{}],
+        "normalizer":null,"pre_tokenizer":{{"type":"WhitespaceSplit"}},"post_processor":null,
+        "decoder":null,"model":{{"type":"WordLevel","vocab":{{{}}},"unk_token":"w0"}}}}"#,
+        markers.join(","),
+        words.join(",")
+    );
+    Tokenizer::from_json(&json).expect("a tokenizer")
+}
+
+/// The strategy with few steps, so that the caps are met.
+fn program(strategy: &Strategy, config: &ModelConfig) -> Program {
+    let mut settings = Settings::default();
+    for (setting, value) in [(Setting::MaxThink, 7.0), (Setting::MaxAnswer, 4.0)] {
+        if strategy.settings.iter().any(|(known, _)| *known == setting) {
+            settings.set(setting, value);
+        }
+    }
+    let tokenizer = tokenizer(config.vocab_size);
+    strategy.program(&settings, &tokenizer).expect("a program")
+}
+
+fn lane(program: Program, prompt: &[u32], seed: u32) -> LaneSpec {
+    LaneSpec {
+        prompt: prompt.to_vec(),
+        program,
+        seed,
+        stream: 3,
+        decode_thoughts: true,
+    }
+}
+
+fn reference(lanes: &[LaneSpec]) -> Vec<Vec<StepRecord>> {
+    let (config, weights) = common::small();
+    let mut engine = ReferenceEngine::new(&config, weights, Precision::Oracle);
+    block_on(run_to_end(&mut engine, lanes, 5, |_| {})).expect("a reference run")
+}
+
+fn gpu(context: &GpuContext, lanes: &[LaneSpec], chunk: usize) -> Vec<Vec<StepRecord>> {
+    let mut engine = common::engine(context, &common::small());
+    block_on(run_to_end(&mut engine, lanes, chunk, |_| {})).expect("a GPU run")
+}
+
+/// Compares the integers exactly and the numbers within the tolerance.
+fn assert_same(name: &str, found: &[StepRecord], expected: &[StepRecord]) {
+    assert_eq!(found.len(), expected.len(), "{name}: number of steps");
+    for (found, expected) in found.iter().zip(expected) {
+        let at = format!("{name}, lane {}, step {}", expected.lane, expected.step);
+        // Everything but the numbers, which are compared below.
+        let mut exact = *found;
+        exact.entropy = expected.entropy;
+        exact.hidden_norm = expected.hidden_norm;
+        exact.probs = expected.probs;
+        exact.weights = expected.weights;
+        exact.ids = expected.ids;
+        assert_eq!(exact, *expected, "{at}");
+        let near = |field: &str, found: f32, expected: f32| {
+            let difference = (found - expected).abs();
+            let allowed = TOLERANCE * expected.abs().max(1.0);
+            assert!(difference <= allowed, "{at}: {field} is {found}, expected {expected}");
+        };
+        near("entropy", found.entropy, expected.entropy);
+        near("hidden norm", found.hidden_norm, expected.hidden_norm);
+        for (i, (found, expected)) in found.kept().zip(expected.kept()).enumerate() {
+            near(&format!("probability {i}"), found.prob, expected.prob);
+            near(&format!("weight {i}"), found.weight, expected.weight);
+            // Two tokens of nearly the same weight may change places.
+            let is_tie = (found.weight - expected.weight).abs() <= TOLERANCE
+                && (found.prob - expected.prob).abs() <= TOLERANCE;
+            assert!(found.id == expected.id || is_tie, "{at}: kept token {i}");
+        }
+    }
+}
+
+#[test]
+fn every_strategy_gives_what_the_reference_gives() {
+    let Some(context) = common::context() else {
+        return;
+    };
+    let (config, _) = common::small();
+    let programs: Vec<Program> =
+        STRATEGIES.iter().map(|strategy| program(strategy, &config)).collect();
+    let lanes: Vec<LaneSpec> =
+        programs.into_iter().map(|program| lane(program, &[3, 14, 15, 9, 26], 5)).collect();
+    let (found, expected) = (gpu(&context, &lanes, 16), reference(&lanes));
+    for ((strategy, found), expected) in STRATEGIES.iter().zip(&found).zip(&expected) {
+        assert_same(strategy.name, found, expected);
+        assert!(!found.is_empty(), "{}", strategy.name);
+    }
+}
+
+/// Four lanes of different strategies and prompts of different lengths, one of them shared.
+fn mixed_lanes() -> Vec<LaneSpec> {
+    let (config, _) = common::small();
+    let named = |name| program(Strategy::by_name(name).expect("a strategy"), &config);
+    vec![
+        lane(named("soft-gumbel"), &[1, 2, 3, 4, 5, 6], 9),
+        lane(named("coconut"), &[8], 9),
+        lane(named("token-cot-sampled"), &[1, 2, 3, 4, 5, 6], 9),
+        lane(named("soft-dirichlet"), &[30, 2], 9),
+    ]
+}
+
+#[test]
+fn lanes_of_different_prompts_do_not_touch_each_other() {
+    let Some(context) = common::context() else {
+        return;
+    };
+    let lanes = mixed_lanes();
+    let found = gpu(&context, &lanes, 16);
+    let expected = reference(&lanes);
+    for (lane, spec) in lanes.iter().enumerate() {
+        assert_same("together", &found[lane], &expected[lane]);
+        let mut alone = gpu(&context, std::slice::from_ref(spec), 16).remove(0);
+        alone.iter_mut().for_each(|record| record.lane = lane as u32);
+        assert_same("alone", &alone, &found[lane]);
+    }
+}
+
+#[test]
+fn the_size_of_chunks_changes_nothing() {
+    let Some(context) = common::context() else {
+        return;
+    };
+    let lanes = mixed_lanes();
+    let whole = gpu(&context, &lanes, 16);
+    for chunk in [1, 3, 500] {
+        assert_eq!(gpu(&context, &lanes, chunk), whole, "chunks of {chunk}");
+    }
+}
+
+#[test]
+fn records_come_by_step_then_lane_and_end_with_nothing() {
+    let Some(context) = common::context() else {
+        return;
+    };
+    let mut engine = common::engine(&context, &common::small());
+    let lanes = mixed_lanes();
+    block_on(engine.begin(&lanes)).expect("a run");
+    let records = block_on(engine.advance(64)).expect("records");
+    let order: Vec<(u32, u32)> = records.iter().map(|record| (record.step, record.lane)).collect();
+    assert!(order.is_sorted(), "{order:?}");
+    assert_eq!(block_on(engine.advance(4)).expect("nothing"), []);
+
+    let stats = engine.stats();
+    let n_layers = engine.config().n_layers;
+    assert_eq!(stats.dispatches_per_step, 5 * n_layers + 2);
+    assert_eq!(stats.maps, 1, "a readback per chunk, none after the end");
+    let row_bytes = (lanes.len() * size_of::<StepRecord>()) as u64;
+    assert_eq!(stats.bytes_read_back, 64 * row_bytes);
+}
+
+#[test]
+fn a_run_longer_than_the_ring_loses_no_record() {
+    let Some(context) = common::context() else {
+        return;
+    };
+    let (mut config, _) = common::small();
+    config.max_position_embeddings = 256;
+    let mut program = program(&STRATEGIES[0], &config);
+    program.phases[0].until.max_steps = 150;
+    program.phases[0].until.stop_token = None;
+    let lanes = [lane(program, &[1, 2], 1)];
+    let weights = common::random::weights(&config);
+    let mut reference = ReferenceEngine::new(&config, weights.clone(), Precision::Oracle);
+    let mut engine = common::engine(&context, &(config, weights));
+    let found = block_on(run_to_end(&mut engine, &lanes, 50, |_| {})).expect("a run");
+    let expected = block_on(run_to_end(&mut reference, &lanes, 50, |_| {})).expect("a run");
+    assert!(found[0].len() > 128, "the ring wraps twice");
+    assert_same("long", &found[0], &expected[0]);
+}
+
+#[test]
+fn thoughts_that_are_not_decoded_are_the_same_thoughts() {
+    let Some(context) = common::context() else {
+        return;
+    };
+    let mut lanes = mixed_lanes();
+    lanes.retain(|lane| lane.program.phases.iter().any(|phase| phase.feed == Feed::Thought));
+    lanes[0].decode_thoughts = false;
+    let (found, expected) = (gpu(&context, &lanes, 16), reference(&lanes));
+    assert_same("thoughts", &found[0], &expected[0]);
+    assert!(found[0].iter().any(|record| record.n_kept == 0));
+}
+
+#[test]
+fn more_lanes_than_a_tile_run_together() {
+    let Some(context) = common::context() else {
+        return;
+    };
+    let mut lanes = Vec::new();
+    for seed in 0..3 {
+        lanes.extend(mixed_lanes().into_iter().map(|lane| LaneSpec { seed, ..lane }));
+    }
+    let (found, expected) = (gpu(&context, &lanes, 16), reference(&lanes));
+    for (found, expected) in found.iter().zip(&expected) {
+        assert_same("twelve lanes", found, expected);
+    }
+}
+
+#[test]
+fn bad_runs_are_errors() {
+    let Some(context) = common::context() else {
+        return;
+    };
+    let mut engine = common::engine(&context, &common::small());
+    assert_eq!(block_on(engine.advance(1)), Err(EngineError::NotBegun));
+    assert!(matches!(block_on(engine.begin(&[])), Err(EngineError::LaneCount { .. })));
+    let mut lanes = mixed_lanes();
+    lanes[1].prompt.clear();
+    assert_eq!(block_on(engine.begin(&lanes)), Err(EngineError::EmptyPrompt { lane: 1 }));
+}

@@ -1,0 +1,112 @@
+//! Every shader parses and validates, the table of kernels is the folder, and structs agree.
+
+use latent_gpu::{kernels::KERNELS, layout};
+use latent_model::record::StepRecord;
+use naga::{
+    Module, TypeInner,
+    valid::{Capabilities, ValidationFlags, Validator},
+};
+
+const FOLDER: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/../../shaders");
+
+fn parsed(source: &str) -> Module {
+    naga::front::wgsl::parse_str(source).expect("the other test names what is wrong")
+}
+
+#[test]
+fn every_shader_is_valid() {
+    let mut failures = Vec::new();
+    for kernel in KERNELS {
+        let module = match naga::front::wgsl::parse_str(kernel.source) {
+            Ok(module) => module,
+            Err(error) => {
+                failures.push(error.emit_to_string_with_path(kernel.source, kernel.name));
+                continue;
+            }
+        };
+        // No capability beyond WebGPU's core: shaders must run on every device.
+        let mut validator = Validator::new(ValidationFlags::all(), Capabilities::empty());
+        if let Err(error) = validator.validate(&module) {
+            failures.push(error.emit_to_string_with_path(kernel.source, kernel.name));
+        }
+        let entry_points: Vec<_> = module.entry_points.iter().map(|entry| &entry.name).collect();
+        if entry_points != ["main"] {
+            failures.push(format!("{}: expected one entry point main", kernel.name));
+        }
+    }
+    assert!(failures.is_empty(), "{}", failures.join("\n"));
+}
+
+#[test]
+fn the_table_is_the_folder() {
+    let mut files: Vec<String> = std::fs::read_dir(FOLDER)
+        .expect("the shaders' folder")
+        .map(|entry| entry.expect("a file").file_name().into_string().expect("UTF-8"))
+        .filter(|name| name != "prelude.wgsl")
+        .collect();
+    let mut table: Vec<String> =
+        KERNELS.iter().map(|kernel| format!("{}.wgsl", kernel.name)).collect();
+    files.sort();
+    table.sort();
+    assert_eq!(files, table);
+}
+
+/// Size and (name, offset) of each field of a struct in the prelude.
+fn wgsl_struct(name: &str) -> (u32, Vec<(String, u32)>) {
+    let module = parsed(KERNELS[0].source);
+    let (_, found) = module
+        .types
+        .iter()
+        .find(|(_, ty)| ty.name.as_deref() == Some(name))
+        .expect("a struct of the prelude");
+    let TypeInner::Struct { members, span } = &found.inner else {
+        panic!("{name} is not a struct");
+    };
+    let field = |member: &naga::StructMember| {
+        (member.name.clone().expect("a named field"), member.offset)
+    };
+    (*span, members.iter().map(field).collect())
+}
+
+/// Compares a Rust struct with the WGSL struct of the same fields, in the same order.
+macro_rules! assert_same_layout {
+    ($rust:ty, $wgsl:literal, [$($field:ident),* $(,)?]) => {
+        let fields = vec![
+            $((stringify!($field).to_owned(), std::mem::offset_of!($rust, $field) as u32)),*
+        ];
+        assert_eq!(wgsl_struct($wgsl), (size_of::<$rust>() as u32, fields));
+    };
+}
+
+#[test]
+fn structs_have_the_same_layout_on_both_sides() {
+    assert_same_layout!(
+        layout::Column,
+        "Column",
+        [base, prefix_base, n_prefix, position, live, wants_logits, token]
+    );
+    assert_same_layout!(
+        layout::Phase,
+        "Phase",
+        [
+            is_thinking, feed, pause_token, max_steps, temperature, top_k, top_p, min_p,
+            max_concepts, noise, noise_scale, greedy, stop_token, then_force, cold_entropy,
+            cold_patience
+        ]
+    );
+    assert_same_layout!(
+        layout::Lane,
+        "Lane",
+        [
+            seed, stream, step, phase, phase_step, cold_count, pending, n_phases, decode_thoughts
+        ]
+    );
+    assert_same_layout!(
+        StepRecord,
+        "Record",
+        [
+            lane, step, position, phase, phase_step, input, token, flags, cold_count, n_kept,
+            entropy, hidden_norm, ids, probs, weights
+        ]
+    );
+}

@@ -1,0 +1,84 @@
+// attended = softmax(q · Kᵀ / sqrt(head_dim)) · V over positions 0 ..= position of the column.
+// Query head h reads key and value head h / (heads / kv heads).
+//
+// One workgroup: one head of one column. Its threads share the positions for the scores, then
+// the head's dimensions for the weighted sum of values; two barriers in all.
+
+override THREADS: u32;    // at most 64
+override N_HEADS: u32;
+override N_KV_HEADS: u32;
+override HEAD_DIM: u32;
+
+@group(0) @binding(0) var<storage, read> columns: array<Column>;                // (columns)
+@group(0) @binding(1) var<storage, read> queries: array<vec4<f32>>;             // (columns, heads, head_dim)
+@group(0) @binding(2) var<storage, read> keys: array<vec4<f32>>;                // (cache rows, kv heads, head_dim)
+@group(0) @binding(3) var<storage, read> values: array<vec4<f32>>;              // (cache rows, kv heads, head_dim)
+@group(0) @binding(4) var<storage, read_write> scores: array<f32>;              // (columns, heads, positions)
+@group(0) @binding(5) var<storage, read_write> attended: array<vec4<f32>>;      // (columns, heads, head_dim)
+
+var<workgroup> maxima: array<f32, 64>;
+var<workgroup> sums: array<f32, 64>;
+
+// Index of the first vec4 of a cached key or value.
+fn cached(column: Column, position: u32, kv_head: u32) -> u32 {
+    let base = select(column.base, column.prefix_base, position < column.n_prefix);
+    return ((base + position) * N_KV_HEADS + kv_head) * (HEAD_DIM / 4u);
+}
+
+@compute @workgroup_size(THREADS)
+fn main(
+    @builtin(workgroup_id) group: vec3<u32>,
+    @builtin(num_workgroups) groups: vec3<u32>,
+    @builtin(local_invocation_index) thread: u32,
+) {
+    let head = group.x;
+    let column = columns[group.y];
+    if (column.live == 0u) {
+        return;
+    }
+    let quads = HEAD_DIM / 4u;
+    let kv_head = head / (N_HEADS / N_KV_HEADS);
+    let row = group.y * N_HEADS + head;
+    let score_row = row * (arrayLength(&scores) / (N_HEADS * groups.y));
+    let n_keys = column.position + 1u;
+
+    let scale = inverseSqrt(f32(HEAD_DIM));
+    var largest = -3.0e38;
+    for (var p = thread; p < n_keys; p += THREADS) {
+        let key = cached(column, p, kv_head);
+        var score = 0.0;
+        for (var i = 0u; i < quads; i++) {
+            score += dot(queries[row * quads + i], keys[key + i]);
+        }
+        score *= scale;
+        scores[score_row + p] = score;
+        largest = max(largest, score);
+    }
+    maxima[thread] = largest;
+    workgroupBarrier();
+
+    for (var t = 0u; t < THREADS; t++) {
+        largest = max(largest, maxima[t]);
+    }
+    var sum = 0.0;
+    for (var p = thread; p < n_keys; p += THREADS) {
+        let weight = exp(scores[score_row + p] - largest);
+        scores[score_row + p] = weight;
+        sum += weight;
+    }
+    sums[thread] = sum;
+    storageBarrier();
+    workgroupBarrier();
+
+    var total = 0.0;
+    for (var t = 0u; t < THREADS; t++) {
+        total += sums[t];
+    }
+    for (var i = thread; i < quads; i += THREADS) {
+        var mixed = vec4<f32>();
+        for (var p = 0u; p < n_keys; p++) {
+            mixed += scores[score_row + p] * values[cached(column, p, kv_head) + i];
+        }
+        attended[row * quads + i] = mixed / total;
+    }
+}

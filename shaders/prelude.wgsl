@@ -1,0 +1,168 @@
+// Shared by every kernel: what a column and a lane are, the trace record, and random numbers.
+// The Rust twins are crates/gpu/src/layout.rs, record.rs and rng.rs; tests compare them.
+
+// Where there is no token: no stop token, no marker, an empty place in a list.
+const NO_TOKEN = 0xffffffffu;
+
+// One column of the batch that the forward pass works on: a lane that decodes, or one position
+// of a prompt that is prefilled. A key or value at position p lies in the cache's row
+// prefix_base + p for p < n_prefix (the prompt, which lanes share), else in row base + p.
+struct Column {
+    base: u32,
+    prefix_base: u32,
+    n_prefix: u32,
+    position: u32,
+    live: u32,         // 0: skip this column
+    wants_logits: u32, // 0: the LM head may be skipped
+    token: u32,        // the input where it comes from the host
+}
+
+// One phase of a lane's program (crates/model/src/program.rs).
+struct Phase {
+    is_thinking: u32,
+    feed: u32,          // FEED_*
+    pause_token: u32,
+    max_steps: u32,
+    temperature: f32,
+    top_k: u32,
+    top_p: f32,
+    min_p: f32,
+    max_concepts: u32,
+    noise: u32,         // NOISE_*
+    noise_scale: f32,   // tau or alpha
+    greedy: u32,
+    stop_token: u32,    // or NO_TOKEN
+    then_force: u32,    // or NO_TOKEN
+    cold_entropy: f32,
+    cold_patience: u32, // 0: no Cold Stop
+}
+
+// Where a lane is in its program (LaneState in crates/model/src/select.rs).
+struct Lane {
+    seed: u32,
+    stream: u32,
+    step: u32,
+    phase: u32,
+    phase_step: u32,
+    cold_count: u32,
+    pending: u32,       // a marker still to be fed before the first phase, or NO_TOKEN
+    n_phases: u32,
+    decode_thoughts: u32,
+}
+
+// StepRecord in crates/model/src/record.rs.
+struct Record {
+    lane: u32,
+    step: u32,
+    position: u32,
+    phase: u32,
+    phase_step: u32,
+    input: u32,         // INPUT_*
+    token: u32,
+    flags: u32,         // FLAG_*
+    cold_count: u32,
+    n_kept: u32,
+    entropy: f32,
+    hidden_norm: f32,
+    ids: array<u32, 32>,
+    probs: array<f32, 32>,
+    weights: array<f32, 32>,
+}
+
+const MAX_KEPT = 32u;
+const MAX_PHASES = 8u;
+
+const FEED_TOKEN = 0u;
+const FEED_CONCEPT = 1u;
+const FEED_THOUGHT = 2u;
+const FEED_PAUSE = 3u;
+
+const NOISE_NONE = 0u;
+const NOISE_GUMBEL = 1u;
+const NOISE_DIRICHLET = 2u;
+
+const INPUT_NONE = 0u;
+const INPUT_TOKEN = 1u;
+const INPUT_CONCEPT = 2u;
+const INPUT_THOUGHT = 3u;
+
+const FLAG_FORCED = 1u;
+const FLAG_STOP = 2u;
+const FLAG_COLD_STOP = 4u;
+const FLAG_CAP = 8u;
+const FLAG_DONE = 16u;
+const FLAG_NON_FINITE = 32u;
+
+// The draw that picks a token; noise uses the token's id as its draw (rng.rs).
+const DRAW_TOKEN = 0xffffffffu;
+const ATTEMPT_SHIFT = 20u;
+
+// Squared length of each of four vectors.
+fn squared_lengths(x: mat4x4<f32>) -> vec4<f32> {
+    return vec4(dot(x[0], x[0]), dot(x[1], x[1]), dot(x[2], x[2]), dot(x[3], x[3]));
+}
+
+// By its bits, because a shader compiler may assume that a float is never NaN.
+fn is_finite(x: f32) -> bool {
+    return (bitcast<u32>(x) & 0x7f800000u) != 0x7f800000u;
+}
+
+fn pcg4d_mix(start: vec4<u32>) -> vec4<u32> {
+    var v = start;
+    v.x += v.y * v.w;
+    v.y += v.z * v.x;
+    v.z += v.x * v.y;
+    v.w += v.y * v.z;
+    return v;
+}
+
+// The hash pcg4d of Jarzynski & Olano (JCGT 2020).
+fn pcg4d(key: vec4<u32>) -> vec4<u32> {
+    var v = pcg4d_mix(key * 1664525u + 1013904223u);
+    v ^= v >> vec4(16u);
+    return pcg4d_mix(v);
+}
+
+// A uniform number in the open interval (0, 1), from the upper 23 bits.
+fn uniform_draw(bits: u32) -> f32 {
+    return (f32(bits >> 9u) + 0.5) * (1.0 / 8388608.0);
+}
+
+fn gumbel_draw(bits: u32) -> f32 {
+    return -log(-log(uniform_draw(bits)));
+}
+
+// Box and Muller's transform. cos(2πu) = −cos(2πu − π) stays inside of the interval [−π, π]
+// for which WGSL promises an accuracy.
+fn normal_draw(bits_a: u32, bits_b: u32) -> f32 {
+    let radius = sqrt(-2.0 * log(uniform_draw(bits_a)));
+    return -radius * cos(6.2831853 * (uniform_draw(bits_b) - 0.5));
+}
+
+// ln of a Gamma(shape, 1) number for the token `id`, by Marsaglia and Tsang's method.
+// `key` is (seed, stream, step).
+fn ln_gamma_draw(key: vec3<u32>, id: u32, shape: f32) -> f32 {
+    let is_small = shape < 1.0;
+    let d = select(shape, shape + 1.0, is_small) - 1.0 / 3.0;
+    let c = 1.0 / sqrt(9.0 * d);
+    var ln_v = 0.0;
+    var ln_boost = 0.0;
+    for (var attempt = 0u; attempt < 16u; attempt++) {
+        let bits = pcg4d(vec4(key, id + (attempt << ATTEMPT_SHIFT)));
+        let x = normal_draw(bits.x, bits.y);
+        let root = 1.0 + c * x;
+        if (root <= 0.0) {
+            continue;
+        }
+        ln_v = 3.0 * log(root);
+        if (is_small) {
+            // A concept without mass has shape 0: far below, but never a division by zero.
+            ln_boost = log(uniform_draw(bits.w)) / max(shape, 1e-30);
+        }
+        let v = root * root * root;
+        if (log(uniform_draw(bits.z)) < 0.5 * x * x + d - d * v + d * ln_v) {
+            break;
+        }
+    }
+    return log(d) + ln_v + ln_boost;
+}
