@@ -1,0 +1,131 @@
+//! The buttons of a run: run, pause, step, reset, speed and seed.
+
+use leptos::prelude::*;
+
+use crate::{
+    lanes::LaneRun,
+    page_state::Speed,
+    runner::{RunStatus, Runner},
+    url_state::speed_from_text,
+};
+
+/// The bar above the panels.
+#[component]
+pub fn Controls() -> impl IntoView {
+    let runner = expect_context::<Runner>();
+    let status = runner.status;
+    let is_running = move || status.get() == RunStatus::Running;
+    let has_lanes = move || !runner.lanes.get().is_empty();
+    let run_or_pause = move |_| if is_running() { runner.pause() } else { runner.run() };
+    let run_label = move || match status.get() {
+        RunStatus::Running => "❚❚ Pause",
+        RunStatus::Paused => "▶ Go on",
+        RunStatus::Done => "▶ Run again",
+        RunStatus::Idle => "▶ Run",
+    };
+    view! {
+        <div class="controls" role="toolbar" aria-label="The run">
+            <button
+                class="primary"
+                data-testid="run"
+                disabled=move || !has_lanes()
+                on:click=run_or_pause
+            >
+                {run_label}
+            </button>
+            <button
+                data-testid="step"
+                disabled=move || is_running() || !has_lanes()
+                title="One step of every lane"
+                on:click=move |_| runner.step()
+            >
+                "Step"
+            </button>
+            <button
+                data-testid="reset"
+                title="Forget this run; problem and lanes stay"
+                on:click=move |_| runner.reset()
+            >
+                "Reset"
+            </button>
+            <SpeedPicker/>
+            <SeedField/>
+            <span class="spring"></span>
+            <Progress/>
+        </div>
+    }
+}
+
+#[component]
+fn SpeedPicker() -> impl IntoView {
+    let speed = expect_context::<Runner>().speed;
+    let option = move |offered: Speed| {
+        let (value, label) = match offered {
+            Speed::PerSecond(1) => ("1".to_string(), "1 step a second".to_string()),
+            Speed::PerSecond(rate) => (rate.to_string(), format!("{rate} steps a second")),
+            Speed::Max => ("max".to_string(), "as fast as it goes".to_string()),
+        };
+        let is_selected = move || speed.get() == offered;
+        view! { <option value=value selected=is_selected>{label}</option> }
+    };
+    let on_change = move |event| {
+        if let Some(chosen) = speed_from_text(&event_target_value(&event)) {
+            speed.set(chosen);
+        }
+    };
+    view! {
+        <label class="field">
+            "Speed"
+            <select data-testid="speed" on:change=on_change>
+                {Speed::OFFERED.map(option).collect_view()}
+            </select>
+        </label>
+    }
+}
+
+#[component]
+fn SeedField() -> impl IntoView {
+    let seed = expect_context::<Runner>().seed;
+    let on_change = move |event| {
+        // Text that is no seed is put back to the one that counts.
+        match event_target_value(&event).trim().parse() {
+            Ok(new) => seed.set(new),
+            Err(_) => seed.notify(),
+        }
+    };
+    view! {
+        <label class="field" title="Seed of the noise: the same seed gives the same run">
+            "Seed"
+            <input
+                type="number"
+                min="0"
+                max=u32::MAX.to_string()
+                data-testid="seed"
+                prop:value=move || seed.get().to_string()
+                on:change=on_change
+            />
+        </label>
+    }
+}
+
+/// Where the run stands, and how far the longest lane has come.
+#[component]
+fn Progress() -> impl IntoView {
+    let runner = expect_context::<Runner>();
+    let n_steps = move || {
+        let lanes = runner.lanes.get();
+        let steps = lanes.iter().map(|lane| lane.run.with(|run: &LaneRun| run.records.len()));
+        steps.max().unwrap_or(0)
+    };
+    view! {
+        <span class="progress-text">
+            <span class="status" data-status=move || runner.status.get().word() data-testid="status">
+                {move || runner.status.get().word()}
+            </span>
+            {move || match n_steps() {
+                0 => String::new(),
+                n_steps => format!(" · step {n_steps}"),
+            }}
+        </span>
+    }
+}

@@ -1,0 +1,139 @@
+//! The header: which engine runs, whether it agrees with the CPU, and how the page looks.
+
+use gloo::storage::{LocalStorage, Storage};
+use leptos::prelude::*;
+
+use super::app::UseReference;
+use crate::startup::{EngineReport, Reports, TestReport};
+
+/// Where the browser keeps the choice of theme and letter size.
+const THEME_KEY: &str = "latent-playground.theme";
+const LARGE_KEY: &str = "latent-playground.large";
+
+/// Title, engine, self-test, and the switches for light, dark and large letters.
+#[component]
+pub fn Header() -> impl IntoView {
+    view! {
+        <header class="top">
+            <h1>"Latent Playground"</h1>
+            <p class="tagline">"one small transformer, several ways to think"</p>
+            <span class="spring"></span>
+            <EngineBadge/>
+            <SelfTestBadge/>
+            <Looks/>
+        </header>
+    }
+}
+
+#[component]
+fn EngineBadge() -> impl IntoView {
+    let reports = expect_context::<Reports>();
+    let use_reference = expect_context::<UseReference>();
+    let is_gpu = move || matches!(reports.engine.get(), EngineReport::Gpu { .. });
+    let text = move || match reports.engine.get() {
+        EngineReport::Opening => "opening the GPU …".to_string(),
+        EngineReport::Gpu { adapter } => format!("WebGPU · {adapter}"),
+        EngineReport::Reference { .. } => "Reference engine on the CPU".to_string(),
+    };
+    let title = move || match reports.engine.get() {
+        EngineReport::Reference { reason } => format!("No GPU is used: {reason}"),
+        EngineReport::Gpu { .. } => "Handwritten WGSL kernels on this adapter".to_string(),
+        EngineReport::Opening => String::new(),
+    };
+    view! {
+        <span class="badge" class:is-slow=move || !is_gpu() title=title>
+            <span data-testid="engine">{text}</span>
+            <Show when=is_gpu>
+                <button
+                    class="quiet"
+                    title="Run on the CPU instead; it computes the same"
+                    on:click=move |_| use_reference.0.run(())
+                >
+                    "use CPU"
+                </button>
+            </Show>
+        </span>
+    }
+}
+
+#[component]
+fn SelfTestBadge() -> impl IntoView {
+    let reports = expect_context::<Reports>();
+    let text = move || match reports.self_test.get() {
+        TestReport::Waiting => "self-test: waiting".to_string(),
+        TestReport::Running => "self-test: running …".to_string(),
+        TestReport::Found(test) => test.sentence(),
+        TestReport::NotNeeded => {
+            "no WebGPU in use: the reference engine runs, nothing to compare".to_string()
+        }
+        TestReport::Failed(error) => format!("self-test failed: {error}"),
+    };
+    let mood = move || match reports.self_test.get() {
+        TestReport::Found(test) if test.agrees() => "good",
+        TestReport::Found(_) | TestReport::Failed(_) => "bad",
+        _ => "plain",
+    };
+    let mark = move || match mood() {
+        "good" => "✓ ",
+        "bad" => "✗ ",
+        _ => "",
+    };
+    view! {
+        <span class="badge" data-mood=mood>
+            <span aria-hidden="true">{mark}</span>
+            <span data-testid="self-test" role="status">{text}</span>
+        </span>
+    }
+}
+
+/// Light or dark, and letters for a projector.
+#[component]
+fn Looks() -> impl IntoView {
+    let prefers_dark = window()
+        .match_media("(prefers-color-scheme: dark)")
+        .ok()
+        .flatten()
+        .is_some_and(|query| query.matches());
+    let kept: Option<String> = LocalStorage::get(THEME_KEY).ok();
+    let is_dark = RwSignal::new(kept.map_or(prefers_dark, |theme| theme == "dark"));
+    let is_large = RwSignal::new(LocalStorage::get(LARGE_KEY).unwrap_or(false));
+    let theme = move || if is_dark.get() { "dark" } else { "light" };
+    Effect::new(move |_| {
+        let Some(root) = document().document_element() else {
+            return;
+        };
+        let size = if is_large.get() { "large" } else { "normal" };
+        // Setting an attribute with a valid name cannot fail.
+        let _ = root.set_attribute("data-theme", theme());
+        let _ = root.set_attribute("data-size", size);
+    });
+    let toggle_theme = move |_| {
+        is_dark.update(|dark| *dark = !*dark);
+        // A browser that keeps nothing forgets the choice; that is all.
+        let _ = LocalStorage::set(THEME_KEY, theme());
+    };
+    let toggle_size = move |_| {
+        is_large.update(|large| *large = !*large);
+        let _ = LocalStorage::set(LARGE_KEY, is_large.get_untracked());
+    };
+    view! {
+        <button
+            class="quiet"
+            data-testid="size"
+            aria-pressed=move || is_large.get().to_string()
+            title="Large letters, for a projector"
+            on:click=toggle_size
+        >
+            "A"<span class="big-a">"A"</span>
+        </button>
+        <button
+            class="quiet"
+            data-testid="theme"
+            title="Light or dark"
+            aria-label="Switch between light and dark"
+            on:click=toggle_theme
+        >
+            {move || if is_dark.get() { "☀" } else { "☾" }}
+        </button>
+    }
+}

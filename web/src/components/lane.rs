@@ -1,0 +1,180 @@
+//! One lane: what it is, its stream, its answer and verdict.
+
+use latent_model::{
+    program::{Feed, Role},
+    strategy::{STRATEGIES, Strategy},
+    tasks::Verdict,
+    trace::summary,
+};
+use leptos::prelude::*;
+
+use super::{lane_settings::LaneSettings, stream::Stream};
+use crate::{
+    lanes::{Lane, LaneRun},
+    page_state::LaneChoice,
+    runner::Runner,
+    startup::Shipped,
+};
+
+/// A lane's card.
+#[component]
+pub fn LaneCard(index: usize, lane: Lane) -> impl IntoView {
+    let lanes = expect_context::<Runner>().lanes;
+    let shows_settings = RwSignal::new(false);
+    let strategy = move || lane.choice.with(|choice| choice.strategy);
+    view! {
+        <article
+            class="lane"
+            data-lane-colour=lane.colour
+            data-testid=format!("lane-{index}")
+            data-strategy=move || strategy().name
+            aria-label=move || format!("Lane {}: {}", index + 1, strategy().title)
+        >
+            <header class="lane-head">
+                <StrategyPicker lane/>
+                <button
+                    class="quiet"
+                    data-testid=format!("lane-{index}-settings")
+                    aria-expanded=move || shows_settings.get().to_string()
+                    title="Checkpoint, sampler settings and what this is"
+                    on:click=move |_| shows_settings.update(|shown| *shown = !*shown)
+                >
+                    "⚙"
+                </button>
+                <button
+                    class="quiet"
+                    aria-label="Remove this lane"
+                    title="Remove this lane"
+                    on:click=move |_| lanes.remove(lane.id)
+                >
+                    "✕"
+                </button>
+            </header>
+            <p class="summary">{move || strategy().summary}</p>
+            <Show when=move || shows_settings.get()>
+                <div class="settings">
+                    <CheckpointPicker lane/>
+                    <LaneSettings lane/>
+                    <p class="paper">"Paper: " {move || strategy().paper}</p>
+                </div>
+            </Show>
+            <Stream lane/>
+            <LaneFoot index lane/>
+        </article>
+    }
+}
+
+#[component]
+fn StrategyPicker(lane: Lane) -> impl IntoView {
+    let option = move |strategy: &'static Strategy| {
+        let is_selected = move || lane.choice.with(|choice| choice.strategy.name == strategy.name);
+        view! { <option value=strategy.name selected=is_selected>{strategy.title}</option> }
+    };
+    let on_change = move |event| {
+        if let Ok(strategy) = Strategy::by_name(&event_target_value(&event)) {
+            // Settings belong to a strategy; another one begins with its own defaults.
+            lane.choice.update(|choice| *choice = LaneChoice::new(&choice.model, strategy));
+        }
+    };
+    view! {
+        <select class="strategy" aria-label="Strategy" on:change=on_change>
+            {STRATEGIES.iter().map(option).collect_view()}
+        </select>
+    }
+}
+
+/// The checkpoint, and how it was evaluated.
+#[component]
+fn CheckpointPicker(lane: Lane) -> impl IntoView {
+    let shipped = expect_context::<Shipped>();
+    let model = Memo::new(move |_| lane.choice.with(|choice| choice.model.clone()));
+    let names = move || {
+        let catalogue = shipped.catalogue.get();
+        let mut names: Vec<String> = catalogue.models.into_iter().map(|entry| entry.name).collect();
+        // An address may name a checkpoint that does not ship; it stays visible.
+        if !names.contains(&model.get()) {
+            names.push(model.get());
+        }
+        names
+    };
+    let option = move |name: String| {
+        let is_selected = name == model.get();
+        view! { <option value=name.clone() selected=is_selected>{name.clone()}</option> }
+    };
+    let on_change = move |event| {
+        let name = event_target_value(&event);
+        lane.choice.update(|choice| choice.model = name);
+    };
+    let accuracies = move || {
+        let known = shipped.accuracies.get();
+        let found = known.get(&model.get()).cloned().unwrap_or_default();
+        found.iter().map(|accuracy| view! { <li>{accuracy.sentence()}</li> }).collect_view()
+    };
+    view! {
+        <label class="field wide">
+            "Checkpoint"
+            <select on:change=on_change>{move || names().into_iter().map(option).collect_view()}</select>
+        </label>
+        <ul class="accuracies">{accuracies}</ul>
+    }
+}
+
+/// Answer, verdict, steps and time.
+#[component]
+fn LaneFoot(index: usize, lane: Lane) -> impl IntoView {
+    let numbers = move || lane.run.with(numbers_text);
+    let answer = move || lane.run.with(|run| run.answer.trim_start_matches("###").trim().to_string());
+    let verdict = move || lane.run.with(|run| run.verdict);
+    let word = move || verdict().map_or(String::new(), |verdict| verdict.to_string());
+    let mark = move || match verdict() {
+        Some(Verdict::Right) => "✓ ",
+        Some(Verdict::Wrong) => "✗ ",
+        Some(Verdict::Malformed) => "⚠ ",
+        None => "",
+    };
+    view! {
+        <footer class="lane-foot">
+            <p class="answer">
+                <span data-testid=format!("lane-{index}-answer")>{answer}</span>
+                <span class="verdict" data-verdict=word>
+                    <span aria-hidden="true">{mark}</span>
+                    <span data-testid=format!("lane-{index}-verdict")>{word}</span>
+                </span>
+            </p>
+            <p class="numbers">
+                <span>{move || lane.run.with(phase_text)}</span>
+                <span>{numbers}</span>
+            </p>
+        </footer>
+    }
+}
+
+/// What the lane is doing, in words.
+fn phase_text(run: &LaneRun) -> &'static str {
+    let Some(program) = &run.program else {
+        return "not begun";
+    };
+    if run.is_done() {
+        return "done";
+    }
+    let Some(last) = run.records.last() else {
+        return "reading the problem";
+    };
+    let phase = &program.phases[last.phase as usize];
+    match (phase.role, phase.feed) {
+        (Role::Answer, _) => "answering",
+        (Role::Think, Feed::Token) => "thinking in words",
+        (Role::Think, Feed::Concept) => "thinking in mixtures",
+        (Role::Think, Feed::Thought) => "thinking in hidden states",
+        (Role::Think, Feed::Pause(_)) => "waiting",
+    }
+}
+
+fn numbers_text(run: &LaneRun) -> String {
+    let Some(program) = run.program.as_ref().filter(|_| !run.records.is_empty()) else {
+        return String::new();
+    };
+    let counts = summary(&run.records, program);
+    let entropy = counts.mean_entropy.map_or(String::new(), |nats| format!(" · mean {nats:.2} nats"));
+    format!("{} thinking steps{entropy} · {:.2} s", counts.think_steps, run.elapsed_secs)
+}

@@ -1,0 +1,88 @@
+//! Messages of the page: what is being loaded, what went wrong, what is not used and why.
+
+use leptos::prelude::*;
+
+use super::app::UseReference;
+use crate::{
+    load::Download,
+    notice::{Notice, Notices},
+    runner::Downloading,
+    startup::{EngineReport, Reports},
+};
+
+/// Everything that the page has to tell, above the panels.
+#[component]
+pub fn Messages() -> impl IntoView {
+    let notices = expect_context::<Notices>();
+    let downloading = expect_context::<Downloading>();
+    view! {
+        {move || downloading.0.get().map(|download| view! { <Loading download/> })}
+        {move || notices.get().map(|notice| view! { <ErrorBox notice/> })}
+        <FallbackNote/>
+    }
+}
+
+#[component]
+fn Loading(download: Download) -> impl IntoView {
+    let megabytes = |bytes: u64| format!("{:.2} MB", bytes as f64 / 1e6);
+    let of_total = download.total.map_or(String::new(), |total| format!(" of {}", megabytes(total)));
+    let text = format!("Loading {}: {}{of_total}", download.name, megabytes(download.received));
+    // Without a size, the bar only shows that something moves.
+    let value = download.total.map(|_| download.received.to_string());
+    let max = download.total.unwrap_or(1).to_string();
+    view! {
+        <div class="message loading" data-testid="loading" role="status">
+            <span>{text}</span>
+            <progress max=max value=value></progress>
+        </div>
+    }
+}
+
+#[component]
+fn ErrorBox(notice: Notice) -> impl IntoView {
+    let notices = expect_context::<Notices>();
+    let use_reference = expect_context::<UseReference>();
+    let offer = notice.offers_reference.then(|| {
+        view! {
+            <button
+                class="primary"
+                data-testid="use-reference"
+                on:click=move |_| use_reference.0.run(())
+            >
+                "Go on with the reference engine"
+            </button>
+        }
+    });
+    view! {
+        <div class="message error" role="alert">
+            <div data-testid="error">
+                <strong>{notice.title}</strong>
+                <p>{notice.detail}</p>
+                <p class="advice">{notice.advice}</p>
+            </div>
+            {offer}
+            <button class="quiet" aria-label="Dismiss" on:click=move |_| notices.clear()>
+                "✕"
+            </button>
+        </div>
+    }
+}
+
+/// Says plainly that no GPU is used.
+#[component]
+fn FallbackNote() -> impl IntoView {
+    let reports = expect_context::<Reports>();
+    move || match reports.engine.get() {
+        EngineReport::Reference { reason } => Some(view! {
+            <div class="message note" data-testid="fallback">
+                <span>
+                    <strong>"Running on the reference engine, on the CPU. "</strong>
+                    "It computes the same, only more slowly. Why: "
+                    {reason}
+                    "."
+                </span>
+            </div>
+        }),
+        _ => None,
+    }
+}

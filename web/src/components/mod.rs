@@ -1,0 +1,16 @@
+//! The components: each places what the views compute.
+
+mod app;
+mod chart;
+mod controls;
+mod graph;
+mod guide;
+mod header;
+mod lane;
+mod lane_settings;
+mod lanes_panel;
+mod messages;
+mod problem;
+mod stream;
+
+pub use app::App;

@@ -1,0 +1,165 @@
+//! What happens when the page opens: catalogue, checkpoints, GPU, self-test.
+
+use std::{collections::BTreeMap, rc::Rc};
+
+use leptos::prelude::*;
+
+use crate::{
+    browser::next_frame,
+    catalogue::{Accuracy, Catalogue, accuracies},
+    load::{LoadError, fetch_json},
+    notice::{Notice, Notices},
+    page_state::{EngineChoice, LaneChoice},
+    question::Examples,
+    runner::Downloading,
+    self_test::SelfTest,
+    session::Session,
+};
+
+/// Which engine runs, as the header tells it.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub enum EngineReport {
+    /// Nothing is known yet.
+    #[default]
+    Opening,
+    /// On the GPU.
+    Gpu {
+        /// The adapter's name.
+        adapter: String,
+    },
+    /// On the CPU.
+    Reference {
+        /// Why not on the GPU.
+        reason: String,
+    },
+}
+
+/// What the self-test says, as the header tells it.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub enum TestReport {
+    /// It has not run yet.
+    #[default]
+    Waiting,
+    /// It is running.
+    Running,
+    /// Its verdict.
+    Found(SelfTest),
+    /// There is no GPU to compare with.
+    NotNeeded,
+    /// It could not run.
+    Failed(String),
+}
+
+/// What the page shows of its engines; contexts of the header.
+#[derive(Clone, Copy)]
+pub struct Reports {
+    /// Which engine runs.
+    pub engine: RwSignal<EngineReport>,
+    /// Whether it can be trusted.
+    pub self_test: RwSignal<TestReport>,
+}
+
+/// What the page has fetched about checkpoints and examples.
+#[derive(Clone, Copy)]
+pub struct Shipped {
+    /// The checkpoints on offer.
+    pub catalogue: RwSignal<Catalogue>,
+    /// How each was evaluated.
+    pub accuracies: RwSignal<BTreeMap<String, Vec<Accuracy>>>,
+    /// Official problems.
+    pub examples: RwSignal<Examples>,
+}
+
+/// Everything that [`start`] reports to.
+#[derive(Clone, Copy)]
+pub struct Startup {
+    /// About engines.
+    pub reports: Reports,
+    /// About files.
+    pub shipped: Shipped,
+    /// About bytes.
+    pub downloading: Downloading,
+    /// About failures.
+    pub notices: Notices,
+}
+
+impl Startup {
+    /// Fetches and tests all that the first run needs.
+    pub async fn start(self, session: Rc<Session>, lanes: Vec<LaneChoice>, engine: EngineChoice) {
+        if let Err(error) = self.fetch(&session, &lanes).await {
+            self.downloading.0.set(None);
+            self.notices.show(
+                Notice::new("The page did not load all of its files", &error)
+                    .advice("Check the network, then reload the page."),
+            );
+        }
+        self.open_engine(&session, engine).await;
+        self.test(&session, &lanes).await;
+    }
+
+    /// Goes on with the reference engine.
+    pub async fn fall_back(self, session: Rc<Session>, reason: &str) {
+        session.use_reference().await;
+        self.reports.engine.set(EngineReport::Reference { reason: reason.into() });
+        self.reports.self_test.set(TestReport::NotNeeded);
+    }
+
+    async fn fetch(self, session: &Session, lanes: &[LaneChoice]) -> Result<(), LoadError> {
+        self.shipped.examples.set(fetch_json("examples/prosqa.json").await?);
+        let catalogue: Catalogue = fetch_json("models/index.json").await?;
+        self.shipped.catalogue.set(catalogue.clone());
+        for lane in lanes {
+            let on_progress = |download| self.downloading.0.set(Some(download));
+            let checkpoint = session.checkpoint(&lane.model, on_progress).await?;
+            self.note_training(&lane.model, checkpoint.model.training.as_ref());
+        }
+        self.downloading.0.set(None);
+        for entry in &catalogue.models {
+            if session.loaded(&entry.name).is_none() {
+                let url = format!("models/{}/training.json", entry.name);
+                let training = fetch_json(&url).await?;
+                self.note_training(&entry.name, Some(&training));
+            }
+        }
+        Ok(())
+    }
+
+    fn note_training(self, name: &str, training: Option<&serde_json::Value>) {
+        let found = training.map(accuracies).unwrap_or_default();
+        self.shipped.accuracies.update(|known| {
+            known.insert(name.into(), found);
+        });
+    }
+
+    async fn open_engine(self, session: &Rc<Session>, engine: EngineChoice) {
+        if engine == EngineChoice::Reference {
+            return self.fall_back(session.clone(), "asked for in the address").await;
+        }
+        match session.open_gpu().await {
+            Ok(adapter) => self.reports.engine.set(EngineReport::Gpu { adapter }),
+            Err(error) => self.fall_back(session.clone(), &error.to_string()).await,
+        }
+    }
+
+    async fn test(self, session: &Session, lanes: &[LaneChoice]) {
+        let checkpoint = lanes.iter().find_map(|lane| session.loaded(&lane.model));
+        let (true, Some(checkpoint)) = (session.uses_gpu(), checkpoint) else {
+            return;
+        };
+        self.reports.self_test.set(TestReport::Running);
+        next_frame().await;
+        let report = match session.self_test(&checkpoint).await {
+            Ok(None) => TestReport::NotNeeded,
+            Ok(Some(test)) if test.agrees() => TestReport::Found(test),
+            Ok(Some(test)) => {
+                self.notices.show(Notice::gpu_disagrees(&test.sentence()));
+                TestReport::Found(test)
+            }
+            Err(error) => {
+                self.notices.show(Notice::gpu_failed(&error));
+                TestReport::Failed(error.to_string())
+            }
+        };
+        self.reports.self_test.set(report);
+    }
+}

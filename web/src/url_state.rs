@@ -1,0 +1,256 @@
+//! The page's state as the hash of its address, and back.
+
+use latent_model::{
+    strategy::{Settings, Strategy, StrategyError},
+    tasks::TaskError,
+};
+use percent_encoding::{AsciiSet, NON_ALPHANUMERIC, percent_decode_str, utf8_percent_encode};
+
+use crate::page_state::{EngineChoice, LaneChoice, PageState, ProblemChoice, Speed};
+
+/// Everything but what reads well in an address and separates nothing in ours.
+const ESCAPED: &AsciiSet = &NON_ALPHANUMERIC
+    .remove(b'-')
+    .remove(b'_')
+    .remove(b'.')
+    .remove(b'?');
+
+/// An address that cannot be understood.
+#[derive(Debug, thiserror::Error)]
+pub enum UrlError {
+    /// A part that is not `key=value`.
+    #[error("the address has a part {0:?}; every part is written key=value")]
+    Part(String),
+    /// An unknown key.
+    #[error("the address has a key {0:?}; there are: problem, lanes, seed, speed, engine")]
+    Key(String),
+    /// A value that does not fit its key.
+    #[error("in the address, {key} must be {expected}, found {found:?}")]
+    Value {
+        /// The key.
+        key: &'static str,
+        /// What is understood.
+        expected: &'static str,
+        /// What stands there.
+        found: String,
+    },
+    /// A strategy or setting that does not exist.
+    #[error("in the address, {0}")]
+    Strategy(#[from] StrategyError),
+    /// A difficulty that does not exist.
+    #[error("in the address, {0}")]
+    Task(#[from] TaskError),
+}
+
+/// The hash that stands for `state`, without its `#`.
+pub fn hash_from_state(state: &PageState) -> String {
+    let lanes: Vec<String> = state.lanes.iter().map(lane_text).collect();
+    let speed = match state.speed {
+        Speed::PerSecond(steps) => steps.to_string(),
+        Speed::Max => "max".into(),
+    };
+    let mut parts = vec![
+        format!("problem={}", problem_text(&state.problem)),
+        format!("lanes={}", lanes.join(";")),
+        format!("seed={}", state.seed),
+        format!("speed={speed}"),
+    ];
+    if state.engine == EngineChoice::Reference {
+        parts.push("engine=reference".into());
+    }
+    parts.join("&")
+}
+
+/// The state that a hash stands for; what it leaves out keeps its default.
+pub fn state_from_hash(hash: &str) -> Result<PageState, UrlError> {
+    let mut state = PageState::default();
+    let hash = hash.trim_start_matches('#');
+    for part in hash.split('&').filter(|part| !part.is_empty()) {
+        let split = part.split_once('=');
+        let (key, value) = split.ok_or_else(|| UrlError::Part(part.into()))?;
+        let wrong = |key, expected| UrlError::Value {
+            key,
+            expected,
+            found: value.into(),
+        };
+        match key {
+            "problem" => {
+                let expected = "class:SEED, official:SEED, example:N or text:TEXT";
+                let (source, rest) =
+                    value.split_once(':').ok_or_else(|| wrong("problem", expected))?;
+                state.problem = problem_from_parts(source, rest)?
+                    .ok_or_else(|| wrong("problem", expected))?;
+            }
+            "lanes" => {
+                let lanes = value.split(';').filter(|lane| !lane.is_empty());
+                state.lanes = lanes.map(lane_from_text).collect::<Result<_, _>>()?;
+            }
+            "seed" => {
+                let seed = value.parse();
+                state.seed = seed.map_err(|_| wrong("seed", "a whole number below 2^32"))?;
+            }
+            "speed" => {
+                let speed = speed_from_text(value);
+                state.speed = speed.ok_or_else(|| wrong("speed", "steps per second, or max"))?;
+            }
+            "engine" => {
+                state.engine = match value {
+                    "auto" => EngineChoice::Auto,
+                    "reference" => EngineChoice::Reference,
+                    _ => return Err(wrong("engine", "auto or reference")),
+                };
+            }
+            _ => return Err(UrlError::Key(key.into())),
+        }
+    }
+    Ok(state)
+}
+
+/// `4` or `max`.
+pub fn speed_from_text(text: &str) -> Option<Speed> {
+    match text {
+        "max" => Some(Speed::Max),
+        _ => text
+            .parse()
+            .ok()
+            .filter(|steps| (1..=1000).contains(steps))
+            .map(Speed::PerSecond),
+    }
+}
+
+fn problem_text(problem: &ProblemChoice) -> String {
+    match problem {
+        ProblemChoice::Drawn { difficulty, seed } => format!("{}:{seed}", difficulty.name()),
+        ProblemChoice::Example(index) => format!("example:{index}"),
+        ProblemChoice::Typed(text) => format!("text:{}", escaped(text)),
+    }
+}
+
+/// `None` where the part after the colon does not fit the one before it.
+fn problem_from_parts(source: &str, rest: &str) -> Result<Option<ProblemChoice>, TaskError> {
+    Ok(match source {
+        "example" => rest.parse().ok().map(ProblemChoice::Example),
+        "text" => unescaped(rest).map(ProblemChoice::Typed),
+        _ => {
+            let difficulty = source.parse()?;
+            let seed = rest.parse().ok();
+            seed.map(|seed| ProblemChoice::Drawn { difficulty, seed })
+        }
+    })
+}
+
+/// `checkpoint:strategy,key=value,…`
+fn lane_text(lane: &LaneChoice) -> String {
+    let mut text = format!("{}:{}", escaped(&lane.model), lane.strategy.name);
+    for (setting, value) in lane.settings.iter() {
+        text += &format!(",{setting}={value}");
+    }
+    text
+}
+
+fn lane_from_text(text: &str) -> Result<LaneChoice, UrlError> {
+    let expected = "checkpoint:strategy,key=value…;…";
+    let wrong = || UrlError::Value {
+        key: "lanes",
+        expected,
+        found: text.into(),
+    };
+    let (model, rest) = text.split_once(':').ok_or_else(wrong)?;
+    let mut rest = rest.split(',');
+    let strategy = Strategy::by_name(rest.next().unwrap_or_default())?;
+    Ok(LaneChoice {
+        model: unescaped(model).ok_or_else(wrong)?,
+        strategy,
+        settings: Settings::parse(strategy, rest)?,
+    })
+}
+
+fn escaped(text: &str) -> String {
+    utf8_percent_encode(text, ESCAPED).to_string()
+}
+
+fn unescaped(text: &str) -> Option<String> {
+    let decoded = percent_decode_str(text).decode_utf8();
+    decoded.ok().map(|text| text.into_owned())
+}
+
+#[cfg(test)]
+mod tests {
+    use latent_model::{strategy::STRATEGIES, tasks::Difficulty};
+    use proptest::prelude::*;
+
+    use super::*;
+
+    fn any_problem() -> impl Strategy_<Value = ProblemChoice> {
+        prop_oneof![
+            any::<u64>().prop_map(|seed| ProblemChoice::Drawn {
+                difficulty: Difficulty::Official,
+                seed
+            }),
+            any::<usize>().prop_map(ProblemChoice::Example),
+            any::<String>().prop_map(ProblemChoice::Typed),
+        ]
+    }
+
+    use proptest::strategy::Strategy as Strategy_;
+
+    fn any_lane() -> impl Strategy_<Value = LaneChoice> {
+        let strategy = 0..STRATEGIES.len();
+        (any::<String>(), strategy, 0.0..1.0_f32, any::<bool>()).prop_map(
+            |(model, strategy, at, set)| {
+                let mut lane = LaneChoice::new(&model, &STRATEGIES[strategy]);
+                for (setting, _) in lane.strategy.settings.iter().filter(|_| set) {
+                    let (low, high) = setting.spec().range;
+                    lane.settings.set(*setting, low + at * (high - low));
+                }
+                lane
+            },
+        )
+    }
+
+    proptest! {
+        #[test]
+        fn the_address_of_a_state_restores_it(
+            problem in any_problem(),
+            lanes in prop::collection::vec(any_lane(), 0..6),
+            seed in any::<u32>(),
+            speed in prop_oneof![Just(Speed::Max), (1..1000_u32).prop_map(Speed::PerSecond)],
+            on_reference in any::<bool>(),
+        ) {
+            let engine = if on_reference { EngineChoice::Reference } else { EngineChoice::Auto };
+            let state = PageState { problem, lanes, seed, speed, engine };
+            let hash = hash_from_state(&state);
+            let restored = state_from_hash(&hash).map_err(|e| TestCaseError::fail(e.to_string()))?;
+            prop_assert_eq!(restored, state);
+        }
+
+        #[test]
+        fn no_address_makes_it_panic(hash in any::<String>()) {
+            let _ = state_from_hash(&hash);
+        }
+    }
+
+    #[test]
+    fn an_empty_address_is_the_default_page() {
+        let state = state_from_hash("#").expect("an empty hash is fine");
+        assert_eq!(state, PageState::default());
+    }
+
+    #[test]
+    fn an_address_reads_well() {
+        let hash = hash_from_state(&PageState::default());
+        assert!(
+            hash.starts_with("problem=class:1&lanes=prosqa-cot:token-cot;"),
+            "{hash}"
+        );
+    }
+
+    #[test]
+    fn errors_name_what_was_expected_and_found() {
+        let error = |hash: &str| state_from_hash(hash).expect_err(hash).to_string();
+        assert!(error("seed=x").contains("whole number"));
+        assert!(error("sead=1").contains("problem, lanes, seed"));
+        assert!(error("lanes=a:sofd").contains("soft-gumbel"));
+        assert!(error("lanes=a:soft,thoughts=3").contains("max_concepts"));
+    }
+}

@@ -1,0 +1,8 @@
+//! What is drawn, as pure functions of records and problems; components only place it.
+
+pub mod chart;
+pub mod graph;
+pub mod shares;
+pub mod steps;
+#[cfg(test)]
+pub mod test_records;

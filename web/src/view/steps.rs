@@ -1,0 +1,272 @@
+//! A lane's records as the rows of its stream: words, chips and marks.
+
+use latent_model::{
+    program::{Feed, Program},
+    record::{InputKind, StepRecord, flag},
+    trace::{StepKind, step_kind},
+};
+
+/// Chips below this share are summed up instead of shown.
+const SMALLEST_SHARE: f32 = 0.02;
+/// The largest number of chips in a row.
+const MOST_CHIPS: usize = 12;
+
+/// One row of a lane's stream.
+#[derive(Clone, Debug, PartialEq)]
+pub struct StepView {
+    /// Steps of the lane before this one.
+    pub step: u32,
+    /// What kind of input this step makes.
+    pub kind: RowKind,
+    /// The tokens in it, by falling share.
+    pub chips: Vec<Chip>,
+    /// What the chips leave out, of 1; 0 where nothing is left out or nothing was computed.
+    pub rest: f32,
+    /// Nats, where it was computed.
+    pub entropy: Option<f32>,
+    /// Norm of the hidden state.
+    pub hidden_norm: f32,
+    /// What happened at this step, beside the choice.
+    pub marks: Vec<Mark>,
+}
+
+/// What a row shows.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum RowKind {
+    /// A marker token, forced or chosen.
+    Marker,
+    /// One word; further chips are its alternatives.
+    Token,
+    /// A mixture of words.
+    Concept,
+    /// A hidden state, and what it decodes to.
+    Thought,
+    /// A token that carries nothing.
+    Pause,
+    /// A word of the answer.
+    Answer,
+}
+
+/// A word with its part in a step.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Chip {
+    /// The token.
+    pub word: String,
+    /// Its weight in a mixture, else its probability; 1 for a forced marker.
+    pub share: f32,
+}
+
+/// What a step is marked with.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Mark {
+    /// The marker was forced by the program.
+    Forced,
+    /// The model chose its stop token.
+    Stop,
+    /// Cold Stop ended the phase.
+    ColdStop,
+    /// The phase was cut at its largest number of steps.
+    Cap,
+}
+
+impl Mark {
+    /// The mark in a word.
+    pub fn label(self) -> &'static str {
+        match self {
+            Self::Forced => "forced",
+            Self::Stop => "chosen",
+            Self::ColdStop => "Cold Stop",
+            Self::Cap => "full length",
+        }
+    }
+
+    /// The mark in a sentence.
+    pub fn explanation(self) -> &'static str {
+        match self {
+            Self::Forced => "The program put this marker here; the model was not asked.",
+            Self::Stop => "The model chose this marker itself, which ends the phase.",
+            Self::ColdStop => "The entropy stayed low for long enough, so thinking was ended.",
+            Self::Cap => "The phase had used all its steps.",
+        }
+    }
+}
+
+/// The row of one record; `word` names a token.
+pub fn step_view(
+    record: &StepRecord,
+    program: &Program,
+    word: impl Fn(u32) -> String,
+) -> StepView {
+    let kind = row_kind(record, program);
+    let mut chips = match kind {
+        RowKind::Marker | RowKind::Pause => vec![Chip {
+            word: word(record.token),
+            share: 1.0,
+        }],
+        RowKind::Token | RowKind::Answer => chosen_first(record, &word),
+        RowKind::Concept => shared(record, &word, |weight, _| weight),
+        RowKind::Thought => shared(record, &word, |_, prob| prob),
+    };
+    chips.truncate(MOST_CHIPS);
+    let shown: f32 = chips.iter().map(|chip| chip.share).sum();
+    let rest = if chips.is_empty() {
+        0.0
+    } else {
+        (1.0 - shown).max(0.0)
+    };
+    StepView {
+        step: record.step,
+        kind,
+        chips,
+        rest,
+        entropy: (record.n_kept > 0).then_some(record.entropy),
+        hidden_norm: record.hidden_norm,
+        marks: marks(record),
+    }
+}
+
+fn row_kind(record: &StepRecord, program: &Program) -> RowKind {
+    let feed = program.phases[record.phase as usize].feed;
+    match (step_kind(record, program), record.input_kind()) {
+        (StepKind::Marker | StepKind::Stop, _) => RowKind::Marker,
+        (StepKind::Answer, _) => RowKind::Answer,
+        (StepKind::Think, InputKind::Concept) => RowKind::Concept,
+        (StepKind::Think, InputKind::Thought) => RowKind::Thought,
+        (StepKind::Think, _) if matches!(feed, Feed::Pause(_)) => RowKind::Pause,
+        (StepKind::Think, _) => RowKind::Token,
+    }
+}
+
+fn chosen_first(record: &StepRecord, word: &impl Fn(u32) -> String) -> Vec<Chip> {
+    let (mut chosen, mut others): (Vec<_>, Vec<_>) =
+        record.kept().partition(|kept| kept.id == record.token);
+    others.sort_by(|a, b| b.prob.total_cmp(&a.prob));
+    others.retain(|kept| kept.prob >= SMALLEST_SHARE);
+    chosen.append(&mut others);
+    let chip = |kept: latent_model::record::Kept| Chip {
+        word: word(kept.id),
+        share: kept.prob,
+    };
+    chosen.into_iter().map(chip).collect()
+}
+
+fn shared(
+    record: &StepRecord,
+    word: &impl Fn(u32) -> String,
+    share: impl Fn(f32, f32) -> f32,
+) -> Vec<Chip> {
+    let mut chips: Vec<Chip> = record
+        .kept()
+        .map(|kept| Chip {
+            word: word(kept.id),
+            share: share(kept.weight, kept.prob),
+        })
+        .filter(|chip| chip.share >= SMALLEST_SHARE)
+        .collect();
+    chips.sort_by(|a, b| b.share.total_cmp(&a.share));
+    chips
+}
+
+fn marks(record: &StepRecord) -> Vec<Mark> {
+    let all = [
+        (flag::COLD_STOP, Mark::ColdStop),
+        (flag::CAP, Mark::Cap),
+        (flag::FORCED, Mark::Forced),
+        (flag::STOP, Mark::Stop),
+    ];
+    let set = all.into_iter().filter(|(bit, _)| record.has(*bit));
+    set.map(|(_, mark)| mark).collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use latent_model::program::{Phase, Role, Sampler, Until};
+    use proptest::prelude::*;
+
+    use super::*;
+    use crate::view::test_records::record;
+
+    fn program(feed: Feed) -> Program {
+        let phase = |role, feed| Phase {
+            role,
+            feed,
+            sampler: Sampler::GREEDY,
+            until: Until {
+                max_steps: 4,
+                stop_token: Some(9),
+                cold_stop: None,
+            },
+            then_force: Some(9),
+        };
+        Program {
+            start: Some(8),
+            phases: vec![phase(Role::Think, feed), phase(Role::Answer, Feed::Token)],
+        }
+    }
+
+    fn word(id: u32) -> String {
+        format!("w{id}")
+    }
+
+    #[test]
+    fn a_concept_token_is_chips_by_weight() {
+        let kept = [(1, 0.2, 0.7), (2, 0.6, 0.29), (3, 0.1, 0.01)];
+        let record = record(0, InputKind::Concept, 0, &kept);
+        let view = step_view(&record, &program(Feed::Concept), word);
+        assert_eq!(view.kind, RowKind::Concept);
+        let words: Vec<_> = view.chips.iter().map(|chip| chip.word.as_str()).collect();
+        assert_eq!(words, ["w1", "w2"]);
+        assert!((view.rest - 0.01).abs() < 1e-6, "{}", view.rest);
+    }
+
+    #[test]
+    fn a_thought_is_chips_by_probability() {
+        let kept = [(1, 0.2, 0.0), (2, 0.6, 0.0)];
+        let record = record(0, InputKind::Thought, 0, &kept);
+        let view = step_view(&record, &program(Feed::Thought), word);
+        assert_eq!(view.kind, RowKind::Thought);
+        assert_eq!(view.chips[0].word, "w2");
+    }
+
+    #[test]
+    fn a_thought_without_the_head_has_no_chips_and_no_entropy() {
+        let record = record(0, InputKind::Thought, 0, &[]);
+        let view = step_view(&record, &program(Feed::Thought), word);
+        assert_eq!((view.chips.len(), view.rest, view.entropy), (0, 0.0, None));
+    }
+
+    #[test]
+    fn the_chosen_word_comes_before_likelier_ones() {
+        let mut record = record(0, InputKind::Token, 0, &[(1, 0.6, 0.0), (2, 0.3, 1.0)]);
+        record.token = 2;
+        let view = step_view(&record, &program(Feed::Token), word);
+        assert_eq!(view.chips[0].word, "w2");
+        assert_eq!(view.chips[1].word, "w1");
+    }
+
+    #[test]
+    fn a_forced_marker_says_so() {
+        let mut record = record(0, InputKind::Token, 0, &[]);
+        record.token = 9;
+        record.flags = flag::FORCED | flag::COLD_STOP;
+        let view = step_view(&record, &program(Feed::Concept), word);
+        assert_eq!(view.kind, RowKind::Marker);
+        assert_eq!(view.marks, [Mark::ColdStop, Mark::Forced]);
+    }
+
+    proptest! {
+        #[test]
+        fn chips_and_rest_never_exceed_the_whole(
+            shares in prop::collection::vec(0.0..1.0_f32, 1..32),
+        ) {
+            let sum: f32 = shares.iter().sum::<f32>().max(1e-6);
+            let entry = |(id, share): (usize, &f32)| (id as u32, share / sum, share / sum);
+            let kept: Vec<_> = shares.iter().enumerate().map(entry).collect();
+            let record = record(0, InputKind::Concept, 0, &kept);
+            let view = step_view(&record, &program(Feed::Concept), word);
+            let total: f32 = view.chips.iter().map(|chip| chip.share).sum();
+            prop_assert!(total + view.rest <= 1.0 + 1e-4);
+            prop_assert!(view.chips.windows(2).all(|pair| pair[0].share >= pair[1].share));
+        }
+    }
+}
