@@ -1,2 +1,60 @@
-//! The command `latent`.
-fn main() {}
+//! The command `latent`: runs, evaluates, checks and trains from a terminal.
+
+mod check;
+mod engines;
+mod eval;
+mod folder;
+mod models;
+mod problems;
+mod run;
+
+use std::{path::PathBuf, process::ExitCode};
+
+use clap::{Parser, Subcommand};
+
+/// Lets a small language model reason in words, in mixtures of words and in hidden states.
+#[derive(Parser)]
+#[command(name = "latent", version)]
+struct Cli {
+    #[command(subcommand)]
+    command: Command,
+}
+
+#[derive(Subcommand)]
+enum Command {
+    /// Lists the checkpoints that ship with the project.
+    Models(models::ModelsArgs),
+    /// Runs one or more strategies on one problem and streams the trace.
+    Run(run::RunArgs),
+    /// Measures a strategy's accuracy on a file of problems or on generated ones.
+    Eval(eval::EvalArgs),
+    /// Compares the GPU engine with the reference, layer by layer; exit code 1 on any difference.
+    Check(check::CheckArgs),
+    /// Trains a checkpoint from a configuration file.
+    Train(TrainArgs),
+}
+
+#[derive(clap::Args)]
+struct TrainArgs {
+    /// A TOML file, such as crates/train/configs/prosqa-cot.toml.
+    config: PathBuf,
+    /// Goes on from the last saved state.
+    #[arg(long)]
+    resume: bool,
+}
+
+fn main() -> ExitCode {
+    let outcome = match Cli::parse().command {
+        Command::Models(args) => models::models(&args),
+        Command::Run(args) => pollster::block_on(run::run(&args)),
+        Command::Eval(args) => pollster::block_on(eval::eval(&args)),
+        Command::Check(args) => pollster::block_on(check::check(&args)),
+        Command::Train(args) => {
+            latent_train::run(&args.config, args.resume).map(|()| ExitCode::SUCCESS)
+        }
+    };
+    outcome.unwrap_or_else(|error| {
+        eprintln!("latent: {error:#}");
+        ExitCode::FAILURE
+    })
+}

@@ -22,7 +22,10 @@ impl AnyEngine {
     /// An engine for a model: on the GPU where a context is given, else the reference.
     pub async fn open(model: &Model, context: Option<&GpuContext>) -> Result<Self, GpuError> {
         match context {
-            Some(context) => Ok(Self::Gpu(Box::new(GpuEngine::new(model, context).await?))),
+            Some(context) => {
+                let engine = GpuEngine::new(&model.config, &model.weights, context).await?;
+                Ok(Self::Gpu(Box::new(engine)))
+            }
             None => {
                 let weights = model.weights.clone();
                 let engine = ReferenceEngine::new(&model.config, weights, Precision::Fast);

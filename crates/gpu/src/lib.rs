@@ -48,6 +48,7 @@
 //! The code is the same everywhere; a binary picks the feature `native` (Vulkan, Metal, DX12)
 //! or `web` (WebGPU).
 
+pub mod any_engine;
 pub mod context;
 pub mod engine;
 pub mod kernels;
@@ -60,6 +61,7 @@ mod inspect;
 mod readback;
 mod run;
 
+pub use any_engine::AnyEngine;
 pub use context::{GpuContext, GpuError};
 pub use engine::{EngineStats, GpuEngine, MAX_LANES};
 pub use forward::Cost;

@@ -1,6 +1,6 @@
-//! Comparison of two engines' activations, which names the first layer where they part.
+//! Comparison of two engines, which names the first layer or step where they part.
 
-use crate::reference::LayerStates;
+use crate::{record::StepRecord, reference::LayerStates};
 
 /// How far two results may lie apart: `absolute + relative · scale`, where `scale` is the
 /// largest value expected in the compared vector.
@@ -65,13 +65,23 @@ pub fn compare_layer_states(
 ) -> CheckReport {
     let n_layers = found.layers.len().max(expected.layers.len());
     let no_positions = Vec::new();
-    let mut stages = vec![stage("embedding", &found.embedded, &expected.embedded, tolerance)];
+    let mut stages = vec![stage(
+        "embedding",
+        &found.embedded,
+        &expected.embedded,
+        tolerance,
+    )];
     for index in 0..n_layers {
         let found = found.layers.get(index).unwrap_or(&no_positions);
         let expected = expected.layers.get(index).unwrap_or(&no_positions);
         stages.push(stage(&format!("layer {index}"), found, expected, tolerance));
     }
-    stages.push(stage("final norm", &found.hidden, &expected.hidden, tolerance));
+    stages.push(stage(
+        "final norm",
+        &found.hidden,
+        &expected.hidden,
+        tolerance,
+    ));
     stages.push(stage("logits", &found.logits, &expected.logits, tolerance));
     CheckReport { stages }
 }
@@ -109,7 +119,9 @@ pub fn compare(found: &[f32], expected: &[f32], tolerance: Tolerance) -> (f32, b
     if found.len() != expected.len() || expected.is_empty() {
         return (f32::INFINITY, false);
     }
-    let scale = expected.iter().fold(0.0_f32, |max, value| max.max(value.abs()));
+    let scale = expected
+        .iter()
+        .fold(0.0_f32, |max, value| max.max(value.abs()));
     let allowed = tolerance.absolute + tolerance.relative * scale;
     let mut max = 0.0_f32;
     for (found, expected) in found.iter().zip(expected) {
@@ -120,6 +132,55 @@ pub fn compare(found: &[f32], expected: &[f32], tolerance: Tolerance) -> (f32, b
         max = max.max(difference);
     }
     (max, max <= allowed)
+}
+
+/// How far probabilities, weights, entropies and norms of two engines may lie apart, relative
+/// to the larger of 1 and the expected value: logits agree within about 1e-5, and noise divides
+/// them by a temperature of at least 0.1.
+pub const RECORD_TOLERANCE: f32 = 2e-4;
+
+/// Compares the traces of one lane: integers exactly, numbers within [`RECORD_TOLERANCE`].
+/// Returns the first difference in words.
+pub fn first_record_difference(found: &[StepRecord], expected: &[StepRecord]) -> Option<String> {
+    let pairs = found.iter().zip(expected);
+    let difference = pairs.map(|(found, expected)| record_difference(found, expected));
+    difference.flatten().next().or_else(|| {
+        let (found, expected) = (found.len(), expected.len());
+        (found != expected).then(|| format!("{found} steps, expected {expected}"))
+    })
+}
+
+fn record_difference(found: &StepRecord, expected: &StepRecord) -> Option<String> {
+    let near = |a: f32, b: f32| (a - b).abs() <= RECORD_TOLERANCE * b.abs().max(1.0);
+    let differs = |field: &str, found: &dyn std::fmt::Debug, expected: &dyn std::fmt::Debug| {
+        Some(format!("{field} is {found:?}, expected {expected:?}"))
+    };
+    // Everything but the numbers, which are compared below.
+    let exact = StepRecord {
+        entropy: expected.entropy,
+        hidden_norm: expected.hidden_norm,
+        ids: expected.ids,
+        probs: expected.probs,
+        weights: expected.weights,
+        ..*found
+    };
+    let difference = if exact != *expected {
+        differs("the record", found, expected)
+    } else if !near(found.entropy, expected.entropy) {
+        differs("entropy", &found.entropy, &expected.entropy)
+    } else if !near(found.hidden_norm, expected.hidden_norm) {
+        differs("hidden norm", &found.hidden_norm, &expected.hidden_norm)
+    } else {
+        expected.kept().enumerate().find_map(|(index, expected)| {
+            // By id, because two tokens of nearly the same weight may change places; and where
+            // one of them was cut off at the end of the list, the other one stands for it.
+            let same = found.kept().find(|kept| kept.id == expected.id);
+            let found = same.or_else(|| found.kept().nth(index))?;
+            let agrees = near(found.prob, expected.prob) && near(found.weight, expected.weight);
+            (!agrees).then(|| differs("a kept token", &found, &expected))?
+        })
+    };
+    difference.map(|text| format!("step {}: {text}", expected.step))
 }
 
 #[cfg(test)]
@@ -156,7 +217,10 @@ mod tests {
         for index in 0..EXPECTED.len() {
             let mut found = EXPECTED;
             found[index] += 1e-3;
-            assert!(!compare(&found, &EXPECTED, Tolerance::F32).1, "element {index}");
+            assert!(
+                !compare(&found, &EXPECTED, Tolerance::F32).1,
+                "element {index}"
+            );
         }
     }
 
@@ -201,5 +265,47 @@ mod tests {
         assert_eq!(first_divergence(&found).as_deref(), Some("embedding"));
         let report = compare_layer_states(&found, &states(), Tolerance::F32);
         assert!(report.max_abs_difference().is_nan());
+    }
+
+    fn records() -> Vec<StepRecord> {
+        let record = |step| StepRecord {
+            step,
+            n_kept: 2,
+            entropy: 0.5,
+            ids: std::array::from_fn(|i| i as u32 + 4),
+            probs: std::array::from_fn(|i| [0.7, 0.3].get(i).copied().unwrap_or(0.0)),
+            ..bytemuck::Zeroable::zeroed()
+        };
+        (0..3).map(record).collect()
+    }
+
+    #[test]
+    fn equal_traces_agree() {
+        assert_eq!(first_record_difference(&records(), &records()), None);
+    }
+
+    #[test]
+    fn every_field_of_a_trace_can_differ() {
+        let changes: [(&str, fn(&mut StepRecord)); 8] = [
+            ("record", |record| record.token = 9),
+            ("record", |record| record.flags = 1),
+            ("entropy", |record| record.entropy += 0.01),
+            ("entropy", |record| record.entropy = f32::NAN),
+            ("hidden norm", |record| record.hidden_norm += 0.01),
+            ("kept token", |record| record.probs[1] += 0.01),
+            ("kept token", |record| record.ids.swap(0, 1)),
+            ("kept token", |record| record.weights[0] = f32::NAN),
+        ];
+        for (field, change) in changes {
+            let mut found = records();
+            change(&mut found[1]);
+            let difference = first_record_difference(&found, &records()).expect(field);
+            assert!(
+                difference.starts_with("step 1") && difference.contains(field),
+                "{difference}"
+            );
+        }
+        let short = first_record_difference(&records()[..2], &records());
+        assert_eq!(short.as_deref(), Some("2 steps, expected 3"));
     }
 }

@@ -1,0 +1,126 @@
+//! `latent check`: the GPU engine against the reference, layer by layer and run by run.
+
+use std::{path::PathBuf, process::ExitCode};
+
+use anyhow::{Context, Result};
+use clap::Args;
+use latent_gpu::{GpuContext, GpuEngine};
+use latent_model::{
+    compare::{Tolerance, compare_layer_states, first_record_difference},
+    engine::{Engine, LaneSpec, run_to_end},
+    model::Model,
+    reference::{LayerStates, Precision, ReferenceEngine, layer_states},
+    strategy::{STRATEGIES, Settings, Strategy},
+    tasks::{Difficulty, Task},
+};
+
+use crate::folder::load_model;
+
+/// Arguments of `latent check`.
+#[derive(Args)]
+pub struct CheckArgs {
+    /// A model folder.
+    #[arg(long)]
+    model: PathBuf,
+    /// The text to compare on; a generated problem where none is given.
+    #[arg(long)]
+    prompt: Option<String>,
+    /// Compares nothing: prints {"ids", "logits"} of the reference as JSON, for
+    /// crates/train/check_transformers.py.
+    #[arg(long)]
+    logits: bool,
+}
+
+/// Steps per submit; not a divisor of anything, so that chunks end in the middle of phases.
+const CHUNK: usize = 7;
+
+/// Compares and reports; the exit code is 1 where anything differs.
+pub async fn check(args: &CheckArgs) -> Result<ExitCode> {
+    let model = load_model(&args.model)?;
+    let prompt = match &args.prompt {
+        Some(prompt) => prompt.clone(),
+        None => Task::ProsQa.generate(0, Difficulty::Class).question(),
+    };
+    let ids = model.tokenizer.encode(&prompt)?;
+    if args.logits {
+        let LayerStates { logits, .. } = layer_states(&model.config, &model.weights, &ids);
+        println!("{}", serde_json::json!({ "ids": ids, "logits": logits }));
+        return Ok(ExitCode::SUCCESS);
+    }
+    let context = GpuContext::request()
+        .await
+        .context("there is nothing to compare")?;
+    let mut engine = GpuEngine::new(&model, &context).await?;
+    println!(
+        "{} against the reference, {} tokens",
+        engine.description(),
+        ids.len()
+    );
+    let layers_agree = check_layers(&model, &mut engine, &ids).await?;
+    let runs_agree = check_runs(&model, &mut engine, &ids).await?;
+    let agrees = layers_agree && runs_agree;
+    println!(
+        "{}",
+        if agrees {
+            "the engines agree"
+        } else {
+            "THE ENGINES DIFFER"
+        }
+    );
+    Ok(if agrees {
+        ExitCode::SUCCESS
+    } else {
+        ExitCode::FAILURE
+    })
+}
+
+async fn check_layers(model: &Model, engine: &mut GpuEngine, ids: &[u32]) -> Result<bool> {
+    let ids = &ids[..ids.len().min(latent_gpu::MAX_LANES)];
+    let found = engine.layer_states(ids).await?;
+    let expected = layer_states(&model.config, &model.weights, ids);
+    let report = compare_layer_states(&found, &expected, Tolerance::F32);
+    for stage in &report.stages {
+        let verdict = if stage.agrees { "ok" } else { "DIFFERS" };
+        println!(
+            "{:12} max difference {:9.2e}  {verdict}",
+            stage.stage, stage.max_abs_difference
+        );
+    }
+    if let Some(stage) = report.first_divergence() {
+        println!("first divergence: {}", stage.stage);
+    }
+    Ok(report.first_divergence().is_none())
+}
+
+/// Every strategy that the tokenizer has markers for, as lanes of one batch.
+async fn check_runs(model: &Model, engine: &mut GpuEngine, ids: &[u32]) -> Result<bool> {
+    let lane = |strategy: &Strategy| {
+        let program = strategy
+            .program(&Settings::default(), &model.tokenizer)
+            .ok()?;
+        let prompt = ids.to_vec();
+        Some(LaneSpec {
+            prompt,
+            program,
+            seed: 1,
+            stream: 0,
+            decode_thoughts: true,
+        })
+    };
+    let (names, lanes): (Vec<&str>, Vec<LaneSpec>) = STRATEGIES
+        .iter()
+        .filter_map(|strategy| Some((strategy.name, lane(strategy)?)))
+        .unzip();
+    let found = run_to_end(engine, &lanes, CHUNK, |_| {}).await?;
+    let weights = model.weights.clone();
+    let mut reference = ReferenceEngine::new(&model.config, weights, Precision::Oracle);
+    let expected = run_to_end(&mut reference, &lanes, CHUNK, |_| {}).await?;
+    let mut all_agree = true;
+    for ((name, found), expected) in names.iter().zip(&found).zip(&expected) {
+        let difference = first_record_difference(found, expected);
+        let verdict = difference.as_deref().unwrap_or("ok");
+        println!("{name:20} {:3} steps  {verdict}", expected.len());
+        all_agree &= difference.is_none();
+    }
+    Ok(all_agree)
+}

@@ -1,0 +1,61 @@
+//! Where a command's problems come from: a generator, a file, or the command line.
+
+use std::{fs, path::PathBuf};
+
+use anyhow::{Context, Result, bail, ensure};
+use clap::Args;
+use latent_model::tasks::{Difficulty, Problem, Task};
+
+/// A source of problems.
+#[derive(Args, Debug)]
+pub struct ProblemArgs {
+    /// Generates problems of this task.
+    #[arg(long, value_parser = str::parse::<Task>)]
+    pub task: Option<Task>,
+    /// Difficulty of generated problems.
+    #[arg(long, default_value = "class", value_parser = str::parse::<Difficulty>)]
+    pub difficulty: Difficulty,
+    /// Reads problems from a file in the task's official format (prosqa unless --task says else).
+    #[arg(long)]
+    pub data: Option<PathBuf>,
+}
+
+impl ProblemArgs {
+    /// The problems of `--data`, whole.
+    pub fn from_file(&self) -> Result<Option<Vec<Problem>>> {
+        let Some(path) = &self.data else {
+            return Ok(None);
+        };
+        let text =
+            fs::read_to_string(path).with_context(|| format!("cannot read {}", path.display()))?;
+        let problems = self.task.unwrap_or(Task::ProsQa).load(&text);
+        let problems = problems.with_context(|| format!("in {}", path.display()))?;
+        ensure!(!problems.is_empty(), "{} holds no problems", path.display());
+        Ok(Some(problems))
+    }
+
+    /// `n` generated problems, from `seed` on.
+    pub fn generated(&self, seed: u64, n: usize) -> Result<Vec<Problem>> {
+        let Some(task) = self.task else {
+            bail!("give a problem: --task NAME (generated) or --data FILE");
+        };
+        Ok((0..n as u64)
+            .map(|i| task.generate(seed.wrapping_add(i), self.difficulty))
+            .collect())
+    }
+
+    /// Where the problems come from, in words.
+    pub fn describe(&self) -> String {
+        match (&self.data, self.task) {
+            (Some(path), _) => path.display().to_string(),
+            (None, Some(task)) => {
+                format!(
+                    "{}, generated, {} size",
+                    task.name(),
+                    self.difficulty.name()
+                )
+            }
+            (None, None) => String::new(),
+        }
+    }
+}
