@@ -5,7 +5,7 @@ use latent_model::tasks::prosqa::{VOCABULARY_SIZE, marker};
 
 use crate::llama::{Llama, QuestionCache};
 use crate::objective::{
-    LossConfig, Outcome, ancestor_loss, asks, numbers, positions, read_batch,
+    LossConfig, Outcome, ancestor_loss, asks, number, numbers, positions, read_batch,
 };
 use crate::samples::Sample;
 use crate::targets::{Rows, cross_entropy};
@@ -28,7 +28,7 @@ pub fn loss(model: &Llama, samples: &[Sample], n_thoughts: usize, config: &LossC
 
     let inputs = model.embed(question_rows(samples).into_tensor(&model.device));
     let residuals = batch.extend(model, inputs, n_questions, &mut own);
-    let ancestors = ancestor_loss(model, &residuals, samples, N_QUESTION, config.ageing());
+    let ancestors = ancestor_loss(model, &residuals, samples, N_QUESTION, config.ageing()).loss;
 
     let at_bot = positions(residuals.last, N_QUESTION, N_QUESTION - 1, 1);
     let mut thought = model.final_norm(at_bot);
@@ -49,12 +49,15 @@ pub fn loss(model: &Llama, samples: &[Sample], n_thoughts: usize, config: &LossC
     let targets = answer_target_rows(samples, config.markers);
     let (answer, logits) = cross_entropy(model, model.final_norm(residuals.last), targets);
 
-    let per_question = |loss: Tensor<1>| loss.div_scalar(n_rows as f32);
-    let loss = per_question(answer)
-        + per_question(reach).mul_scalar(config.reach / n_thoughts as f32)
-        + ancestors.mul_scalar(config.ancestors);
+    let answer = answer.div_scalar(n_rows as f32);
+    let reach = reach.div_scalar((n_rows * n_thoughts) as f32);
     Outcome {
-        loss,
+        parts: vec![
+            ("answer", number(&answer)),
+            ("reach", number(&reach)),
+            ("ancestors", number(&ancestors)),
+        ],
+        loss: answer + reach.mul_scalar(config.reach) + ancestors.mul_scalar(config.ancestors),
         accuracy: two_way_accuracy(&numbers(logits), samples),
         n_questions: n_rows,
         n_positions: batch.n_positions,

@@ -24,6 +24,9 @@ pub struct RunConfig {
     pub method: Method,
     /// Fixes the first weights and every batch.
     pub seed: u64,
+    /// The state file of another run whose weights this run begins with. Where this model has
+    /// more layers, they begin as copies of the other's last layer.
+    pub start_from: Option<String>,
     /// Sizes of the model.
     pub model: LlamaConfig,
     /// Sizes of a batch.

@@ -48,12 +48,19 @@ impl LossConfig {
 pub struct Outcome {
     /// What is minimized, `[1]`.
     pub loss: Tensor<1>,
+    /// The parts of the loss before they are weighted, for the log.
+    pub parts: Vec<(&'static str, f32)>,
     /// The share of questions (or of sets, in the recall stage) that come out right.
     pub accuracy: f64,
     /// How many questions were asked.
     pub n_questions: usize,
     /// How many positions were computed.
     pub n_positions: usize,
+}
+
+/// A loss as a plain number.
+pub fn number(loss: &Tensor<1>) -> f32 {
+    loss.clone().inner().into_scalar()
 }
 
 /// A batch whose graphs have been read.
@@ -121,10 +128,9 @@ pub fn ancestor_loss(
     samples: &[Sample],
     n_new: usize,
     ageing: Ageing,
-) -> Tensor<1> {
+) -> Ancestors {
     let mut states = Vec::new();
     let mut targets = Rows::default();
-    let n_supervised = model.config.n_layers - 1;
     for (layer, residual) in residuals.by_layer.iter().enumerate().skip(1) {
         states.push(positions(residual.clone(), n_new, 2, 2));
         for (sample, ask) in asks(samples) {
@@ -135,9 +141,22 @@ pub fn ancestor_loss(
         }
     }
     let states = model.final_norm(Tensor::cat(states, 0));
-    let n_questions = asks(samples).count();
-    let (loss, _) = cross_entropy(model, states, targets);
-    loss.div_scalar((2 * n_questions * n_supervised) as f32)
+    let (loss, logits) = cross_entropy(model, states, targets.clone());
+    Ancestors {
+        loss: loss.div_scalar(targets.len() as f32),
+        logits,
+        targets,
+    }
+}
+
+/// How well the options' positions search backward.
+pub struct Ancestors {
+    /// Mean over questions, options and layers, `[1]`.
+    pub loss: Tensor<1>,
+    /// `[(L − 1)·G·Q·2, V]`.
+    pub logits: Tensor<2>,
+    /// The distributions that they shall follow.
+    pub targets: Rows,
 }
 
 /// Logits `[N, V]` as plain numbers, row after row.

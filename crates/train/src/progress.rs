@@ -152,6 +152,32 @@ pub fn load(
     Ok((progress, parameters))
 }
 
+/// Reads only the weights of another run's state; layers that it lacks become copies of its last.
+///
+/// # Errors
+/// If the file cannot be read or its tensors have other shapes.
+pub fn load_weights(path: &Path, like: Parameters, device: &Device) -> anyhow::Result<Parameters> {
+    let file = std::fs::read(path)
+        .with_context(|| format!("there is no state to start from at {}", path.display()))?;
+    let tensors = SafeTensors::deserialize(&file)?;
+    let n_saved = (0..)
+        .take_while(|layer| tensors.tensor(&format!("weight.layers.{layer}.qkv")).is_ok())
+        .count();
+    ensure!(n_saved > 0, "{} holds no layers", path.display());
+    let mut names = like.named().into_iter().map(|(name, _, _)| name);
+    like.try_map(|expected| {
+        let name = names.next().context("every weight has a name")?;
+        let name = match name.strip_prefix("layers.").and_then(|rest| rest.split_once('.')) {
+            Some((layer, part)) => {
+                let layer = layer.parse::<usize>()?.min(n_saved - 1);
+                format!("layers.{layer}.{part}")
+            }
+            None => name,
+        };
+        read_tensor(&tensors, &format!("weight.{name}"), expected.dims(), device)
+    })
+}
+
 fn read_tensor(
     tensors: &SafeTensors,
     name: &str,

@@ -1,20 +1,23 @@
-//! The warm-up: feed a set of nodes as one vector, ask for the set and its successors.
+//! The warm-ups: recall of the statements alone, many times a graph, before any question.
 //!
-//! Every position sees its graph and itself only, so all sets of a graph are learned in
-//! parallel; it is what one continuous thought has to do.
+//! Forward ([`successors_loss`]) it is what one continuous thought has to do, backward
+//! ([`ancestors_loss`]) what each layer has to do at an option's position.
 
 use latent_model::tasks::prosqa::VOCABULARY_SIZE;
 
 use crate::llama::{Llama, QuestionCache};
-use crate::objective::{Outcome, numbers, read_batch};
+use crate::objective::{Outcome, ancestor_loss, numbers, read_batch};
 use crate::random::Random;
-use crate::samples::Sample;
-use crate::targets::{Rows, cross_entropy};
+use crate::samples::{Ask, Sample};
+use crate::targets::{Ageing, Rows, cross_entropy};
 
 /// The loss of a batch with `n_sets` sets a graph of 1 to `largest_set` nodes each.
 ///
+/// A set is fed as one vector, and shall decode to itself with its successors. Every position
+/// sees its graph and itself only.
+///
 /// The accuracy is the softmax mass that lies on the target set, averaged over the sets.
-pub fn loss(
+pub fn successors_loss(
     model: &Llama,
     samples: &[Sample],
     n_sets: usize,
@@ -44,9 +47,44 @@ pub fn loss(
     let states = model.final_norm(residuals.last);
     let (loss, logits) = cross_entropy(model, states, targets.clone());
     Outcome {
+        parts: Vec::new(),
         loss: loss.div_scalar(n_rows as f32),
         accuracy: covered(&numbers(logits), &targets),
         n_questions: n_rows,
+        n_positions: batch.n_positions,
+    }
+}
+
+/// The loss of a batch with `n_questions` questions `? R A B` a graph, about any three nodes: only
+/// the ancestors of A and B are asked for, layer by layer.
+///
+/// The accuracy is the softmax mass that lies on the ancestors, averaged over options and layers.
+pub fn ancestors_loss(
+    model: &Llama,
+    mut samples: Vec<Sample>,
+    n_questions: usize,
+    ageing: Ageing,
+    random: &mut Random,
+) -> Outcome {
+    let mut inputs = Rows::default();
+    for sample in &mut samples {
+        let mut node = || random.below(sample.ids.len());
+        sample.asks = (0..n_questions)
+            .map(|_| Ask { root: node(), options: [node(), node()], target: 0 })
+            .collect();
+        for ask in &sample.asks {
+            sample.question_tokens(ask).into_iter().for_each(|id| inputs.push_token(id, 1.0));
+        }
+    }
+    let mut batch = read_batch(model, &samples);
+    let vectors = model.embed(inputs.into_tensor(&model.device));
+    let residuals = batch.extend(model, vectors, n_questions, &mut QuestionCache::default());
+    let ancestors = ancestor_loss(model, &residuals, &samples, 4, ageing);
+    Outcome {
+        parts: Vec::new(),
+        loss: ancestors.loss,
+        accuracy: covered(&numbers(ancestors.logits), &ancestors.targets),
+        n_questions: samples.len() * n_questions,
         n_positions: batch.n_positions,
     }
 }

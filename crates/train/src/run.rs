@@ -36,6 +36,8 @@ pub struct Run {
     optimizer: Optimizer,
     progress: Progress,
     problems: Vec<(String, Vec<Problem>)>,
+    /// The last step's loss, part by part.
+    parts: Vec<(&'static str, f32)>,
 }
 
 impl Run {
@@ -56,6 +58,8 @@ impl Run {
         if resume {
             let state = folder.join(STATE);
             (progress, parameters) = progress::load(&state, parameters, &mut optimizer, device)?;
+        } else if let Some(state) = &config.start_from {
+            parameters = progress::load_weights(Path::new(state), parameters, device)?;
         }
         Ok(Run {
             problems: evaluation_problems(&config)?,
@@ -65,6 +69,7 @@ impl Run {
             parameters,
             optimizer,
             progress,
+            parts: Vec::new(),
         })
     }
 
@@ -151,6 +156,7 @@ impl Run {
         if counts {
             let window = self.config.curriculum.window;
             self.progress.observe(outcome.accuracy, loss, window);
+            self.parts = outcome.parts;
             self.climb();
         }
         Ok(())
@@ -161,7 +167,15 @@ impl Run {
         if let Some(recall) = self.recall() {
             let (level, largest_set) = recall_stage(recall, self.progress.recall_stage);
             let samples = self.draw(random, &level, 1, 0);
-            let outcome = recall::loss(model, &samples, recall.sets, largest_set, random);
+            let outcome = match self.config.method {
+                Method::Coconut => {
+                    recall::successors_loss(model, &samples, recall.sets, largest_set, random)
+                }
+                Method::Cot => {
+                    let ageing = self.config.loss.ageing();
+                    recall::ancestors_loss(model, samples, recall.sets, ageing, random)
+                }
+            };
             return (outcome, true);
         }
         let levels = &self.config.curriculum.levels;
@@ -236,10 +250,13 @@ impl Run {
         );
         bar.set_position(point.step);
         bar.set_message(text.clone());
+        let parts: Vec<String> =
+            self.parts.iter().map(|(name, loss)| format!("{name} {loss:.3}")).collect();
         writeln!(
             log,
-            "step {} · {text} · rate {:.2e} · {} questions · {:.0} s",
+            "step {} · {text} ({}) · rate {:.2e} · {} questions · {:.0} s",
             point.step,
+            parts.join(", "),
             self.config.learning_rate(point.step),
             self.progress.n_questions,
             self.progress.cpu_seconds

@@ -4,7 +4,7 @@ use latent_model::tasks::prosqa::{VOCABULARY_SIZE, marker};
 
 use crate::llama::{Llama, QuestionCache};
 use crate::objective::{
-    LossConfig, Outcome, ancestor_loss, argmax, asks, numbers, positions, read_batch,
+    LossConfig, Outcome, ancestor_loss, argmax, asks, number, numbers, positions, read_batch,
 };
 use crate::random::Random;
 use crate::samples::{Ask, Sample};
@@ -53,11 +53,13 @@ pub fn loss(
     let mut batch = read_batch(model, samples);
     let inputs = model.embed(inputs.into_tensor(&model.device));
     let residuals = batch.extend(model, inputs, n_questions, &mut QuestionCache::default());
-    let ancestors = ancestor_loss(model, &residuals, samples, n_new, config.ageing());
+    let ancestors = ancestor_loss(model, &residuals, samples, n_new, config.ageing()).loss;
     let chain = positions(residuals.last, n_new, N_QUESTION, n_new - N_QUESTION);
     let (loss, logits) = cross_entropy(model, model.final_norm(chain), targets.clone());
+    let chain = loss.div_scalar(lines.len() as f32);
     Outcome {
-        loss: loss.div_scalar(lines.len() as f32) + ancestors.mul_scalar(config.ancestors),
+        parts: vec![("chain", number(&chain)), ("ancestors", number(&ancestors))],
+        loss: chain + ancestors.mul_scalar(config.ancestors),
         accuracy: allowed_share(&numbers(logits), &targets, n_new - N_QUESTION),
         n_questions: lines.len(),
         n_positions: batch.n_positions,

@@ -1,0 +1,222 @@
+//! Whole steps of training on models small enough for a test.
+
+use std::path::{Path, PathBuf};
+
+use burn::tensor::Device;
+use latent_model::tasks::prosqa::{Difficulty, Problem, VOCABULARY_SIZE};
+use latent_train::config::RunConfig;
+use latent_train::evaluation::right_answers;
+use latent_train::llama::{Llama, LlamaConfig};
+use latent_train::objective::{LossConfig, Method};
+use latent_train::optimizer::{Optimizer, OptimizerConfig};
+use latent_train::parameters::Parameters;
+use latent_train::random::Random;
+use latent_train::run::Run;
+use latent_train::samples::Sample;
+use latent_train::{coconut, words};
+
+const SIZES: LlamaConfig = LlamaConfig {
+    hidden_size: 32,
+    n_layers: 2,
+    n_heads: 2,
+    head_dim: 16,
+    intermediate_size: 32,
+    rope_theta: 1e6,
+    rms_norm_eps: 1e-6,
+};
+
+const LOSS: LossConfig = LossConfig {
+    gamma: 0.6,
+    floor: 0.15,
+    reach: 1.0,
+    ancestors: 0.5,
+    markers: 0.5,
+};
+
+fn samples(n: u64) -> (Vec<Problem>, Vec<Sample>) {
+    let difficulty = Difficulty { nodes: 6..=8, hops: 1..=2 };
+    let problems: Vec<Problem> = (0..n).map(|seed| Problem::generate(seed, &difficulty)).collect();
+    let samples = problems.iter().map(Sample::from_problem).collect();
+    (problems, samples)
+}
+
+fn loss(method: Method, parameters: Parameters, samples: &[Sample]) -> latent_train::objective::Outcome {
+    let model = Llama {
+        config: &SIZES,
+        parameters,
+        device: Device::flex().autodiff(),
+    };
+    match method {
+        Method::Coconut => coconut::loss(&model, samples, 2, &LOSS),
+        Method::Cot => words::loss(&model, samples, &LOSS, &mut Random::new(7)),
+    }
+}
+
+/// Trains on the same few problems and gives the share answered right by greedy decoding.
+fn overfitted(method: Method) -> f64 {
+    let (problems, samples) = samples(4);
+    let device = Device::flex();
+    let mut parameters = Parameters::init(&SIZES, VOCABULARY_SIZE, 3, &device);
+    let config = OptimizerConfig { muon: true, beta_1: 0.9, beta_2: 0.98, clip_norm: 1.0 };
+    let mut optimizer = Optimizer::new(&config, &parameters);
+    for _ in 0..60 {
+        let tracked = parameters.tracked();
+        let outcome = loss(method, tracked.clone(), &samples);
+        let mut gradients = outcome.loss.backward();
+        let gradients = tracked
+            .named()
+            .into_iter()
+            .map(|(name, _, weight)| {
+                weight.grad_remove(&mut gradients).unwrap_or_else(|| panic!("{name} is unused"))
+            })
+            .collect();
+        parameters = optimizer.step(parameters, gradients, 0.01);
+    }
+    let model = Llama { config: &SIZES, parameters, device };
+    let right = right_answers(&model, &problems, method, 2);
+    right.iter().filter(|&&right| right).count() as f64 / right.len() as f64
+}
+
+#[test]
+fn coconut_overfits_a_handful_of_problems() {
+    assert_eq!(overfitted(Method::Coconut), 1.0);
+}
+
+#[test]
+fn words_overfit_a_handful_of_problems() {
+    assert_eq!(overfitted(Method::Cot), 1.0);
+}
+
+/// The gradient through the whole chain of thoughts against central differences of the loss.
+#[test]
+fn the_gradient_of_coconut_is_that_of_finite_differences() {
+    let (_, samples) = samples(2);
+    let device = Device::flex();
+    let parameters = Parameters::init(&SIZES, VOCABULARY_SIZE, 5, &device);
+    let tracked = parameters.tracked();
+    let mut gradients = loss(Method::Coconut, tracked.clone(), &samples).loss.backward();
+    let value = |parameters: &Parameters| -> f64 {
+        let outcome = loss(Method::Coconut, parameters.tracked(), &samples);
+        f64::from(outcome.loss.inner().into_scalar::<f32>())
+    };
+    for (index, (name, _, weight)) in tracked.named().into_iter().enumerate() {
+        let gradient = weight.grad_remove(&mut gradients).expect("every weight is used");
+        // Along the gradient itself the difference is largest against f32's rounding.
+        let norm = gradient.clone().square().sum().sqrt().into_scalar::<f32>();
+        let direction = gradient.div_scalar(norm);
+        let step = 2e-2_f32;
+        let moved = |sign: f32| {
+            let mut position = 0;
+            let moved = parameters.clone().map(|weight| {
+                let here = position == index;
+                position += 1;
+                if here { weight + direction.clone().mul_scalar(sign * step) } else { weight }
+            });
+            value(&moved)
+        };
+        let difference = (moved(1.0) - moved(-1.0)) / f64::from(2.0 * step);
+        let error = (difference - f64::from(norm)).abs() / f64::from(norm);
+        assert!(error < 0.02, "{name}: gradient {norm}, difference {difference}");
+    }
+}
+
+fn tiny_run() -> RunConfig {
+    let text = r#"
+        name = "tiny"
+        title = "tiny"
+        summary = "tiny"
+        method = "coconut"
+        seed = 1
+        schedule = [[0, 0.0], [2, 1e-2], [8, 1e-3]]
+        [model]
+        hidden_size = 16
+        n_layers = 2
+        n_heads = 2
+        head_dim = 8
+        intermediate_size = 16
+        rope_theta = 1e6
+        rms_norm_eps = 1e-6
+        [batch]
+        graphs = 2
+        main_questions = 1
+        extra_questions = 1
+        [loss]
+        gamma = 0.6
+        floor = 0.15
+        reach = 1.0
+        ancestors = 1.0
+        markers = 0.1
+        [optimizer]
+        muon = true
+        beta_1 = 0.9
+        beta_2 = 0.98
+        clip_norm = 1.0
+        [recall]
+        sets = 2
+        largest_set = 1
+        threshold = 0.0
+        nodes = [[6, 8], [6, 8]]
+        [curriculum]
+        threshold = 0.0
+        window = 1.0
+        review = 0.2
+        levels = [
+            { nodes = [6, 8], hops = [1, 2], thoughts = 1 },
+            { nodes = [6, 9], hops = [1, 3], thoughts = 2 },
+        ]
+        [evaluation]
+        every = 100
+        problems = 2
+        thoughts = 2
+        official = "no such file"
+    "#;
+    toml::from_str(text).expect("the config is whole")
+}
+
+/// A fresh folder below the system's temporary one.
+fn fresh_folder(name: &str) -> PathBuf {
+    let folder = std::env::temp_dir().join(format!("latent-train-{name}-{}", std::process::id()));
+    let _ = std::fs::remove_dir_all(&folder);
+    folder
+}
+
+fn weights(run: &Run) -> Vec<Vec<f32>> {
+    let named = run.parameters().named().into_iter();
+    named.map(|(_, _, weight)| weight.into_data().try_into_vec().expect("f32")).collect()
+}
+
+#[test]
+fn a_resumed_run_equals_an_unbroken_one() {
+    let device = Device::flex();
+    let folder = fresh_folder("resume");
+    let run = |config: RunConfig, folder: &Path, resume: bool| {
+        let mut run = Run::new(config, folder, &device, resume).expect("the run starts");
+        run.train().expect("the run ends");
+        run
+    };
+    let unbroken = run(tiny_run(), &folder.join("unbroken"), false);
+    // The same schedule cut short at step 4: its first points are the same.
+    let mut first_half = tiny_run();
+    first_half.schedule = vec![(0, 0.0), (2, 1e-2), (4, 1e-2 - 9e-3 / 3.0)];
+    run(first_half, &folder.join("broken"), false);
+    let resumed = run(tiny_run(), &folder.join("broken"), true);
+    assert_eq!(resumed.progress().step, 8);
+    assert_eq!(resumed.progress().level, unbroken.progress().level);
+    for (ours, expected) in weights(&resumed).iter().zip(&weights(&unbroken)) {
+        let largest = ours.iter().zip(expected).map(|(a, b)| (a - b).abs()).fold(0.0, f32::max);
+        // The cut schedule's rates differ in the last place; nothing else may.
+        assert!(largest < 1e-6, "a weight differs by {largest}");
+    }
+    std::fs::remove_dir_all(folder).expect("the folder was made here");
+}
+
+#[test]
+fn a_loss_that_is_not_a_number_stops_the_run_and_keeps_the_state() {
+    let folder = fresh_folder("nan");
+    let mut config = tiny_run();
+    config.schedule = vec![(0, 1e30), (8, 1e30)];
+    let mut run = Run::new(config, &folder, &Device::flex(), false).expect("the run starts");
+    let error = run.train().expect_err("such a rate diverges");
+    assert!(error.to_string().contains("the state saved before it still stands"), "{error}");
+    std::fs::remove_dir_all(folder).expect("the folder was made here");
+}
