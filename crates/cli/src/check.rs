@@ -50,7 +50,7 @@ pub async fn check(args: &CheckArgs) -> Result<ExitCode> {
     let context = GpuContext::request()
         .await
         .context("there is nothing to compare")?;
-    let mut engine = GpuEngine::new(&model, &context).await?;
+    let mut engine = GpuEngine::new(&model.config, &model.weights, &context).await?;
     println!(
         "{} against the reference, {} tokens",
         engine.description(),

@@ -42,10 +42,7 @@ pub fn load_model(folder: &Path) -> Result<Model> {
         weights,
         training: fs::read_to_string(folder.join("training.json")).ok(),
     };
-    let model = Model::from_files(&files);
-    Ok(Rc::new(
-        model.with_context(|| format!("in {}", folder.display()))?,
-    ))
+    Model::from_files(&files).with_context(|| format!("in {}", folder.display()))
 }
 
 /// The folder's own name, which is the checkpoint's name.

@@ -6,7 +6,6 @@ use anyhow::{Result, bail, ensure};
 use clap::Args;
 use latent_model::{
     engine::{Engine, LaneSpec, run_to_end},
-    model::Model,
     strategy::{Settings, Strategy},
     tasks::{Problem, Task},
     trace::{LaneJson, RunJson, StepJson, answer_ids, summary},
