@@ -7,7 +7,7 @@ use std::{
 };
 
 use futures::lock::Mutex;
-use latent_gpu::{GpuContext, GpuError};
+use latent_gpu::{GpuContext, GpuEngine, GpuError};
 use latent_model::{
     engine::{Engine, EngineError, LaneSpec},
     model::Model,
@@ -17,10 +17,10 @@ use latent_model::{
 };
 
 use crate::{
-    engines::{AnyEngine, reference},
+    engines::AnyEngine,
     load::{Download, LoadError, fetch_model},
     page_state::{LaneChoice, streams},
-    self_test::{self, SelfTest},
+    self_test::{SelfTest, SelfTestError, self_test},
 };
 
 /// Why a run did not begin or did not go on.
@@ -41,6 +41,9 @@ pub enum SessionError {
     /// The GPU cannot be used, or no longer.
     #[error(transparent)]
     Gpu(#[from] GpuError),
+    /// The self-test could not run.
+    #[error(transparent)]
+    SelfTest(#[from] SelfTestError),
     /// The page's own calls came in the wrong order.
     #[error("no run has begun")]
     NotBegun,
@@ -131,14 +134,16 @@ impl Session {
     }
 
     /// Runs the self-test on a loaded checkpoint; `None` where there is no GPU to test.
-    pub async fn self_test(&self, checkpoint: &Checkpoint) -> Result<Option<SelfTest>, SessionError> {
+    pub async fn self_test(
+        &self,
+        checkpoint: &Checkpoint,
+    ) -> Result<Option<SelfTest>, SessionError> {
         let Some(context) = self.context.borrow().clone() else {
             return Ok(None);
         };
-        let lanes = self_test::lanes(&checkpoint.model)?;
-        let mut gpu = AnyEngine::open(&checkpoint.model, Some(&context)).await?;
-        let mut reference = reference(&checkpoint.model);
-        Ok(Some(self_test::compare(&mut gpu, &mut reference, &lanes).await?))
+        let model = &checkpoint.model;
+        let mut engine = GpuEngine::new(&model.config, &model.weights, &context).await?;
+        Ok(Some(self_test(model, &mut engine).await?))
     }
 
     /// The lanes as their engines take them. Every checkpoint must be loaded.

@@ -59,6 +59,14 @@ pub struct Reports {
     pub self_test: RwSignal<TestReport>,
 }
 
+impl Reports {
+    /// Whether it is settled which engine runs: before that, no run may begin.
+    pub fn is_ready(&self) -> bool {
+        let is_open = self.engine.get() != EngineReport::Opening;
+        is_open && !matches!(self.self_test.get(), TestReport::Waiting | TestReport::Running)
+    }
+}
+
 /// What the page has fetched about checkpoints and examples.
 #[derive(Clone, Copy)]
 pub struct Shipped {
@@ -142,9 +150,12 @@ impl Startup {
     }
 
     async fn test(self, session: &Session, lanes: &[LaneChoice]) {
-        let checkpoint = lanes.iter().find_map(|lane| session.loaded(&lane.model));
-        let (true, Some(checkpoint)) = (session.uses_gpu(), checkpoint) else {
+        if !session.uses_gpu() {
             return;
+        }
+        let Some(checkpoint) = lanes.iter().find_map(|lane| session.loaded(&lane.model)) else {
+            let reason = "no checkpoint is loaded".to_string();
+            return self.reports.self_test.set(TestReport::Failed(reason));
         };
         self.reports.self_test.set(TestReport::Running);
         next_frame().await;

@@ -251,6 +251,6 @@ mod tests {
         assert!(error("seed=x").contains("whole number"));
         assert!(error("sead=1").contains("problem, lanes, seed"));
         assert!(error("lanes=a:sofd").contains("soft-gumbel"));
-        assert!(error("lanes=a:soft,thoughts=3").contains("max_concepts"));
+        assert!(error("lanes=a:soft,patience=3").contains("max_concepts"));
     }
 }

@@ -32,7 +32,7 @@ pub fn EntropyChart() -> impl IntoView {
     view! {
         <div class="panel-head">
             <h2>"Entropy of each step"</h2>
-            <span class="hint">"nats; 0 = sure, ln n = torn between n words"</span>
+            <span class="hint">"▲ answer begins   ❄ Cold Stop"</span>
         </div>
         <svg
             class="chart"
@@ -192,7 +192,6 @@ fn Legend(curves: Memo<Vec<Curve>>) -> impl IntoView {
         <ul class="legend">
             <li class="hint">{caption}</li>
             {move || runner.lanes.get().into_iter().zip(curves.get()).map(entry).collect_view()}
-            <li class="hint">"▲ answer begins   ❄ Cold Stop"</li>
         </ul>
     }
 }

@@ -6,6 +6,7 @@ use crate::{
     lanes::LaneRun,
     page_state::Speed,
     runner::{RunStatus, Runner},
+    startup::Reports,
     url_state::speed_from_text,
 };
 
@@ -15,7 +16,8 @@ pub fn Controls() -> impl IntoView {
     let runner = expect_context::<Runner>();
     let status = runner.status;
     let is_running = move || status.get() == RunStatus::Running;
-    let has_lanes = move || !runner.lanes.get().is_empty();
+    let reports = expect_context::<Reports>();
+    let can_run = move || reports.is_ready() && !runner.lanes.get().is_empty();
     let run_or_pause = move |_| if is_running() { runner.pause() } else { runner.run() };
     let run_label = move || match status.get() {
         RunStatus::Running => "❚❚ Pause",
@@ -28,14 +30,14 @@ pub fn Controls() -> impl IntoView {
             <button
                 class="primary"
                 data-testid="run"
-                disabled=move || !has_lanes()
+                disabled=move || !can_run()
                 on:click=run_or_pause
             >
                 {run_label}
             </button>
             <button
                 data-testid="step"
-                disabled=move || is_running() || !has_lanes()
+                disabled=move || is_running() || !can_run()
                 title="One step of every lane"
                 on:click=move |_| runner.step()
             >

@@ -3,6 +3,7 @@
 use latent_model::tasks::prosqa::Problem;
 use leptos::{either::Either, prelude::*};
 
+use super::problem::Statements;
 use crate::{
     focus::{Cursor, Focus},
     lanes::Lane,
@@ -33,10 +34,14 @@ pub fn ProblemGraph() -> impl IntoView {
         Some(problem) => Either::Left(view! {
             <Drawing problem=problem.clone() shows_oracle/>
             <Footer/>
-            <Oracle problem shows_oracle/>
+            <div class="problem-foot">
+                <Oracle problem shows_oracle/>
+                <Statements/>
+            </div>
         }),
         None => Either::Right(view! {
             <p class="empty">"The graph appears here when the text is a whole problem."</p>
+            <Statements/>
         }),
     }
 }
@@ -249,11 +254,12 @@ fn Footer() -> impl IntoView {
         <div class="graph-foot">
             <span class="hint">"Shaded by"</span>
             {lane_buttons}
+            <span class="hint">"dots: all lanes"</span>
             <span class="spring"></span>
             <label class="field">
                 {move || match cursor.get() {
                     Some(step) => format!("Step {step}"),
-                    None => "Latest step".to_string(),
+                    None => "Latest".to_string(),
                 }}
                 <input
                     type="range"

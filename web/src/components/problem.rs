@@ -13,10 +13,9 @@ pub fn ProblemPanel() -> impl IntoView {
     let asked = move || runner.question.with(|question| question_sentence(question));
     view! {
         <div class="panel-head">
-            <h2>"Problem"</h2>
+            <h2 class="asked" data-testid="question">{asked}</h2>
             <SourcePicker/>
         </div>
-        <p class="asked" data-testid="question">{asked}</p>
         <TypedText/>
     }
 }
@@ -124,35 +123,46 @@ fn DrawnSeed() -> impl IntoView {
     }
 }
 
-/// The text of the problem: to read, or to write where the source is the visitor.
+/// Where the visitor writes the problem.
 #[component]
 fn TypedText() -> impl IntoView {
     let source = expect_context::<ProblemSource>().0;
-    let runner = expect_context::<Runner>();
     let is_typed = Memo::new(move |_| source.with(|s| matches!(s, ProblemChoice::Typed(_))));
-    let text = move || runner.question.with(|question| question.text.clone());
     let typed = move || match source.get() {
         ProblemChoice::Typed(text) => text,
         _ => String::new(),
     };
     view! {
-        <Show
-            when=move || is_typed.get()
-            fallback=move || view! {
-                <details class="statements">
-                    <summary>"All statements in English"</summary>
-                    <p data-testid="problem-text">{text}</p>
-                </details>
-            }
-        >
+        <Show when=move || is_typed.get()>
             <textarea
                 data-testid="problem-input"
                 aria-label="Statements and question in English"
-                rows="4"
+                rows="3"
                 spellcheck="false"
                 prop:value=typed
                 on:input=move |event| source.set(ProblemChoice::Typed(event_target_value(&event)))
             ></textarea>
         </Show>
+    }
+}
+
+/// All statements as the model reads them.
+#[component]
+pub fn Statements() -> impl IntoView {
+    let runner = expect_context::<Runner>();
+    let shipped = expect_context::<Shipped>();
+    let source = expect_context::<ProblemSource>().0;
+    let credit = move || match source.get() {
+        ProblemChoice::Example(_) => Some(shipped.examples.get().source),
+        _ => None,
+    };
+    view! {
+        <details class="statements">
+            <summary>"The whole text"</summary>
+            <p data-testid="problem-text">
+                {move || runner.question.with(|question| question.text.clone())}
+            </p>
+            {move || credit().map(|credit| view! { <p class="hint">{credit}</p> })}
+        </details>
     }
 }

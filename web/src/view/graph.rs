@@ -214,7 +214,8 @@ fn edge_path(points: &[(f32, f32)], node_width: f32) -> String {
     from.0 += node_width / 2.0;
     if to.0 <= points[0].0 {
         let side = to.0 + node_width / 2.0;
-        let swing = from.0.max(side) + 26.0;
+        // Longer ways swing further, so that parallel ones stay apart.
+        let swing = from.0.max(side) + 16.0 + 0.16 * (to.1 - from.1).abs();
         return format!(
             "M{:.1} {:.1}C{swing:.1} {:.1} {swing:.1} {:.1} {side:.1} {:.1}",
             from.0, from.1, from.1, to.1, to.1
