@@ -122,7 +122,7 @@ fn command_of(check: CheckName, route: Route) -> Command {
         CheckName::Page => return page::build_command(route, None),
         // One after the other: two browsers on software WebGPU slow each other past their limits.
         CheckName::Browser => command
-            .args(["test", "--package", "xtask", "--test", "browser", "--"])
+            .args(["test", "--workspace", "--test", "browser", "--"])
             .args(["--test-threads", "1", "--nocapture"]),
     };
     command

@@ -49,6 +49,7 @@ fn the_page_on_webgpu_runs_as_the_reference_does() {
                 .any(|word| text.contains(word))
         };
         let verdict = browser.wait_text("self-test", is_over, LIMIT).await?;
+        eprintln!("self-test: {verdict}");
         ensure!(
             verdict.starts_with("GPU agrees with CPU"),
             "expected the self-test to agree, found {verdict:?}"
@@ -98,6 +99,7 @@ async fn check_default_lanes(browser: &Browser) -> Result<()> {
         .iter()
         .filter_map(|lane| lane["strategy"].as_str())
         .collect();
+    eprintln!("on {}: {ran:?}", run["lanes"][0]["engine"]);
     let expected = ["token-cot", "soft", "soft-gumbel", "coconut"];
     ensure!(
         ran == expected,

@@ -1,5 +1,7 @@
 //! What the command line's reference engine says of the lanes that the page ran.
 
+use std::process::Command;
+
 use anyhow::{Context, Result, ensure};
 use serde_json::Value;
 use xtask::workspace;
@@ -33,29 +35,13 @@ pub fn check_against_reference(page_run: &Value, seed: u32) -> Result<()> {
 }
 
 fn reference_run(model: &str, strategy: &str, seed: u32) -> Result<Value> {
-    let mut command = workspace::cargo();
-    command
-        .args([
-            "run",
-            "--quiet",
-            "--package",
-            "latent-cli",
-            "--",
-            "run",
-            "--json",
-        ])
+    let output = latent()
+        .args(["run", "--json", "--engine", "reference", "--task", "prosqa"])
         .arg("--model")
         .arg(workspace::root().join("public/models").join(model))
-        .args([
-            "--strategy",
-            strategy,
-            "--engine",
-            "reference",
-            "--task",
-            "prosqa",
-        ])
-        .args(["--seed", &seed.to_string()]);
-    let output = command.output().context("cannot start `latent run`")?;
+        .args(["--strategy", strategy, "--seed", &seed.to_string()])
+        .output()
+        .context("cannot start `latent run`")?;
     ensure!(
         output.status.success(),
         "`latent run` failed ({}): {}",
@@ -63,6 +49,17 @@ fn reference_run(model: &str, strategy: &str, seed: u32) -> Result<Value> {
         String::from_utf8_lossy(&output.stderr)
     );
     serde_json::from_slice(&output.stdout).context("expected JSON from `latent run --json`")
+}
+
+/// The command `latent` of this workspace, or the program that `LATENT_CLI` names.
+fn latent() -> Command {
+    if let Some(program) = std::env::var_os("LATENT_CLI") {
+        return Command::new(program);
+    }
+    let mut command = workspace::cargo();
+    // Without --package: with the features of the whole workspace, as the tests were built.
+    command.args(["run", "--quiet", "--bin", "latent", "--"]);
+    command
 }
 
 /// An error names the first step that differs.
