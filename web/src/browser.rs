@@ -4,6 +4,7 @@ use futures::channel::oneshot;
 use gloo::{render, timers::callback::Timeout};
 use leptos::prelude::window;
 use wasm_bindgen::JsValue;
+use wasm_bindgen_futures::JsFuture;
 
 /// Milliseconds since the page was opened.
 pub fn now_ms() -> f64 {
@@ -44,4 +45,17 @@ pub fn replace_hash(hash: &str) {
     });
     // A sandboxed frame may forbid it; the page works without.
     drop(replaced);
+}
+
+/// Puts the page's address on the clipboard; false where the browser does not allow it.
+pub async fn copy_address() -> bool {
+    let Ok(address) = window().location().href() else {
+        return false;
+    };
+    let clipboard = window().navigator().clipboard();
+    // Browsers offer no clipboard to pages that came over plain HTTP.
+    if clipboard.is_undefined() {
+        return false;
+    }
+    JsFuture::from(clipboard.write_text(&address)).await.is_ok()
 }

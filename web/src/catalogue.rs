@@ -42,6 +42,30 @@ pub struct Accuracy {
     pub ci_high: f64,
 }
 
+impl Catalogue {
+    /// The checkpoint for a strategy: the current one if it was trained for it, else the first
+    /// one that was, else the current one all the same.
+    pub fn model_for<'a>(&'a self, strategy: &str, current: &'a str) -> &'a str {
+        let knows = |entry: &&Entry| entry.strategies.iter().any(|known| known == strategy);
+        let is_current = |entry: &&Entry| entry.name == current;
+        let fitting = || self.models.iter().filter(knows);
+        let found = fitting().find(is_current).or(fitting().next());
+        found.map_or(current, |entry| &entry.name)
+    }
+
+    /// The checkpoint of this name.
+    pub fn entry(&self, name: &str) -> Option<&Entry> {
+        self.models.iter().find(|entry| entry.name == name)
+    }
+}
+
+impl Entry {
+    /// Whether the checkpoint was trained for a strategy; unknown counts as yes.
+    pub fn suits(&self, strategy: &str) -> bool {
+        self.strategies.is_empty() || self.strategies.iter().any(|known| known == strategy)
+    }
+}
+
 impl Accuracy {
     /// `official: 80.3 % right (n 300, 95 % interval 75.4–84.4 %)`
     pub fn sentence(&self) -> String {
@@ -79,6 +103,28 @@ mod tests {
 
     fn accuracy(problems: &str, value: f64) -> Value {
         json!({ "problems": problems, "n": 300, "accuracy": value, "ci_low": 0.7, "ci_high": 0.9, "by_hops": [] })
+    }
+
+    #[test]
+    fn a_strategy_moves_to_a_checkpoint_that_was_trained_for_it() {
+        let entry = |name: &str, strategies: &[&str]| Entry {
+            name: name.into(),
+            summary: String::new(),
+            strategies: strategies.iter().map(|&name| name.into()).collect(),
+        };
+        let models = vec![entry("words", &["soft"]), entry("thoughts", &["coconut"])];
+        let catalogue = Catalogue { models };
+        assert_eq!(catalogue.model_for("coconut", "words"), "thoughts");
+        assert_eq!(catalogue.model_for("soft", "words"), "words");
+        assert_eq!(catalogue.model_for("pause", "words"), "words");
+        assert!(!catalogue.models[0].suits("coconut"));
+    }
+
+    #[test]
+    fn the_shipped_catalogue_is_read() {
+        let json = include_str!("../../public/models/index.json");
+        let catalogue: Catalogue = serde_json::from_str(json).expect("well-formed");
+        assert!(!catalogue.models.is_empty());
     }
 
     #[test]

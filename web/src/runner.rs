@@ -242,7 +242,6 @@ impl Runner {
     /// Writes each lane's new records, one write a lane.
     fn show(self, records: &[LaneRecord], took_secs: f64) {
         let session = self.session.get_value();
-        let question = self.question.get_untracked();
         for (index, lane) in self.lanes.get_untracked().iter().enumerate() {
             let of_lane = records.iter().filter(|(lane, _)| *lane == index);
             let new: Vec<_> = of_lane.map(|(_, record)| *record).collect();
@@ -260,7 +259,7 @@ impl Runner {
                 run.thinking = text(think_ids(&run.records, &program));
                 run.answer = text(answer_ids(&run.records, &program));
                 if run.is_done() {
-                    run.verdict = question.grade(&run.answer);
+                    run.verdict = self.question.with_untracked(|question| question.grade(&run.answer));
                 }
             });
         }

@@ -120,8 +120,8 @@ pub fn App() -> impl IntoView {
                 </div>
             </section>
             <LanesPanel/>
-            <Guide/>
         </main>
+        <Guide/>
         <TraceJson/>
     }
 }

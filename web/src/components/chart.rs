@@ -45,7 +45,7 @@ pub fn EntropyChart() -> impl IntoView {
         >
             <Grid axes/>
             <Show when=is_empty>
-                <text class="empty" x=(LEFT + WIDTH - RIGHT) / 2.0 y=HEIGHT / 2.0 - 10.0 text-anchor="middle">
+                <text class="empty" x=(LEFT + WIDTH - RIGHT) / 2.0 y=HEIGHT / 2.0 - 30.0 text-anchor="middle">
                     "Press Run: a curve for each lane"
                 </text>
             </Show>

@@ -1,8 +1,9 @@
 //! The buttons of a run: run, pause, step, reset, speed and seed.
 
-use leptos::prelude::*;
+use leptos::{prelude::*, task::spawn_local};
 
 use crate::{
+    browser::{copy_address, sleep_ms},
     lanes::LaneRun,
     page_state::Speed,
     runner::{RunStatus, Runner},
@@ -52,6 +53,7 @@ pub fn Controls() -> impl IntoView {
             </button>
             <SpeedPicker/>
             <SeedField/>
+            <CopyLink/>
             <span class="spring"></span>
             <Progress/>
         </div>
@@ -107,6 +109,30 @@ fn SeedField() -> impl IntoView {
                 on:change=on_change
             />
         </label>
+    }
+}
+
+/// Copies the address, which holds the whole set-up, for others to open.
+#[component]
+fn CopyLink() -> impl IntoView {
+    const LABEL: &str = "Copy link";
+    let label = RwSignal::new(LABEL);
+    let copy = move |_| {
+        spawn_local(async move {
+            let copied = copy_address().await;
+            label.set(if copied { "Copied" } else { "Copy it from the address bar" });
+            sleep_ms(2000.0).await;
+            label.set(LABEL);
+        });
+    };
+    view! {
+        <button
+            class="quiet"
+            title="The address holds problem, lanes, settings and seed"
+            on:click=copy
+        >
+            {label}
+        </button>
     }
 }
 

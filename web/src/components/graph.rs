@@ -9,7 +9,7 @@ use crate::{
     lanes::Lane,
     runner::Runner,
     view::{
-        graph::{Layout, NODE_HEIGHT, PlacedNode, WIDTH},
+        graph::{Layout, NODE_HEIGHT, PlacedNode},
         shares::{Shares, shares, shown_record, trail},
     },
 };
@@ -63,18 +63,7 @@ fn Drawing(problem: Problem, shows_oracle: RwSignal<bool>) -> impl IntoView {
         let problem = problem.clone();
         Memo::new(move |_| focused.get().map(|lane| walked_edges(&problem, lane, cursor.get())).unwrap_or_default())
     };
-    let edges = layout.edges.iter().enumerate().map(|(index, path)| {
-        view! {
-            <path
-                class="edge"
-                class:is-walked=move || walked.with(|edges| edges.contains(&index))
-                class:is-oracle=move || oracle.with(|paths| paths.edges.contains(&index))
-                d=path.clone()
-                marker-end="url(#arrow)"
-            ></path>
-        }
-    });
-    let edges = edges.collect_view();
+    let edges = edge_paths(&layout, walked, oracle);
     let nodes = (0..problem.n_nodes())
         .map(|node| {
             let place = layout.nodes[node];
@@ -86,26 +75,48 @@ fn Drawing(problem: Problem, shows_oracle: RwSignal<bool>) -> impl IntoView {
             class="graph"
             data-testid="graph"
             data-lane-colour=colour
-            viewBox=format!("0 0 {WIDTH} {}", layout.height)
+            viewBox=format!("0 0 {} {}", layout.width, layout.height)
             role="img"
             aria-label="The problem's graph: every arrow says that one thing is another"
         >
-            <defs>
-                <marker
-                    id="arrow"
-                    viewBox="0 0 8 8"
-                    refX="3"
-                    refY="4"
-                    markerWidth="6"
-                    markerHeight="6"
-                    orient="auto"
-                >
-                    <path class="arrow" d="M0 0L8 4L0 8Z"></path>
-                </marker>
-            </defs>
             {edges}
             {nodes}
         </svg>
+    }
+}
+
+/// Every edge with the head of its arrow.
+fn edge_paths(
+    layout: &Layout,
+    walked: Memo<Vec<usize>>,
+    oracle: Memo<OraclePaths>,
+) -> impl IntoView + use<> {
+    let edge = |(index, path): (usize, &String)| view! {
+        <path
+            class="edge"
+            class:is-walked=move || walked.with(|edges| edges.contains(&index))
+            class:is-oracle=move || oracle.with(|paths| paths.edges.contains(&index))
+            d=path.clone()
+            marker-end="url(#arrow)"
+        ></path>
+    };
+    let edges = layout.edges.iter().enumerate().map(edge).collect_view();
+    view! {
+        <defs>
+            <marker
+                id="arrow"
+                viewBox="0 0 8 8"
+                refX="3"
+                refY="4"
+                markerWidth="8"
+                markerHeight="8"
+                orient="auto"
+                markerUnits="userSpaceOnUse"
+            >
+                <path class="arrow" d="M0 0L8 4L0 8Z"></path>
+            </marker>
+        </defs>
+        {edges}
     }
 }
 
@@ -118,30 +129,11 @@ fn Node(
     oracle: Memo<OraclePaths>,
     shows_oracle: RwSignal<bool>,
 ) -> impl IntoView {
-    let runner = expect_context::<Runner>();
-    let cursor = expect_context::<Cursor>().0;
     let symbol = problem.symbols[node];
     let share = move || shaded.with(|shares| shares.get(&symbol.id()).copied().unwrap_or(0.0));
     let is_option = problem.options().contains(&node);
     let is_target = node == problem.target;
     let [width, height] = [place.width, NODE_HEIGHT];
-    let dots = move || {
-        let lanes = runner.lanes.get();
-        let n_lanes = lanes.len() as f32;
-        lanes
-            .into_iter()
-            .enumerate()
-            .map(|(index, lane)| {
-                let x = (index as f32 - (n_lanes - 1.0) / 2.0) * 11.0;
-                let radius = move || {
-                    let share = node_shares(lane, cursor.get()).get(&symbol.id()).copied();
-                    let share = share.unwrap_or(0.0);
-                    if share < LEAST_SHARE { 0.0 } else { 1.5 + 3.5 * share.sqrt() }
-                };
-                view! { <circle class="lane-dot" data-lane-colour=lane.colour cx=x cy=height / 2.0 r=radius></circle> }
-            })
-            .collect_view()
-    };
     let title = move || match share() {
         share if share >= LEAST_SHARE => format!("{symbol}: {:.0} %", 100.0 * share),
         _ => symbol.to_string(),
@@ -151,7 +143,7 @@ fn Node(
             class="node"
             class:is-root=node == problem.root
             class:is-option=is_option
-            class:is-strong=move || { share() > 0.45 }
+            class:is-strong=move || { share() > 0.4 }
             class:is-oracle=move || oracle.with(|paths| paths.nodes.contains(&node))
             class:is-target=move || shows_oracle.get() && is_target
             class:is-unreached=move || shows_oracle.get() && !place.is_reached
@@ -174,14 +166,40 @@ fn Node(
             {is_option.then(|| view! {
                 <text class="option-mark" x=width / 2.0 - 2.0 y=-height / 2.0 - 1.0 text-anchor="middle">"?"</text>
             })}
-            {dots}
+            <LaneDots token=symbol.id()/>
         </g>
     }
 }
 
-/// Small shares must be visible, and equal steps of the square root look equal.
+/// A dot for every lane that has this word in mind, on the lower edge of the pill.
+#[component]
+fn LaneDots(token: u32) -> impl IntoView {
+    const APART: f32 = 11.0;
+    let runner = expect_context::<Runner>();
+    let cursor = expect_context::<Cursor>().0;
+    let dot = move |lane: Lane, x: f32| {
+        let radius = move || {
+            let share = node_shares(lane, cursor.get()).get(&token).copied();
+            match share.unwrap_or(0.0) {
+                share if share < LEAST_SHARE => 0.0,
+                share => 1.5 + 3.5 * share.sqrt(),
+            }
+        };
+        view! {
+            <circle class="lane-dot" data-lane-colour=lane.colour cx=x cy=NODE_HEIGHT / 2.0 r=radius></circle>
+        }
+    };
+    move || {
+        let lanes = runner.lanes.get();
+        let middle = (lanes.len() as f32 - 1.0) / 2.0;
+        let numbered = lanes.into_iter().enumerate();
+        numbered.map(|(index, lane)| dot(lane, (index as f32 - middle) * APART)).collect_view()
+    }
+}
+
+/// Small shares must be visible: a wide search spreads a thought over a dozen nodes.
 fn shade_opacity(share: f32) -> f32 {
-    if share < LEAST_SHARE { 0.0 } else { 0.92 * share.sqrt() }
+    if share < LEAST_SHARE { 0.0 } else { 0.94 * share.powf(0.42) }
 }
 
 /// What a lane has in mind at the cursor, by token id.
@@ -252,9 +270,8 @@ fn Footer() -> impl IntoView {
     let on_slide = move |event| cursor.set(event_target_value(&event).parse().ok());
     view! {
         <div class="graph-foot">
-            <span class="hint">"Shaded by"</span>
+            <span class="hint" title="The dots below a word are all lanes at once">"Shaded by"</span>
             {lane_buttons}
-            <span class="hint">"dots: all lanes"</span>
             <span class="spring"></span>
             <label class="field">
                 {move || match cursor.get() {

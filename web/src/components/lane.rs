@@ -18,23 +18,29 @@ use crate::{
 
 /// A lane's card.
 #[component]
-pub fn LaneCard(index: usize, lane: Lane) -> impl IntoView {
+pub fn LaneCard(lane: Lane) -> impl IntoView {
     let lanes = expect_context::<Runner>().lanes;
+    // The place on the page; it changes when a lane before this one is removed.
+    let index = Memo::new(move |_| {
+        let place = lanes.get().iter().position(|other| *other == lane);
+        place.unwrap_or_default()
+    });
     let shows_settings = RwSignal::new(false);
     let strategy = move || lane.choice.with(|choice| choice.strategy);
+    let has_begun = Memo::new(move |_| lane.run.with(|run| !run.records.is_empty()));
     view! {
         <article
             class="lane"
             data-lane-colour=lane.colour
-            data-testid=format!("lane-{index}")
+            data-testid=move || format!("lane-{}", index.get())
             data-strategy=move || strategy().name
-            aria-label=move || format!("Lane {}: {}", index + 1, strategy().title)
+            aria-label=move || format!("Lane {}: {}", index.get() + 1, strategy().title)
         >
             <header class="lane-head">
                 <StrategyPicker lane/>
                 <button
                     class="quiet"
-                    data-testid=format!("lane-{index}-settings")
+                    data-testid=move || format!("lane-{}-settings", index.get())
                     aria-expanded=move || shows_settings.get().to_string()
                     title="Checkpoint, sampler settings and what this is"
                     on:click=move |_| shows_settings.update(|shown| *shown = !*shown)
@@ -50,15 +56,17 @@ pub fn LaneCard(index: usize, lane: Lane) -> impl IntoView {
                     "✕"
                 </button>
             </header>
-            <p class="summary">{move || strategy().summary}</p>
+            <p class="summary" title=move || strategy().summary>{move || strategy().summary}</p>
             <Show when=move || shows_settings.get()>
                 <div class="settings">
                     <CheckpointPicker lane/>
                     <LaneSettings lane/>
-                    <p class="paper">"Paper: " {move || strategy().paper}</p>
+                    <p class="paper">{move || strategy().summary} " " {move || strategy().paper}</p>
                 </div>
             </Show>
-            <Stream lane/>
+            <Show when=move || has_begun.get() fallback=move || view! { <BeforeRun lane/> }>
+                <Stream lane/>
+            </Show>
             <LaneFoot index lane/>
         </article>
     }
@@ -70,10 +78,15 @@ fn StrategyPicker(lane: Lane) -> impl IntoView {
         let is_selected = move || lane.choice.with(|choice| choice.strategy.name == strategy.name);
         view! { <option value=strategy.name selected=is_selected>{strategy.title}</option> }
     };
+    let catalogue = expect_context::<Shipped>().catalogue;
     let on_change = move |event| {
         if let Ok(strategy) = Strategy::by_name(&event_target_value(&event)) {
+            let current = lane.choice.with_untracked(|choice| choice.model.clone());
             // Settings belong to a strategy; another one begins with its own defaults.
-            lane.choice.update(|choice| *choice = LaneChoice::new(&choice.model, strategy));
+            let choice = catalogue.with_untracked(|catalogue| {
+                LaneChoice::new(catalogue.model_for(strategy.name, &current), strategy)
+            });
+            lane.choice.set(choice);
         }
     };
     view! {
@@ -105,26 +118,61 @@ fn CheckpointPicker(lane: Lane) -> impl IntoView {
         let name = event_target_value(&event);
         lane.choice.update(|choice| choice.model = name);
     };
-    let accuracies = move || {
-        let known = shipped.accuracies.get();
-        let found = known.get(&model.get()).cloned().unwrap_or_default();
-        found.iter().map(|accuracy| view! { <li>{accuracy.sentence()}</li> }).collect_view()
+    let about = move || {
+        let strategy = lane.choice.with(|choice| choice.strategy.name);
+        shipped.catalogue.with(|catalogue| {
+            catalogue.entry(&model.get()).map(|entry| {
+                let warning = (!entry.suits(strategy))
+                    .then_some("This checkpoint was not trained for this strategy.");
+                view! {
+                    <p class="paper">{entry.summary.clone()}</p>
+                    <p class="warning">{warning}</p>
+                }
+            })
+        })
     };
     view! {
         <label class="field wide">
             "Checkpoint"
             <select on:change=on_change>{move || names().into_iter().map(option).collect_view()}</select>
         </label>
-        <ul class="accuracies">{accuracies}</ul>
+        {about}
+        <Accuracies model/>
+    }
+}
+
+/// How often a checkpoint was right, as its `training.json` says.
+#[component]
+fn Accuracies(model: Memo<String>) -> impl IntoView {
+    let known = expect_context::<Shipped>().accuracies;
+    let lines = move || {
+        let found = known.with(|known| known.get(&model.get()).cloned().unwrap_or_default());
+        found.iter().map(|accuracy| view! { <li>{accuracy.sentence()}</li> }).collect_view()
+    };
+    view! { <ul class="accuracies">{lines}</ul> }
+}
+
+/// In place of the stream before there is one: what will run.
+#[component]
+fn BeforeRun(lane: Lane) -> impl IntoView {
+    let model = Memo::new(move |_| lane.choice.with(|choice| choice.model.clone()));
+    let paper = move || lane.choice.with(|choice| choice.strategy.paper);
+    view! {
+        <div class="stream before-run">
+            <p>{paper}</p>
+            <p>"Checkpoint " <b>{model}</b></p>
+            <Accuracies model/>
+        </div>
     }
 }
 
 /// Answer, verdict, steps and time.
 #[component]
-fn LaneFoot(index: usize, lane: Lane) -> impl IntoView {
+fn LaneFoot(index: Memo<usize>, lane: Lane) -> impl IntoView {
     let numbers = move || lane.run.with(numbers_text);
     let answer = move || lane.run.with(|run| run.answer.trim_start_matches("###").trim().to_string());
     let verdict = move || lane.run.with(|run| run.verdict);
+    let testid = move |part: &str| format!("lane-{}-{part}", index.get());
     let word = move || verdict().map_or(String::new(), |verdict| verdict.to_string());
     let mark = move || match verdict() {
         Some(Verdict::Right) => "✓ ",
@@ -135,13 +183,13 @@ fn LaneFoot(index: usize, lane: Lane) -> impl IntoView {
     view! {
         <footer class="lane-foot">
             <p class="answer">
-                <span data-testid=format!("lane-{index}-answer")>{answer}</span>
+                <span class="text" title=answer data-testid=move || testid("answer")>{answer}</span>
                 <span class="verdict" data-verdict=word>
                     <span aria-hidden="true">{mark}</span>
-                    <span data-testid=format!("lane-{index}-verdict")>{word}</span>
+                    <span data-testid=move || testid("verdict")>{word}</span>
                 </span>
             </p>
-            <p class="numbers">
+            <p class="numbers" title="Thinking steps, their mean entropy, and time in the engine">
                 <span>{move || lane.run.with(phase_text)}</span>
                 <span>{numbers}</span>
             </p>
@@ -175,6 +223,8 @@ fn numbers_text(run: &LaneRun) -> String {
         return String::new();
     };
     let counts = summary(&run.records, program);
-    let entropy = counts.mean_entropy.map_or(String::new(), |nats| format!(" · mean {nats:.2} nats"));
-    format!("{} thinking steps{entropy} · {:.2} s", counts.think_steps, run.elapsed_secs)
+    let entropy = counts.mean_entropy.map_or(String::new(), |nats| format!(" · ⌀ {nats:.2} nats"));
+    let n_steps = counts.think_steps;
+    let steps = if n_steps == 1 { "step" } else { "steps" };
+    format!("{n_steps} {steps}{entropy} · {:.2} s", run.elapsed_secs)
 }

@@ -13,7 +13,6 @@ use crate::{
 #[component]
 pub fn LanesPanel() -> impl IntoView {
     let lanes = expect_context::<Runner>().lanes;
-    let numbered = move || lanes.get().into_iter().enumerate().collect::<Vec<_>>();
     let can_add = move || lanes.get().len() < MAX_LANES;
     let add = move |_| {
         let last = lanes.choices_untracked().pop();
@@ -24,8 +23,8 @@ pub fn LanesPanel() -> impl IntoView {
     };
     view! {
         <section class="lanes" aria-label="Lanes" style:--n-lanes=move || lanes.get().len().to_string()>
-            <For each=numbered key=|(index, lane): &(usize, Lane)| (*index, lane.id) let((index, lane))>
-                <LaneCard index lane/>
+            <For each=move || lanes.get() key=|lane: &Lane| lane.id let(lane)>
+                <LaneCard lane/>
             </For>
             <Show when=can_add>
                 <button class="add-lane" data-testid="add-lane" title="Add a lane beside these" on:click=add>

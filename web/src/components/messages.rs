@@ -75,12 +75,13 @@ fn FallbackNote() -> impl IntoView {
     move || match reports.engine.get() {
         EngineReport::Reference { reason } => Some(view! {
             <div class="message note" data-testid="fallback">
-                <span>
-                    <strong>"Running on the reference engine, on the CPU. "</strong>
-                    "It computes the same, only more slowly. Why: "
+                <details>
+                    <summary>
+                        <strong>"Running on the reference engine, on the CPU. "</strong>
+                        "It computes the same, only more slowly. Why?"
+                    </summary>
                     {reason}
-                    "."
-                </span>
+                </details>
             </div>
         }),
         _ => None,

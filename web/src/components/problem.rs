@@ -118,7 +118,7 @@ fn DrawnSeed() -> impl IntoView {
                     on:change=on_change
                 />
             </label>
-            <button data-testid="next-problem" on:click=on_next>"Next problem"</button>
+            <button data-testid="next-problem" on:click=on_next>"Next"</button>
         </Show>
     }
 }

@@ -5,7 +5,11 @@ use leptos::{either::EitherOf3, html, prelude::*};
 use crate::{
     focus::{Cursor, Focus},
     lanes::{Lane, LaneRun},
-    view::steps::{Chip, RowKind, StepView, step_view},
+    runner::Runner,
+    view::{
+        sentences::{Sentence, sentences},
+        steps::{Chip, RowKind, StepView, step_view},
+    },
 };
 
 /// A mixture this one-sided is shown as its one word.
@@ -20,15 +24,19 @@ pub fn Stream(lane: Lane) -> impl IntoView {
     let rows = Memo::new(move |_| lane.run.with(step_views));
     Effect::new(move |_| {
         rows.track();
-        if let Some(list) = list.get() {
-            list.set_scroll_top(list.scroll_height());
-        }
+        // The new rows have no height before the browser has laid them out.
+        request_animation_frame(move || {
+            if let Some(list) = list.get_untracked() {
+                list.set_scroll_top(list.scroll_height());
+            }
+        });
     });
     let mean_norm = Memo::new(move |_| lane.run.with(|run| run.mean_embedding_norm));
+    let said = Memo::new(move |_| lane.run.with(sentences_of));
     view! {
         <ol class="stream" node_ref=list>
             <For each=move || rows.get() key=|row| row.step let(row)>
-                <Row lane row mean_norm/>
+                <Row lane row mean_norm said/>
             </For>
         </ol>
     }
@@ -43,7 +51,12 @@ fn step_views(run: &LaneRun) -> Vec<StepView> {
 }
 
 #[component]
-fn Row(lane: Lane, row: StepView, mean_norm: Memo<f32>) -> impl IntoView {
+fn Row(
+    lane: Lane,
+    row: StepView,
+    mean_norm: Memo<f32>,
+    said: Memo<Vec<Sentence>>,
+) -> impl IntoView {
     let cursor = expect_context::<Cursor>().0;
     let focus = expect_context::<Focus>().0;
     let step = row.step;
@@ -58,14 +71,6 @@ fn Row(lane: Lane, row: StepView, mean_norm: Memo<f32>) -> impl IntoView {
         view! { <span class="mark-tag" data-mark=mark.label() title=mark.explanation()>{mark.label()}</span> }
     });
     let marks = marks.collect_view();
-    let kind = match row.kind {
-        RowKind::Marker => "marker",
-        RowKind::Token => "token",
-        RowKind::Concept => "concept",
-        RowKind::Thought => "thought",
-        RowKind::Pause => "pause",
-        RowKind::Answer => "answer",
-    };
     let norm = row.hidden_norm;
     let content = match row.kind {
         RowKind::Concept if !is_pure(&row) => EitherOf3::A(mixture(&row)),
@@ -75,12 +80,15 @@ fn Row(lane: Lane, row: StepView, mean_norm: Memo<f32>) -> impl IntoView {
                 {move || format!("‖h‖ {norm:.2} · words {:.2}", mean_norm.get())}
             </span>
         }),
-        _ => EitherOf3::C(words(&row)),
+        _ => EitherOf3::C(view! {
+            {words(&row)}
+            <EnglishSentence step said/>
+        }),
     };
     view! {
         <li
             class="row"
-            data-kind=kind
+            data-kind=kind_name(row.kind)
             class:is-cursor=move || cursor.get() == Some(step)
             tabindex="0"
             on:pointerenter=move |_| look()
@@ -92,6 +100,49 @@ fn Row(lane: Lane, row: StepView, mean_norm: Memo<f32>) -> impl IntoView {
             <div class="content">{content} {marks}</div>
             {entropy}
         </li>
+    }
+}
+
+/// Name of a row's kind for the style sheet.
+fn kind_name(kind: RowKind) -> &'static str {
+    match kind {
+        RowKind::Marker => "marker",
+        RowKind::Token => "token",
+        RowKind::Concept => "concept",
+        RowKind::Thought => "thought",
+        RowKind::Pause => "pause",
+        RowKind::Answer => "answer",
+    }
+}
+
+fn sentences_of(run: &LaneRun) -> Vec<Sentence> {
+    match &run.program {
+        Some(program) => sentences(&run.records, program, |id| run.word(id)),
+        None => Vec::new(),
+    }
+}
+
+/// The statement that a word completes, and whether the problem makes it.
+#[component]
+fn EnglishSentence(step: u32, said: Memo<Vec<Sentence>>) -> impl IntoView {
+    let question = expect_context::<Runner>().question;
+    move || {
+        let sentence = said.with(|all| all.iter().find(|s| s.step == step).cloned())?;
+        let is_stated = question.with(|question| {
+            let problem = question.problem.as_ref().ok()?;
+            Some(problem.states(&sentence.subject, &sentence.object))
+        });
+        let (mark, title) = match is_stated {
+            Some(true) => ("✓ ", "The problem says so"),
+            Some(false) => ("✗ ", "The problem does not say this"),
+            None => ("", ""),
+        };
+        Some(view! {
+            <div class="sentence" data-stated=is_stated.map(|stated| stated.to_string()) title=title>
+                {mark}
+                {sentence.english()}
+            </div>
+        })
     }
 }
 

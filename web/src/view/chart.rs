@@ -1,13 +1,11 @@
 //! The geometry of the entropy chart: axes, curves, marks and what the pointer is over.
 
-use latent_model::{
-    record::{StepRecord, flag},
-};
+use latent_model::record::{StepRecord, flag};
 
 /// Width of the drawing, in its own units.
 pub const WIDTH: f32 = 560.0;
 /// Height of the drawing.
-pub const HEIGHT: f32 = 300.0;
+pub const HEIGHT: f32 = 330.0;
 /// Room for the labels of the vertical axis.
 pub const LEFT: f32 = 46.0;
 /// Room for the labels of the horizontal axis.

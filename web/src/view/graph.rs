@@ -2,20 +2,22 @@
 
 use latent_model::tasks::prosqa::{Adjacency, Problem};
 
-/// Width of the drawing, in its own units.
-pub const WIDTH: f32 = 760.0;
-/// Height of a node's pill.
-pub const NODE_HEIGHT: f32 = 26.0;
+/// Width of the drawing by its height: the shape of the panel that it fills.
+const ASPECT: f32 = 2.8;
+/// Height of a node's pill, in the drawing's own units.
+pub const NODE_HEIGHT: f32 = 24.0;
 /// Widest pill.
 const NODE_WIDTH: f32 = 84.0;
 /// Between the tops of two neighbours in a layer.
-const NODE_PITCH: f32 = 38.0;
+const NODE_PITCH: f32 = 32.0;
 /// What an edge takes of a layer that it only passes.
-const PASSING_PITCH: f32 = 16.0;
+const PASSING_PITCH: f32 = 12.0;
 /// The least height, so that a small graph does not become huge letters.
-const LEAST_HEIGHT: f32 = 300.0;
+const LEAST_HEIGHT: f32 = 270.0;
 /// Beside the first and the last layer.
 const MARGIN: f32 = 50.0;
+/// In front of a pill, for the head of an arrow.
+const ARROW_ROOM: f32 = 5.0;
 /// Sweeps that order the layers, then place their slots.
 const SWEEPS: usize = 12;
 
@@ -41,7 +43,9 @@ pub struct Layout {
     pub nodes: Vec<PlacedNode>,
     /// SVG path text of each edge of the problem.
     pub edges: Vec<String>,
-    /// Height of the drawing, in its own units.
+    /// Width of the drawing, in its own units.
+    pub width: f32,
+    /// Height of the drawing.
     pub height: f32,
     /// Number of layers.
     pub n_layers: usize,
@@ -82,7 +86,9 @@ impl Layout {
                 relax(&mut slots, column, height);
             }
         }
-        let between = (WIDTH - 2.0 * MARGIN) / (n_layers.max(2) - 1) as f32;
+        centre(&mut slots, height);
+        let drawing_width = ASPECT * height;
+        let between = (drawing_width - 2.0 * MARGIN) / (n_layers.max(2) - 1) as f32;
         let x = |layer: usize| MARGIN + layer as f32 * between;
         let width = NODE_WIDTH.min(between - 24.0);
         let nodes: Vec<PlacedNode> = (0..problem.n_nodes())
@@ -100,7 +106,13 @@ impl Layout {
             edge_path(&points, width)
         };
         let edges = chains.iter().map(edge).collect();
-        Self { nodes, edges, height, n_layers }
+        Self {
+            nodes,
+            edges,
+            width: drawing_width,
+            height,
+            n_layers,
+        }
     }
 }
 
@@ -207,6 +219,15 @@ fn relax(slots: &mut [Slot], column: &[usize], height: f32) {
     }
 }
 
+/// Shifts all slots so that as much room is left above as below.
+fn centre(slots: &mut [Slot], height: f32) {
+    let tops = slots.iter().map(|slot| slot.y - slot.pitch / 2.0);
+    let bottoms = slots.iter().map(|slot| slot.y + slot.pitch / 2.0);
+    let (top, bottom) = (tops.fold(height, f32::min), bottoms.fold(0.0, f32::max));
+    let shift = (height - bottom - top) / 2.0;
+    slots.iter_mut().for_each(|slot| slot.y += shift);
+}
+
 /// A smooth line from the right end of the first pill to the left end of the last one; an edge
 /// that does not lead to a later layer swings round on the right.
 fn edge_path(points: &[(f32, f32)], node_width: f32) -> String {
@@ -217,12 +238,16 @@ fn edge_path(points: &[(f32, f32)], node_width: f32) -> String {
         // Longer ways swing further, so that parallel ones stay apart.
         let swing = from.0.max(side) + 16.0 + 0.16 * (to.1 - from.1).abs();
         return format!(
-            "M{:.1} {:.1}C{swing:.1} {:.1} {swing:.1} {:.1} {side:.1} {:.1}",
-            from.0, from.1, from.1, to.1, to.1
+            "M{:.1} {:.1}C{swing:.1} {:.1} {swing:.1} {:.1} {:.1} {:.1}",
+            from.0,
+            from.1,
+            from.1,
+            to.1,
+            side + ARROW_ROOM,
+            to.1
         );
     }
-    // The arrow's head needs room in front of the pill.
-    to.0 -= node_width / 2.0 + 5.0;
+    to.0 -= node_width / 2.0 + ARROW_ROOM;
     let mut path = format!("M{:.1} {:.1}", from.0, from.1);
     let mut last = from;
     let inner = points[1..points.len() - 1].iter().copied();
@@ -250,7 +275,7 @@ mod tests {
             let difficulty = if official { Difficulty::OFFICIAL } else { Difficulty::CLASS };
             let layout = Layout::new(&Problem::generate(seed, &difficulty));
             for (index, a) in layout.nodes.iter().enumerate() {
-                prop_assert!(a.x - a.width / 2.0 >= 0.0 && a.x + a.width / 2.0 <= WIDTH);
+                prop_assert!(a.x - a.width / 2.0 >= 0.0 && a.x + a.width / 2.0 <= layout.width);
                 prop_assert!(a.y - NODE_HEIGHT / 2.0 >= 0.0, "{a:?}");
                 prop_assert!(a.y + NODE_HEIGHT / 2.0 <= layout.height, "{a:?}");
                 for b in &layout.nodes[index + 1..] {

@@ -2,6 +2,7 @@
 
 pub mod chart;
 pub mod graph;
+pub mod sentences;
 pub mod shares;
 pub mod steps;
 #[cfg(test)]
