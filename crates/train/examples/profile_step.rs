@@ -30,7 +30,7 @@ fn main() {
         &parameters,
     );
     let loss_config =
-        LossConfig { gamma: 0.6, floor: 0.15, reach: 2.0, ancestors: 1.0, markers: 0.1 };
+        LossConfig { gamma: 0.6, floor: 0.15, reach: 2.0, ancestors: 1.0, ancestors_from_layer: 2, markers: 0.1 };
     let level = Level { nodes: [19, 27], hops: [3, 6], thoughts: 6 };
     for step in 0..env("STEPS", 8) as u64 {
         let t0 = Instant::now();

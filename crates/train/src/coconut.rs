@@ -28,7 +28,7 @@ pub fn loss(model: &Llama, samples: &[Sample], n_thoughts: usize, config: &LossC
 
     let inputs = model.embed(question_rows(samples).into_tensor(&model.device));
     let residuals = batch.extend(model, inputs, n_questions, &mut own);
-    let ancestors = ancestor_loss(model, &residuals, samples, N_QUESTION, config.ageing()).loss;
+    let ancestors = ancestor_loss(model, &residuals, samples, N_QUESTION, config).loss;
 
     let at_bot = positions(residuals.last, N_QUESTION, N_QUESTION - 1, 1);
     let mut thought = model.final_norm(at_bot);

@@ -138,6 +138,12 @@ impl RunConfig {
                 "a level's ranges must be [fewest, most], found {level:?}"
             );
         }
+        ensure!(
+            (1..=self.model.n_layers).contains(&self.loss.ancestors_from_layer),
+            "loss.ancestors_from_layer must be one of the layers 1 to {}, found {}",
+            self.model.n_layers,
+            self.loss.ancestors_from_layer
+        );
         ensure!(self.batch.main_questions > 0, "batch.main_questions must be at least 1");
         Ok(())
     }

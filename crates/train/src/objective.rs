@@ -30,6 +30,8 @@ pub struct LossConfig {
     pub reach: f32,
     /// Weight of the options' ancestors, averaged over the layers.
     pub ancestors: f32,
+    /// The first layer (from 1) after which an option's position shall know its parents.
+    pub ancestors_from_layer: usize,
     /// Weight of the marker tokens whose place is always the same.
     pub markers: f32,
 }
@@ -118,25 +120,27 @@ pub fn positions(states: Tensor<2>, n: usize, start: usize, count: usize) -> Ten
 
 /// The loss of the options' ancestors, layer by layer.
 ///
-/// After layer ℓ the state at an option's position shall decode to everything from which the
-/// option is reached in at most ℓ − 1 steps: one layer gives the statements their subject, and
-/// each further one can take one step backward. It is a search from the goal, at positions that
-/// the question has anyway; the forward search only has to meet it.
+/// After layer `ancestors_from_layer` the state at an option's position shall decode to the
+/// option and its parents, after the next layer to its grandparents too, and so on: once the
+/// statements know their subject, each layer can take one step backward. It is a search from the
+/// goal, at positions that the question has anyway; the forward search only has to meet it.
 pub fn ancestor_loss(
     model: &Llama,
     residuals: &Residuals,
     samples: &[Sample],
     n_new: usize,
-    ageing: Ageing,
+    config: &LossConfig,
 ) -> Ancestors {
     let mut states = Vec::new();
     let mut targets = Rows::default();
-    for (layer, residual) in residuals.by_layer.iter().enumerate().skip(1) {
+    let first = config.ancestors_from_layer;
+    for (index, residual) in residuals.by_layer.iter().enumerate().skip(first - 1) {
+        let n_steps = index + 2 - first;
         states.push(positions(residual.clone(), n_new, 2, 2));
         for (sample, ask) in asks(samples) {
             for option in ask.options {
                 let distances = sample.predecessors.distances(option);
-                targets.push_weights(ageing.weights(sample, &distances, layer, 1.0));
+                targets.push_weights(config.ageing().weights(sample, &distances, n_steps, 1.0));
             }
         }
     }

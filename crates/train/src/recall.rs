@@ -6,10 +6,10 @@
 use latent_model::tasks::prosqa::VOCABULARY_SIZE;
 
 use crate::llama::{Llama, QuestionCache};
-use crate::objective::{Outcome, ancestor_loss, numbers, read_batch};
+use crate::objective::{LossConfig, Outcome, ancestor_loss, numbers, read_batch};
 use crate::random::Random;
 use crate::samples::{Ask, Sample};
-use crate::targets::{Ageing, Rows, cross_entropy};
+use crate::targets::{Rows, cross_entropy};
 
 /// The loss of a batch with `n_sets` sets a graph of 1 to `largest_set` nodes each.
 ///
@@ -63,7 +63,7 @@ pub fn ancestors_loss(
     model: &Llama,
     mut samples: Vec<Sample>,
     n_questions: usize,
-    ageing: Ageing,
+    config: &LossConfig,
     random: &mut Random,
 ) -> Outcome {
     let mut inputs = Rows::default();
@@ -79,7 +79,7 @@ pub fn ancestors_loss(
     let mut batch = read_batch(model, &samples);
     let vectors = model.embed(inputs.into_tensor(&model.device));
     let residuals = batch.extend(model, vectors, n_questions, &mut QuestionCache::default());
-    let ancestors = ancestor_loss(model, &residuals, &samples, 4, ageing);
+    let ancestors = ancestor_loss(model, &residuals, &samples, 4, config);
     Outcome {
         parts: Vec::new(),
         loss: ancestors.loss,

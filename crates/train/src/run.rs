@@ -172,8 +172,8 @@ impl Run {
                     recall::successors_loss(model, &samples, recall.sets, largest_set, random)
                 }
                 Method::Cot => {
-                    let ageing = self.config.loss.ageing();
-                    recall::ancestors_loss(model, samples, recall.sets, ageing, random)
+                    let loss = &self.config.loss;
+                    recall::ancestors_loss(model, samples, recall.sets, loss, random)
                 }
             };
             return (outcome, true);

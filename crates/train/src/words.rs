@@ -53,7 +53,7 @@ pub fn loss(
     let mut batch = read_batch(model, samples);
     let inputs = model.embed(inputs.into_tensor(&model.device));
     let residuals = batch.extend(model, inputs, n_questions, &mut QuestionCache::default());
-    let ancestors = ancestor_loss(model, &residuals, samples, n_new, config.ageing()).loss;
+    let ancestors = ancestor_loss(model, &residuals, samples, n_new, config).loss;
     let chain = positions(residuals.last, n_new, N_QUESTION, n_new - N_QUESTION);
     let (loss, logits) = cross_entropy(model, model.final_norm(chain), targets.clone());
     let chain = loss.div_scalar(lines.len() as f32);

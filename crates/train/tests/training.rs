@@ -30,6 +30,7 @@ const LOSS: LossConfig = LossConfig {
     floor: 0.15,
     reach: 1.0,
     ancestors: 0.5,
+    ancestors_from_layer: 2,
     markers: 0.5,
 };
 
@@ -52,6 +53,9 @@ fn loss(method: Method, parameters: Parameters, samples: &[Sample]) -> latent_tr
     }
 }
 
+/// Enough for the tiny model to know four problems by heart.
+const N_STEPS: usize = 120;
+
 /// Trains on the same few problems and gives the share answered right by greedy decoding.
 fn overfitted(method: Method) -> f64 {
     let (problems, samples) = samples(4);
@@ -59,7 +63,7 @@ fn overfitted(method: Method) -> f64 {
     let mut parameters = Parameters::init(&SIZES, VOCABULARY_SIZE, 3, &device);
     let config = OptimizerConfig { muon: true, beta_1: 0.9, beta_2: 0.98, clip_norm: 1.0 };
     let mut optimizer = Optimizer::new(&config, &parameters);
-    for _ in 0..60 {
+    for step in 0..N_STEPS {
         let tracked = parameters.tracked();
         let outcome = loss(method, tracked.clone(), &samples);
         let mut gradients = outcome.loss.backward();
@@ -70,7 +74,7 @@ fn overfitted(method: Method) -> f64 {
                 weight.grad_remove(&mut gradients).unwrap_or_else(|| panic!("{name} is unused"))
             })
             .collect();
-        parameters = optimizer.step(parameters, gradients, 0.01);
+        parameters = optimizer.step(parameters, gradients, 0.01 * (1.0 - step as f64 / N_STEPS as f64));
     }
     let model = Llama { config: &SIZES, parameters, device };
     let right = right_answers(&model, &problems, method, 2);
@@ -145,6 +149,7 @@ fn tiny_run() -> RunConfig {
         floor = 0.15
         reach = 1.0
         ancestors = 1.0
+        ancestors_from_layer = 2
         markers = 0.1
         [optimizer]
         muon = true

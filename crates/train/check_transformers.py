@@ -1,0 +1,56 @@
+"""Checks that Python `transformers` computes the same logits from a folder as `latent` does.
+
+    pip install torch transformers
+    cargo run --release -p latent-train --example reference_logits -- public/models/prosqa-cot > logits.json
+    python crates/train/check_transformers.py public/models/prosqa-cot logits.json
+
+The JSON file holds {"ids": [...], "logits": [[...], ...]}, one row of logits for each id, and
+optionally {"text": "..."}, which the folder's tokenizer must turn into the same ids.
+Exit code 1 if any logit differs by more than 1e-4.
+"""
+
+import argparse
+import json
+import pathlib
+import sys
+
+import torch
+import transformers
+
+TOLERANCE = 1e-4
+
+
+def main() -> int:
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument("folder", type=pathlib.Path)
+    parser.add_argument("logits", type=pathlib.Path)
+    arguments = parser.parse_args()
+    expected = json.loads(arguments.logits.read_text())
+
+    if "text" in expected:
+        tokenizer_file = str(arguments.folder / "tokenizer.json")
+        tokenizer = transformers.PreTrainedTokenizerFast(tokenizer_file=tokenizer_file)
+        ids = tokenizer(expected["text"], add_special_tokens=False)["input_ids"]
+        if ids != expected["ids"]:
+            print(f"the tokenizer gives {ids}, expected {expected['ids']}")
+            return 1
+
+    # The weights are f16 in the file; both sides compute in f32.
+    model = transformers.AutoModelForCausalLM.from_pretrained(
+        arguments.folder, torch_dtype=torch.float32
+    )
+    with torch.no_grad():
+        logits = model(torch.tensor([expected["ids"]])).logits[0]
+    reference = torch.tensor(expected["logits"])
+    if logits.shape != reference.shape:
+        print(f"transformers gives {tuple(logits.shape)}, expected {tuple(reference.shape)}")
+        return 1
+    difference = (logits - reference).abs().max().item()
+    agrees = difference <= TOLERANCE  # False for NaN.
+    verdict = "agree" if agrees else "DIFFER"
+    print(f"{len(expected['ids'])} positions {verdict}: largest difference {difference:.2e}")
+    return 0 if agrees else 1
+
+
+if __name__ == "__main__":
+    sys.exit(main())

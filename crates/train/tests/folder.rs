@@ -1,0 +1,79 @@
+//! An exported folder, read back by `latent-model`'s reference engine, computes what burn computed.
+
+use burn::tensor::{Device, Tensor, TensorData};
+use half::f16;
+use latent_model::checkpoint::Weights;
+use latent_model::config::ModelConfig;
+use latent_model::reference::layer_states;
+use latent_model::tasks::prosqa::{Difficulty, Problem, VOCABULARY_SIZE};
+use latent_model::tokenizer::Tokenizer;
+use latent_train::config::RunConfig;
+use latent_train::export::export;
+use latent_train::llama::{Llama, QuestionCache};
+use latent_train::objective::{numbers, read_batch};
+use latent_train::parameters::Parameters;
+use latent_train::progress::Progress;
+use latent_train::samples::Sample;
+use latent_train::targets::Rows;
+
+/// Both sides compute in f32 over sums of at most 32 terms; logits are of order 1.
+const TOLERANCE: f32 = 1e-4;
+
+fn config() -> RunConfig {
+    let text = include_str!("../configs/prosqa-coconut.toml");
+    let mut config: RunConfig = toml::from_str(text).expect("the shipped config is whole");
+    config.model.hidden_size = 32;
+    config.model.n_layers = 3;
+    config.model.n_heads = 2;
+    config.model.head_dim = 8;
+    config.model.intermediate_size = 24;
+    config
+}
+
+/// The nearest weights that f16 holds, as the export rounds them.
+fn rounded(parameters: Parameters, device: &Device) -> Parameters {
+    parameters.map(|weight| {
+        let shape = weight.dims();
+        let values = numbers(weight);
+        let rounded: Vec<f32> = values.iter().map(|&v| f16::from_f32(v).to_f32()).collect();
+        Tensor::from_data(TensorData::new(rounded, shape), device)
+    })
+}
+
+#[test]
+fn the_exported_folder_computes_what_burn_computed() {
+    let config = config();
+    let device = Device::flex();
+    let parameters = Parameters::init(&config.model, VOCABULARY_SIZE, 11, &device);
+    let parameters = rounded(parameters, &device);
+    let folder = std::env::temp_dir().join(format!("latent-train-export-{}", std::process::id()));
+    export(&folder, &config, &Progress::default(), &parameters).expect("the folder is written");
+
+    let read = |name: &str| std::fs::read(folder.join(name)).expect("the export wrote it");
+    let text = |name: &str| String::from_utf8(read(name)).expect("text");
+    let problem = Problem::generate(5, &Difficulty::CLASS);
+    let tokenizer = Tokenizer::from_json(&text("tokenizer.json")).expect("a tokenizer");
+    let ids = tokenizer.encode(&problem.question()).expect("all words are known");
+    let read_config = ModelConfig::from_json(&text("config.json")).expect("a config");
+    let file = ("model.safetensors".to_string(), read("model.safetensors"));
+    let weights = Weights::from_safetensors(&read_config, &[file]).expect("weights");
+    let expected = layer_states(&read_config, &weights, &ids).logits;
+
+    let model = Llama { config: &config.model, parameters, device: device.clone() };
+    let samples = [Sample::from_problem(&problem)];
+    let mut batch = read_batch(&model, &samples);
+    let mut rows = Rows::default();
+    let question = samples[0].question_tokens(&samples[0].asks[0]);
+    question.into_iter().for_each(|id| rows.push_token(id, 1.0));
+    let inputs = model.embed(rows.into_tensor(&device));
+    let residuals = batch.extend(&model, inputs, 1, &mut QuestionCache::default());
+    let logits = numbers(model.logits(model.final_norm(residuals.last)));
+
+    for (position, found) in logits.chunks_exact(VOCABULARY_SIZE).enumerate() {
+        let expected = &expected[ids.len() - 4 + position];
+        for (id, (a, b)) in found.iter().zip(expected).enumerate() {
+            assert!((a - b).abs() < TOLERANCE, "position {position}, token {id}: {a}, {b}");
+        }
+    }
+    std::fs::remove_dir_all(folder).expect("the folder was made here");
+}
