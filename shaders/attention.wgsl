@@ -44,15 +44,24 @@ fn main(
 
     let scale = inverseSqrt(f32(HEAD_DIM));
     var largest = -3.0e38;
-    for (var p = thread; p < n_keys; p += THREADS) {
-        let key = cached(column, p, kv_head);
-        var score = 0.0;
+    for (var p = thread; p < n_keys; p += 4u * THREADS) {
+        // Four positions at a time, so that the query is read once for all of them.
+        let positions = p + THREADS * vec4(0u, 1u, 2u, 3u);
+        let at = min(positions, vec4(column.position));
+        let key_0 = cached(column, at[0], kv_head);
+        let key_1 = cached(column, at[1], kv_head);
+        let key_2 = cached(column, at[2], kv_head);
+        let key_3 = cached(column, at[3], kv_head);
+        var four = vec4<f32>();
         for (var i = 0u; i < quads; i++) {
-            score += dot(queries[row * quads + i], keys[key + i]);
+            let k = mat4x4(keys[key_0 + i], keys[key_1 + i], keys[key_2 + i], keys[key_3 + i]);
+            four += queries[row * quads + i] * k;
         }
-        score *= scale;
-        scores[score_row + p] = score;
-        largest = max(largest, score);
+        for (var i = 0u; i < 4u && positions[i] < n_keys; i++) {
+            let score = scale * four[i];
+            scores[score_row + positions[i]] = score;
+            largest = max(largest, score);
+        }
     }
     maxima[thread] = largest;
     workgroupBarrier();

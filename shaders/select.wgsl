@@ -98,33 +98,26 @@ fn deciding_temperature() -> f32 {
 }
 
 // Leaves the MAX_KEPT largest logits in the pool's first places, in falling order, equal ones by
-// rising id: each tile's tokens find their place by counting those that beat them.
+// rising id: each token of the pool finds its place by counting those that beat it.
 fn find_top(thread: u32) {
-    for (var i = thread; i < MAX_KEPT; i += THREADS) {
-        pool_ids[i] = NO_TOKEN;
-    }
     let row = lane * ((VOCAB_SIZE + 3u) / 4u * 4u);
     for (var start = 0u; start < VOCAB_SIZE; start += TILE) {
-        for (var i = thread; i < TILE; i += THREADS) {
-            let id = start + i;
-            pool_ids[MAX_KEPT + i] = select(NO_TOKEN, id, id < VOCAB_SIZE);
-            pool_logits[MAX_KEPT + i] = logits[row + min(id, VOCAB_SIZE - 1u)];
-        }
-        for (var i = thread; i < MAX_KEPT; i += THREADS) {
-            ids[i] = NO_TOKEN;
+        // The first tile, which is larger than MAX_KEPT, finds no top tokens and leaves all.
+        let first = select(0u, MAX_KEPT, start == 0u);
+        let end = MAX_KEPT + min(TILE, VOCAB_SIZE - start);
+        for (var i = MAX_KEPT + thread; i < end; i += THREADS) {
+            let id = start + i - MAX_KEPT;
+            pool_ids[i] = id;
+            pool_logits[i] = logits[row + id];
         }
         workgroupBarrier();
-        for (var i = thread; i < POOL; i += THREADS) {
+        for (var i = first + thread; i < end; i += THREADS) {
             let id = pool_ids[i];
-            if (id == NO_TOKEN) {
-                continue;
-            }
             let z = pool_logits[i];
             var rank = 0u;
-            for (var j = 0u; j < POOL && rank < MAX_KEPT; j++) {
-                let other = pool_ids[j];
-                let beats = pool_logits[j] > z || (pool_logits[j] == z && other < id);
-                rank += u32(beats && other != NO_TOKEN);
+            for (var j = first; j < end; j++) {
+                let other = pool_logits[j];
+                rank += u32(other > z || (other == z && pool_ids[j] < id));
             }
             if (rank < MAX_KEPT) {
                 ids[rank] = id;

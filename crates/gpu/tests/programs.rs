@@ -2,7 +2,7 @@
 
 mod common;
 
-use latent_gpu::GpuContext;
+use latent_gpu::GpuEngine;
 use latent_model::{
     config::ModelConfig,
     engine::{Engine, EngineError, LaneSpec, run_to_end},
@@ -14,9 +14,10 @@ use latent_model::{
 };
 use pollster::block_on;
 
-/// Probabilities and weights of both engines may lie this far apart: logits agree within about
-/// 1e-5, and noise divides them by a temperature of at least 0.1.
-const TOLERANCE: f32 = 2e-4;
+/// Probabilities and weights of both engines may lie this far apart. Logits agree within about
+/// 1e-5; noise passes through `ln` and `exp` and is fed back, so that a run of a dozen noisy
+/// steps ends some 1e-4 apart. A wrong draw or filter is off by more than 1e-2.
+const TOLERANCE: f32 = 2e-3;
 
 /// A word-level tokenizer whose last six ids are the markers.
 fn tokenizer(vocab_size: usize) -> Tokenizer {
@@ -70,9 +71,13 @@ fn reference(lanes: &[LaneSpec]) -> Vec<Vec<StepRecord>> {
     block_on(run_to_end(&mut engine, lanes, 5, |_| {})).expect("a reference run")
 }
 
-fn gpu(context: &GpuContext, lanes: &[LaneSpec], chunk: usize) -> Vec<Vec<StepRecord>> {
-    let mut engine = common::engine(context, &common::small());
-    block_on(run_to_end(&mut engine, lanes, chunk, |_| {})).expect("a GPU run")
+fn gpu(engine: &mut GpuEngine, lanes: &[LaneSpec], chunk: usize) -> Vec<Vec<StepRecord>> {
+    block_on(run_to_end(engine, lanes, chunk, |_| {})).expect("a GPU run")
+}
+
+/// An engine on the small model, or `None` where GPU tests are skipped.
+fn engine() -> Option<GpuEngine> {
+    common::context().map(|context| common::engine(&context, &common::small()))
 }
 
 /// Compares the integers exactly and the numbers within the tolerance.
@@ -108,7 +113,7 @@ fn assert_same(name: &str, found: &[StepRecord], expected: &[StepRecord]) {
 
 #[test]
 fn every_strategy_gives_what_the_reference_gives() {
-    let Some(context) = common::context() else {
+    let Some(mut engine) = engine() else {
         return;
     };
     let (config, _) = common::small();
@@ -116,7 +121,7 @@ fn every_strategy_gives_what_the_reference_gives() {
         STRATEGIES.iter().map(|strategy| program(strategy, &config)).collect();
     let lanes: Vec<LaneSpec> =
         programs.into_iter().map(|program| lane(program, &[3, 14, 15, 9, 26], 5)).collect();
-    let (found, expected) = (gpu(&context, &lanes, 16), reference(&lanes));
+    let (found, expected) = (gpu(&mut engine, &lanes, 16), reference(&lanes));
     for ((strategy, found), expected) in STRATEGIES.iter().zip(&found).zip(&expected) {
         assert_same(strategy.name, found, expected);
         assert!(!found.is_empty(), "{}", strategy.name);
@@ -137,15 +142,15 @@ fn mixed_lanes() -> Vec<LaneSpec> {
 
 #[test]
 fn lanes_of_different_prompts_do_not_touch_each_other() {
-    let Some(context) = common::context() else {
+    let Some(mut engine) = engine() else {
         return;
     };
     let lanes = mixed_lanes();
-    let found = gpu(&context, &lanes, 16);
+    let found = gpu(&mut engine, &lanes, 16);
     let expected = reference(&lanes);
     for (lane, spec) in lanes.iter().enumerate() {
         assert_same("together", &found[lane], &expected[lane]);
-        let mut alone = gpu(&context, std::slice::from_ref(spec), 16).remove(0);
+        let mut alone = gpu(&mut engine, std::slice::from_ref(spec), 16).remove(0);
         alone.iter_mut().for_each(|record| record.lane = lane as u32);
         assert_same("alone", &alone, &found[lane]);
     }
@@ -153,22 +158,21 @@ fn lanes_of_different_prompts_do_not_touch_each_other() {
 
 #[test]
 fn the_size_of_chunks_changes_nothing() {
-    let Some(context) = common::context() else {
+    let Some(mut engine) = engine() else {
         return;
     };
     let lanes = mixed_lanes();
-    let whole = gpu(&context, &lanes, 16);
+    let whole = gpu(&mut engine, &lanes, 16);
     for chunk in [1, 3, 500] {
-        assert_eq!(gpu(&context, &lanes, chunk), whole, "chunks of {chunk}");
+        assert_eq!(gpu(&mut engine, &lanes, chunk), whole, "chunks of {chunk}");
     }
 }
 
 #[test]
 fn records_come_by_step_then_lane_and_end_with_nothing() {
-    let Some(context) = common::context() else {
+    let Some(mut engine) = engine() else {
         return;
     };
-    let mut engine = common::engine(&context, &common::small());
     let lanes = mixed_lanes();
     block_on(engine.begin(&lanes)).expect("a run");
     let records = block_on(engine.advance(64)).expect("records");
@@ -206,27 +210,27 @@ fn a_run_longer_than_the_ring_loses_no_record() {
 
 #[test]
 fn thoughts_that_are_not_decoded_are_the_same_thoughts() {
-    let Some(context) = common::context() else {
+    let Some(mut engine) = engine() else {
         return;
     };
     let mut lanes = mixed_lanes();
     lanes.retain(|lane| lane.program.phases.iter().any(|phase| phase.feed == Feed::Thought));
     lanes[0].decode_thoughts = false;
-    let (found, expected) = (gpu(&context, &lanes, 16), reference(&lanes));
+    let (found, expected) = (gpu(&mut engine, &lanes, 16), reference(&lanes));
     assert_same("thoughts", &found[0], &expected[0]);
     assert!(found[0].iter().any(|record| record.n_kept == 0));
 }
 
 #[test]
 fn more_lanes_than_a_tile_run_together() {
-    let Some(context) = common::context() else {
+    let Some(mut engine) = engine() else {
         return;
     };
     let mut lanes = Vec::new();
     for seed in 0..3 {
         lanes.extend(mixed_lanes().into_iter().map(|lane| LaneSpec { seed, ..lane }));
     }
-    let (found, expected) = (gpu(&context, &lanes, 16), reference(&lanes));
+    let (found, expected) = (gpu(&mut engine, &lanes, 16), reference(&lanes));
     for (found, expected) in found.iter().zip(&expected) {
         assert_same("twelve lanes", found, expected);
     }
@@ -234,10 +238,9 @@ fn more_lanes_than_a_tile_run_together() {
 
 #[test]
 fn bad_runs_are_errors() {
-    let Some(context) = common::context() else {
+    let Some(mut engine) = engine() else {
         return;
     };
-    let mut engine = common::engine(&context, &common::small());
     assert_eq!(block_on(engine.advance(1)), Err(EngineError::NotBegun));
     assert!(matches!(block_on(engine.begin(&[])), Err(EngineError::LaneCount { .. })));
     let mut lanes = mixed_lanes();

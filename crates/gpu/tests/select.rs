@@ -244,8 +244,13 @@ fn assert_same_record(at: &str, found: &StepRecord, expected: &StepRecord) {
     assert_eq!(exact, *expected, "{at}");
 }
 
-fn check_program(context: &GpuContext, vocab_size: usize, index: usize, program: &Program) {
-    let pipeline = pipeline(context, vocab_size, 8);
+fn check_program(
+    context: &GpuContext,
+    pipeline: &Pipeline,
+    vocab_size: usize,
+    index: usize,
+    program: &Program,
+) {
     let spec = LaneSpec {
         prompt: vec![0; 4],
         program: program.clone(),
@@ -266,14 +271,14 @@ fn check_program(context: &GpuContext, vocab_size: usize, index: usize, program:
         let given = state.wants_logits(program, spec.decode_thoughts).then_some(&logits[..]);
         let (expected, next) = select(&mut state, program, given, norm);
 
-        let (found, column, vector) = bench.step(&pipeline, step, &logits, &residual);
+        let (found, column, vector) = bench.step(pipeline, step, &logits, &residual);
         assert_same_record(&at, &found, &expected);
         assert_eq!(column.position, state.position, "{at}");
         assert_eq!(column.live, u32::from(!state.done), "{at}");
         let Some(expected_vector) = expected_vector(&next, &hidden, &embedding) else {
             assert!(state.done);
             // A step after the end changes nothing.
-            let again = bench.step(&pipeline, step, &logits, &residual);
+            let again = bench.step(pipeline, step, &logits, &residual);
             assert_eq!((again.0, again.1), (found, column), "{at}");
             return;
         };
@@ -289,8 +294,9 @@ fn every_branch_of_the_select_stage_is_that_of_its_twin() {
         return;
     };
     for vocab_size in [1, 5, 64, 97, 1000] {
+        let pipeline = pipeline(&context, vocab_size, 8);
         for (index, program) in programs().iter().enumerate() {
-            check_program(&context, vocab_size, index, program);
+            check_program(&context, &pipeline, vocab_size, index, program);
         }
     }
 }
