@@ -81,8 +81,15 @@ fn main() {
     let context = block_on(GpuContext::request()).expect("a GPU adapter");
     println!("{}", context.adapter_name());
     let mut engine = common::engine(&context, &common::shipped());
-    let chosen: Vec<usize> = std::env::args().skip(1).filter_map(|n| n.parse().ok()).collect();
-    let n_lanes = if chosen.is_empty() { vec![1, 4, 8, 64] } else { chosen };
+    let chosen: Vec<usize> = std::env::args()
+        .skip(1)
+        .filter_map(|n| n.parse().ok())
+        .collect();
+    let n_lanes = if chosen.is_empty() {
+        vec![1, 4, 8, 64]
+    } else {
+        chosen
+    };
     for feed in [Feed::Token, Feed::Concept, Feed::Thought] {
         for &n_lanes in &n_lanes {
             measure(&mut engine, n_lanes, feed);

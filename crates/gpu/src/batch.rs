@@ -60,7 +60,9 @@ impl Batch {
     pub fn write_columns(&self, context: &GpuContext, columns: &[Column]) {
         let mut all = columns.to_vec();
         all.resize(self.n_columns as usize, Column::default());
-        context.queue.write_buffer(&self.columns, 0, bytemuck::cast_slice(&all));
+        context
+            .queue
+            .write_buffer(&self.columns, 0, bytemuck::cast_slice(&all));
     }
 }
 
@@ -87,7 +89,9 @@ impl KvCache {
     ) -> Result<Self, GpuError> {
         let bytes = (n_lanes * n_positions * config.kv_width() * size_of::<f32>()) as u64;
         let per_layer = |what: &str| -> Result<Vec<wgpu::Buffer>, GpuError> {
-            (0..config.n_layers).map(|_| context.storage(what, bytes)).collect()
+            (0..config.n_layers)
+                .map(|_| context.storage(what, bytes))
+                .collect()
         };
         let rope = Rope::new(config.head_dim, n_positions, config.rope_theta);
         let rotations: Vec<[f32; 2]> = (0..n_positions)

@@ -86,12 +86,13 @@ impl GpuContext {
             required_limits: wgpu::Limits::default(),
             ..Default::default()
         };
-        let (device, queue) = adapter.request_device(&description).await.map_err(|error| {
-            GpuError::NoDevice {
+        let (device, queue) = adapter
+            .request_device(&description)
+            .await
+            .map_err(|error| GpuError::NoDevice {
                 adapter: adapter.get_info().name,
                 reason: error.to_string(),
-            }
-        })?;
+            })?;
         let fault = Arc::new(Mutex::new(None));
         let lost = Arc::clone(&fault);
         device.set_device_lost_callback(move |reason, message| {
@@ -202,10 +203,16 @@ impl GpuContext {
     fn check_size(&self, what: &str, needed: u64) -> Result<(), GpuError> {
         let limits = self.device.limits();
         let checks = [
-            ("maxStorageBufferBindingSize", limits.max_storage_buffer_binding_size),
+            (
+                "maxStorageBufferBindingSize",
+                limits.max_storage_buffer_binding_size,
+            ),
             ("maxBufferSize", limits.max_buffer_size),
         ];
-        match checks.into_iter().find(|&(_, available)| needed > available) {
+        match checks
+            .into_iter()
+            .find(|&(_, available)| needed > available)
+        {
             Some((limit, available)) => Err(GpuError::Limit {
                 what: what.into(),
                 needed,

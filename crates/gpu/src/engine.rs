@@ -65,7 +65,10 @@ impl GpuEngine {
         let weights = context.checked("the model's weights", create).await?;
         let create = || {
             let columns = ColumnPipelines::new(&context.device, config);
-            Ok((columns, vec![TilePipelines::new(&context.device, config, MAX_TILE)]))
+            Ok((
+                columns,
+                vec![TilePipelines::new(&context.device, config, MAX_TILE)],
+            ))
         };
         let (column_pipelines, tile_pipelines) = context.checked("the kernels", create).await?;
         Ok(Self {
@@ -91,7 +94,10 @@ impl GpuEngine {
 
     /// The matmuls for a tile, compiled the first time that it is asked for.
     pub(crate) async fn tile_pipelines(&mut self, tile: u32) -> Result<TilePipelines, GpuError> {
-        let known = self.tile_pipelines.iter().find(|pipelines| pipelines.tile == tile);
+        let known = self
+            .tile_pipelines
+            .iter()
+            .find(|pipelines| pipelines.tile == tile);
         if let Some(compiled) = known {
             return Ok(compiled.clone());
         }
@@ -121,7 +127,12 @@ impl GpuEngine {
     }
 
     /// The select stage over a batch's first `n_lanes` columns.
-    pub(crate) fn select(&self, batch: &Batch, buffers: &SelectBuffers, n_lanes: usize) -> Dispatch {
+    pub(crate) fn select(
+        &self,
+        batch: &Batch,
+        buffers: &SelectBuffers,
+        n_lanes: usize,
+    ) -> Dispatch {
         let pipeline = &self.column_pipelines.select;
         let bound = [
             &batch.columns,
@@ -157,8 +168,9 @@ impl GpuEngine {
         if !columns.is_empty() {
             let batch = Batch::new(context, config, prefill_width(&columns), n_positions)?;
             let forward = self.forward(prefill_pipelines, &batch, &cache);
-            let dispatches: Vec<Dispatch> =
-                std::iter::once(forward.embed()).chain(forward.layers()).collect();
+            let dispatches: Vec<Dispatch> = std::iter::once(forward.embed())
+                .chain(forward.layers())
+                .collect();
             n_submits += submit_columns(context, &batch, &dispatches, &columns);
         }
         let batch = Batch::new(context, config, specs.len(), n_positions)?;
@@ -169,7 +181,10 @@ impl GpuEngine {
         let mut dispatches: Vec<Dispatch> = forward.layers().collect();
         dispatches.push(forward.head(&buffers.logits));
         dispatches.push(self.select(&batch, &buffers, specs.len()));
-        Ok((Run::new(context, specs.len(), buffers.records, dispatches), n_submits))
+        Ok((
+            Run::new(context, specs.len(), buffers.records, dispatches),
+            n_submits,
+        ))
     }
 }
 
@@ -209,7 +224,10 @@ impl Engine for GpuEngine {
         let mut n_left = n_steps;
         while n_left > 0 && run.is_live() {
             let n_chunk = n_left.min(RING_STEPS as usize);
-            records.extend(run.advance(&self.context, n_chunk as u32, &mut self.stats).await?);
+            records.extend(
+                run.advance(&self.context, n_chunk as u32, &mut self.stats)
+                    .await?,
+            );
             n_left -= n_chunk;
         }
         self.run = Some(run);

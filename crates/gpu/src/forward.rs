@@ -58,7 +58,11 @@ impl Forward<'_> {
         let batch = self.batch;
         let pipeline = &self.column_pipelines.embed;
         let buffers = [&batch.columns, &self.weights.embedding, &batch.residual];
-        let n_groups = self.config.hidden_size.div_ceil(4).div_ceil(pipeline.threads as usize);
+        let n_groups = self
+            .config
+            .hidden_size
+            .div_ceil(4)
+            .div_ceil(pipeline.threads as usize);
         Dispatch {
             pipeline: pipeline.clone(),
             bind_group: pipeline.bind(self.device, &buffers),

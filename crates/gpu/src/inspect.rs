@@ -9,7 +9,7 @@ use latent_model::{
 use crate::{
     batch::{Batch, KvCache},
     context::GpuError,
-    engine::{GpuEngine, MAX_LANES},
+    engine::GpuEngine,
     forward,
     kernels::tile_for,
     layout::Column,
@@ -40,8 +40,8 @@ fn thought_program() -> Program {
 }
 
 impl GpuEngine {
-    /// Runs up to [`MAX_LANES`] tokens through every kernel that decoding uses, and reads back
-    /// what each layer made of them. A run that was under way goes on afterwards.
+    /// Runs tokens through every kernel that decoding uses, and reads back what each layer made
+    /// of them. A run that was under way goes on afterwards.
     pub async fn layer_states(&mut self, tokens: &[u32]) -> Result<LayerStates, EngineError> {
         // Every position is a lane of its own to the select stage; the checks are the same.
         let spec = |&token: &u32| LaneSpec {
@@ -52,7 +52,16 @@ impl GpuEngine {
             decode_thoughts: true,
         };
         let specs: Vec<LaneSpec> = tokens.iter().map(spec).collect();
-        check_lanes(&specs, &self.config, MAX_LANES)?;
+        let context_length = self.config.max_position_embeddings;
+        if tokens.len() > context_length {
+            return Err(EngineError::ContextTooShort {
+                lane: 0,
+                prompt: tokens.len(),
+                continuation: 0,
+                context: context_length,
+            });
+        }
+        check_lanes(&specs, &self.config, context_length)?;
         let tile_pipelines = self.tile_pipelines(tile_for(tokens.len())).await?;
         let create = || {
             let (context, config) = (&self.context, &self.config);
@@ -77,7 +86,9 @@ impl GpuEngine {
         stages.extend((0..self.config.n_layers).map(|index| Vec::from(forward.layer(index))));
         let select = self.select(&batch, &buffers, tokens.len());
         stages.push(vec![forward.head(&buffers.logits), select]);
-        Ok(self.read_stages(&stages, &batch, &buffers.logits, tokens.len()).await?)
+        Ok(self
+            .read_stages(&stages, &batch, &buffers.logits, tokens.len())
+            .await?)
     }
 
     /// Runs the stages and keeps the residual stream after each, and the logits after all.
@@ -91,10 +102,16 @@ impl GpuEngine {
         let residual_bytes = batch.residual.size();
         let n_bytes = stages.len() as u64 * residual_bytes + logits.size();
         let staging = readback::staging(&self.context, n_bytes);
-        let mut encoder = self.context.device.create_command_encoder(&Default::default());
+        let mut encoder = self
+            .context
+            .device
+            .create_command_encoder(&Default::default());
         let mut copied = 0;
         for dispatches in stages {
-            forward::record(dispatches, &mut encoder.begin_compute_pass(&Default::default()));
+            forward::record(
+                dispatches,
+                &mut encoder.begin_compute_pass(&Default::default()),
+            );
             encoder.copy_buffer_to_buffer(&batch.residual, 0, &staging, copied, residual_bytes);
             copied += residual_bytes;
         }

@@ -218,13 +218,23 @@ impl TilePipelines {
             swiglu: SWIGLU.pipeline(
                 device,
                 threads(config.intermediate_size),
-                &[columns, width, epsilon, ("N_QUADS", quads(config.intermediate_size))],
+                &[
+                    columns,
+                    width,
+                    epsilon,
+                    ("N_QUADS", quads(config.intermediate_size)),
+                ],
             ),
             down: project(config.intermediate_size),
             head: HEAD.pipeline(
                 device,
                 threads(config.vocab_size),
-                &[columns, width, epsilon, ("N_QUADS", quads(config.vocab_size))],
+                &[
+                    columns,
+                    width,
+                    epsilon,
+                    ("N_QUADS", quads(config.vocab_size)),
+                ],
             ),
         }
     }

@@ -38,7 +38,9 @@ pub(crate) async fn read(
     };
     if let Err(error) = context.device.poll(waiting) {
         context.check()?;
-        return Err(GpuError::Lost(format!("no answer within {PATIENCE:?}: {error}")));
+        return Err(GpuError::Lost(format!(
+            "no answer within {PATIENCE:?}: {error}"
+        )));
     }
     match receiver.await {
         Ok(Ok(())) => context.check()?,

@@ -55,7 +55,10 @@ impl SelectBuffers {
         n_columns: u32,
     ) -> Result<Self, GpuError> {
         let lanes: Vec<Lane> = specs.iter().map(Lane::new).collect();
-        let phases: Vec<_> = specs.iter().flat_map(|spec| phase_table(&spec.program)).collect();
+        let phases: Vec<_> = specs
+            .iter()
+            .flat_map(|spec| phase_table(&spec.program))
+            .collect();
         let n_logits = n_columns as usize * config.vocab_size.next_multiple_of(4);
         let n_records = RING_STEPS as usize * specs.len();
         Ok(Self {
@@ -70,7 +73,11 @@ impl SelectBuffers {
 /// Which lane's part of the cache holds each lane's prompt: the first lane with that prompt.
 fn prompt_owners(specs: &[LaneSpec]) -> Vec<usize> {
     let owner = |spec: &LaneSpec| specs.iter().position(|other| other.prompt == spec.prompt);
-    specs.iter().enumerate().map(|(lane, spec)| owner(spec).unwrap_or(lane)).collect()
+    specs
+        .iter()
+        .enumerate()
+        .map(|(lane, spec)| owner(spec).unwrap_or(lane))
+        .collect()
 }
 
 /// Every distinct prompt's positions but the last, which is its lanes' first input.
@@ -102,7 +109,8 @@ pub(crate) fn lane_columns(specs: &[LaneSpec], n_positions: u32) -> Vec<Column> 
     let owners = prompt_owners(specs);
     let column = |(lane, spec): (usize, &LaneSpec)| {
         let n_prefix = spec.prompt.len() as u32 - 1;
-        let wants_logits = LaneState::new(lane as u32, spec).wants_logits(&spec.program, spec.decode_thoughts);
+        let wants_logits =
+            LaneState::new(lane as u32, spec).wants_logits(&spec.program, spec.decode_thoughts);
         Column {
             base: lane as u32 * n_positions,
             prefix_base: owners[lane] as u32 * n_positions,
@@ -144,10 +152,12 @@ impl Run {
 
     /// Declared work of one step.
     pub fn cost(&self) -> Cost {
-        self.dispatches.iter().fold(Cost::default(), |sum, dispatch| Cost {
-            weight_bytes: sum.weight_bytes + dispatch.cost.weight_bytes,
-            flops: sum.flops + dispatch.cost.flops,
-        })
+        self.dispatches
+            .iter()
+            .fold(Cost::default(), |sum, dispatch| Cost {
+                weight_bytes: sum.weight_bytes + dispatch.cost.weight_bytes,
+                flops: sum.flops + dispatch.cost.flops,
+            })
     }
 
     /// Runs `n_steps` steps, at most [`RING_STEPS`], as one submit, and reads the records of
@@ -221,7 +231,10 @@ pub(crate) fn submit_columns(
     for chunk in chunks {
         batch.write_columns(context, chunk);
         let mut encoder = context.device.create_command_encoder(&Default::default());
-        forward::record(dispatches, &mut encoder.begin_compute_pass(&Default::default()));
+        forward::record(
+            dispatches,
+            &mut encoder.begin_compute_pass(&Default::default()),
+        );
         // One submit per chunk: a write to `columns` takes effect before the next submit.
         context.queue.submit([encoder.finish()]);
     }

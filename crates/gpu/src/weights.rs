@@ -46,7 +46,10 @@ impl DeviceWeights {
             Some(head) => context.storage_of("the LM head", &padded(head))?,
             None => embedding.clone(),
         };
-        let layers = weights.layers.iter().map(|layer| upload_layer(context, config, layer));
+        let layers = weights
+            .layers
+            .iter()
+            .map(|layer| upload_layer(context, config, layer));
         Ok(Self {
             embedding,
             head,

@@ -50,7 +50,11 @@ fn nan_weights_end_the_run_with_an_error() {
         let mut engine = common::engine(&context, &(config.clone(), Arc::new(altered)));
         block_on(engine.begin(&lanes())).expect("a run");
         let end = block_on(engine.advance(3));
-        assert_eq!(end, Err(EngineError::NonFinite { lane: 0, step: 0 }), "{bad}");
+        assert_eq!(
+            end,
+            Err(EngineError::NonFinite { lane: 0, step: 0 }),
+            "{bad}"
+        );
     }
 }
 
@@ -63,9 +67,13 @@ fn a_lost_device_is_an_error_and_nothing_hangs() {
     block_on(engine.begin(&lanes())).expect("a run");
     context.destroy();
     let words = |error: EngineError| error.to_string();
-    let error = block_on(engine.advance(1)).map_err(words).expect_err("a lost device");
+    let error = block_on(engine.advance(1))
+        .map_err(words)
+        .expect_err("a lost device");
     assert!(error.contains("lost"), "{error}");
-    let error = block_on(engine.begin(&lanes())).map_err(words).expect_err("a lost device");
+    let error = block_on(engine.begin(&lanes()))
+        .map_err(words)
+        .expect_err("a lost device");
     assert!(error.contains("lost"), "{error}");
 }
 
@@ -84,11 +92,20 @@ fn a_table_beyond_the_limits_is_named_with_its_size() {
         values: vec![0.0; config.vocab_size * config.hidden_size],
     };
     let error = block_on(GpuEngine::new(&config, &large, &context)).expect_err("too large");
-    let GpuError::Limit { what, limit, available, .. } = &error else {
+    let GpuError::Limit {
+        what,
+        limit,
+        available,
+        ..
+    } = &error
+    else {
         panic!("{error}");
     };
     assert_eq!(what, "the embedding table");
-    assert_eq!((*limit, *available), ("maxStorageBufferBindingSize", 128 * 1024 * 1024));
+    assert_eq!(
+        (*limit, *available),
+        ("maxStorageBufferBindingSize", 128 * 1024 * 1024)
+    );
 }
 
 #[test]

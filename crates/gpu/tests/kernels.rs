@@ -17,8 +17,13 @@ use latent_model::{
 const EPSILON: f64 = 1e-5;
 
 /// (d, rows, columns): one quad, not a multiple of the workgroup, and a shipped model's.
-const SHAPES: [(usize, usize, usize); 5] =
-    [(4, 4, 1), (12, 20, 3), (8, 36, 4), (20, 12, 11), (128, 344, 8)];
+const SHAPES: [(usize, usize, usize); 5] = [
+    (4, 4, 1),
+    (12, 20, 3),
+    (8, 36, 4),
+    (20, 12, 11),
+    (128, 344, 8),
+];
 
 fn matrix(seed: u32, rows: usize, cols: usize) -> Matrix {
     let values = common::noise(seed, rows * cols);
@@ -27,7 +32,10 @@ fn matrix(seed: u32, rows: usize, cols: usize) -> Matrix {
 
 fn assert_near(at: &str, found: &[f32], expected: &[f32]) {
     let (difference, agrees) = compare(found, expected, Tolerance::F32);
-    assert!(agrees, "{at}: differs by {difference:e}\n{found:?}\n{expected:?}");
+    assert!(
+        agrees,
+        "{at}: differs by {difference:e}\n{found:?}\n{expected:?}"
+    );
 }
 
 fn tile_for(n_columns: usize) -> usize {
@@ -37,7 +45,10 @@ fn tile_for(n_columns: usize) -> usize {
 /// Column tables are whole tiles; what is past `n_columns` is dead.
 fn columns(n_columns: usize, column: impl Fn(usize) -> Column) -> Vec<Column> {
     let mut columns: Vec<Column> = (0..n_columns).map(column).collect();
-    columns.resize(n_columns.next_multiple_of(tile_for(n_columns)), Column::default());
+    columns.resize(
+        n_columns.next_multiple_of(tile_for(n_columns)),
+        Column::default(),
+    );
     columns
 }
 
@@ -56,18 +67,27 @@ fn vectors(seed: u32, columns: &[Column], width: usize) -> Vec<f32> {
 
 /// W x with f64 sums.
 fn product(w: &Matrix, x: &[f64]) -> Vec<f64> {
-    rows(w).iter().map(|row| row.iter().zip(x).map(|(&w, &x)| f64::from(w) * x).sum()).collect()
+    rows(w)
+        .iter()
+        .map(|row| row.iter().zip(x).map(|(&w, &x)| f64::from(w) * x).sum())
+        .collect()
 }
 
 /// g ⊙ x / sqrt(mean(x²) + ε)
 fn normed(x: &[f32], gain: &[f32]) -> Vec<f64> {
     let mean = x.iter().map(|&x| f64::from(x).powi(2)).sum::<f64>() / x.len() as f64;
     let scale = 1.0 / (mean + EPSILON).sqrt();
-    x.iter().zip(gain).map(|(&x, &g)| f64::from(x) * scale * f64::from(g)).collect()
+    x.iter()
+        .zip(gain)
+        .map(|(&x, &g)| f64::from(x) * scale * f64::from(g))
+        .collect()
 }
 
 fn gain(seed: u32, d: usize) -> Vec<f32> {
-    common::noise(seed, d).iter().map(|g| 1.0 + 0.3 * g).collect()
+    common::noise(seed, d)
+        .iter()
+        .map(|g| 1.0 + 0.3 * g)
+        .collect()
 }
 
 fn narrow(values: &[f64]) -> Vec<f32> {
@@ -94,7 +114,12 @@ fn embed_copies_rows_of_live_columns() {
         ];
         let pipeline = EMBED.pipeline(context.device(), 8, &[("WIDTH", (d / 4) as f64)]);
         let grid = [(d / 4).div_ceil(8) as u32, columns.len() as u32];
-        common::dispatch(&context, &pipeline, &[&buffers[0], &buffers[1], &buffers[2]], grid);
+        common::dispatch(
+            &context,
+            &pipeline,
+            &[&buffers[0], &buffers[1], &buffers[2]],
+            grid,
+        );
         let found = common::contents::<f32>(&context, &buffers[2]);
         for (c, column) in columns.iter().enumerate() {
             let kept = &before[c * d..(c + 1) * d];
@@ -131,12 +156,22 @@ fn project_adds_to_the_residual() {
         common::dispatch(&context, &pipeline, &buffers.each_ref(), grid);
         let found = common::contents::<f32>(&context, &buffers[3]);
         for c in 0..n_columns {
-            let x: Vec<f64> = input[c * width..][..width].iter().map(|&x| x.into()).collect();
+            let x: Vec<f64> = input[c * width..][..width]
+                .iter()
+                .map(|&x| x.into())
+                .collect();
             let added = product(&w, &x);
             let before = &residual[c * d..(c + 1) * d];
-            let expected: Vec<f32> =
-                before.iter().zip(added).map(|(&r, y)| (f64::from(r) + y) as f32).collect();
-            assert_near(&format!("{w} ← {width}", w = d), &found[c * d..(c + 1) * d], &expected);
+            let expected: Vec<f32> = before
+                .iter()
+                .zip(added)
+                .map(|(&r, y)| (f64::from(r) + y) as f32)
+                .collect();
+            assert_near(
+                &format!("{w} ← {width}", w = d),
+                &found[c * d..(c + 1) * d],
+                &expected,
+            );
         }
     }
 }
@@ -149,11 +184,18 @@ fn swiglu_is_gate_times_up_even_where_exp_overflows() {
     for (d, intermediate, n_columns) in SHAPES {
         let (mut gate, up) = (matrix(1, intermediate, d), matrix(2, intermediate, d));
         // e^-z of rows 1 and 2 is far outside of f32, on either side.
-        gate.values[d..2 * d].iter_mut().for_each(|w| *w = 300.0 * w.abs());
-        gate.values[2 * d..3 * d].iter_mut().for_each(|w| *w = -300.0 * w.abs());
+        gate.values[d..2 * d]
+            .iter_mut()
+            .for_each(|w| *w = 300.0 * w.abs());
+        gate.values[2 * d..3 * d]
+            .iter_mut()
+            .for_each(|w| *w = -300.0 * w.abs());
         let gain = gain(3, d);
         let columns = columns(n_columns, |_| live());
-        let residual: Vec<f32> = vectors(4, &columns, d).iter().map(|x| x.abs() + 0.1).collect();
+        let residual: Vec<f32> = vectors(4, &columns, d)
+            .iter()
+            .map(|x| x.abs() + 0.1)
+            .collect();
         let gated = vec![0.0_f32; columns.len() * intermediate];
         let buffers = [
             common::buffer(&context, &columns),
@@ -170,14 +212,20 @@ fn swiglu_is_gate_times_up_even_where_exp_overflows() {
             ("EPSILON", EPSILON),
         ];
         let pipeline = SWIGLU.pipeline(context.device(), 8, &constants);
-        let grid = [(intermediate / 4).div_ceil(8) as u32, (columns.len() / tile) as u32];
+        let grid = [
+            (intermediate / 4).div_ceil(8) as u32,
+            (columns.len() / tile) as u32,
+        ];
         common::dispatch(&context, &pipeline, &buffers.each_ref(), grid);
         let found = common::contents::<f32>(&context, &buffers[4]);
         for c in 0..n_columns {
             let x = normed(&residual[c * d..(c + 1) * d], &gain);
             let (gates, ups) = (product(&gate, &x), product(&up, &x));
-            let expected: Vec<f64> =
-                gates.iter().zip(ups).map(|(&z, u)| z / (1.0 + (-z).exp()) * u).collect();
+            let expected: Vec<f64> = gates
+                .iter()
+                .zip(ups)
+                .map(|(&z, u)| z / (1.0 + (-z).exp()) * u)
+                .collect();
             let found = &found[c * intermediate..(c + 1) * intermediate];
             assert_near(&format!("d = {d}, column {c}"), found, &narrow(&expected));
         }
@@ -216,7 +264,10 @@ fn head_gives_logits_to_tiles_that_want_them() {
                 ("EPSILON", EPSILON),
             ];
             let pipeline = HEAD.pipeline(context.device(), 8, &constants);
-            let grid = [(stride / 4).div_ceil(8) as u32, (columns.len() / tile) as u32];
+            let grid = [
+                (stride / 4).div_ceil(8) as u32,
+                (columns.len() / tile) as u32,
+            ];
             common::dispatch(&context, &pipeline, &buffers.each_ref(), grid);
             let found = common::contents::<f32>(&context, &buffers[4]);
             if !is_wanted {
@@ -242,10 +293,26 @@ struct Heads {
 }
 
 const HEADS: [Heads; 4] = [
-    Heads { n_heads: 1, n_kv_heads: 1, head_dim: 4 },
-    Heads { n_heads: 4, n_kv_heads: 2, head_dim: 8 },
-    Heads { n_heads: 6, n_kv_heads: 3, head_dim: 12 },
-    Heads { n_heads: 4, n_kv_heads: 4, head_dim: 32 },
+    Heads {
+        n_heads: 1,
+        n_kv_heads: 1,
+        head_dim: 4,
+    },
+    Heads {
+        n_heads: 4,
+        n_kv_heads: 2,
+        head_dim: 8,
+    },
+    Heads {
+        n_heads: 6,
+        n_kv_heads: 3,
+        head_dim: 12,
+    },
+    Heads {
+        n_heads: 4,
+        n_kv_heads: 4,
+        head_dim: 32,
+    },
 ];
 
 impl Heads {
@@ -271,7 +338,11 @@ const N_POSITIONS: usize = 40;
 
 fn check_qkv(context: &GpuContext, heads: Heads, d: usize, n_columns: usize) {
     let (q_width, kv_width) = (heads.q_width(), heads.kv_width());
-    let (q, k, v) = (matrix(1, q_width, d), matrix(2, kv_width, d), matrix(3, kv_width, d));
+    let (q, k, v) = (
+        matrix(1, q_width, d),
+        matrix(2, kv_width, d),
+        matrix(3, kv_width, d),
+    );
     let gain = gain(4, d);
     let mut columns = columns(n_columns, |c| Column {
         base: (c * N_POSITIONS) as u32,
@@ -284,11 +355,16 @@ fn check_qkv(context: &GpuContext, heads: Heads, d: usize, n_columns: usize) {
     let rope = Rope::new(heads.head_dim, N_POSITIONS, 100.0);
     let interleaved = |position: usize| {
         let (cos, sin) = rope.row(position);
-        cos.iter().zip(sin).flat_map(|(&cos, &sin)| [cos, sin]).collect::<Vec<f32>>()
+        cos.iter()
+            .zip(sin)
+            .flat_map(|(&cos, &sin)| [cos, sin])
+            .collect::<Vec<f32>>()
     };
     let rotations: Vec<f32> = (0..N_POSITIONS).flat_map(interleaved).collect();
-    let in_order: Vec<&[f32]> =
-        [&q, &k, &v].into_iter().flat_map(|w| rotation_order(w, heads.head_dim)).collect();
+    let in_order: Vec<&[f32]> = [&q, &k, &v]
+        .into_iter()
+        .flat_map(|w| rotation_order(w, heads.head_dim))
+        .collect();
     let cache = vec![9.0_f32; columns.len() * N_POSITIONS * kv_width];
     let buffers = [
         common::buffer(context, &columns),
@@ -327,7 +403,11 @@ fn check_qkv(context: &GpuContext, heads: Heads, d: usize, n_columns: usize) {
             rope.rotate(&mut y, position);
             y
         };
-        assert_near(&format!("{at}: q"), &queries[c * q_width..][..q_width], &turned(&q));
+        assert_near(
+            &format!("{at}: q"),
+            &queries[c * q_width..][..q_width],
+            &turned(&q),
+        );
         assert_near(&format!("{at}: k"), &keys[row..row + kv_width], &turned(&k));
         let expected = narrow(&product(&v, &x));
         assert_near(&format!("{at}: v"), &values[row..row + kv_width], &expected);
@@ -347,9 +427,15 @@ fn qkv_norms_projects_rotates_and_caches() {
 fn check_attention(context: &GpuContext, heads: Heads, columns: &[Column]) {
     let (q_width, kv_width, head_dim) = (heads.q_width(), heads.kv_width(), heads.head_dim);
     // Far apart, so that the softmax must subtract its maximum.
-    let queries: Vec<f32> = vectors(1, columns, q_width).iter().map(|q| 20.0 * q).collect();
+    let queries: Vec<f32> = vectors(1, columns, q_width)
+        .iter()
+        .map(|q| 20.0 * q)
+        .collect();
     let n_rows = columns.len() * N_POSITIONS;
-    let (keys, values) = (common::noise(2, n_rows * kv_width), common::noise(3, n_rows * kv_width));
+    let (keys, values) = (
+        common::noise(2, n_rows * kv_width),
+        common::noise(3, n_rows * kv_width),
+    );
     let scores = vec![0.0_f32; columns.len() * heads.n_heads * N_POSITIONS];
     let buffers = [
         common::buffer(context, columns),
@@ -363,14 +449,25 @@ fn check_attention(context: &GpuContext, heads: Heads, columns: &[Column]) {
     let grid = [heads.n_heads as u32, columns.len() as u32];
     common::dispatch(context, &pipeline, &buffers.each_ref(), grid);
     let found = common::contents::<f32>(context, &buffers[5]);
-    for (c, column) in columns.iter().enumerate().filter(|(_, column)| column.live == 1) {
+    for (c, column) in columns
+        .iter()
+        .enumerate()
+        .filter(|(_, column)| column.live == 1)
+    {
         for head in 0..heads.n_heads {
             let kv_head = head / (heads.n_heads / heads.n_kv_heads);
             let cached = |table: &[f32], position: u32| -> Vec<f64> {
                 let shared = position < column.n_prefix;
-                let base = if shared { column.prefix_base } else { column.base };
+                let base = if shared {
+                    column.prefix_base
+                } else {
+                    column.base
+                };
                 let first = (base + position) as usize * kv_width + kv_head * head_dim;
-                table[first..first + head_dim].iter().map(|&x| x.into()).collect()
+                table[first..first + head_dim]
+                    .iter()
+                    .map(|&x| x.into())
+                    .collect()
             };
             let query = &queries[c * q_width + head * head_dim..][..head_dim];
             let score = |position: u32| -> f64 {
@@ -385,7 +482,10 @@ fn check_attention(context: &GpuContext, heads: Heads, columns: &[Column]) {
             for (position, score) in (0..).zip(&scores) {
                 let weight = (score - max).exp() / sum;
                 let value = cached(&values, position);
-                expected.iter_mut().zip(value).for_each(|(out, v)| *out += weight * v);
+                expected
+                    .iter_mut()
+                    .zip(value)
+                    .for_each(|(out, v)| *out += weight * v);
             }
             let found = &found[c * q_width + head * head_dim..][..head_dim];
             let at = format!("{heads:?}, column {c} {column:?}, head {head}");

@@ -7,7 +7,10 @@ use latent_model::rng::{DrawKey, gumbel, ln_gamma_draw, normal, pcg4d, uniform};
 
 const DRAWS: Kernel = Kernel {
     name: "draws",
-    source: concat!(include_str!("../../../shaders/prelude.wgsl"), include_str!("draws.wgsl")),
+    source: concat!(
+        include_str!("../../../shaders/prelude.wgsl"),
+        include_str!("draws.wgsl")
+    ),
 };
 
 #[test]
@@ -35,12 +38,24 @@ fn both_sides_draw_the_same_numbers() {
         let shape = ((i % 13) as f32 - 6.0).exp();
         let [seed, stream, step, id] = *key;
         let gamma = ln_gamma_draw(DrawKey { seed, stream, step }, id, shape);
-        assert_eq!(found[0], uniform(bits[0]), "uniform of key {i} must be exact");
-        let expected = [uniform(bits[0]), gumbel(bits[0]), normal(bits[0], bits[1]), gamma];
+        assert_eq!(
+            found[0],
+            uniform(bits[0]),
+            "uniform of key {i} must be exact"
+        );
+        let expected = [
+            uniform(bits[0]),
+            gumbel(bits[0]),
+            normal(bits[0], bits[1]),
+            gamma,
+        ];
         for (draw, (found, expected)) in found.iter().zip(expected).enumerate() {
             let near = (found - expected).abs() <= 1e-4 * expected.abs().max(1.0);
             // Rounding may turn a rejection around, which changes that draw altogether.
-            assert!(near || draw == 3, "key {i}, draw {draw}: {found}, expected {expected}");
+            assert!(
+                near || draw == 3,
+                "key {i}, draw {draw}: {found}, expected {expected}"
+            );
             n_apart += usize::from(!near);
         }
     }

@@ -95,14 +95,32 @@ fn programs() -> Vec<Program> {
         program(None, vec![thinking(Feed::Concept, sampler())]),
         program(None, vec![thinking(Feed::Concept, wide)]),
         program(None, vec![stopping]),
-        program(None, vec![thinking(Feed::Concept, noisy(Noise::Gumbel { tau: 0.5 }))]),
-        program(None, vec![thinking(Feed::Concept, noisy(Noise::Dirichlet { alpha: 2.0 }))]),
+        program(
+            None,
+            vec![thinking(Feed::Concept, noisy(Noise::Gumbel { tau: 0.5 }))],
+        ),
+        program(
+            None,
+            vec![thinking(
+                Feed::Concept,
+                noisy(Noise::Dirichlet { alpha: 2.0 }),
+            )],
+        ),
         program(Some(0), vec![thinking(Feed::Thought, Sampler::GREEDY)]),
         program(None, vec![unforced(thinking(Feed::Thought, sampler()))]),
         program(None, vec![thinking(Feed::Pause(0), Sampler::GREEDY)]),
-        program(None, vec![unforced(thinking(Feed::Pause(0), Sampler::GREEDY))]),
-        program(None, vec![cold(thinking(Feed::Concept, sampler()), 100.0, 3)]),
-        program(None, vec![unforced(cold(thinking(Feed::Token, sampler()), 100.0, 2))]),
+        program(
+            None,
+            vec![unforced(thinking(Feed::Pause(0), Sampler::GREEDY))],
+        ),
+        program(
+            None,
+            vec![cold(thinking(Feed::Concept, sampler()), 100.0, 3)],
+        ),
+        program(
+            None,
+            vec![unforced(cold(thinking(Feed::Token, sampler()), 100.0, 2))],
+        ),
         program(None, vec![cold(thinking(Feed::Concept, sampler()), 1.5, 1)]),
         program(
             None,
@@ -154,7 +172,9 @@ impl Bench {
         let column = Column {
             position: state.position,
             live: 1,
-            wants_logits: state.wants_logits(&spec.program, spec.decode_thoughts).into(),
+            wants_logits: state
+                .wants_logits(&spec.program, spec.decode_thoughts)
+                .into(),
             ..Column::default()
         };
         let vocab_size = embedding.len() / D;
@@ -194,10 +214,14 @@ impl Bench {
             &self.records,
         ];
         common::dispatch(&self.context, pipeline, &buffers, [1, 1]);
-        let record = common::contents::<StepRecord>(&self.context, &self.records)[step];
-        let bytes = common::contents::<u8>(&self.context, &self.columns);
-        let column = bytemuck::pod_read_unaligned(&bytes[..size_of::<Column>()]);
-        (record, column, common::contents(&self.context, &self.residual))
+        let read = [&self.records, &self.columns, &self.residual];
+        let [records, columns, residual] = common::bytes_of(&self.context, read);
+        let record = &records[step * size_of::<StepRecord>()..][..size_of::<StepRecord>()];
+        (
+            bytemuck::pod_read_unaligned(record),
+            bytemuck::pod_read_unaligned(&columns[..size_of::<Column>()]),
+            bytemuck::pod_collect_to_vec(&residual),
+        )
     }
 }
 
@@ -205,7 +229,10 @@ impl Bench {
 fn final_norm(x: &[f32], gain: &[f32]) -> Vec<f32> {
     let squares: f64 = x.iter().map(|&x| f64::from(x).powi(2)).sum();
     let scale = 1.0 / (squares / x.len() as f64 + f64::from(EPSILON)).sqrt();
-    x.iter().zip(gain).map(|(&x, &g)| (f64::from(x) * scale) as f32 * g).collect()
+    x.iter()
+        .zip(gain)
+        .map(|(&x, &g)| (f64::from(x) * scale) as f32 * g)
+        .collect()
 }
 
 fn expected_vector(next: &NextInput, hidden: &[f32], embedding: &[f32]) -> Option<Vec<f32>> {
@@ -217,7 +244,10 @@ fn expected_vector(next: &NextInput, hidden: &[f32], embedding: &[f32]) -> Optio
         NextInput::Concept(mixture) => {
             let mut vector = vec![0.0; D];
             for &(id, weight) in mixture {
-                vector.iter_mut().zip(row(id)).for_each(|(v, e)| *v += weight * e);
+                vector
+                    .iter_mut()
+                    .zip(row(id))
+                    .for_each(|(v, e)| *v += weight * e);
             }
             Some(vector)
         }
@@ -229,7 +259,10 @@ fn assert_near(at: &str, found: &[f32], expected: &[f32]) {
     for (i, (found, expected)) in found.iter().zip(expected).enumerate() {
         let allowed = TOLERANCE * expected.abs().max(1.0);
         let difference = (found - expected).abs();
-        assert!(difference <= allowed, "{at}, element {i}: {found}, expected {expected}");
+        assert!(
+            difference <= allowed,
+            "{at}, element {i}: {found}, expected {expected}"
+        );
     }
 }
 
@@ -237,7 +270,11 @@ fn assert_same_record(at: &str, found: &StepRecord, expected: &StepRecord) {
     assert_near(&format!("{at}: probs"), &found.probs, &expected.probs);
     assert_near(&format!("{at}: weights"), &found.weights, &expected.weights);
     let norms = [found.entropy, found.hidden_norm];
-    assert_near(&format!("{at}: entropy, norm"), &norms, &[expected.entropy, expected.hidden_norm]);
+    assert_near(
+        &format!("{at}: entropy, norm"),
+        &norms,
+        &[expected.entropy, expected.hidden_norm],
+    );
     let mut exact = *found;
     (exact.probs, exact.weights) = (expected.probs, expected.weights);
     (exact.entropy, exact.hidden_norm) = (expected.entropy, expected.hidden_norm);
@@ -267,8 +304,14 @@ fn check_program(
         let seed = (1000 * index + step) as u32;
         let (logits, residual) = (logits(seed, vocab_size), common::noise(seed + 1, D));
         let hidden = final_norm(&residual, &gain);
-        let norm = hidden.iter().map(|&h| f64::from(h).powi(2)).sum::<f64>().sqrt() as f32;
-        let given = state.wants_logits(program, spec.decode_thoughts).then_some(&logits[..]);
+        let norm = hidden
+            .iter()
+            .map(|&h| f64::from(h).powi(2))
+            .sum::<f64>()
+            .sqrt() as f32;
+        let given = state
+            .wants_logits(program, spec.decode_thoughts)
+            .then_some(&logits[..]);
         let (expected, next) = select(&mut state, program, given, norm);
 
         let (found, column, vector) = bench.step(pipeline, step, &logits, &residual);
@@ -319,7 +362,11 @@ fn equal_logits_are_ordered_by_id() {
     let (record, _, _) = bench.step(&pipeline, 0, &[0.5; 200], &[1.0; D]);
     let expected: Vec<u32> = (0..32).collect();
     assert_eq!(record.ids.to_vec(), expected);
-    assert!((record.entropy - 200.0_f32.ln()).abs() < 1e-4, "{}", record.entropy);
+    assert!(
+        (record.entropy - 200.0_f32.ln()).abs() < 1e-4,
+        "{}",
+        record.entropy
+    );
 }
 
 #[test]
@@ -346,6 +393,10 @@ fn bad_logits_and_hidden_states_are_flagged() {
         residual[5] = bad;
         let bench = Bench::new(&context, &spec, &[1.0; D], &[0.0; 12 * D]);
         let (record, _, _) = bench.step(&pipeline, 0, &logits, &residual);
-        assert_eq!(record.flags, flag::NON_FINITE | flag::DONE, "hidden state {bad}");
+        assert_eq!(
+            record.flags,
+            flag::NON_FINITE | flag::DONE,
+            "hidden state {bad}"
+        );
     }
 }

@@ -29,7 +29,11 @@ fn every_shader_is_valid() {
         if let Err(error) = validator.validate(&module) {
             failures.push(error.emit_to_string_with_path(kernel.source, kernel.name));
         }
-        let entry_points: Vec<_> = module.entry_points.iter().map(|entry| &entry.name).collect();
+        let entry_points: Vec<_> = module
+            .entry_points
+            .iter()
+            .map(|entry| &entry.name)
+            .collect();
         if entry_points != ["main"] {
             failures.push(format!("{}: expected one entry point main", kernel.name));
         }
@@ -41,11 +45,19 @@ fn every_shader_is_valid() {
 fn the_table_is_the_folder() {
     let mut files: Vec<String> = std::fs::read_dir(FOLDER)
         .expect("the shaders' folder")
-        .map(|entry| entry.expect("a file").file_name().into_string().expect("UTF-8"))
+        .map(|entry| {
+            entry
+                .expect("a file")
+                .file_name()
+                .into_string()
+                .expect("UTF-8")
+        })
         .filter(|name| name != "prelude.wgsl")
         .collect();
-    let mut table: Vec<String> =
-        KERNELS.iter().map(|kernel| format!("{}.wgsl", kernel.name)).collect();
+    let mut table: Vec<String> = KERNELS
+        .iter()
+        .map(|kernel| format!("{}.wgsl", kernel.name))
+        .collect();
     files.sort();
     table.sort();
     assert_eq!(files, table);
@@ -62,9 +74,8 @@ fn wgsl_struct(name: &str) -> (u32, Vec<(String, u32)>) {
     let TypeInner::Struct { members, span } = &found.inner else {
         panic!("{name} is not a struct");
     };
-    let field = |member: &naga::StructMember| {
-        (member.name.clone().expect("a named field"), member.offset)
-    };
+    let field =
+        |member: &naga::StructMember| (member.name.clone().expect("a named field"), member.offset);
     (*span, members.iter().map(field).collect())
 }
 
@@ -83,14 +94,35 @@ fn structs_have_the_same_layout_on_both_sides() {
     assert_same_layout!(
         layout::Column,
         "Column",
-        [base, prefix_base, n_prefix, position, live, wants_logits, token]
+        [
+            base,
+            prefix_base,
+            n_prefix,
+            position,
+            live,
+            wants_logits,
+            token
+        ]
     );
     assert_same_layout!(
         layout::Phase,
         "Phase",
         [
-            is_thinking, feed, pause_token, max_steps, temperature, top_k, top_p, min_p,
-            max_concepts, noise, noise_scale, greedy, stop_token, then_force, cold_entropy,
+            is_thinking,
+            feed,
+            pause_token,
+            max_steps,
+            temperature,
+            top_k,
+            top_p,
+            min_p,
+            max_concepts,
+            noise,
+            noise_scale,
+            greedy,
+            stop_token,
+            then_force,
+            cold_entropy,
             cold_patience
         ]
     );
@@ -98,15 +130,36 @@ fn structs_have_the_same_layout_on_both_sides() {
         layout::Lane,
         "Lane",
         [
-            seed, stream, step, phase, phase_step, cold_count, pending, n_phases, decode_thoughts
+            seed,
+            stream,
+            step,
+            phase,
+            phase_step,
+            cold_count,
+            pending,
+            n_phases,
+            decode_thoughts
         ]
     );
     assert_same_layout!(
         StepRecord,
         "Record",
         [
-            lane, step, position, phase, phase_step, input, token, flags, cold_count, n_kept,
-            entropy, hidden_norm, ids, probs, weights
+            lane,
+            step,
+            position,
+            phase,
+            phase_step,
+            input,
+            token,
+            flags,
+            cold_count,
+            n_kept,
+            entropy,
+            hidden_norm,
+            ids,
+            probs,
+            weights
         ]
     );
 }

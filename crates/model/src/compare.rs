@@ -135,9 +135,10 @@ pub fn compare(found: &[f32], expected: &[f32], tolerance: Tolerance) -> (f32, b
 }
 
 /// How far probabilities, weights, entropies and norms of two engines may lie apart, relative
-/// to the larger of 1 and the expected value: logits agree within about 1e-5, and noise divides
-/// them by a temperature of at least 0.1.
-pub const RECORD_TOLERANCE: f32 = 2e-4;
+/// to the larger of 1 and the expected value. Logits agree within about 1e-5; noise passes
+/// through `ln` and `exp`, is divided by a temperature and fed back, so that a run of a dozen
+/// noisy steps ends some 1e-4 apart. A wrong draw or filter is off by more than 1e-2.
+pub const RECORD_TOLERANCE: f32 = 2e-3;
 
 /// Compares the traces of one lane: integers exactly, numbers within [`RECORD_TOLERANCE`].
 /// Returns the first difference in words.

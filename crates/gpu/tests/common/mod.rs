@@ -51,7 +51,9 @@ pub fn engine(context: &GpuContext, model: &(ModelConfig, Arc<Weights>)) -> GpuE
 /// Numbers between −2 and 2, different for every `seed`.
 pub fn noise(seed: u32, n: usize) -> Vec<f32> {
     let bits = |i: u32| latent_model::rng::pcg4d([seed, i, 1, 2])[0];
-    (0..n as u32).map(|i| 4.0 * latent_model::rng::uniform(bits(i)) - 2.0).collect()
+    (0..n as u32)
+        .map(|i| 4.0 * latent_model::rng::uniform(bits(i)) - 2.0)
+        .collect()
 }
 
 /// A storage buffer with contents, of at least one vec4.
@@ -89,19 +91,38 @@ pub fn dispatch(
     context.check().expect("a dispatch without errors");
 }
 
-/// The contents of a buffer.
-pub fn contents<T: bytemuck::Pod>(context: &GpuContext, buffer: &wgpu::Buffer) -> Vec<T> {
+/// The contents of buffers, read back at once.
+pub fn bytes_of<const N: usize>(context: &GpuContext, buffers: [&wgpu::Buffer; N]) -> [Vec<u8>; N] {
     let staging = context.device().create_buffer(&wgpu::BufferDescriptor {
         label: None,
-        size: buffer.size(),
+        size: buffers.iter().map(|buffer| buffer.size()).sum(),
         usage: wgpu::BufferUsages::MAP_READ | wgpu::BufferUsages::COPY_DST,
         mapped_at_creation: false,
     });
     let mut encoder = context.device().create_command_encoder(&Default::default());
-    encoder.copy_buffer_to_buffer(buffer, 0, &staging, 0, buffer.size());
+    let mut offset = 0;
+    for buffer in buffers {
+        encoder.copy_buffer_to_buffer(buffer, 0, &staging, offset, buffer.size());
+        offset += buffer.size();
+    }
     context.queue().submit([encoder.finish()]);
-    staging.map_async(wgpu::MapMode::Read, .., |mapped| mapped.expect("a mapped buffer"));
-    context.device().poll(wgpu::PollType::wait_indefinitely()).expect("finished work");
+    staging.map_async(wgpu::MapMode::Read, .., |mapped| {
+        mapped.expect("a mapped buffer")
+    });
+    context
+        .device()
+        .poll(wgpu::PollType::wait_indefinitely())
+        .expect("finished work");
     let view = staging.get_mapped_range(..).expect("a mapped buffer");
-    bytemuck::pod_collect_to_vec(&view)
+    let mut rest = &view[..];
+    buffers.map(|buffer| {
+        let (bytes, after) = rest.split_at(buffer.size() as usize);
+        rest = after;
+        bytes.to_vec()
+    })
+}
+
+/// The contents of one buffer.
+pub fn contents<T: bytemuck::Pod>(context: &GpuContext, buffer: &wgpu::Buffer) -> Vec<T> {
+    bytemuck::pod_collect_to_vec(&bytes_of(context, [buffer])[0])
 }
