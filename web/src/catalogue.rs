@@ -84,15 +84,25 @@ impl Accuracy {
 
 /// The accuracies of a checkpoint's last evaluation; empty where `training.json` has none.
 pub fn accuracies(training: &Value) -> Vec<Accuracy> {
-    let evaluations = [&training["evaluations"], &training["progress"]["evaluations"]];
+    let evaluations = [
+        &training["evaluations"],
+        &training["progress"]["evaluations"],
+    ];
     let evaluations = evaluations.into_iter().find_map(Value::as_array);
     let Some(evaluations) = evaluations else {
         return Vec::new();
     };
     // Either every evaluation is an accuracy, or each one holds the accuracies after some step.
-    let nested = evaluations.iter().rev().find_map(|last| last["accuracies"].as_array());
+    let nested = evaluations
+        .iter()
+        .rev()
+        .find_map(|last| last["accuracies"].as_array());
     let read = |value: &Value| serde_json::from_value(value.clone()).ok();
-    nested.unwrap_or(evaluations).iter().filter_map(read).collect()
+    nested
+        .unwrap_or(evaluations)
+        .iter()
+        .filter_map(read)
+        .collect()
 }
 
 #[cfg(test)]

@@ -40,7 +40,9 @@ pub struct LaneRun {
 impl LaneRun {
     /// Whether the lane has come to its end.
     pub fn is_done(&self) -> bool {
-        self.records.last().is_some_and(|record| record.has(flag::DONE))
+        self.records
+            .last()
+            .is_some_and(|record| record.has(flag::DONE))
     }
 
     /// The token of this id, as it stands in the vocabulary.
@@ -107,7 +109,10 @@ impl Lanes {
     /// Each lane's choice, untracked.
     pub fn choices_untracked(&self) -> Vec<LaneChoice> {
         let lanes = self.get_untracked();
-        lanes.iter().map(|lane| lane.choice.get_untracked()).collect()
+        lanes
+            .iter()
+            .map(|lane| lane.choice.get_untracked())
+            .collect()
     }
 
     /// Puts other lanes in place of all.
@@ -120,7 +125,11 @@ impl Lanes {
 
     /// Adds a lane at the end, in the first colour that is free.
     pub fn add(&self, choice: LaneChoice) {
-        let used: Vec<usize> = self.get_untracked().iter().map(|lane| lane.colour).collect();
+        let used: Vec<usize> = self
+            .get_untracked()
+            .iter()
+            .map(|lane| lane.colour)
+            .collect();
         let Some(colour) = (0..MAX_LANES).find(|colour| !used.contains(colour)) else {
             return;
         };

@@ -66,7 +66,10 @@ pub struct Download {
 /// Reads a JSON file of the site.
 pub async fn fetch_json<T: serde::de::DeserializeOwned>(url: &str) -> Result<T, LoadError> {
     let bytes = fetch_bytes(url, |_| {}).await?;
-    serde_json::from_slice(&bytes).map_err(|source| LoadError::Json { url: url.into(), source })
+    serde_json::from_slice(&bytes).map_err(|source| LoadError::Json {
+        url: url.into(),
+        source,
+    })
 }
 
 /// Reads the checkpoint in the folder `models/name`, weights last.
@@ -85,7 +88,11 @@ pub async fn fetch_model(
     let mut fetch_weights = async |file: String| {
         let url = url(&file);
         let on_bytes = |(received, total)| {
-            on_progress(Download { name: format!("{name}/{file}"), received, total });
+            on_progress(Download {
+                name: format!("{name}/{file}"),
+                received,
+                total,
+            });
         };
         let bytes = fetch_bytes(&url, on_bytes).await?;
         Ok((file.clone(), bytes))
@@ -101,8 +108,16 @@ pub async fn fetch_model(
         }
         single => vec![single?],
     };
-    let files = ModelFiles { config, tokenizer, weights, training };
-    let wrong = |source: ModelError| LoadError::Model { name: name.into(), source: source.into() };
+    let files = ModelFiles {
+        config,
+        tokenizer,
+        weights,
+        training,
+    };
+    let wrong = |source: ModelError| LoadError::Model {
+        name: name.into(),
+        source: source.into(),
+    };
     Model::from_files(&files).map_err(wrong)
 }
 
@@ -125,11 +140,17 @@ async fn fetch_bytes(
     url: &str,
     mut on_bytes: impl FnMut((u64, Option<u64>)),
 ) -> Result<Vec<u8>, LoadError> {
-    let failed = |reason: String| LoadError::Network { url: url.into(), reason };
+    let failed = |reason: String| LoadError::Network {
+        url: url.into(),
+        reason,
+    };
     let response = Request::get(url).send().await;
     let response = response.map_err(|error| failed(error.to_string()))?;
     if !response.ok() {
-        return Err(LoadError::Status { url: url.into(), status: response.status() });
+        return Err(LoadError::Status {
+            url: url.into(),
+            status: response.status(),
+        });
     }
     let total = content_length(&response);
     let Some(stream) = response.body() else {
@@ -161,7 +182,8 @@ fn content_length(response: &Response) -> Option<u64> {
 }
 
 fn text(error: &JsValue) -> String {
-    error
-        .dyn_ref::<js_sys::Error>()
-        .map_or_else(|| format!("{error:?}"), |error| String::from(error.message()))
+    error.dyn_ref::<js_sys::Error>().map_or_else(
+        || format!("{error:?}"),
+        |error| String::from(error.message()),
+    )
 }

@@ -50,6 +50,20 @@ impl LaneChoice {
         }
     }
 
+    /// The strategy's title, with the settings that differ from its defaults.
+    pub fn label(&self) -> String {
+        let normalised = self.clone().normalised();
+        let differing = normalised.settings.iter();
+        let texts: Vec<String> = differing
+            .map(|(setting, value)| format!("{} {value}", setting.spec().label.to_lowercase()))
+            .collect();
+        let title = self.strategy.title;
+        match texts.is_empty() {
+            true => title.into(),
+            false => format!("{title}, {}", texts.join(", ")),
+        }
+    }
+
     /// The same lane with the settings that equal the defaults left out.
     pub fn normalised(mut self) -> Self {
         let mut settings = Settings::default();
@@ -150,6 +164,8 @@ pub fn streams(lanes: &[LaneChoice]) -> Vec<u32> {
 
 #[cfg(test)]
 mod tests {
+    use latent_model::strategy::Setting;
+
     use super::*;
 
     #[test]
@@ -163,6 +179,17 @@ mod tests {
         let other = LaneChoice::new("b", &STRATEGIES[0]);
         let lanes = [soft.clone(), other, soft.clone(), soft];
         assert_eq!(streams(&lanes), [0, 0, 1, 2]);
+    }
+
+    #[test]
+    fn the_label_names_what_was_changed() {
+        let strategy = STRATEGIES
+            .iter()
+            .find(|strategy| strategy.name == "coconut");
+        let mut lane = LaneChoice::new("a", strategy.expect("in the table"));
+        assert_eq!(lane.label(), "Coconut");
+        lane.settings.set(Setting::Thoughts, 3.0);
+        assert_eq!(lane.label(), "Coconut, thoughts 3");
     }
 
     #[test]

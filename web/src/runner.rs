@@ -207,7 +207,9 @@ impl Runner {
             session.checkpoint(&lane.model, on_progress).await?;
         }
         self.downloading.0.set(None);
-        let (text, seed) = self.question.with_untracked(|q| (q.text.clone(), self.seed.get_untracked()));
+        let (text, seed) = self
+            .question
+            .with_untracked(|q| (q.text.clone(), self.seed.get_untracked()));
         let specs = session.specs(&text, &choices, seed)?;
         // Let the page show that it runs before the prompt is computed.
         next_frame().await;
@@ -259,7 +261,9 @@ impl Runner {
                 run.thinking = text(think_ids(&run.records, &program));
                 run.answer = text(answer_ids(&run.records, &program));
                 if run.is_done() {
-                    run.verdict = self.question.with_untracked(|question| question.grade(&run.answer));
+                    run.verdict = self
+                        .question
+                        .with_untracked(|question| question.grade(&run.answer));
                 }
             });
         }
@@ -267,14 +271,17 @@ impl Runner {
 
     fn is_finished(self) -> bool {
         let lanes = self.lanes.get_untracked();
-        lanes.iter().all(|lane| lane.run.with_untracked(LaneRun::is_done))
+        lanes
+            .iter()
+            .all(|lane| lane.run.with_untracked(LaneRun::is_done))
     }
 
     fn finish(self) {
         self.status.set(RunStatus::Done);
         let json = serde_json::to_string(&self.json());
         // Numbers that JSON cannot hold would have ended the run as a non-finite step.
-        self.trace_json.set(json.unwrap_or_else(|error| format!("\"{error}\"")));
+        self.trace_json
+            .set(json.unwrap_or_else(|error| format!("\"{error}\"")));
     }
 
     /// The run as the command line prints it.
@@ -298,7 +305,9 @@ impl Runner {
         };
         let lanes = self.lanes.get_untracked();
         RunJson {
-            prompt: self.question.with_untracked(|question| question.text.clone()),
+            prompt: self
+                .question
+                .with_untracked(|question| question.text.clone()),
             seed: self.seed.get_untracked(),
             lanes: lanes.iter().filter_map(lane_json).collect(),
         }

@@ -56,7 +56,10 @@ impl SelfTest {
     }
 
     fn new(layers: &CheckReport, runs: Option<String>) -> Self {
-        let nothing = layers.stages.is_empty().then(|| "nothing: no stage was compared".into());
+        let nothing = layers
+            .stages
+            .is_empty()
+            .then(|| "nothing: no stage was compared".into());
         let stage = layers.first_divergence().map(|stage| stage.stage.clone());
         Self {
             max_difference: layers.max_abs_difference(),
@@ -85,7 +88,9 @@ pub async fn self_test(model: &Model, gpu: &mut GpuEngine) -> Result<SelfTest, S
 /// Words of the checkpoint, whatever its vocabulary is; no two in a row are equal.
 fn prompt(model: &Model) -> Vec<u32> {
     let n_words = model.tokenizer.words().len().max(1);
-    (0..N_TOKENS).map(|index| (index * 7 % n_words) as u32).collect()
+    (0..N_TOKENS)
+        .map(|index| (index * 7 % n_words) as u32)
+        .collect()
 }
 
 fn lanes(model: &Model, prompt: &[u32]) -> Result<Vec<LaneSpec>, StrategyError> {
@@ -116,7 +121,9 @@ mod tests {
             max_abs_difference: 0.5,
             agrees,
         };
-        CheckReport { stages: vec![stage] }
+        CheckReport {
+            stages: vec![stage],
+        }
     }
 
     #[test]

@@ -63,7 +63,11 @@ impl Reports {
     /// Whether it is settled which engine runs: before that, no run may begin.
     pub fn is_ready(&self) -> bool {
         let is_open = self.engine.get() != EngineReport::Opening;
-        is_open && !matches!(self.self_test.get(), TestReport::Waiting | TestReport::Running)
+        is_open
+            && !matches!(
+                self.self_test.get(),
+                TestReport::Waiting | TestReport::Running
+            )
     }
 }
 
@@ -108,12 +112,16 @@ impl Startup {
     /// Goes on with the reference engine.
     pub async fn fall_back(self, session: Rc<Session>, reason: &str) {
         session.use_reference().await;
-        self.reports.engine.set(EngineReport::Reference { reason: reason.into() });
+        self.reports.engine.set(EngineReport::Reference {
+            reason: reason.into(),
+        });
         self.reports.self_test.set(TestReport::NotNeeded);
     }
 
     async fn fetch(self, session: &Session, lanes: &[LaneChoice]) -> Result<(), LoadError> {
-        self.shipped.examples.set(fetch_json("examples/prosqa.json").await?);
+        self.shipped
+            .examples
+            .set(fetch_json("examples/prosqa.json").await?);
         let catalogue: Catalogue = fetch_json("models/index.json").await?;
         self.shipped.catalogue.set(catalogue.clone());
         for lane in lanes {
@@ -141,7 +149,9 @@ impl Startup {
 
     async fn open_engine(self, session: &Rc<Session>, engine: EngineChoice) {
         if engine == EngineChoice::Reference {
-            return self.fall_back(session.clone(), "asked for in the address").await;
+            return self
+                .fall_back(session.clone(), "asked for in the address")
+                .await;
         }
         match session.open_gpu().await {
             Ok(adapter) => self.reports.engine.set(EngineReport::Gpu { adapter }),

@@ -76,10 +76,11 @@ pub fn state_from_hash(hash: &str) -> Result<PageState, UrlError> {
         match key {
             "problem" => {
                 let expected = "class:SEED, official:SEED, example:N or text:TEXT";
-                let (source, rest) =
-                    value.split_once(':').ok_or_else(|| wrong("problem", expected))?;
-                state.problem = problem_from_parts(source, rest)?
+                let (source, rest) = value
+                    .split_once(':')
                     .ok_or_else(|| wrong("problem", expected))?;
+                state.problem =
+                    problem_from_parts(source, rest)?.ok_or_else(|| wrong("problem", expected))?;
             }
             "lanes" => {
                 let lanes = value.split(';').filter(|lane| !lane.is_empty());

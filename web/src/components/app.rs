@@ -80,16 +80,32 @@ pub fn App() -> impl IntoView {
         accuracies: RwSignal::default(),
         examples: RwSignal::default(),
     };
-    let reports = Reports { engine: RwSignal::default(), self_test: RwSignal::default() };
+    let reports = Reports {
+        engine: RwSignal::default(),
+        self_test: RwSignal::default(),
+    };
     let downloading = Downloading(RwSignal::new(None));
     let session = Rc::new(Session::default());
     let question = Memo::new(move |_| {
-        stated.problem.with(|choice| shipped.examples.with(|known| Question::new(choice, known)))
+        stated
+            .problem
+            .with(|choice| shipped.examples.with(|known| Question::new(choice, known)))
     });
     let settings = (stated.seed, stated.speed);
-    let runner =
-        Runner::new(session.clone(), question, stated.lanes, settings, downloading, notices);
-    let startup = Startup { reports, shipped, downloading, notices };
+    let runner = Runner::new(
+        session.clone(),
+        question,
+        stated.lanes,
+        settings,
+        downloading,
+        notices,
+    );
+    let startup = Startup {
+        reports,
+        shipped,
+        downloading,
+        notices,
+    };
 
     provide_context(notices);
     provide_context(shipped);
@@ -99,10 +115,18 @@ pub fn App() -> impl IntoView {
     provide_context(ProblemSource(stated.problem));
     provide_context(Cursor(RwSignal::new(None)));
     provide_context(Focus(RwSignal::new(None)));
-    provide_context(use_reference(startup, session.clone(), runner, stated.engine));
+    provide_context(use_reference(
+        startup,
+        session.clone(),
+        runner,
+        stated.engine,
+    ));
 
     keep_address(stated, runner, notices);
-    let (lanes, engine) = (stated.lanes.choices_untracked(), stated.engine.get_untracked());
+    let (lanes, engine) = (
+        stated.lanes.choices_untracked(),
+        stated.engine.get_untracked(),
+    );
     spawn_local(startup.start(session, lanes, engine));
 
     view! {
@@ -153,7 +177,11 @@ fn keep_address(stated: Stated, runner: Runner, notices: Notices) {
         let now = state.get();
         replace_hash(&hash_from_state(&now));
         let is_new_run = before.is_some_and(|before| {
-            PageState { speed: now.speed, engine: now.engine, ..before } != now
+            PageState {
+                speed: now.speed,
+                engine: now.engine,
+                ..before
+            } != now
         });
         if is_new_run {
             runner.reset();
@@ -186,7 +214,9 @@ fn use_reference(
         startup.notices.clear();
         engine.set(EngineChoice::Reference);
         spawn_local(async move {
-            startup.fall_back(session.get_value(), "chosen on this page").await;
+            startup
+                .fall_back(session.get_value(), "chosen on this page")
+                .await;
         });
     }))
 }

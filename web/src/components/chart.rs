@@ -6,6 +6,7 @@ use wasm_bindgen::JsCast;
 use crate::{
     focus::{Cursor, Focus},
     lanes::Lane,
+    page_state::LaneChoice,
     runner::Runner,
     view::chart::{Axes, BOTTOM, Curve, HEIGHT, LEFT, RIGHT, TOP, WIDTH},
 };
@@ -70,7 +71,10 @@ pub fn EntropyChart() -> impl IntoView {
 
 /// Where the pointer is, in the drawing's own units.
 fn pointer_x(event: &PointerEvent) -> Option<f32> {
-    let target = event.current_target()?.dyn_into::<web_sys::Element>().ok()?;
+    let target = event
+        .current_target()?
+        .dyn_into::<web_sys::Element>()
+        .ok()?;
     let bounds = target.get_bounding_client_rect();
     // The drawing keeps its shape, so it may have room on both sides.
     let scale = (bounds.width() as f32 / WIDTH).min(bounds.height() as f32 / HEIGHT);
@@ -97,8 +101,10 @@ fn Grid(axes: Memo<Axes>) -> impl IntoView {
     };
     let vertical = move || {
         let axes = axes.get();
-        let label = |step: u32| view! {
-            <text class="tick" x=axes.x(step) y=bottom + 16.0 text-anchor="middle">{step}</text>
+        let label = |step: u32| {
+            view! {
+                <text class="tick" x=axes.x(step) y=bottom + 16.0 text-anchor="middle">{step}</text>
+            }
         };
         axes.step_ticks().into_iter().map(label).collect_view()
     };
@@ -121,7 +127,10 @@ fn lane_curve(lane: Lane, curve: &Curve, axes: Axes) -> impl IntoView + use<> {
         Some(view! { <path class="point" d=marker_path(lane.colour, x, y)></path> })
     });
     let points = points.collect_view();
-    let marks = curve.points.iter().filter(|point| point.ends_phase || point.cold_stop);
+    let marks = curve
+        .points
+        .iter()
+        .filter(|point| point.ends_phase || point.cold_stop);
     let marks = marks.map(|point| {
         let x = axes.x(point.step);
         // Lanes that change phase at the same step stand beside each other.
@@ -148,7 +157,10 @@ fn lane_curve(lane: Lane, curve: &Curve, axes: Axes) -> impl IntoView + use<> {
 /// A small circle, square, diamond or triangle around a place.
 pub fn marker_path(colour: usize, x: f32, y: f32) -> String {
     match colour % 4 {
-        0 => format!("M{:.1} {y:.1}a3.4 3.4 0 1 0 6.8 0a3.4 3.4 0 1 0 -6.8 0Z", x - 3.4),
+        0 => format!(
+            "M{:.1} {y:.1}a3.4 3.4 0 1 0 6.8 0a3.4 3.4 0 1 0 -6.8 0Z",
+            x - 3.4
+        ),
         1 => format!("M{:.1} {:.1}h6v6h-6Z", x - 3.0, y - 3.0),
         2 => format!("M{x:.1} {:.1}l4 7h-8Z", y - 4.3),
         _ => format!("M{x:.1} {:.1}l4.2 4.2l-4.2 4.2l-4.2 -4.2Z", y - 4.2),
@@ -162,7 +174,11 @@ fn Legend(curves: Memo<Vec<Curve>>) -> impl IntoView {
     let cursor = expect_context::<Cursor>().0;
     let focus = expect_context::<Focus>();
     let entry = move |(lane, curve): (Lane, Curve)| {
-        let last = curve.points.iter().rev().find(|point| point.entropy.is_some());
+        let last = curve
+            .points
+            .iter()
+            .rev()
+            .find(|point| point.entropy.is_some());
         let step = cursor.get().or(last.map(|point| point.step));
         let value = match step.and_then(|step| curve.at(step)) {
             Some(nats) => format!("{nats:.2}"),
@@ -177,7 +193,7 @@ fn Legend(curves: Memo<Vec<Curve>>) -> impl IntoView {
                             <path class="point" d=marker_path(lane.colour, 15.0, 6.0)></path>
                         </g>
                     </svg>
-                    {move || lane.choice.with(|choice| choice.strategy.title)}
+                    {move || lane.choice.with(LaneChoice::label)}
                     " "
                     <b>{value}</b>
                 </button>

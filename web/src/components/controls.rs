@@ -19,7 +19,13 @@ pub fn Controls() -> impl IntoView {
     let is_running = move || status.get() == RunStatus::Running;
     let reports = expect_context::<Reports>();
     let can_run = move || reports.is_ready() && !runner.lanes.get().is_empty();
-    let run_or_pause = move |_| if is_running() { runner.pause() } else { runner.run() };
+    let run_or_pause = move |_| {
+        if is_running() {
+            runner.pause()
+        } else {
+            runner.run()
+        }
+    };
     let run_label = move || match status.get() {
         RunStatus::Running => "❚❚ Pause",
         RunStatus::Paused => "▶ Go on",
@@ -120,7 +126,11 @@ fn CopyLink() -> impl IntoView {
     let copy = move |_| {
         spawn_local(async move {
             let copied = copy_address().await;
-            label.set(if copied { "Copied" } else { "Copy it from the address bar" });
+            label.set(if copied {
+                "Copied"
+            } else {
+                "Copy it from the address bar"
+            });
             sleep_ms(2000.0).await;
             label.set(LABEL);
         });
@@ -142,7 +152,9 @@ fn Progress() -> impl IntoView {
     let runner = expect_context::<Runner>();
     let n_steps = move || {
         let lanes = runner.lanes.get();
-        let steps = lanes.iter().map(|lane| lane.run.with(|run: &LaneRun| run.records.len()));
+        let steps = lanes
+            .iter()
+            .map(|lane| lane.run.with(|run: &LaneRun| run.records.len()));
         steps.max().unwrap_or(0)
     };
     view! {

@@ -7,6 +7,7 @@ use super::problem::Statements;
 use crate::{
     focus::{Cursor, Focus},
     lanes::Lane,
+    page_state::LaneChoice,
     runner::Runner,
     view::{
         graph::{Layout, NODE_HEIGHT, PlacedNode},
@@ -53,15 +54,29 @@ fn Drawing(problem: Problem, shows_oracle: RwSignal<bool>) -> impl IntoView {
     let focus = expect_context::<Focus>();
     let layout = Layout::new(&problem);
     let paths = oracle_paths(&problem);
-    let oracle = Memo::new(move |_| if shows_oracle.get() { paths.clone() } else { OraclePaths::default() });
+    let oracle = Memo::new(move |_| {
+        if shows_oracle.get() {
+            paths.clone()
+        } else {
+            OraclePaths::default()
+        }
+    });
     let focused = Memo::new(move |_| focus.lane(runner.lanes));
     let shaded = Memo::new(move |_| {
-        focused.get().map(|lane| node_shares(lane, cursor.get())).unwrap_or_default()
+        focused
+            .get()
+            .map(|lane| node_shares(lane, cursor.get()))
+            .unwrap_or_default()
     });
     let colour = move || focused.get().map_or(0, |lane| lane.colour);
     let walked = {
         let problem = problem.clone();
-        Memo::new(move |_| focused.get().map(|lane| walked_edges(&problem, lane, cursor.get())).unwrap_or_default())
+        Memo::new(move |_| {
+            focused
+                .get()
+                .map(|lane| walked_edges(&problem, lane, cursor.get()))
+                .unwrap_or_default()
+        })
     };
     let edges = edge_paths(&layout, walked, oracle);
     let nodes = (0..problem.n_nodes())
@@ -91,14 +106,16 @@ fn edge_paths(
     walked: Memo<Vec<usize>>,
     oracle: Memo<OraclePaths>,
 ) -> impl IntoView + use<> {
-    let edge = |(index, path): (usize, &String)| view! {
-        <path
-            class="edge"
-            class:is-walked=move || walked.with(|edges| edges.contains(&index))
-            class:is-oracle=move || oracle.with(|paths| paths.edges.contains(&index))
-            d=path.clone()
-            marker-end="url(#arrow)"
-        ></path>
+    let edge = |(index, path): (usize, &String)| {
+        view! {
+            <path
+                class="edge"
+                class:is-walked=move || walked.with(|edges| edges.contains(&index))
+                class:is-oracle=move || oracle.with(|paths| paths.edges.contains(&index))
+                d=path.clone()
+                marker-end="url(#arrow)"
+            ></path>
+        }
     };
     let edges = layout.edges.iter().enumerate().map(edge).collect_view();
     view! {
@@ -193,13 +210,19 @@ fn LaneDots(token: u32) -> impl IntoView {
         let lanes = runner.lanes.get();
         let middle = (lanes.len() as f32 - 1.0) / 2.0;
         let numbered = lanes.into_iter().enumerate();
-        numbered.map(|(index, lane)| dot(lane, (index as f32 - middle) * APART)).collect_view()
+        numbered
+            .map(|(index, lane)| dot(lane, (index as f32 - middle) * APART))
+            .collect_view()
     }
 }
 
 /// Small shares must be visible: a wide search spreads a thought over a dozen nodes.
 fn shade_opacity(share: f32) -> f32 {
-    if share < LEAST_SHARE { 0.0 } else { 0.94 * share.powf(0.42) }
+    if share < LEAST_SHARE {
+        0.0
+    } else {
+        0.94 * share.powf(0.42)
+    }
 }
 
 /// What a lane has in mind at the cursor, by token id.
@@ -222,7 +245,11 @@ fn walked_edges(problem: &Problem, lane: Lane, cursor: Option<u32>) -> Vec<usize
         // Every statement is a pair of tokens, so pairs begin at even places.
         words.chunks_exact(2).any(|chunk| chunk == pair)
     };
-    let walked = problem.edges.iter().enumerate().filter(|(_, edge)| is_walked(edge));
+    let walked = problem
+        .edges
+        .iter()
+        .enumerate()
+        .filter(|(_, edge)| is_walked(edge));
     walked.map(|(index, _)| index).collect()
 }
 
@@ -246,7 +273,9 @@ fn Footer() -> impl IntoView {
     let focus = expect_context::<Focus>();
     let last_step = move || {
         let lanes = runner.lanes.get();
-        let lasts = lanes.iter().map(|lane| lane.run.with(|run| run.records.len()));
+        let lasts = lanes
+            .iter()
+            .map(|lane| lane.run.with(|run| run.records.len()));
         lasts.max().unwrap_or(0).saturating_sub(1) as u32
     };
     let lane_buttons = move || {
@@ -261,7 +290,7 @@ fn Footer() -> impl IntoView {
                     aria-pressed=is_focused.to_string()
                     on:click=move |_| focus.0.set(Some(lane.id))
                 >
-                    {move || lane.choice.with(|choice| choice.strategy.title)}
+                    {move || lane.choice.with(LaneChoice::label)}
                 </button>
             }
         };
@@ -300,10 +329,17 @@ fn Footer() -> impl IntoView {
 fn Oracle(problem: Problem, shows_oracle: RwSignal<bool>) -> impl IntoView {
     let paths = problem.shortest_paths();
     let n_paths = paths.len();
-    let sentences = paths.first().map(|path| problem.steps(path).join(" ")).unwrap_or_default();
+    let sentences = paths
+        .first()
+        .map(|path| problem.steps(path).join(" "))
+        .unwrap_or_default();
     let summary = format!(
         "{} in {} steps. {sentences}",
-        if n_paths == 1 { "One shortest path".to_string() } else { format!("{n_paths} shortest paths, one of them") },
+        if n_paths == 1 {
+            "One shortest path".to_string()
+        } else {
+            format!("{n_paths} shortest paths, one of them")
+        },
         paths.first().map_or(0, |path| path.len() - 1),
     );
     view! {

@@ -75,7 +75,10 @@ pub fn LaneCard(lane: Lane) -> impl IntoView {
 #[component]
 fn StrategyPicker(lane: Lane) -> impl IntoView {
     let option = move |strategy: &'static Strategy| {
-        let is_selected = move || lane.choice.with(|choice| choice.strategy.name == strategy.name);
+        let is_selected = move || {
+            lane.choice
+                .with(|choice| choice.strategy.name == strategy.name)
+        };
         view! { <option value=strategy.name selected=is_selected>{strategy.title}</option> }
     };
     let catalogue = expect_context::<Shipped>().catalogue;
@@ -103,7 +106,11 @@ fn CheckpointPicker(lane: Lane) -> impl IntoView {
     let model = Memo::new(move |_| lane.choice.with(|choice| choice.model.clone()));
     let names = move || {
         let catalogue = shipped.catalogue.get();
-        let mut names: Vec<String> = catalogue.models.into_iter().map(|entry| entry.name).collect();
+        let mut names: Vec<String> = catalogue
+            .models
+            .into_iter()
+            .map(|entry| entry.name)
+            .collect();
         // An address may name a checkpoint that does not ship; it stays visible.
         if !names.contains(&model.get()) {
             names.push(model.get());
@@ -147,7 +154,10 @@ fn Accuracies(model: Memo<String>) -> impl IntoView {
     let known = expect_context::<Shipped>().accuracies;
     let lines = move || {
         let found = known.with(|known| known.get(&model.get()).cloned().unwrap_or_default());
-        found.iter().map(|accuracy| view! { <li>{accuracy.sentence()}</li> }).collect_view()
+        found
+            .iter()
+            .map(|accuracy| view! { <li>{accuracy.sentence()}</li> })
+            .collect_view()
     };
     view! { <ul class="accuracies">{lines}</ul> }
 }
@@ -170,7 +180,10 @@ fn BeforeRun(lane: Lane) -> impl IntoView {
 #[component]
 fn LaneFoot(index: Memo<usize>, lane: Lane) -> impl IntoView {
     let numbers = move || lane.run.with(numbers_text);
-    let answer = move || lane.run.with(|run| run.answer.trim_start_matches("###").trim().to_string());
+    let answer = move || {
+        lane.run
+            .with(|run| run.answer.trim_start_matches("###").trim().to_string())
+    };
     let verdict = move || lane.run.with(|run| run.verdict);
     let testid = move |part: &str| format!("lane-{}-{part}", index.get());
     let word = move || verdict().map_or(String::new(), |verdict| verdict.to_string());
@@ -223,7 +236,9 @@ fn numbers_text(run: &LaneRun) -> String {
         return String::new();
     };
     let counts = summary(&run.records, program);
-    let entropy = counts.mean_entropy.map_or(String::new(), |nats| format!(" · ⌀ {nats:.2} nats"));
+    let entropy = counts
+        .mean_entropy
+        .map_or(String::new(), |nats| format!(" · ⌀ {nats:.2} nats"));
     let n_steps = counts.think_steps;
     let steps = if n_steps == 1 { "step" } else { "steps" };
     format!("{n_steps} {steps}{entropy} · {:.2} s", run.elapsed_secs)

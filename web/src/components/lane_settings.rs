@@ -12,10 +12,18 @@ pub fn LaneSettings(lane: Lane) -> impl IntoView {
     let controls = move || {
         // Made anew for another strategy only, so that a slider in use stays.
         strategy.track();
-        let settings = lane.choice.with_untracked(|choice| choice.strategy.settings);
-        settings.iter().map(|&(setting, _)| view! { <SettingControl lane setting/> }).collect_view()
+        let settings = lane
+            .choice
+            .with_untracked(|choice| choice.strategy.settings);
+        settings
+            .iter()
+            .map(|&(setting, _)| view! { <SettingControl lane setting/> })
+            .collect_view()
     };
-    let differs = move || lane.choice.with(|choice| choice.clone().normalised().settings.iter().count() > 0);
+    let differs = move || {
+        lane.choice
+            .with(|choice| choice.clone().normalised().settings.iter().count() > 0)
+    };
     view! {
         {controls}
         <button
@@ -32,14 +40,17 @@ pub fn LaneSettings(lane: Lane) -> impl IntoView {
 fn SettingControl(lane: Lane, setting: Setting) -> impl IntoView {
     let spec = setting.spec();
     let value = move || {
-        let value = lane.choice.with(|choice| choice.strategy.value(&choice.settings, setting));
+        let value = lane
+            .choice
+            .with(|choice| choice.strategy.value(&choice.settings, setting));
         value.map_or(String::new(), |value| value.to_string())
     };
     let set = move |text: String| match text.trim().parse::<f32>() {
         Ok(new) => {
             let new = new.clamp(spec.range.0, spec.range.1);
             let new = if spec.step >= 1.0 { new.round() } else { new };
-            lane.choice.update(|choice| choice.settings.set(setting, new));
+            lane.choice
+                .update(|choice| choice.settings.set(setting, new));
         }
         // Text that is no number is put back to the value that counts.
         Err(_) => lane.choice.update(|_| {}),

@@ -25,8 +25,14 @@ pub fn Messages() -> impl IntoView {
 #[component]
 fn Loading(download: Download) -> impl IntoView {
     let megabytes = |bytes: u64| format!("{:.2} MB", bytes as f64 / 1e6);
-    let of_total = download.total.map_or(String::new(), |total| format!(" of {}", megabytes(total)));
-    let text = format!("Loading {}: {}{of_total}", download.name, megabytes(download.received));
+    let of_total = download
+        .total
+        .map_or(String::new(), |total| format!(" of {}", megabytes(total)));
+    let text = format!(
+        "Loading {}: {}{of_total}",
+        download.name,
+        megabytes(download.received)
+    );
     // Without a size, the bar only shows that something moves.
     let value = download.total.map(|_| download.received.to_string());
     let max = download.total.unwrap_or(1).to_string();

@@ -10,7 +10,7 @@ use crate::{page_state::ProblemChoice, question::Question, runner::Runner, start
 #[component]
 pub fn ProblemPanel() -> impl IntoView {
     let runner = expect_context::<Runner>();
-    let asked = move || runner.question.with(|question| question_sentence(question));
+    let asked = move || runner.question.with(question_sentence);
     view! {
         <div class="panel-head">
             <h2 class="asked" data-testid="question">{asked}</h2>
@@ -49,10 +49,15 @@ fn SourcePicker() -> impl IntoView {
     let current = Memo::new(move |_| source.with(source_value));
     let on_change = move |event| {
         let value = event_target_value(&event);
-        let example = value.strip_prefix("example:").and_then(|index| index.parse().ok());
+        let example = value
+            .strip_prefix("example:")
+            .and_then(|index| index.parse().ok());
         let choice = match (example, value.parse::<Difficulty>()) {
             (Some(index), _) => ProblemChoice::Example(index),
-            (None, Ok(difficulty)) => ProblemChoice::Drawn { difficulty, seed: 1 },
+            (None, Ok(difficulty)) => ProblemChoice::Drawn {
+                difficulty,
+                seed: 1,
+            },
             // What was drawn or picked is the text to begin with.
             (None, Err(_)) => {
                 ProblemChoice::Typed(runner.question.with_untracked(|q| q.text.clone()))
@@ -60,15 +65,26 @@ fn SourcePicker() -> impl IntoView {
         };
         source.set(choice);
     };
-    let drawn = [(Difficulty::Class, "Drawn: class size"), (Difficulty::Official, "Drawn: official size")];
+    let drawn = [
+        (Difficulty::Class, "Drawn: class size"),
+        (Difficulty::Official, "Drawn: official size"),
+    ];
     let option = move |value: String, label: String| {
-        let is_selected = { let value = value.clone(); move || current.get() == value };
+        let is_selected = {
+            let value = value.clone();
+            move || current.get() == value
+        };
         view! { <option value=value selected=is_selected>{label}</option> }
     };
     let examples = move || {
         let known = shipped.examples.get().problems.into_iter().enumerate();
         known
-            .map(|(index, example)| option(format!("example:{index}"), format!("Official: {}", example.title)))
+            .map(|(index, example)| {
+                option(
+                    format!("example:{index}"),
+                    format!("Official: {}", example.title),
+                )
+            })
             .collect_view()
     };
     view! {
@@ -94,7 +110,10 @@ fn DrawnSeed() -> impl IntoView {
     };
     let set_seed = move |new: u64| {
         if let Some((difficulty, _)) = drawn() {
-            source.set(ProblemChoice::Drawn { difficulty, seed: new });
+            source.set(ProblemChoice::Drawn {
+                difficulty,
+                seed: new,
+            });
         }
     };
     let on_change = move |event| match event_target_value(&event).trim().parse() {

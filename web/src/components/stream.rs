@@ -159,12 +159,22 @@ fn words(row: &StepView) -> impl IntoView + use<> {
     let chosen = row.chips.first().map(|chip| {
         view! { <b class="word">{chip.word.clone()}</b> }
     });
-    let other = |chip: &Chip| view! {
-        <span class="ghost">{chip.word.clone()} " " {percent(chip.share)}</span>
+    let other = |chip: &Chip| {
+        view! {
+            <span class="ghost">{chip.word.clone()} " " {percent(chip.share)}</span>
+        }
     };
-    let own_share = row.chips.first().filter(|chip| row.chips.len() > 1 && chip.share < PURE);
-    let own_share = own_share.map(|chip| view! { <span class="share">{percent(chip.share)}</span> });
-    let others = if row.kind == RowKind::Marker { &[] } else { row.chips.get(1..).unwrap_or_default() };
+    let own_share = row
+        .chips
+        .first()
+        .filter(|chip| row.chips.len() > 1 && chip.share < PURE);
+    let own_share =
+        own_share.map(|chip| view! { <span class="share">{percent(chip.share)}</span> });
+    let others = if row.kind == RowKind::Marker {
+        &[]
+    } else {
+        row.chips.get(1..).unwrap_or_default()
+    };
     let others = others.iter().take(4).map(other).collect_view();
     view! { {chosen} {own_share} {others} }
 }
@@ -181,11 +191,15 @@ fn mixture(row: &StepView) -> impl IntoView + use<> {
         }
     };
     let parts = row.chips.iter().enumerate().map(part).collect_view();
-    let rest = (row.rest > 0.01).then(|| view! {
-        <span class="part rest" style:flex-grow=row.rest.to_string() title="all others"></span>
+    let rest = (row.rest > 0.01).then(|| {
+        view! {
+            <span class="part rest" style:flex-grow=row.rest.to_string() title="all others"></span>
+        }
     });
-    let weight = |chip: &Chip| view! {
-        <span class="ghost">{chip.word.clone()} " " {percent(chip.share)}</span>
+    let weight = |chip: &Chip| {
+        view! {
+            <span class="ghost">{chip.word.clone()} " " {percent(chip.share)}</span>
+        }
     };
     let weights = row.chips.iter().take(6).map(weight).collect_view();
     view! {

@@ -147,7 +147,11 @@ mod tests {
             .iter()
             .enumerate()
             .map(|(step, entropy)| {
-                let kept: &[(u32, f32, f32)] = if entropy.is_some() { &[(1, 1.0, 1.0)] } else { &[] };
+                let kept: &[(u32, f32, f32)] = if entropy.is_some() {
+                    &[(1, 1.0, 1.0)]
+                } else {
+                    &[]
+                };
                 let mut record = record(step as u32, InputKind::Token, 0, kept);
                 record.entropy = entropy.unwrap_or(f32::NAN);
                 record

@@ -13,7 +13,11 @@ const NODE_PITCH: f32 = 32.0;
 /// What an edge takes of a layer that it only passes.
 const PASSING_PITCH: f32 = 12.0;
 /// The least height, so that a small graph does not become huge letters.
-const LEAST_HEIGHT: f32 = 270.0;
+const LEAST_HEIGHT: f32 = 210.0;
+/// The least width of a layer: a pill and room for the edges beside it.
+const LAYER_WIDTH: f32 = 112.0;
+/// How far a loose graph is spread to fill the height.
+const MOST_STRETCH: f32 = 1.6;
 /// Beside the first and the last layer.
 const MARGIN: f32 = 50.0;
 /// In front of a pill, for the head of an arrow.
@@ -65,7 +69,10 @@ impl Layout {
     pub fn new(problem: &Problem) -> Self {
         let (layers, is_reached) = layers(problem);
         let n_layers = layers.iter().max().map_or(1, |last| last + 1);
-        let mut slots: Vec<Slot> = layers.iter().map(|&layer| Slot::new(layer, NODE_PITCH)).collect();
+        let mut slots: Vec<Slot> = layers
+            .iter()
+            .map(|&layer| Slot::new(layer, NODE_PITCH))
+            .collect();
         let chains: Vec<Vec<usize>> = problem
             .edges
             .iter()
@@ -86,8 +93,8 @@ impl Layout {
                 relax(&mut slots, column, height);
             }
         }
-        centre(&mut slots, height);
-        let drawing_width = ASPECT * height;
+        fill_height(&mut slots, height);
+        let drawing_width = (ASPECT * height).max(n_layers as f32 * LAYER_WIDTH);
         let between = (drawing_width - 2.0 * MARGIN) / (n_layers.max(2) - 1) as f32;
         let x = |layer: usize| MARGIN + layer as f32 * between;
         let width = NODE_WIDTH.min(between - 24.0);
@@ -101,8 +108,10 @@ impl Layout {
             })
             .collect();
         let edge = |chain: &Vec<usize>| {
-            let points: Vec<(f32, f32)> =
-                chain.iter().map(|&slot| (x(slots[slot].layer), slots[slot].y)).collect();
+            let points: Vec<(f32, f32)> = chain
+                .iter()
+                .map(|&slot| (x(slots[slot].layer), slots[slot].y))
+                .collect();
             edge_path(&points, width)
         };
         let edges = chains.iter().map(edge).collect();
@@ -118,7 +127,12 @@ impl Layout {
 
 impl Slot {
     fn new(layer: usize, pitch: f32) -> Self {
-        Self { layer, pitch, y: 0.0, neighbours: Vec::new() }
+        Self {
+            layer,
+            pitch,
+            y: 0.0,
+            neighbours: Vec::new(),
+        }
     }
 }
 
@@ -132,7 +146,12 @@ fn layers(problem: &Problem) -> (Vec<usize>, Vec<bool>) {
     let sources = (0..n_nodes).filter(|&node| predecessors.of(node).is_empty());
     let from_sources: Vec<_> = sources.map(|source| successors.distances(source)).collect();
     let layer = |node: usize| {
-        let from_source = || from_sources.iter().filter_map(|distances| distances[node]).min();
+        let from_source = || {
+            from_sources
+                .iter()
+                .filter_map(|distances| distances[node])
+                .min()
+        };
         from_root[node].or_else(from_source).unwrap_or(0)
     };
     let is_reached = from_root.iter().map(Option::is_some).collect();
@@ -167,7 +186,11 @@ fn order_columns(slots: &mut [Slot], columns: &mut [Vec<usize>], height: f32) {
     for sweep in 0..SWEEPS {
         let n_columns = columns.len();
         for step in 0..n_columns {
-            let index = if sweep % 2 == 0 { step } else { n_columns - 1 - step };
+            let index = if sweep % 2 == 0 {
+                step
+            } else {
+                n_columns - 1 - step
+            };
             let column = &mut columns[index];
             let wishes: Vec<f32> = slots.iter().map(|slot| mean_y(slots, slot)).collect();
             column.sort_by(|&a, &b| wishes[a].total_cmp(&wishes[b]).then(a.cmp(&b)));
@@ -180,7 +203,11 @@ fn mean_y(slots: &[Slot], slot: &Slot) -> f32 {
     if slot.neighbours.is_empty() {
         return slot.y;
     }
-    let sum: f32 = slot.neighbours.iter().map(|&neighbour| slots[neighbour].y).sum();
+    let sum: f32 = slot
+        .neighbours
+        .iter()
+        .map(|&neighbour| slots[neighbour].y)
+        .sum();
     sum / slot.neighbours.len() as f32
 }
 
@@ -196,7 +223,10 @@ fn spread(slots: &mut [Slot], column: &[usize], height: f32) {
 
 /// Moves a column's slots toward their neighbours, in order, without overlap.
 fn relax(slots: &mut [Slot], column: &[usize], height: f32) {
-    let wishes: Vec<f32> = column.iter().map(|&slot| mean_y(slots, &slots[slot])).collect();
+    let wishes: Vec<f32> = column
+        .iter()
+        .map(|&slot| mean_y(slots, &slots[slot]))
+        .collect();
     let gap = |slots: &[Slot], a: usize, b: usize| (slots[a].pitch + slots[b].pitch) / 2.0;
     let mut bottom = f32::NEG_INFINITY;
     for (index, &slot) in column.iter().enumerate() {
@@ -219,13 +249,16 @@ fn relax(slots: &mut [Slot], column: &[usize], height: f32) {
     }
 }
 
-/// Shifts all slots so that as much room is left above as below.
-fn centre(slots: &mut [Slot], height: f32) {
+/// Spreads all slots about the middle of the drawing, so that it is filled.
+fn fill_height(slots: &mut [Slot], height: f32) {
     let tops = slots.iter().map(|slot| slot.y - slot.pitch / 2.0);
     let bottoms = slots.iter().map(|slot| slot.y + slot.pitch / 2.0);
     let (top, bottom) = (tops.fold(height, f32::min), bottoms.fold(0.0, f32::max));
-    let shift = (height - bottom - top) / 2.0;
-    slots.iter_mut().for_each(|slot| slot.y += shift);
+    let stretch = (height / (bottom - top)).clamp(1.0, MOST_STRETCH);
+    let middle = (top + bottom) / 2.0;
+    for slot in slots {
+        slot.y = height / 2.0 + (slot.y - middle) * stretch;
+    }
 }
 
 /// A smooth line from the right end of the first pill to the left end of the last one; an edge
@@ -314,7 +347,8 @@ mod tests {
 
     #[test]
     fn a_path_of_two_is_laid_out_too() {
-        let problem = Problem::parse("Tom is a terpus. Bob is a gerpus. Is Tom a gerpus or terpus?");
+        let problem =
+            Problem::parse("Tom is a terpus. Bob is a gerpus. Is Tom a gerpus or terpus?");
         let layout = Layout::new(&problem.expect("decided"));
         assert_eq!(layout.n_layers, 2);
     }

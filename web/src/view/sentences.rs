@@ -84,7 +84,8 @@ mod tests {
             start: None,
             phases: vec![phase],
         };
-        let one = |step: usize| record(step as u32, InputKind::Token, 0, &[(step as u32, 1.0, 1.0)]);
+        let one =
+            |step: usize| record(step as u32, InputKind::Token, 0, &[(step as u32, 1.0, 1.0)]);
         let records: Vec<_> = (0..words.len()).map(one).collect();
         let found = sentences(&records, &program, |id| words[id as usize].into());
         found.iter().map(Sentence::english).collect()

@@ -35,7 +35,7 @@ pub fn shown_record<'a>(
     };
     let upto = || records.iter().filter(move |record| record.step <= until);
     let at_cursor = upto().find(answered);
-    at_cursor.or_else(|| upto().filter(thought).next_back())
+    at_cursor.or_else(|| upto().rfind(thought))
 }
 
 /// Words that a lane has thought up to a step, in order; for the trail along the graph's edges.

@@ -92,11 +92,7 @@ impl Mark {
 }
 
 /// The row of one record; `word` names a token.
-pub fn step_view(
-    record: &StepRecord,
-    program: &Program,
-    word: impl Fn(u32) -> String,
-) -> StepView {
+pub fn step_view(record: &StepRecord, program: &Program, word: impl Fn(u32) -> String) -> StepView {
     let kind = row_kind(record, program);
     let mut chips = match kind {
         RowKind::Marker | RowKind::Pause => vec![Chip {
