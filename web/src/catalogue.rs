@@ -29,7 +29,7 @@ pub struct Accuracy {
     /// On which problems.
     #[serde(alias = "data", alias = "name")]
     pub problems: String,
-    /// With which way of reasoning, where that is said.
+    /// With which way of reasoning, or else the method that the checkpoint was trained with.
     #[serde(default)]
     pub strategy: Option<String>,
     /// Number of problems.
@@ -67,7 +67,7 @@ impl Entry {
 }
 
 impl Accuracy {
-    /// `official: 80.3 % right (n 300, 95 % interval 75.4–84.4 %)`
+    /// `official, coconut: 80.3 % right (n 300, 95 % interval 75.4–84.4 %)`
     pub fn sentence(&self) -> String {
         let strategy = self.strategy.as_deref();
         let strategy = strategy.map_or(String::new(), |name| format!(", {name}"));
@@ -97,12 +97,16 @@ pub fn accuracies(training: &Value) -> Vec<Accuracy> {
         .iter()
         .rev()
         .find_map(|last| last["accuracies"].as_array());
-    let read = |value: &Value| serde_json::from_value(value.clone()).ok();
-    nested
-        .unwrap_or(evaluations)
-        .iter()
-        .filter_map(read)
-        .collect()
+    let method = training["config"]["method"].as_str().map(String::from);
+    let read = |value: &Value| {
+        let found: Option<Accuracy> = serde_json::from_value(value.clone()).ok();
+        found.map(|accuracy| Accuracy {
+            strategy: accuracy.strategy.or(method.clone()),
+            ..accuracy
+        })
+    };
+    let all = nested.unwrap_or(evaluations);
+    all.iter().filter_map(read).collect()
 }
 
 #[cfg(test)]
@@ -139,7 +143,7 @@ mod tests {
 
     #[test]
     fn the_last_evaluation_counts() {
-        let training = json!({ "progress": { "evaluations": [
+        let training = json!({ "config": { "method": "words" }, "progress": { "evaluations": [
             { "step": 1, "accuracies": [accuracy("class", 0.5)] },
             { "step": 2, "accuracies": [accuracy("class", 0.8), accuracy("official", 0.75)] },
         ] } });
@@ -147,7 +151,7 @@ mod tests {
         assert_eq!(found.len(), 2);
         assert_eq!(
             found[0].sentence(),
-            "class: 80.0 % right (n 300, 95 % interval 70.0–90.0 %)"
+            "class, words: 80.0 % right (n 300, 95 % interval 70.0–90.0 %)"
         );
     }
 

@@ -179,10 +179,8 @@ fn Node(
             ></rect>
             <text class="name" text-anchor="middle" dominant-baseline="central">
                 {symbol.name()}
+                {is_option.then_some(" ?")}
             </text>
-            {is_option.then(|| view! {
-                <text class="option-mark" x=width / 2.0 - 2.0 y=-height / 2.0 - 1.0 text-anchor="middle">"?"</text>
-            })}
             <LaneDots token=symbol.id()/>
         </g>
     }

@@ -166,10 +166,11 @@ fn Accuracies(model: Memo<String>) -> impl IntoView {
 #[component]
 fn BeforeRun(lane: Lane) -> impl IntoView {
     let model = Memo::new(move |_| lane.choice.with(|choice| choice.model.clone()));
-    let paper = move || lane.choice.with(|choice| choice.strategy.paper);
+    let strategy = move || lane.choice.with(|choice| choice.strategy);
     view! {
         <div class="stream before-run">
-            <p>{paper}</p>
+            <p class="long">{move || strategy().summary}</p>
+            <p>{move || strategy().paper}</p>
             <p>"Checkpoint " <b>{model}</b></p>
             <Accuracies model/>
         </div>
