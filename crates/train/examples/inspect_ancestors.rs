@@ -17,16 +17,28 @@ fn main() -> anyhow::Result<()> {
     let device = Device::flex();
     let like = Parameters::init(&config.model, 64, 1, &device);
     let parameters = progress::load_weights(Path::new(&args[2]), like, &device)?;
-    let model = Llama { config: &config.model, parameters, device: device.clone() };
+    let model = Llama {
+        config: &config.model,
+        parameters,
+        device: device.clone(),
+    };
     let n_layers = config.model.n_layers + 1 - config.loss.ancestors_from_layer;
     for nodes in [[6, 8], [10, 14], [19, 27]] {
-        let level = Level { nodes, hops: [1, 6], thoughts: 0 };
+        let level = Level {
+            nodes,
+            hops: [1, 6],
+            thoughts: 0,
+        };
         let mut random = Random::new(77);
-        let samples: Vec<Sample> =
-            (0..32).map(|_| Sample::draw(&mut random, &level, 4, 0)).collect();
+        let samples: Vec<Sample> = (0..32)
+            .map(|_| Sample::draw(&mut random, &level, 4, 0))
+            .collect();
         let mut rows = Rows::default();
         for (sample, ask) in asks(&samples) {
-            sample.question_tokens(ask).into_iter().for_each(|id| rows.push_token(id, 1.0));
+            sample
+                .question_tokens(ask)
+                .into_iter()
+                .for_each(|id| rows.push_token(id, 1.0));
         }
         let mut batch = read_batch(&model, &samples);
         let inputs = model.embed(rows.into_tensor(&device));
@@ -57,7 +69,10 @@ fn main() -> anyhow::Result<()> {
             }
             println!(
                 "nodes {nodes:?} layer {}: loss {:.3}, floor {:.3}, newest found {:.2}",
-                layer + config.loss.ancestors_from_layer, loss / per_layer as f32, floor / per_layer as f32, newest / n_newest
+                layer + config.loss.ancestors_from_layer,
+                loss / per_layer as f32,
+                floor / per_layer as f32,
+                newest / n_newest
             );
         }
     }

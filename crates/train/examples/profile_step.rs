@@ -11,7 +11,10 @@ use latent_train::samples::{Level, Sample};
 
 fn main() {
     let env = |name: &str, default: usize| {
-        std::env::var(name).ok().and_then(|v| v.parse().ok()).unwrap_or(default)
+        std::env::var(name)
+            .ok()
+            .and_then(|v| v.parse().ok())
+            .unwrap_or(default)
     };
     let config = LlamaConfig {
         hidden_size: env("D", 128),
@@ -26,12 +29,27 @@ fn main() {
     let mut parameters = Parameters::init(&config, 64, 1, &device);
     println!("{} parameters", parameters.count());
     let mut optimizer = Optimizer::new(
-        &OptimizerConfig { muon: env("MUON", 1) == 1, beta_1: 0.9, beta_2: 0.98, clip_norm: 1.0 },
+        &OptimizerConfig {
+            muon: env("MUON", 1) == 1,
+            beta_1: 0.9,
+            beta_2: 0.98,
+            clip_norm: 1.0,
+        },
         &parameters,
     );
-    let loss_config =
-        LossConfig { gamma: 0.6, floor: 0.15, reach: 2.0, ancestors: 1.0, ancestors_from_layer: 2, markers: 0.1 };
-    let level = Level { nodes: [19, 27], hops: [3, 6], thoughts: 6 };
+    let loss_config = LossConfig {
+        gamma: 0.6,
+        floor: 0.15,
+        reach: 2.0,
+        ancestors: 1.0,
+        ancestors_from_layer: 2,
+        markers: 0.1,
+    };
+    let level = Level {
+        nodes: [19, 27],
+        hops: [3, 6],
+        thoughts: 6,
+    };
     for step in 0..env("STEPS", 8) as u64 {
         let t0 = Instant::now();
         let mut random = Random::of_step(1, step);
@@ -59,9 +77,13 @@ fn main() {
         let t4 = Instant::now();
         println!(
             "loss {loss:.3} accuracy {:.2} questions {} positions {} | draw {:.1} forward {:.1} backward {:.1} update {:.1} ms",
-            outcome.accuracy, outcome.n_questions, outcome.n_positions,
-            (t1 - t0).as_secs_f64() * 1e3, (t2 - t1).as_secs_f64() * 1e3,
-            (t3 - t2).as_secs_f64() * 1e3, (t4 - t3).as_secs_f64() * 1e3,
+            outcome.accuracy,
+            outcome.n_questions,
+            outcome.n_positions,
+            (t1 - t0).as_secs_f64() * 1e3,
+            (t2 - t1).as_secs_f64() * 1e3,
+            (t3 - t2).as_secs_f64() * 1e3,
+            (t4 - t3).as_secs_f64() * 1e3,
         );
     }
 }

@@ -68,7 +68,9 @@ fn question_rows(samples: &[Sample]) -> Rows {
     let mut rows = Rows::default();
     for (sample, ask) in asks(samples) {
         let question = sample.question_tokens(ask).into_iter();
-        question.chain([marker::BOT]).for_each(|id| rows.push_token(id, 1.0));
+        question
+            .chain([marker::BOT])
+            .for_each(|id| rows.push_token(id, 1.0));
     }
     rows
 }
@@ -124,4 +126,87 @@ fn two_way_accuracy(logits: &[f32], samples: &[Sample]) -> f64 {
         n_asked += 1;
     }
     f64::from(n_right as u32) / f64::from(n_asked)
+}
+
+#[cfg(test)]
+mod tests {
+    use latent_model::tasks::prosqa::Adjacency;
+
+    use super::*;
+    use crate::samples::Ask;
+
+    /// 0 → 2 → 3 → 4; the other root's 1 → 5.
+    fn chain() -> Vec<Sample> {
+        let statements = vec![[0, 2], [2, 3], [3, 4], [1, 5]];
+        vec![Sample {
+            ids: vec![0, 1, 20, 21, 22, 23],
+            successors: Adjacency::successors(6, &statements),
+            predecessors: Adjacency::predecessors(6, &statements),
+            statements,
+            asks: vec![Ask {
+                root: 0,
+                options: [4, 5],
+                target: 4,
+            }],
+        }]
+    }
+
+    fn weights(rows: &Rows, index: usize) -> Vec<(usize, f32)> {
+        let row = rows.row(index).iter().copied().enumerate();
+        row.filter(|(_, weight)| *weight > 0.0).collect()
+    }
+
+    #[test]
+    fn the_answer_predicts_what_follows_each_position() {
+        let inputs = answer_input_rows(&chain());
+        let targets = answer_target_rows(&chain(), 0.1);
+        let [eot, answer, eos] = [marker::EOT, marker::ANSWER, marker::EOS].map(|id| id as usize);
+        let expected = [
+            (eot, (answer, 0.1)),
+            (answer, (0, 0.1)),
+            (0, (22, 1.0)),
+            (22, (eos, 0.1)),
+        ];
+        for (position, (input, target)) in expected.into_iter().enumerate() {
+            assert_eq!(
+                weights(&inputs, position),
+                [(input, 1.0)],
+                "position {position}"
+            );
+            assert_eq!(weights(&targets, position), [target], "position {position}");
+        }
+    }
+
+    #[test]
+    fn thoughts_reach_one_step_farther_each_and_age_what_they_had() {
+        let config = LossConfig {
+            gamma: 0.5,
+            floor: 0.2,
+            reach: 1.0,
+            ancestors: 0.0,
+            ancestors_from_layer: 2,
+            markers: 0.1,
+        };
+        let rows = reach_rows(&chain(), 4, &config);
+        let unnormalized: [&[(usize, f32)]; 4] = [
+            &[(0, 0.5), (20, 1.0)],
+            &[(0, 0.25), (20, 0.5), (21, 1.0)],
+            // 0.5³ is below the floor.
+            &[(0, 0.2), (20, 0.25), (21, 0.5), (22, 1.0)],
+            // The search has run dry: the fourth thought holds what the third did.
+            &[(0, 0.2), (20, 0.25), (21, 0.5), (22, 1.0)],
+        ];
+        for (thought, expected) in unnormalized.into_iter().enumerate() {
+            let total: f32 = expected.iter().map(|(_, weight)| weight).sum();
+            let found = weights(&rows, thought);
+            assert_eq!(found.len(), expected.len(), "thought {thought}: {found:?}");
+            for ((id, weight), (expected_id, expected)) in found.iter().zip(expected) {
+                assert_eq!(id, expected_id, "thought {thought}");
+                assert!(
+                    (weight - expected / total).abs() < 1e-6,
+                    "thought {thought}: {found:?}"
+                );
+            }
+        }
+    }
 }

@@ -144,7 +144,10 @@ impl RunConfig {
             self.model.n_layers,
             self.loss.ancestors_from_layer
         );
-        ensure!(self.batch.main_questions > 0, "batch.main_questions must be at least 1");
+        ensure!(
+            self.batch.main_questions > 0,
+            "batch.main_questions must be at least 1"
+        );
         Ok(())
     }
 
@@ -156,7 +159,10 @@ impl RunConfig {
     /// The learning rate of one step.
     pub fn learning_rate(&self, step: u64) -> f64 {
         let after = self.schedule.partition_point(|point| point.0 <= step);
-        match (self.schedule.get(after.wrapping_sub(1)), self.schedule.get(after)) {
+        match (
+            self.schedule.get(after.wrapping_sub(1)),
+            self.schedule.get(after),
+        ) {
             (Some(&(from, low)), Some(&(to, high))) => {
                 low + (high - low) * (step - from) as f64 / (to - from) as f64
             }

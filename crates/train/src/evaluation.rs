@@ -69,7 +69,10 @@ pub fn wilson(n_right: usize, n: usize) -> (f64, f64) {
     let denominator = 1.0 + Z * Z / n;
     let centre = p + Z * Z / (2.0 * n);
     let spread = Z * (p * (1.0 - p) / n + Z * Z / (4.0 * n * n)).sqrt();
-    ((centre - spread) / denominator, (centre + spread) / denominator)
+    (
+        (centre - spread) / denominator,
+        (centre + spread) / denominator,
+    )
 }
 
 /// Generated problems that no training step sees: their seeds begin at 2⁶³.
@@ -180,7 +183,9 @@ fn decode_greedily(
                 output.push(id);
             }
         }
-        let finished = outputs.iter().all(|output| output.last() == Some(&marker::EOS));
+        let finished = outputs
+            .iter()
+            .all(|output| output.last() == Some(&marker::EOS));
         if finished || step + 1 == limit {
             break;
         }

@@ -91,7 +91,11 @@ fn weights(config: &RunConfig, parameters: &Parameters) -> anyhow::Result<Vec<u8
     let width = model.n_heads * model.head_dim;
     let read = |tensor: &Tensor<2>| numbers(tensor.clone());
     let embedding = read(&parameters.embedding);
-    add("model.embed_tokens.weight".into(), &[VOCABULARY_SIZE, d], &embedding);
+    add(
+        "model.embed_tokens.weight".into(),
+        &[VOCABULARY_SIZE, d],
+        &embedding,
+    );
     for (index, layer) in parameters.layers.iter().enumerate() {
         let name = |part: &str| format!("model.layers.{index}.{part}.weight");
         add(name("input_layernorm"), &[d], &read(&layer.attention_norm));
@@ -101,7 +105,11 @@ fn weights(config: &RunConfig, parameters: &Parameters) -> anyhow::Result<Vec<u8
             add(name(part), &[width, d], values);
         }
         add(name("self_attn.o_proj"), &[d, width], &read(&layer.o));
-        add(name("post_attention_layernorm"), &[d], &read(&layer.mlp_norm));
+        add(
+            name("post_attention_layernorm"),
+            &[d],
+            &read(&layer.mlp_norm),
+        );
         let gate_up = read(&layer.gate_up);
         let parts = ["mlp.gate_proj", "mlp.up_proj"];
         for (part, values) in parts.into_iter().zip(gate_up.chunks_exact(f * d)) {
@@ -109,7 +117,11 @@ fn weights(config: &RunConfig, parameters: &Parameters) -> anyhow::Result<Vec<u8
         }
         add(name("mlp.down_proj"), &[d, f], &read(&layer.down));
     }
-    add("model.norm.weight".into(), &[d], &read(&parameters.final_norm));
+    add(
+        "model.norm.weight".into(),
+        &[d],
+        &read(&parameters.final_norm),
+    );
     let views: Vec<(&str, TensorView)> = tensors
         .iter()
         .map(|(name, shape, bytes)| {

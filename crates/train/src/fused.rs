@@ -1,10 +1,13 @@
 //! RMSNorm, SwiGLU, rotary embedding and masked softmax, each as one pass over memory.
+//!
+//! On devices other than burn's `flex` they fall back to [`crate::primitive`].
 
 use std::sync::Arc;
 
 use burn::tensor::Tensor;
 
-use crate::hand_gradient::apply;
+use crate::hand_gradient::{apply, is_supported};
+use crate::primitive;
 
 /// e^x by Cephes' polynomial, within 2 ulp; written so that the compiler makes vectors of it.
 #[inline(always)]
@@ -17,7 +20,13 @@ fn exp(x: f32) -> f32 {
     let n = (x * LOG2_E + 0.5).floor();
     let r = x - n * LN_2_HIGH - n * LN_2_LOW;
     let mut p = 1.987_569_1e-4_f32;
-    for coefficient in [1.398_2e-3, 8.333_452e-3, 4.166_579_6e-2, 1.666_666_5e-1, 0.5] {
+    for coefficient in [
+        1.398_2e-3,
+        8.333_452e-3,
+        4.166_579_6e-2,
+        1.666_666_5e-1,
+        0.5,
+    ] {
         p = p * r + coefficient;
     }
     let power = f32::from_bits((((n as i32) + 127) << 23) as u32);
@@ -26,6 +35,9 @@ fn exp(x: f32) -> f32 {
 
 /// x / √(mean x² + ε) · gain for rows `[N, d]` and a gain `[1, d]`.
 pub fn rms_norm(x: Tensor<2>, gain: Tensor<2>, epsilon: f32) -> Tensor<2> {
+    if !is_supported(&x) {
+        return primitive::rms_norm(x, gain, epsilon);
+    }
     let shape @ [_, d] = x.dims();
     apply([x, gain], shape, move |[x, gain]| {
         let inverses: Vec<f32> = x
@@ -58,6 +70,9 @@ pub fn rms_norm(x: Tensor<2>, gain: Tensor<2>, epsilon: f32) -> Tensor<2> {
 
 /// silu(gate) · up, where `[N, 2f]` rows hold gate and up side by side; gives `[N, f]`.
 pub fn swiglu(both: Tensor<2>) -> Tensor<2> {
+    if !is_supported(&both) {
+        return primitive::swiglu(both);
+    }
     let [n_rows, width] = both.dims();
     let f = width / 2;
     apply([both], [n_rows, f], move |[both]| {
@@ -96,12 +111,14 @@ pub struct AngleTable {
 
 /// Turns every head by its position (Hugging Face's `rotate_half`) and scales it: `[N, H·c]`.
 pub fn turn(heads: Tensor<2>, angles: Arc<AngleTable>, head_dim: usize, scale: f32) -> Tensor<2> {
+    if !is_supported(&heads) {
+        return primitive::turn(heads, &angles, head_dim, scale);
+    }
     let shape = heads.dims();
     apply([heads], shape, move |[heads]| {
         let output = turned(heads.numbers(), &angles, shape[1], head_dim, scale, 1.0);
         // Turning back is the transposed map.
-        let gradient =
-            move |dy: &[f32]| [turned(dy, &angles, shape[1], head_dim, scale, -1.0)];
+        let gradient = move |dy: &[f32]| [turned(dy, &angles, shape[1], head_dim, scale, -1.0)];
         (output, Arc::new(gradient))
     })
 }
@@ -116,7 +133,10 @@ fn turned(
 ) -> Vec<f32> {
     let half = head_dim / 2;
     let mut output = rows.to_vec();
-    let tables = angles.cos.chunks_exact(half).zip(angles.sin.chunks_exact(half));
+    let tables = angles
+        .cos
+        .chunks_exact(half)
+        .zip(angles.sin.chunks_exact(half));
     for (row, (cos, sin)) in output.chunks_exact_mut(width).zip(tables) {
         for head in row.chunks_exact_mut(head_dim) {
             let (a, b) = head.split_at_mut(half);
@@ -143,6 +163,9 @@ pub struct Visible {
 /// One softmax over a graph's keys and a question's own: scores `[G, H, Q·n, T]` and
 /// `[G, H, Q·n, m]` give weights `[G, H, Q·n, T + m]`, 0 where hidden.
 pub fn shared_softmax(graph: Tensor<4>, own: Tensor<4>, visible: Visible) -> Tensor<4> {
+    if !is_supported(&graph) {
+        return primitive::shared_softmax(graph, own, &visible);
+    }
     let [n_graphs, n_heads, rows, n_graph] = graph.dims();
     let n_own = own.dims()[3];
     let shape = [n_graphs, n_heads, rows, n_graph + n_own];
@@ -162,6 +185,9 @@ pub fn shared_softmax(graph: Tensor<4>, own: Tensor<4>, visible: Visible) -> Ten
 
 /// Softmax of `[G, H, T, T]` scores in which each position sees itself and what is before it.
 pub fn causal_softmax(scores: Tensor<4>) -> Tensor<4> {
+    if !is_supported(&scores) {
+        return primitive::causal_softmax(scores);
+    }
     let shape @ [_, n_heads, rows, n_own] = scores.dims();
     apply([scores], shape, move |[scores]| {
         let visible = Visible {
@@ -217,7 +243,11 @@ fn softmax_gradient(weights: &[f32], dy: &[f32], n_graph: usize, n_own: usize) -
         let (w_graph, w_own) = weights.split_at(n_graph);
         let (dy_graph, dy_own) = dy.split_at(n_graph);
         let pairs = [
-            (&mut d_graph[index * n_graph..][..n_graph], w_graph, dy_graph),
+            (
+                &mut d_graph[index * n_graph..][..n_graph],
+                w_graph,
+                dy_graph,
+            ),
             (&mut d_own[index * n_own..][..n_own], w_own, dy_own),
         ];
         for (output, weights, dy) in pairs {

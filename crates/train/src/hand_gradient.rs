@@ -39,7 +39,9 @@ struct Kept<const N: usize> {
 
 impl<const N: usize> fmt::Debug for Kept<N> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("Kept").field("shapes", &self.shapes).finish()
+        f.debug_struct("Kept")
+            .field("shapes", &self.shapes)
+            .finish()
     }
 }
 
@@ -57,7 +59,11 @@ impl<const N: usize> Backward<Flex, N> for ByHand<N> {
     ) {
         let of_output = Operand(gradients.consume::<Flex>(&ops.node).to_contiguous());
         let of_operands = (ops.state.gradient)(of_output.numbers());
-        let operands = ops.parents.into_iter().zip(ops.state.shapes).zip(of_operands);
+        let operands = ops
+            .parents
+            .into_iter()
+            .zip(ops.state.shapes)
+            .zip(of_operands);
         for ((parent, shape), values) in operands {
             if let Some(parent) = parent {
                 let gradient = FlexTensor::from_data(TensorData::new(values, shape));
@@ -70,7 +76,11 @@ impl<const N: usize> Backward<Flex, N> for ByHand<N> {
 /// Whether tensors on this device can be operands: burn's `flex`, with or without autodiff.
 pub fn is_supported<const D: usize>(tensor: &Tensor<D>) -> bool {
     let plain = tensor.clone().try_into_primitive::<Flex>();
-    plain.is_ok() || tensor.clone().try_into_primitive::<Autodiff<Flex>>().is_ok()
+    plain.is_ok()
+        || tensor
+            .clone()
+            .try_into_primitive::<Autodiff<Flex>>()
+            .is_ok()
 }
 
 /// Applies `forward` to the operands' numbers.
@@ -100,7 +110,9 @@ pub fn apply<const N: usize, const D: usize>(
     let nodes = primitives.each_ref().map(|primitive| primitive.node());
     let operands = primitives.map(|p| Operand(p.into_primitive().to_contiguous()));
     let (values, gradient) = forward(operands);
-    let prepared = ByHand::<N>.prepare::<NoCheckpointing>(nodes).compute_bound();
+    let prepared = ByHand::<N>
+        .prepare::<NoCheckpointing>(nodes)
+        .compute_bound();
     let result = match prepared.stateful() {
         OpsKind::Tracked(tracked) => tracked.finish(Kept { gradient, shapes }, output(values)),
         OpsKind::UnTracked(untracked) => untracked.finish(output(values)),

@@ -236,10 +236,19 @@ fn attend(
         .matmul(k.swap_dims(3, 4))
         .reshape([n_graphs, n_heads, rows, n_own]);
     let weights = shared_softmax(graph_scores, own_scores, visible.clone());
-    let from_graph = weights.clone().narrow(3, 0, n_graph).matmul(graph_v.clone());
+    let from_graph = weights
+        .clone()
+        .narrow(3, 0, n_graph)
+        .matmul(graph_v.clone());
     let from_own = weights
         .narrow(3, n_graph, n_own)
-        .reshape([n_graphs, n_heads, rows / visible.n_new, visible.n_new, n_own])
+        .reshape([
+            n_graphs,
+            n_heads,
+            rows / visible.n_new,
+            visible.n_new,
+            n_own,
+        ])
         .matmul(v)
         .reshape([n_graphs, n_heads, rows, c]);
     from_graph + from_own
@@ -261,7 +270,10 @@ impl QuestionCache {
             self.layers.push((k, v));
         } else {
             let (old_k, old_v) = self.layers[layer].clone();
-            self.layers[layer] = (Tensor::cat(vec![old_k, k], 3), Tensor::cat(vec![old_v, v], 3));
+            self.layers[layer] = (
+                Tensor::cat(vec![old_k, k], 3),
+                Tensor::cat(vec![old_v, v], 3),
+            );
         }
         self.layers[layer].clone()
     }

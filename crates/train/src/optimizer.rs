@@ -67,11 +67,16 @@ impl Optimizer {
         self.n_steps += 1;
         let norm = global_norm(&gradients);
         let clip = (self.config.clip_norm / norm.max(1e-12)).min(1.0);
-        let kinds: Vec<Kind> = parameters.named().iter().map(|(_, kind, _)| *kind).collect();
+        let kinds: Vec<Kind> = parameters
+            .named()
+            .iter()
+            .map(|(_, kind, _)| *kind)
+            .collect();
         let mut gradients = gradients.into_iter().zip(kinds).enumerate();
         parameters.map(|weight| {
-            let (index, (gradient, kind)) =
-                gradients.next().expect("there is one gradient for each weight");
+            let (index, (gradient, kind)) = gradients
+                .next()
+                .expect("there is one gradient for each weight");
             let gradient = gradient.mul_scalar(clip);
             let update = match kind {
                 Kind::Matrices(count) if self.config.muon => self.muon(index, gradient, count),
@@ -114,14 +119,22 @@ impl Optimizer {
 fn orthogonalized(matrices: Tensor<3>) -> Tensor<3> {
     let [count, rows, columns] = matrices.dims();
     let tall = rows > columns;
-    let mut x = if tall { matrices.swap_dims(1, 2) } else { matrices };
-    let norms = x.clone().square().reshape([count, 1, rows * columns]).sum_dim(2).sqrt();
+    let mut x = if tall {
+        matrices.swap_dims(1, 2)
+    } else {
+        matrices
+    };
+    let norms = x
+        .clone()
+        .square()
+        .reshape([count, 1, rows * columns])
+        .sum_dim(2)
+        .sqrt();
     x = x / norms.add_scalar(1e-12);
     let [a, b, c] = NEWTON_SCHULZ;
     for _ in 0..NEWTON_SCHULZ_STEPS {
         let gram = x.clone().matmul(x.clone().swap_dims(1, 2));
-        let polynomial =
-            gram.clone().mul_scalar(b) + gram.clone().matmul(gram).mul_scalar(c);
+        let polynomial = gram.clone().mul_scalar(b) + gram.clone().matmul(gram).mul_scalar(c);
         x = x.clone().mul_scalar(a) + polynomial.matmul(x);
     }
     if tall { x.swap_dims(1, 2) } else { x }

@@ -142,6 +142,9 @@ impl Parameters {
 
     /// How many numbers the model has.
     pub fn count(&self) -> usize {
-        self.named().iter().map(|(_, _, t)| t.shape().num_elements()).sum()
+        self.named()
+            .iter()
+            .map(|(_, _, t)| t.shape().num_elements())
+            .sum()
     }
 }

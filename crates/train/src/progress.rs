@@ -161,13 +161,20 @@ pub fn load_weights(path: &Path, like: Parameters, device: &Device) -> anyhow::R
         .with_context(|| format!("there is no state to start from at {}", path.display()))?;
     let tensors = SafeTensors::deserialize(&file)?;
     let n_saved = (0..)
-        .take_while(|layer| tensors.tensor(&format!("weight.layers.{layer}.qkv")).is_ok())
+        .take_while(|layer| {
+            tensors
+                .tensor(&format!("weight.layers.{layer}.qkv"))
+                .is_ok()
+        })
         .count();
     ensure!(n_saved > 0, "{} holds no layers", path.display());
     let mut names = like.named().into_iter().map(|(name, _, _)| name);
     like.try_map(|expected| {
         let name = names.next().context("every weight has a name")?;
-        let name = match name.strip_prefix("layers.").and_then(|rest| rest.split_once('.')) {
+        let name = match name
+            .strip_prefix("layers.")
+            .and_then(|rest| rest.split_once('.'))
+        {
             Some((layer, part)) => {
                 let layer = layer.parse::<usize>()?.min(n_saved - 1);
                 format!("layers.{layer}.{part}")
@@ -202,5 +209,8 @@ fn read_tensor(
 
 fn bytes(tensor: Tensor<2>) -> Vec<u8> {
     let values = crate::objective::numbers(tensor);
-    values.iter().flat_map(|value| value.to_le_bytes()).collect()
+    values
+        .iter()
+        .flat_map(|value| value.to_le_bytes())
+        .collect()
 }

@@ -70,10 +70,17 @@ pub fn ancestors_loss(
     for sample in &mut samples {
         let mut node = || random.below(sample.ids.len());
         sample.asks = (0..n_questions)
-            .map(|_| Ask { root: node(), options: [node(), node()], target: 0 })
+            .map(|_| Ask {
+                root: node(),
+                options: [node(), node()],
+                target: 0,
+            })
             .collect();
         for ask in &sample.asks {
-            sample.question_tokens(ask).into_iter().for_each(|id| inputs.push_token(id, 1.0));
+            sample
+                .question_tokens(ask)
+                .into_iter()
+                .for_each(|id| inputs.push_token(id, 1.0));
         }
     }
     let mut batch = read_batch(model, &samples);

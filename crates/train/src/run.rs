@@ -1,5 +1,6 @@
 //! The training loop, in the open: draw, forward, backward, update, log, save.
 
+use std::collections::HashSet;
 use std::fs::{self, File, OpenOptions};
 use std::io::Write;
 use std::path::{Path, PathBuf};
@@ -36,6 +37,8 @@ pub struct Run {
     optimizer: Optimizer,
     progress: Progress,
     problems: Vec<(String, Vec<Problem>)>,
+    /// Statements of the problems above, none of which may be trained on.
+    withheld: HashSet<Vec<[u32; 2]>>,
     /// The last step's loss, part by part.
     parts: Vec<(&'static str, f32)>,
 }
@@ -51,8 +54,7 @@ impl Run {
         device: &Device,
         resume: bool,
     ) -> anyhow::Result<Run> {
-        let mut parameters =
-            Parameters::init(&config.model, VOCABULARY_SIZE, config.seed, device);
+        let mut parameters = Parameters::init(&config.model, VOCABULARY_SIZE, config.seed, device);
         let mut optimizer = Optimizer::new(&config.optimizer, &parameters);
         let mut progress = Progress::default();
         if resume {
@@ -61,8 +63,13 @@ impl Run {
         } else if let Some(state) = &config.start_from {
             parameters = progress::load_weights(Path::new(state), parameters, device)?;
         }
+        let problems = evaluation_problems(&config)?;
+        let withheld = problems.iter().flat_map(|(_, problems)| problems);
         Ok(Run {
-            problems: evaluation_problems(&config)?,
+            withheld: withheld
+                .map(|problem| Sample::from_problem(problem).statement_set())
+                .collect(),
+            problems,
             config,
             folder: folder.to_path_buf(),
             device: device.clone(),
@@ -147,7 +154,9 @@ impl Run {
             })
             .collect();
         let rate = self.config.learning_rate(step);
-        self.parameters = self.optimizer.step(self.parameters.clone(), gradients, rate);
+        self.parameters = self
+            .optimizer
+            .step(self.parameters.clone(), gradients, rate);
         if self.recall().is_none() {
             self.progress.n_questions += outcome.n_questions as u64;
         }
@@ -181,23 +190,26 @@ impl Run {
         let levels = &self.config.curriculum.levels;
         let current = self.progress.level;
         let reviews = current > 0 && random.uniform() < self.config.curriculum.review;
-        let level = if reviews { random.below(current) } else { current };
+        let level = if reviews {
+            random.below(current)
+        } else {
+            current
+        };
         let batch = &self.config.batch;
         let (n_main, n_extra) = (batch.main_questions, batch.extra_questions);
         let samples = self.draw(random, &levels[level], n_main, n_extra);
         let loss = &self.config.loss;
         let outcome = match self.config.method {
-            Method::Coconut => {
-                coconut::loss(model, &samples, levels[current].thoughts, loss)
-            }
+            Method::Coconut => coconut::loss(model, &samples, levels[current].thoughts, loss),
             Method::Cot => words::loss(model, &samples, loss, random),
         };
         (outcome, !reviews)
     }
 
     fn draw(&self, random: &mut Random, level: &Level, main: usize, extra: usize) -> Vec<Sample> {
-        (0..self.config.batch.graphs)
-            .map(|_| Sample::draw(random, level, main, extra))
+        std::iter::repeat_with(|| Sample::draw(random, level, main, extra))
+            .filter(|sample| !self.withheld.contains(&sample.statement_set()))
+            .take(self.config.batch.graphs)
             .collect()
     }
 
@@ -250,8 +262,11 @@ impl Run {
         );
         bar.set_position(point.step);
         bar.set_message(text.clone());
-        let parts: Vec<String> =
-            self.parts.iter().map(|(name, loss)| format!("{name} {loss:.3}")).collect();
+        let parts: Vec<String> = self
+            .parts
+            .iter()
+            .map(|(name, loss)| format!("{name} {loss:.3}"))
+            .collect();
         writeln!(
             log,
             "step {} · {text} ({}) · rate {:.2e} · {} questions · {:.0} s",
@@ -298,7 +313,12 @@ impl Run {
             cpu_seconds: self.progress.cpu_seconds,
             accuracies,
         });
-        export(&self.folder.join("model"), &self.config, &self.progress, &self.parameters)
+        export(
+            &self.folder.join("model"),
+            &self.config,
+            &self.progress,
+            &self.parameters,
+        )
     }
 
     fn save(&self) -> anyhow::Result<()> {

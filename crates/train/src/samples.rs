@@ -55,7 +55,8 @@ impl Sample {
             for _ in 0..60 {
                 let nodes = level.nodes[0]..=level.nodes[1];
                 let graph = RandomGraph::generate(random.bits(), nodes);
-                if let Some(sample) = Sample::from_graph(random, &graph, wished, level, n_main, n_extra)
+                if let Some(sample) =
+                    Sample::from_graph(random, &graph, wished, level, n_main, n_extra)
                 {
                     return sample;
                 }
@@ -109,7 +110,11 @@ impl Sample {
 
     /// One problem as it is printed, with its one question.
     pub fn from_problem(problem: &Problem) -> Sample {
-        let statements = problem.statement_order.iter().map(|&s| problem.edges[s]).collect();
+        let statements = problem
+            .statement_order
+            .iter()
+            .map(|&s| problem.edges[s])
+            .collect();
         Sample {
             ids: problem.symbols.iter().map(|symbol| symbol.id()).collect(),
             statements,
@@ -162,6 +167,14 @@ impl Sample {
         }
         // Every try found a root that reaches all leaves: repeat a main question.
         self.asks.push(self.asks[0]);
+    }
+
+    /// The statements in an order of their own: equal for equal graphs, however printed.
+    pub fn statement_set(&self) -> Vec<[u32; 2]> {
+        let ids = self.statements.iter();
+        let mut set: Vec<[u32; 2]> = ids.map(|pair| pair.map(|node| self.ids[node])).collect();
+        set.sort_unstable();
+        set
     }
 
     /// The statements' token ids, two a statement.

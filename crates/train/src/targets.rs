@@ -81,11 +81,16 @@ impl Ageing {
             .enumerate()
             .filter_map(|(node, distance)| {
                 let age = horizon.checked_sub((*distance)?)?;
-                Some((sample.ids[node], self.gamma.powi(age as i32).max(self.floor)))
+                Some((
+                    sample.ids[node],
+                    self.gamma.powi(age as i32).max(self.floor),
+                ))
             })
             .collect();
         let sum: f32 = weights.iter().map(|(_, weight)| weight).sum();
-        weights.iter_mut().for_each(|(_, weight)| *weight *= total / sum);
+        weights
+            .iter_mut()
+            .for_each(|(_, weight)| *weight *= total / sum);
         weights
     }
 }
@@ -106,7 +111,9 @@ pub fn statement_rows(samples: &[Sample]) -> (Rows, Vec<usize>) {
     let longest = lengths.iter().copied().max().unwrap_or(0);
     let mut rows = Rows::default();
     for (sample, &length) in samples.iter().zip(&lengths) {
-        sample.statement_tokens().for_each(|id| rows.push_token(id, 1.0));
+        sample
+            .statement_tokens()
+            .for_each(|id| rows.push_token(id, 1.0));
         (length..longest).for_each(|_| rows.push_token(marker::PAD, 1.0));
     }
     (rows, lengths)

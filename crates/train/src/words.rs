@@ -36,7 +36,11 @@ pub fn loss(
     let lines: Vec<Line> = asks(samples)
         .map(|(sample, ask)| line(sample, ask, config.markers, random))
         .collect();
-    let n_new = lines.iter().map(|line| line.inputs.len()).max().unwrap_or(0);
+    let n_new = lines
+        .iter()
+        .map(|line| line.inputs.len())
+        .max()
+        .unwrap_or(0);
     let mut inputs = Rows::default();
     let mut targets = Rows::default();
     for line in &lines {
@@ -87,7 +91,8 @@ fn line(sample: &Sample, ask: &Ask, markers: f32, random: &mut Random) -> Line {
             .collect();
         let weight = 1.0 / next.len() as f32;
         line.inputs.push(id(node));
-        line.targets.push(next.iter().map(|&next| (id(next), weight)).collect());
+        line.targets
+            .push(next.iter().map(|&next| (id(next), weight)).collect());
         node = next[random.below(next.len())];
         let (after, weight) = if node == ask.target {
             (marker::END_THINK, 1.0)
@@ -98,7 +103,12 @@ fn line(sample: &Sample, ask: &Ask, markers: f32, random: &mut Random) -> Line {
         line.targets.push(vec![(after, weight)]);
     }
     let answer = [marker::ANSWER, id(ask.root), id(ask.target), marker::EOS];
-    let read = [marker::END_THINK, marker::ANSWER, id(ask.root), id(ask.target)];
+    let read = [
+        marker::END_THINK,
+        marker::ANSWER,
+        id(ask.root),
+        id(ask.target),
+    ];
     for (input, target) in read.into_iter().zip(answer) {
         line.inputs.push(input);
         line.targets.push(vec![(target, markers)]);
@@ -126,4 +136,82 @@ fn allowed_share(logits: &[f32], targets: &Rows, n_positions: usize) -> f64 {
         })
     };
     (0..n_questions).filter(is_right).count() as f64 / n_questions as f64
+}
+
+#[cfg(test)]
+mod tests {
+    use latent_model::tasks::prosqa::Adjacency;
+
+    use super::*;
+
+    /// 0 → 2 → 4 and 0 → 3 → 4 are the two shortest paths; 1 → 5 is the other root's.
+    fn diamond() -> Sample {
+        let statements = vec![[0, 2], [0, 3], [2, 4], [3, 4], [1, 5]];
+        Sample {
+            ids: vec![0, 1, 20, 21, 22, 23],
+            successors: Adjacency::successors(6, &statements),
+            predecessors: Adjacency::predecessors(6, &statements),
+            statements,
+            asks: vec![Ask {
+                root: 0,
+                options: [5, 4],
+                target: 4,
+            }],
+        }
+    }
+
+    #[test]
+    fn each_position_predicts_what_follows_it() {
+        let sample = diamond();
+        let line = line(&sample, &sample.asks[0], 0.1, &mut Random::new(0));
+        let step = line.inputs[6];
+        assert!(
+            step == 20 || step == 21,
+            "the first step goes to either middle, found {step}"
+        );
+        let inputs = [
+            marker::QUESTION,
+            0,
+            23,
+            22,
+            marker::THINK,
+            0,
+            step,
+            step,
+            22,
+            marker::END_THINK,
+            marker::ANSWER,
+            0,
+            22,
+        ];
+        assert_eq!(line.inputs, inputs);
+        let targets: Vec<Vec<(u32, f32)>> = vec![
+            // Nothing is predicted inside the question.
+            vec![],
+            vec![],
+            vec![],
+            vec![],
+            vec![(0, 0.1)],
+            // A branch: both middles begin a shortest path.
+            vec![(20, 0.5), (21, 0.5)],
+            vec![(step, 0.1)],
+            vec![(22, 1.0)],
+            // The path is at the target: stopping is a decision, not a marker.
+            vec![(marker::END_THINK, 1.0)],
+            vec![(marker::ANSWER, 0.1)],
+            vec![(0, 0.1)],
+            vec![(22, 0.1)],
+            vec![(marker::EOS, 0.1)],
+        ];
+        assert_eq!(line.targets, targets);
+    }
+
+    #[test]
+    fn both_shortest_paths_are_drawn() {
+        let sample = diamond();
+        let first_steps: std::collections::BTreeSet<u32> = (0..20)
+            .map(|seed| line(&sample, &sample.asks[0], 0.1, &mut Random::new(seed)).inputs[6])
+            .collect();
+        assert_eq!(first_steps, [20, 21].into());
+    }
 }

@@ -53,13 +53,19 @@ fn the_exported_folder_computes_what_burn_computed() {
     let text = |name: &str| String::from_utf8(read(name)).expect("text");
     let problem = Problem::generate(5, &Difficulty::CLASS);
     let tokenizer = Tokenizer::from_json(&text("tokenizer.json")).expect("a tokenizer");
-    let ids = tokenizer.encode(&problem.question()).expect("all words are known");
+    let ids = tokenizer
+        .encode(&problem.question())
+        .expect("all words are known");
     let read_config = ModelConfig::from_json(&text("config.json")).expect("a config");
     let file = ("model.safetensors".to_string(), read("model.safetensors"));
     let weights = Weights::from_safetensors(&read_config, &[file]).expect("weights");
     let expected = layer_states(&read_config, &weights, &ids).logits;
 
-    let model = Llama { config: &config.model, parameters, device: device.clone() };
+    let model = Llama {
+        config: &config.model,
+        parameters,
+        device: device.clone(),
+    };
     let samples = [Sample::from_problem(&problem)];
     let mut batch = read_batch(&model, &samples);
     let mut rows = Rows::default();
@@ -72,7 +78,10 @@ fn the_exported_folder_computes_what_burn_computed() {
     for (position, found) in logits.chunks_exact(VOCABULARY_SIZE).enumerate() {
         let expected = &expected[ids.len() - 4 + position];
         for (id, (a, b)) in found.iter().zip(expected).enumerate() {
-            assert!((a - b).abs() < TOLERANCE, "position {position}, token {id}: {a}, {b}");
+            assert!(
+                (a - b).abs() < TOLERANCE,
+                "position {position}, token {id}: {a}, {b}"
+            );
         }
     }
     std::fs::remove_dir_all(folder).expect("the folder was made here");

@@ -2,11 +2,11 @@
 
 use std::sync::Arc;
 
-use burn::tensor::activation::{silu, softmax};
 use burn::tensor::{Device, Tensor, TensorData};
 use latent_train::fused::{
     AngleTable, Visible, causal_softmax, rms_norm, shared_softmax, swiglu, turn,
 };
+use latent_train::primitive;
 use latent_train::random::Random;
 
 /// f32 sums of up to a hundred terms in another order differ by a few units in the last place.
@@ -14,7 +14,9 @@ const TOLERANCE: f32 = 2e-5;
 
 fn leaf<const D: usize>(random: &mut Random, shape: [usize; D], scale: f64) -> Tensor<D> {
     let count = shape.iter().product();
-    let values: Vec<f32> = (0..count).map(|_| (random.normal() * scale) as f32).collect();
+    let values: Vec<f32> = (0..count)
+        .map(|_| (random.normal() * scale) as f32)
+        .collect();
     let device = Device::flex().autodiff();
     Tensor::from_data(TensorData::new(values, shape), &device).require_grad()
 }
@@ -60,15 +62,15 @@ fn check<const N: usize, const D: usize>(
 #[test]
 fn rms_norm_equals_primitives() {
     let mut random = Random::new(1);
-    let leaves = [leaf(&mut random, [5, 12], 2.0), leaf(&mut random, [1, 12], 1.0)];
+    let leaves = [
+        leaf(&mut random, [5, 12], 2.0),
+        leaf(&mut random, [1, 12], 1.0),
+    ];
     check(
         "rms_norm",
         leaves,
         |[x, gain]| rms_norm(x, gain, 1e-6),
-        |[x, gain]| {
-            let mean = x.clone().square().mean_dim(1).add_scalar(1e-6);
-            x * mean.sqrt().recip() * gain
-        },
+        |[x, gain]| primitive::rms_norm(x, gain, 1e-6),
     );
 }
 
@@ -79,7 +81,7 @@ fn swiglu_equals_primitives() {
         "swiglu",
         [leaf(&mut random, [7, 16], 3.0)],
         |[both]| swiglu(both),
-        |[both]| silu(both.clone().narrow(1, 0, 8)) * both.narrow(1, 8, 8),
+        |[both]| primitive::swiglu(both),
     );
 }
 
@@ -92,64 +94,30 @@ fn turn_equals_primitives() {
         cos: angles.iter().map(|a| a.cos()).collect(),
         sin: angles.iter().map(|a| a.sin()).collect(),
     });
-    let constant = |values: &[f32]| {
-        let device = Device::flex().autodiff();
-        Tensor::<3>::from_data(TensorData::new(values.to_vec(), [n_rows, 1, half]), &device)
-    };
-    let (cos, sin) = (constant(&table.cos), constant(&table.sin));
     check(
         "turn",
         [leaf(&mut random, [n_rows, n_heads * 2 * half], 1.0)],
         |[rows]| turn(rows, table.clone(), 2 * half, 0.5),
-        |[rows]| {
-            let heads = rows.reshape([n_rows, n_heads, 2 * half]);
-            let (a, b) = (heads.clone().narrow(2, 0, half), heads.narrow(2, half, half));
-            let turned_a = a.clone() * cos.clone() - b.clone() * sin.clone();
-            let turned_b = b * cos.clone() + a * sin.clone();
-            Tensor::cat(vec![turned_a, turned_b], 2)
-                .mul_scalar(0.5)
-                .reshape([n_rows, n_heads * 2 * half])
-        },
+        |[rows]| primitive::turn(rows, &table, 2 * half, 0.5),
     );
-}
-
-/// Scores of `[G, H, Q·n, T + m]` with −∞ where `visible` hides a key.
-fn hidden(shape: [usize; 4], lengths: &[usize], n_new: usize, n_own: usize) -> Tensor<4> {
-    let [n_graphs, n_heads, rows, width] = shape;
-    let n_graph = width - n_own;
-    let mut values = Vec::new();
-    for length in lengths.iter().take(n_graphs) {
-        for row in 0..n_heads * rows {
-            for key in 0..width {
-                let seen = if key < n_graph {
-                    key < *length
-                } else {
-                    key - n_graph <= n_own - n_new + row % n_new
-                };
-                values.push(if seen { 0.0 } else { -1e9 });
-            }
-        }
-    }
-    Tensor::from_data(TensorData::new(values, shape), &Device::flex().autodiff())
 }
 
 #[test]
 fn shared_softmax_equals_primitives() {
     let mut random = Random::new(4);
-    let (lengths, n_new, n_own) = (vec![3, 5], 2, 4);
+    // Two graphs of 3 and 5 positions, three questions of two new positions that have four.
     let visible = Visible {
-        lengths: Arc::new(lengths.clone()),
-        n_new,
+        lengths: Arc::new(vec![3, 5]),
+        n_new: 2,
     };
     check(
         "shared_softmax",
-        [leaf(&mut random, [2, 2, 6, 5], 3.0), leaf(&mut random, [2, 2, 6, n_own], 3.0)],
+        [
+            leaf(&mut random, [2, 2, 6, 5], 3.0),
+            leaf(&mut random, [2, 2, 6, 4], 3.0),
+        ],
         |[graph, own]| shared_softmax(graph, own, visible.clone()),
-        |[graph, own]| {
-            let scores = Tensor::cat(vec![graph, own], 3);
-            let mask = hidden(scores.dims(), &lengths, n_new, n_own);
-            softmax(scores + mask, 3)
-        },
+        |[graph, own]| primitive::shared_softmax(graph, own, &visible),
     );
 }
 
@@ -160,9 +128,6 @@ fn causal_softmax_equals_primitives() {
         "causal_softmax",
         [leaf(&mut random, [2, 3, 6, 6], 3.0)],
         |[scores]| causal_softmax(scores),
-        |[scores]| {
-            let mask = hidden(scores.dims(), &[0, 0], 6, 6);
-            softmax(scores + mask, 3)
-        },
+        |[scores]| primitive::causal_softmax(scores),
     );
 }

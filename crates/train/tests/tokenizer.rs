@@ -13,14 +13,19 @@ fn generated_questions_encode_to_the_ids_of_training() {
     let tokenizer = tokenizer();
     for seed in 0..50 {
         let problem = Problem::generate(seed, &Difficulty::CLASS);
-        let ids = tokenizer.encode(&problem.question()).expect("all words are known");
+        let ids = tokenizer
+            .encode(&problem.question())
+            .expect("all words are known");
         assert_eq!(ids, problem.encode(), "{}", problem.question());
     }
 }
 
 #[test]
 fn official_questions_encode_to_the_ids_of_training() {
-    let path = concat!(env!("CARGO_MANIFEST_DIR"), "/../../../shared/data/prosqa_valid.json");
+    let path = concat!(
+        env!("CARGO_MANIFEST_DIR"),
+        "/../../../shared/data/prosqa_valid.json"
+    );
     let text = match std::fs::read_to_string(path) {
         Ok(text) => text,
         Err(_) if std::env::var_os("LATENT_SKIP_OFFICIAL_DATA").is_some() => return,
@@ -28,14 +33,17 @@ fn official_questions_encode_to_the_ids_of_training() {
     };
     let tokenizer = tokenizer();
     for problem in prosqa::load(&text).expect("the official file is consistent") {
-        let ids = tokenizer.encode(&problem.question()).expect("all words are known");
+        let ids = tokenizer
+            .encode(&problem.question())
+            .expect("all words are known");
         assert_eq!(ids, problem.encode(), "{}", problem.question());
     }
 }
 
 #[test]
 fn a_chain_in_english_encodes_to_two_ids_a_step() {
-    let text = "<think> Tom is a terpus. Every terpus is a brimpus. </think> ### Tom is a brimpus. <eos>";
+    let text =
+        "<think> Tom is a terpus. Every terpus is a brimpus. </think> ### Tom is a brimpus. <eos>";
     let tokenizer = tokenizer();
     let ids = tokenizer.encode(text).expect("all words are known");
     let tokens: Vec<String> = ids.iter().map(|&id| tokenizer.token(id)).collect();
@@ -47,14 +55,22 @@ fn a_chain_in_english_encodes_to_two_ids_a_step() {
 fn compact_ids_encode_to_themselves() {
     let tokenizer = tokenizer();
     let ids = tokenizer.encode("Tom terpus terpus brimpus ? Tom brimpus lempus<bot>");
-    let tokens: Vec<String> =
-        ids.expect("all words are known").iter().map(|&id| tokenizer.token(id)).collect();
-    assert_eq!(tokens.join(" "), "Tom terpus terpus brimpus ? Tom brimpus lempus <bot>");
+    let tokens: Vec<String> = ids
+        .expect("all words are known")
+        .iter()
+        .map(|&id| tokenizer.token(id))
+        .collect();
+    assert_eq!(
+        tokens.join(" "),
+        "Tom terpus terpus brimpus ? Tom brimpus lempus <bot>"
+    );
 }
 
 #[test]
 fn an_unknown_word_is_named() {
-    let error = tokenizer().encode("Every dog is a terpus.").expect_err("dog is unknown");
+    let error = tokenizer()
+        .encode("Every dog is a terpus.")
+        .expect_err("dog is unknown");
     assert!(
         matches!(&error, TokenizerError::UnknownWord { word, .. } if word == "dog"),
         "{error}"

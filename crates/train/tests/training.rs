@@ -35,13 +35,22 @@ const LOSS: LossConfig = LossConfig {
 };
 
 fn samples(n: u64) -> (Vec<Problem>, Vec<Sample>) {
-    let difficulty = Difficulty { nodes: 6..=8, hops: 1..=2 };
-    let problems: Vec<Problem> = (0..n).map(|seed| Problem::generate(seed, &difficulty)).collect();
+    let difficulty = Difficulty {
+        nodes: 6..=8,
+        hops: 1..=2,
+    };
+    let problems: Vec<Problem> = (0..n)
+        .map(|seed| Problem::generate(seed, &difficulty))
+        .collect();
     let samples = problems.iter().map(Sample::from_problem).collect();
     (problems, samples)
 }
 
-fn loss(method: Method, parameters: Parameters, samples: &[Sample]) -> latent_train::objective::Outcome {
+fn loss(
+    method: Method,
+    parameters: Parameters,
+    samples: &[Sample],
+) -> latent_train::objective::Outcome {
     let model = Llama {
         config: &SIZES,
         parameters,
@@ -61,7 +70,12 @@ fn overfitted(method: Method) -> f64 {
     let (problems, samples) = samples(4);
     let device = Device::flex();
     let mut parameters = Parameters::init(&SIZES, VOCABULARY_SIZE, 3, &device);
-    let config = OptimizerConfig { muon: true, beta_1: 0.9, beta_2: 0.98, clip_norm: 1.0 };
+    let config = OptimizerConfig {
+        muon: true,
+        beta_1: 0.9,
+        beta_2: 0.98,
+        clip_norm: 1.0,
+    };
     let mut optimizer = Optimizer::new(&config, &parameters);
     for step in 0..N_STEPS {
         let tracked = parameters.tracked();
@@ -71,12 +85,22 @@ fn overfitted(method: Method) -> f64 {
             .named()
             .into_iter()
             .map(|(name, _, weight)| {
-                weight.grad_remove(&mut gradients).unwrap_or_else(|| panic!("{name} is unused"))
+                weight
+                    .grad_remove(&mut gradients)
+                    .unwrap_or_else(|| panic!("{name} is unused"))
             })
             .collect();
-        parameters = optimizer.step(parameters, gradients, 0.01 * (1.0 - step as f64 / N_STEPS as f64));
+        parameters = optimizer.step(
+            parameters,
+            gradients,
+            0.01 * (1.0 - step as f64 / N_STEPS as f64),
+        );
     }
-    let model = Llama { config: &SIZES, parameters, device };
+    let model = Llama {
+        config: &SIZES,
+        parameters,
+        device,
+    };
     let right = right_answers(&model, &problems, method, 2);
     right.iter().filter(|&&right| right).count() as f64 / right.len() as f64
 }
@@ -98,13 +122,17 @@ fn the_gradient_of_coconut_is_that_of_finite_differences() {
     let device = Device::flex();
     let parameters = Parameters::init(&SIZES, VOCABULARY_SIZE, 5, &device);
     let tracked = parameters.tracked();
-    let mut gradients = loss(Method::Coconut, tracked.clone(), &samples).loss.backward();
+    let mut gradients = loss(Method::Coconut, tracked.clone(), &samples)
+        .loss
+        .backward();
     let value = |parameters: &Parameters| -> f64 {
         let outcome = loss(Method::Coconut, parameters.tracked(), &samples);
         f64::from(outcome.loss.inner().into_scalar::<f32>())
     };
     for (index, (name, _, weight)) in tracked.named().into_iter().enumerate() {
-        let gradient = weight.grad_remove(&mut gradients).expect("every weight is used");
+        let gradient = weight
+            .grad_remove(&mut gradients)
+            .expect("every weight is used");
         // Along the gradient itself the difference is largest against f32's rounding.
         let norm = gradient.clone().square().sum().sqrt().into_scalar::<f32>();
         let direction = gradient.div_scalar(norm);
@@ -114,13 +142,20 @@ fn the_gradient_of_coconut_is_that_of_finite_differences() {
             let moved = parameters.clone().map(|weight| {
                 let here = position == index;
                 position += 1;
-                if here { weight + direction.clone().mul_scalar(sign * step) } else { weight }
+                if here {
+                    weight + direction.clone().mul_scalar(sign * step)
+                } else {
+                    weight
+                }
             });
             value(&moved)
         };
         let difference = (moved(1.0) - moved(-1.0)) / f64::from(2.0 * step);
         let error = (difference - f64::from(norm)).abs() / f64::from(norm);
-        assert!(error < 0.02, "{name}: gradient {norm}, difference {difference}");
+        assert!(
+            error < 0.02,
+            "{name}: gradient {norm}, difference {difference}"
+        );
     }
 }
 
@@ -187,7 +222,9 @@ fn fresh_folder(name: &str) -> PathBuf {
 
 fn weights(run: &Run) -> Vec<Vec<f32>> {
     let named = run.parameters().named().into_iter();
-    named.map(|(_, _, weight)| weight.into_data().try_into_vec().expect("f32")).collect()
+    named
+        .map(|(_, _, weight)| weight.into_data().try_into_vec().expect("f32"))
+        .collect()
 }
 
 #[test]
@@ -208,7 +245,11 @@ fn a_resumed_run_equals_an_unbroken_one() {
     assert_eq!(resumed.progress().step, 8);
     assert_eq!(resumed.progress().level, unbroken.progress().level);
     for (ours, expected) in weights(&resumed).iter().zip(&weights(&unbroken)) {
-        let largest = ours.iter().zip(expected).map(|(a, b)| (a - b).abs()).fold(0.0, f32::max);
+        let largest = ours
+            .iter()
+            .zip(expected)
+            .map(|(a, b)| (a - b).abs())
+            .fold(0.0, f32::max);
         // The cut schedule's rates differ in the last place; nothing else may.
         assert!(largest < 1e-6, "a weight differs by {largest}");
     }
@@ -222,6 +263,11 @@ fn a_loss_that_is_not_a_number_stops_the_run_and_keeps_the_state() {
     config.schedule = vec![(0, 1e30), (8, 1e30)];
     let mut run = Run::new(config, &folder, &Device::flex(), false).expect("the run starts");
     let error = run.train().expect_err("such a rate diverges");
-    assert!(error.to_string().contains("the state saved before it still stands"), "{error}");
+    assert!(
+        error
+            .to_string()
+            .contains("the state saved before it still stands"),
+        "{error}"
+    );
     std::fs::remove_dir_all(folder).expect("the folder was made here");
 }
