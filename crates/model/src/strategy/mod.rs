@@ -1,0 +1,251 @@
+//! The strategy table: every way of reasoning, by name, as data.
+//!
+//! The CLI, the page's picker, the tests and the documentation loop over [`STRATEGIES`].
+
+mod settings;
+mod table;
+
+pub use settings::{SETTINGS, Setting, SettingSpec, Settings};
+pub use table::STRATEGIES;
+
+use crate::{
+    program::{ColdStop, Feed, Noise, Phase, Program, Role, Sampler, Until},
+    tokenizer::{Marker, Tokenizer, TokenizerError},
+};
+
+/// One way of reasoning.
+#[derive(Debug)]
+pub struct Strategy {
+    /// Name in the CLI, in URLs and in results.
+    pub name: &'static str,
+    /// Name for people.
+    pub title: &'static str,
+    /// One sentence on what it does.
+    pub summary: &'static str,
+    /// The paper.
+    pub paper: &'static str,
+    /// The marker after the prompt.
+    pub start: Option<Marker>,
+    /// How it thinks; `None` answers at once.
+    pub think: Option<Think>,
+    /// What can be set, with the default of this strategy.
+    pub settings: &'static [(Setting, f32)],
+}
+
+/// A strategy's thinking phase.
+#[derive(Debug)]
+pub struct Think {
+    feed: ThinkFeed,
+    greedy: bool,
+    /// Ends the phase when chosen, and is forced when the phase is cut short.
+    end: Option<Marker>,
+}
+
+#[derive(Debug)]
+enum ThinkFeed {
+    Token,
+    Concept,
+    Thought,
+    Pause,
+}
+
+/// A strategy or setting that cannot be used.
+#[derive(Debug, thiserror::Error)]
+pub enum StrategyError {
+    /// No such strategy.
+    #[error("there is no strategy {found:?}; there are: {}", names(STRATEGIES.iter().map(|s| s.name)))]
+    UnknownStrategy {
+        /// The name given.
+        found: String,
+    },
+    /// Not `key=value` with a number.
+    #[error("a setting is written key=value with a number, found {found:?}")]
+    Syntax {
+        /// The text given.
+        found: String,
+    },
+    /// No such setting, or not for this strategy.
+    #[error("{strategy} has no setting {key:?}; it has: {expected}")]
+    UnknownSetting {
+        /// The strategy's name.
+        strategy: String,
+        /// The key given.
+        key: String,
+        /// The strategy's keys.
+        expected: String,
+    },
+    /// Out of range.
+    #[error("{key} must be in {} ..= {}, found {found}", range.0, range.1)]
+    OutOfRange {
+        /// The key.
+        key: &'static str,
+        /// Smallest and largest value.
+        range: (f32, f32),
+        /// The value given.
+        found: f32,
+    },
+    /// The tokenizer lacks a marker.
+    #[error("{strategy}: {source}")]
+    Tokenizer {
+        /// The strategy's name.
+        strategy: &'static str,
+        /// What is missing.
+        source: TokenizerError,
+    },
+}
+
+fn names<'a>(all: impl Iterator<Item = &'a str>) -> String {
+    all.collect::<Vec<_>>().join(", ")
+}
+
+impl Strategy {
+    /// The strategy of this name.
+    pub fn by_name(name: &str) -> Result<&'static Self, StrategyError> {
+        let found = STRATEGIES.iter().find(|strategy| strategy.name == name);
+        found.ok_or_else(|| StrategyError::UnknownStrategy { found: name.into() })
+    }
+
+    /// The value of a setting, or this strategy's default, or `None` if it has no such setting.
+    pub fn value(&self, settings: &Settings, setting: Setting) -> Option<f32> {
+        let default = self.settings.iter().find(|(known, _)| *known == setting)?.1;
+        Some(settings.0.get(&setting).copied().unwrap_or(default))
+    }
+
+    /// The program that runs this strategy with a tokenizer's markers.
+    pub fn program(
+        &self,
+        settings: &Settings,
+        tokenizer: &Tokenizer,
+    ) -> Result<Program, StrategyError> {
+        self.check(settings)?;
+        let marker = |marker: Marker| {
+            let strategy = self.name;
+            let id = tokenizer.marker(marker);
+            id.map_err(|source| StrategyError::Tokenizer { strategy, source })
+        };
+        let mut phases = Vec::new();
+        if let Some(think) = &self.think {
+            let end = think.end.map(marker).transpose()?;
+            let (feed, max_steps) = match think.feed {
+                ThinkFeed::Token => (Feed::Token, Setting::MaxThink),
+                ThinkFeed::Concept => (Feed::Concept, Setting::MaxThink),
+                ThinkFeed::Thought => (Feed::Thought, Setting::Thoughts),
+                ThinkFeed::Pause => (Feed::Pause(marker(Marker::Pause)?), Setting::Pauses),
+            };
+            let speaks = matches!(think.feed, ThinkFeed::Token | ThinkFeed::Concept);
+            phases.push(Phase {
+                role: Role::Think,
+                feed,
+                sampler: self.sampler(settings, think.greedy),
+                until: Until {
+                    max_steps: self.value(settings, max_steps).unwrap_or(0.0) as u32,
+                    stop_token: end.filter(|_| speaks),
+                    cold_stop: self.cold_stop(settings),
+                },
+                then_force: end,
+            });
+        }
+        phases.push(Phase {
+            role: Role::Answer,
+            feed: Feed::Token,
+            sampler: Sampler::GREEDY,
+            until: Until {
+                max_steps: self
+                    .value(settings, Setting::MaxAnswer)
+                    .unwrap_or(table::MAX_ANSWER.1) as u32,
+                stop_token: Some(marker(Marker::Eos)?),
+                cold_stop: None,
+            },
+            then_force: None,
+        });
+        Ok(Program {
+            start: self.start.map(marker).transpose()?,
+            phases,
+        })
+    }
+
+    fn check(&self, settings: &Settings) -> Result<(), StrategyError> {
+        for (setting, found) in settings.iter() {
+            let spec = setting.spec();
+            if self.value(settings, setting).is_none() {
+                return Err(self.unknown_setting(spec.key));
+            }
+            if !(spec.range.0..=spec.range.1).contains(&found) {
+                return Err(StrategyError::OutOfRange {
+                    key: spec.key,
+                    range: spec.range,
+                    found,
+                });
+            }
+        }
+        Ok(())
+    }
+
+    fn sampler(&self, settings: &Settings, greedy: bool) -> Sampler {
+        let value = |setting| self.value(settings, setting);
+        let tau = value(Setting::Tau).map(|tau| Noise::Gumbel { tau });
+        let alpha = value(Setting::Alpha).map(|alpha| Noise::Dirichlet { alpha });
+        let full = Sampler::GREEDY;
+        Sampler {
+            temperature: value(Setting::Temperature).unwrap_or(full.temperature),
+            top_k: value(Setting::TopK).map_or(full.top_k, |k| k as u32),
+            top_p: value(Setting::TopP).unwrap_or(full.top_p),
+            min_p: value(Setting::MinP).unwrap_or(full.min_p),
+            max_concepts: value(Setting::MaxConcepts).map_or(full.max_concepts, |n| n as u32),
+            noise: tau.or(alpha).unwrap_or(Noise::None),
+            greedy,
+        }
+    }
+
+    fn cold_stop(&self, settings: &Settings) -> Option<ColdStop> {
+        let entropy = self.value(settings, Setting::ColdEntropy)?;
+        let patience = self.value(settings, Setting::ColdPatience)? as u32;
+        (entropy > 0.0).then_some(ColdStop { entropy, patience })
+    }
+
+    fn unknown_setting(&self, key: &str) -> StrategyError {
+        StrategyError::UnknownSetting {
+            strategy: self.name.into(),
+            key: key.into(),
+            expected: names(self.settings.iter().map(|(setting, _)| setting.spec().key)),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn every_setting_of_every_strategy_has_a_spec_and_a_default_in_range() {
+        for strategy in STRATEGIES {
+            for (setting, default) in strategy.settings {
+                let spec = SETTINGS.iter().find(|spec| spec.setting == *setting);
+                let spec = spec.unwrap_or_else(|| panic!("{setting:?} has no line in SETTINGS"));
+                assert!(
+                    (spec.range.0..=spec.range.1).contains(default),
+                    "{} {setting}",
+                    strategy.name
+                );
+            }
+        }
+    }
+
+    #[test]
+    fn names_are_unique() {
+        let mut names: Vec<_> = STRATEGIES.iter().map(|strategy| strategy.name).collect();
+        names.sort_unstable();
+        names.dedup();
+        assert_eq!(names.len(), STRATEGIES.len());
+    }
+
+    #[test]
+    fn a_setting_of_another_strategy_is_refused_by_name() {
+        let soft = Strategy::by_name("soft").expect("in the table");
+        let error = Settings::parse(soft, ["thoughts=6"])
+            .and_then(|settings| soft.check(&settings))
+            .expect_err("soft has no thoughts");
+        assert!(error.to_string().contains("thoughts"), "{error}");
+        assert!(error.to_string().contains("max_concepts"), "{error}");
+    }
+}
