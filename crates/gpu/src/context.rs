@@ -96,10 +96,7 @@ impl GpuContext {
         let fault = Arc::new(Mutex::new(None));
         let lost = Arc::clone(&fault);
         device.set_device_lost_callback(move |reason, message| {
-            // Dropping the last handle destroys the device; nobody is left to be told.
-            if reason != wgpu::DeviceLostReason::Destroyed || !message.is_empty() {
-                keep_first(&lost, GpuError::Lost(format!("{reason:?}: {message}")));
-            }
+            keep_first(&lost, GpuError::Lost(format!("{reason:?}: {message}")));
         });
         let refused = Arc::clone(&fault);
         device.on_uncaptured_error(Arc::new(move |error: wgpu::Error| {

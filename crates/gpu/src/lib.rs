@@ -40,7 +40,8 @@
 //!    thread or workgroup does; bindings carry their shapes; dimensions are `override` constants.
 //! 2. A constant in [`kernels`] and its place in [`kernels::KERNELS`]; `tests/shaders.rs` fails
 //!    until the table and the folder agree.
-//! 3. A case in `tests/kernels.rs` against an f64 twin, at sizes 1, odd, and a real model's.
+//! 3. A case in `tests/kernels.rs` (or `attention.rs`, `select.rs`) against an f64 twin, at
+//!    sizes 1, odd, and a real model's.
 //! 4. Its dispatch in `forward.rs`; `tests/layers.rs` and `tests/programs.rs` then cover it.
 //!
 //! # Backends

@@ -293,7 +293,7 @@ fn check_program(
         program: program.clone(),
         seed: 40 + index as u32,
         stream: 2,
-        decode_thoughts: index % 2 == 0,
+        decode_thoughts: index.is_multiple_of(2),
     };
     let gain: Vec<f32> = common::noise(1, D).iter().map(|g| 1.0 + 0.2 * g).collect();
     let embedding = common::noise(2, vocab_size * D);

@@ -3,6 +3,7 @@
 
 #[path = "../../../model/tests/common/mod.rs"]
 pub mod random;
+pub mod twins;
 
 use std::sync::Arc;
 
