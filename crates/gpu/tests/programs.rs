@@ -224,6 +224,23 @@ fn more_lanes_than_a_tile_run_together() {
 }
 
 #[test]
+fn eight_lanes_read_every_weight_once() {
+    let Some(mut engine) = engine() else {
+        return;
+    };
+    let (_, weights) = common::small();
+    let norms = weights.layers.len() * 2 * weights.final_norm.len() + weights.final_norm.len();
+    let n_read = weights.n_parameters() - weights.embedding.values.len() - norms;
+    let lanes = [mixed_lanes(), mixed_lanes()].concat();
+    for n_lanes in [1, 4, 8] {
+        block_on(engine.begin(&lanes[..n_lanes])).expect("a run");
+        let cost = engine.stats().step_cost;
+        assert_eq!(cost.weight_bytes, 4 * n_read as u64, "{n_lanes} lanes");
+        assert_eq!(cost.flops, 2 * (n_lanes * n_read) as u64, "{n_lanes} lanes");
+    }
+}
+
+#[test]
 fn bad_runs_are_errors() {
     let Some(mut engine) = engine() else {
         return;
