@@ -27,8 +27,6 @@ pub struct LaneRun {
     pub engine: String,
     /// The records so far.
     pub records: Vec<StepRecord>,
-    /// What was thought in words, as the task's text.
-    pub thinking: String,
     /// The answer so far, as the task's text.
     pub answer: String,
     /// The grader's word, once the lane is done and where the question is a problem.

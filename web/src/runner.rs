@@ -4,12 +4,12 @@ use std::{rc::Rc, sync::Arc};
 
 use latent_model::{
     engine::{EngineError, LaneSpec},
-    trace::{LaneJson, RunJson, StepJson, answer_ids, summary, think_ids},
+    trace::{LaneJson, RunJson, StepJson, answer_ids, summary},
 };
 use leptos::{prelude::*, task::spawn_local};
 
 use crate::{
-    browser::{next_frame, now_ms, sleep_ms},
+    browser::{next_frame, now_ms},
     lanes::{LaneRun, Lanes},
     load::Download,
     notice::{Notice, Notices},
@@ -190,13 +190,26 @@ impl Runner {
             } else if n_steps.is_some() {
                 self.status.set(RunStatus::Paused);
             }
-            match speed {
-                Speed::PerSecond(rate) => sleep_ms(1000.0 / f64::from(rate) - took_ms).await,
-                Speed::Max => {}
-            }
-            next_frame().await;
+            let pause_ms = match speed {
+                Speed::PerSecond(rate) => 1000.0 / f64::from(rate),
+                Speed::Max => 0.0,
+            };
+            self.wait_until(started_ms + pause_ms, epoch).await;
         }
         Ok(())
+    }
+
+    /// Waits frame by frame, at least one, and no longer than the run goes on: a pause or a step
+    /// takes effect at once, however slow the speed is.
+    async fn wait_until(self, deadline_ms: f64, epoch: u32) {
+        loop {
+            next_frame().await;
+            let goes_on =
+                self.is_current(epoch) && self.status.get_untracked() == RunStatus::Running;
+            if !goes_on || now_ms() >= deadline_ms {
+                return;
+            }
+        }
     }
 
     async fn begin(self, epoch: u32) -> Result<(), SessionError> {
@@ -257,9 +270,8 @@ impl Runner {
                 let Some(program) = run.program.clone() else {
                     return;
                 };
-                let text = |ids: Vec<u32>| TASK.render(&checkpoint.model.tokenizer, &ids);
-                run.thinking = text(think_ids(&run.records, &program));
-                run.answer = text(answer_ids(&run.records, &program));
+                let answer = answer_ids(&run.records, &program);
+                run.answer = TASK.render(&checkpoint.model.tokenizer, &answer);
                 if run.is_done() {
                     run.verdict = self
                         .question

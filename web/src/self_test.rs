@@ -23,8 +23,6 @@ const STRATEGY_NAMES: [&str; 3] = ["token-cot", "soft-gumbel", "coconut"];
 pub struct SelfTest {
     /// Largest difference of all activations and logits.
     pub max_difference: f32,
-    /// Stages of the forward pass that were compared.
-    pub n_stages: usize,
     /// The first thing that differs beyond the tolerance.
     pub first_divergence: Option<String>,
 }
@@ -63,7 +61,6 @@ impl SelfTest {
         let stage = layers.first_divergence().map(|stage| stage.stage.clone());
         Self {
             max_difference: layers.max_abs_difference(),
-            n_stages: layers.stages.len(),
             first_divergence: nothing.or(stage).or(runs),
         }
     }
