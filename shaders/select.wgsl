@@ -237,7 +237,8 @@ fn truncated(phase: Phase) -> u32 {
     var mass = 0.0;
     for (var i = 0u; i < count; i++) {
         mass += weights[i];
-        if (mass >= phase.top_p) {
+        // At 1 nothing is cut: where a sum of f32 reaches 1 is a matter of rounding.
+        if (mass >= phase.top_p && phase.top_p < 1.0) {
             count = i + 1u;
         }
     }

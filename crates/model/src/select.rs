@@ -337,7 +337,8 @@ fn truncated(mut kept: Vec<Candidate>, sampler: &Sampler) -> Vec<Candidate> {
     let mut mass = 0.0;
     let reaches = |candidate: &Candidate| {
         mass += candidate.weight;
-        mass >= sampler.top_p
+        // At 1 nothing is cut: where a sum of f32 reaches 1 is a matter of rounding.
+        mass >= sampler.top_p && sampler.top_p < 1.0
     };
     let n_prefix = kept
         .iter()

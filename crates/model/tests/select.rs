@@ -270,6 +270,16 @@ fn top_k_then_top_p_then_min_p_each_on_the_result_of_the_last() {
 }
 
 #[test]
+fn a_nucleus_of_one_keeps_even_what_rounding_would_cut() {
+    let mut logits = [-16.0; 8];
+    logits[0] = 4.0;
+    let program = program(thinking(Feed::Concept, sampler(), 9));
+    let mut state = LaneState::new(0, &lane(&program, 1));
+    let (record, _) = select(&mut state, &program, Some(&logits), 1.0);
+    assert_eq!(record.n_kept, 8, "{record:?}");
+}
+
+#[test]
 fn max_concepts_keeps_the_heaviest_and_renormalises() {
     let two = Sampler {
         max_concepts: 2,
