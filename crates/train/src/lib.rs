@@ -56,10 +56,10 @@ pub fn run(config_path: &Path, resume: bool) -> anyhow::Result<()> {
     run_on(config_path, resume, Backend::default())
 }
 
-/// [`run`] on a backend of choice.
+/// [`run()`] on a backend of choice.
 ///
 /// # Errors
-/// As [`run`].
+/// As [`run()`].
 pub fn run_on(config_path: &Path, resume: bool, backend: Backend) -> anyhow::Result<()> {
     let config = config::RunConfig::load(config_path)?;
     let folder = Path::new("runs").join(&config.name);
