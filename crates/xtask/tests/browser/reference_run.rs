@@ -38,7 +38,8 @@ fn reference_run(model: &str, strategy: &str, seed: u32) -> Result<Value> {
     let output = latent()
         .args(["run", "--json", "--engine", "reference", "--task", "prosqa"])
         .arg("--model")
-        .arg(workspace::root().join("public/models").join(model))
+        // The very files that the page loads.
+        .arg(workspace::dist().join("models").join(model))
         .args(["--strategy", strategy, "--seed", &seed.to_string()])
         .output()
         .context("cannot start `latent run`")?;
