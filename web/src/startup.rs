@@ -82,7 +82,7 @@ pub struct Shipped {
     pub examples: RwSignal<Examples>,
 }
 
-/// Everything that [`start`] reports to.
+/// Everything that the start reports to.
 #[derive(Clone, Copy)]
 pub struct Startup {
     /// About engines.

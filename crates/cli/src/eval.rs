@@ -110,7 +110,7 @@ pub async fn eval(args: &EvalArgs) -> Result<ExitCode> {
     let strategy = Strategy::by_name(&args.strategy)?;
     let settings = Settings::parse(strategy, args.set.iter().map(String::as_str))?;
     let program = strategy.program(&settings, &model.tokenizer)?;
-    let mut problems = match args.problems.from_file()? {
+    let mut problems = match args.problems.read_file()? {
         Some(problems) => problems,
         None => args.problems.generated(args.seed.into(), args.n)?,
     };

@@ -22,7 +22,7 @@ pub struct ProblemArgs {
 
 impl ProblemArgs {
     /// The problems of `--data`, whole.
-    pub fn from_file(&self) -> Result<Option<Vec<Problem>>> {
+    pub fn read_file(&self) -> Result<Option<Vec<Problem>>> {
         let Some(path) = &self.data else {
             return Ok(None);
         };

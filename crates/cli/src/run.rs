@@ -129,7 +129,7 @@ fn problem(args: &RunArgs) -> Result<Option<Problem>> {
     if args.prompt.is_some() {
         return Ok(None);
     }
-    let Some(mut problems) = args.problems.from_file()? else {
+    let Some(mut problems) = args.problems.read_file()? else {
         return Ok(args.problems.generated(args.seed.into(), 1)?.pop());
     };
     let n = problems.len();

@@ -32,7 +32,7 @@ pub enum WasmToolchain {
 pub enum Route {
     /// The toolchain that runs xtask.
     Current,
-    /// The toolchain [`DEBIAN_TOOLCHAIN`].
+    /// The toolchain that set-up makes of Debian's compiler.
     Debian,
 }
 
