@@ -1,7 +1,7 @@
 """Checks that Python `transformers` computes the same logits from a folder as `latent` does.
 
     pip install torch transformers
-    cargo run --release -p latent-train --example reference_logits -- public/models/prosqa-cot > logits.json
+    cargo run --release -p latent-cli -- check --model public/models/prosqa-cot --logits > logits.json
     python crates/train/check_transformers.py public/models/prosqa-cot logits.json
 
 The JSON file holds {"ids": [...], "logits": [[...], ...]}, one row of logits for each id, and

@@ -25,7 +25,7 @@ pub struct CheckArgs {
     /// The text to compare on; a generated problem where none is given.
     #[arg(long)]
     prompt: Option<String>,
-    /// Compares nothing: prints {"ids", "logits"} of the reference as JSON, for
+    /// Compares nothing: prints {"text", "ids", "logits"} of the reference as JSON, for
     /// crates/train/check_transformers.py.
     #[arg(long)]
     logits: bool,
@@ -44,7 +44,7 @@ pub async fn check(args: &CheckArgs) -> Result<ExitCode> {
     let ids = model.tokenizer.encode(&prompt)?;
     if args.logits {
         let LayerStates { logits, .. } = layer_states(&model.config, &model.weights, &ids);
-        println!("{}", serde_json::json!({ "ids": ids, "logits": logits }));
+        println!("{}", serde_json::json!({ "text": prompt, "ids": ids, "logits": logits }));
         return Ok(ExitCode::SUCCESS);
     }
     let context = GpuContext::request()
