@@ -44,7 +44,10 @@ pub async fn check(args: &CheckArgs) -> Result<ExitCode> {
     let ids = model.tokenizer.encode(&prompt)?;
     if args.logits {
         let LayerStates { logits, .. } = layer_states(&model.config, &model.weights, &ids);
-        println!("{}", serde_json::json!({ "text": prompt, "ids": ids, "logits": logits }));
+        println!(
+            "{}",
+            serde_json::json!({ "text": prompt, "ids": ids, "logits": logits })
+        );
         return Ok(ExitCode::SUCCESS);
     }
     let context = GpuContext::request()

@@ -287,7 +287,8 @@ mod tests {
 
     #[test]
     fn every_field_of_a_trace_can_differ() {
-        let changes: [(&str, fn(&mut StepRecord)); 8] = [
+        type Change = fn(&mut StepRecord);
+        let changes: [(&str, Change); 8] = [
             ("record", |record| record.token = 9),
             ("record", |record| record.flags = 1),
             ("entropy", |record| record.entropy += 0.01),

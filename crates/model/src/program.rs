@@ -51,7 +51,7 @@ pub enum Role {
 pub enum Feed {
     /// One row of the embedding table: the chosen token.
     Token,
-    /// Σ wᵢ·E[idᵢ] over at most [`MAX_KEPT`] tokens (Soft Thinking).
+    /// `Σ wᵢ·E[idᵢ]` over at most [`MAX_KEPT`] tokens (Soft Thinking).
     Concept,
     /// The last hidden state after the final norm, fed raw (Coconut).
     Thought,

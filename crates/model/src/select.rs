@@ -43,7 +43,7 @@ pub enum NextInput {
     None,
     /// A row of the embedding table.
     Token(u32),
-    /// Σ wᵢ·E[idᵢ]; weights sum to 1.
+    /// `Σ wᵢ·E[idᵢ]`; weights sum to 1.
     Concept(Vec<(u32, f32)>),
     /// The hidden state of this step.
     Thought,
