@@ -3,7 +3,6 @@
 pub mod browser;
 pub mod catalogue;
 pub mod components;
-pub mod engines;
 pub mod focus;
 pub mod lanes;
 pub mod load;

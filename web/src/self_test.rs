@@ -1,6 +1,6 @@
 //! The start-up self-test: what the GPU computes, layer by layer and step by step, beside the CPU.
 
-use latent_gpu::GpuEngine;
+use latent_gpu::{AnyEngine, GpuEngine};
 use latent_model::{
     compare::{CheckReport, Tolerance, compare_layer_states, first_record_difference},
     engine::{EngineError, LaneSpec, run_to_end},
@@ -8,8 +8,6 @@ use latent_model::{
     reference::layer_states,
     strategy::{STRATEGIES, Settings, StrategyError},
 };
-
-use crate::engines::reference;
 
 /// Tokens of the prompt: a few more than a tile of the kernels, and quickly computed on a CPU.
 const N_TOKENS: usize = 20;
@@ -74,7 +72,7 @@ pub async fn self_test(model: &Model, gpu: &mut GpuEngine) -> Result<SelfTest, S
     let layers = compare_layer_states(&found, &expected, Tolerance::F32);
     let lanes = lanes(model, &prompt)?;
     let found = run_to_end(gpu, &lanes, CHUNK, |_| {}).await?;
-    let expected = run_to_end(&mut reference(model), &lanes, CHUNK, |_| {}).await?;
+    let expected = run_to_end(&mut AnyEngine::reference(model), &lanes, CHUNK, |_| {}).await?;
     let pairs = STRATEGY_NAMES.iter().zip(found.iter().zip(&expected));
     let mut differences = pairs.filter_map(|(name, (found, expected))| {
         let what = first_record_difference(found, expected)?;

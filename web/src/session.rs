@@ -7,7 +7,7 @@ use std::{
 };
 
 use futures::lock::Mutex;
-use latent_gpu::{GpuContext, GpuEngine, GpuError};
+use latent_gpu::{AnyEngine, GpuContext, GpuEngine, GpuError};
 use latent_model::{
     engine::{Engine, EngineError, LaneSpec},
     model::Model,
@@ -17,7 +17,6 @@ use latent_model::{
 };
 
 use crate::{
-    engines::AnyEngine,
     load::{Download, LoadError, fetch_model},
     page_state::{LaneChoice, streams},
     self_test::{SelfTest, SelfTestError, self_test},

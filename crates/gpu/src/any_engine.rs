@@ -26,12 +26,15 @@ impl AnyEngine {
                 let engine = GpuEngine::new(&model.config, &model.weights, context).await?;
                 Ok(Self::Gpu(Box::new(engine)))
             }
-            None => {
-                let weights = model.weights.clone();
-                let engine = ReferenceEngine::new(&model.config, weights, Precision::Fast);
-                Ok(Self::Reference(Box::new(engine)))
-            }
+            None => Ok(Self::reference(model)),
         }
+    }
+
+    /// The reference engine, as fast as it goes.
+    pub fn reference(model: &Model) -> Self {
+        let weights = model.weights.clone();
+        let engine = ReferenceEngine::new(&model.config, weights, Precision::Fast);
+        Self::Reference(Box::new(engine))
     }
 }
 
