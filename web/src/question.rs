@@ -39,7 +39,9 @@ impl Question {
     pub fn new(choice: &ProblemChoice, examples: &Examples) -> Self {
         match choice {
             ProblemChoice::Drawn { difficulty, seed } => {
-                let problem = prosqa::Problem::generate(*seed, &(*difficulty).into());
+                use prosqa::Difficulty;
+                let preset = difficulty.pick(Difficulty::CLASS, Difficulty::OFFICIAL);
+                let problem = prosqa::Problem::generate(*seed, &preset);
                 let text = problem.question();
                 Self {
                     text,

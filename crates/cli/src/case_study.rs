@@ -4,7 +4,6 @@ use std::{fs, ops::Range, path::PathBuf, process::ExitCode};
 
 use anyhow::{Context, Result, bail};
 use clap::{Args, ValueEnum};
-use indicatif::{ProgressBar, ProgressStyle};
 use latent_gpu::AnyEngine;
 use latent_model::{
     engine::{Engine, LaneSpec, run_to_end},
@@ -18,6 +17,7 @@ use serde::{Deserialize, Serialize};
 use crate::{
     engines::{EngineKind, open_engine},
     folder::{load_model, model_name, weights_digest},
+    progress::progress_bar,
 };
 
 /// Arguments of `latent case-study`.
@@ -111,7 +111,7 @@ pub async fn case_study(args: &CaseStudyArgs) -> Result<ExitCode> {
     let model = load_model(&args.model)?;
     let mut engine = open_engine(args.engine, &model).await?;
     let mut found: Vec<(u64, Vec<Trial>)> = Vec::new();
-    let bar = ProgressBar::new(args.seeds.end - args.seeds.start).with_style(style());
+    let bar = progress_bar(args.seeds.end - args.seeds.start, "seeds");
     let mut searched_to = args.seeds.start;
     for seed in args.seeds.clone() {
         let problem = args.task.generate(seed, args.difficulty);
@@ -243,11 +243,6 @@ fn seeds_from_text(text: &str) -> Result<Range<u64>> {
         true => Ok(start..end),
         false => bail!("A must be below B in A..B, found {text}"),
     }
-}
-
-fn style() -> ProgressStyle {
-    let style = ProgressStyle::with_template("{bar:40} {pos}/{len} seeds, {eta} left  {msg}");
-    style.unwrap_or_else(|_| ProgressStyle::default_bar())
 }
 
 #[cfg(test)]

@@ -4,7 +4,7 @@ use std::{path::PathBuf, process::ExitCode, time::Instant};
 
 use anyhow::Result;
 use clap::Args;
-use indicatif::{ProgressBar, ProgressStyle};
+use indicatif::ProgressBar;
 use latent_model::{
     engine::Engine,
     evaluation::{self, Trials},
@@ -17,6 +17,7 @@ use crate::{
     engines::{EngineKind, open_engine},
     folder::{load_model, model_name},
     problems::ProblemArgs,
+    progress::progress_bar,
 };
 
 /// Arguments of `latent eval`.
@@ -94,7 +95,10 @@ pub async fn eval(args: &EvalArgs) -> Result<ExitCode> {
     problems.truncate(args.limit.unwrap_or(usize::MAX));
     let mut engine = open_engine(args.engine, &model).await?;
     let start = Instant::now();
-    let bar = progress_bar(problems.len() * args.samples, args.json);
+    let bar = match args.json {
+        true => ProgressBar::hidden(),
+        false => progress_bar((problems.len() * args.samples) as u64, "runs"),
+    };
     let trials = Trials {
         program: &program,
         problems: &problems,
@@ -134,15 +138,6 @@ pub async fn eval(args: &EvalArgs) -> Result<ExitCode> {
         print_evaluation(&evaluation, &accuracy);
     }
     Ok(ExitCode::SUCCESS)
-}
-
-fn progress_bar(n_runs: usize, is_hidden: bool) -> ProgressBar {
-    if is_hidden {
-        return ProgressBar::hidden();
-    }
-    let style = ProgressStyle::with_template("{bar:40} {pos}/{len} {msg}, {eta} left");
-    let style = style.unwrap_or_else(|_| ProgressStyle::default_bar());
-    ProgressBar::new(n_runs as u64).with_style(style)
 }
 
 fn print_evaluation(evaluation: &Evaluation, accuracy: &Proportion) {

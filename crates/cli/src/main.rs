@@ -8,6 +8,7 @@ mod eval;
 mod folder;
 mod models;
 mod problems;
+mod progress;
 mod report;
 mod run;
 mod table;

@@ -8,6 +8,7 @@ pub mod compare;
 pub mod config;
 pub mod engine;
 pub mod evaluation;
+pub mod evidence;
 pub mod metrics;
 pub mod model;
 pub mod program;

@@ -400,12 +400,25 @@ fn mix(kept: &mut Vec<Candidate>, phase: &Phase, key: DrawKey) {
         softmax_weights(kept, |c| ln_gamma_draw(key, c.id, alpha * c.weight));
         sort(kept);
     }
-    kept.truncate((phase.sampler.max_concepts as usize).clamp(1, MAX_KEPT));
-    normalise(kept);
+    limit_concepts(kept, &phase.sampler);
     if let Noise::Gumbel { tau } = noise {
         softmax_weights(kept, |c| (c.weight.ln() + gumbel(key.bits(c.id)[0])) / tau);
         sort(kept);
     }
+}
+
+/// Step 7 of A2: at most `max_concepts`, weights that sum to 1.
+fn limit_concepts(kept: &mut Vec<Candidate>, sampler: &Sampler) {
+    kept.truncate((sampler.max_concepts as usize).clamp(1, MAX_KEPT));
+    normalise(kept);
+}
+
+/// The tokens that a sampler without noise mixes of logits (V), by falling weight: what a phase
+/// that feeds concept tokens feeds. At least one; logits must be finite.
+pub fn mixed_tokens(logits: &[f32], sampler: &Sampler) -> Vec<u32> {
+    let mut kept = truncated(distribution(logits, sampler).top, sampler);
+    limit_concepts(&mut kept, sampler);
+    kept.iter().map(|candidate| candidate.id).collect()
 }
 
 /// Step 9 of A2: one token from the truncated distribution, by inversion.

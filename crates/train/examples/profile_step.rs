@@ -3,12 +3,11 @@
 use std::time::Instant;
 
 use burn::tensor::Device;
-use latent_model::program::{Noise, Sampler};
 use latent_model::tasks::Task;
 use latent_train::lesson::Passage;
 use latent_train::llama::{Llama, LlamaConfig};
 use latent_train::method::{Form, Stage};
-use latent_train::objective::{LossConfig, Objective, Share};
+use latent_train::objective::{LossConfig, Objective, Share, soft_sampler};
 use latent_train::optimizer::{Optimizer, OptimizerConfig};
 use latent_train::parameters::Parameters;
 use latent_train::random::Random;
@@ -53,15 +52,7 @@ fn main() {
     let objective = Objective {
         config: &loss_config,
         markers: &Task::ProsQa.markers(),
-        sampler: Sampler {
-            temperature: 1.0,
-            top_k: 30,
-            top_p: 1.0,
-            min_p: 0.0,
-            max_concepts: 30,
-            noise: Noise::None,
-            greedy: false,
-        },
+        sampler: soft_sampler(Task::ProsQa).expect("a strategy of the table"),
     };
     let level = Level {
         nodes: [19, 27],

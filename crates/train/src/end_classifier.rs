@@ -41,6 +41,39 @@ pub struct Examples {
     pub ends: Vec<bool>,
 }
 
+/// A classifier, and how it does on states that it was not fitted to.
+pub struct Fitted {
+    /// The classifier.
+    pub classifier: EndClassifier,
+    /// Share of fresh states on which it is right.
+    pub accuracy: f64,
+    /// How many those are.
+    pub n_states: usize,
+}
+
+/// Fits a classifier to the states of `config.batches` batches, and tries it on as many more.
+pub fn fit(
+    config: &EndClassifierConfig,
+    objective: &Objective,
+    model: &Llama,
+    mut draw: impl FnMut() -> Vec<Passage>,
+) -> Fitted {
+    let mut examples = || {
+        let mut examples = Examples::default();
+        for _ in 0..config.batches {
+            examples.add(objective, model, &draw(), config.thoughts);
+        }
+        examples
+    };
+    let classifier = EndClassifier::fit(&examples(), config.ridge);
+    let fresh = examples();
+    Fitted {
+        accuracy: fresh.accuracy(&classifier),
+        n_states: fresh.ends.len(),
+        classifier,
+    }
+}
+
 impl Examples {
     /// Adds the states after each of `n_thoughts` thoughts about the lessons of a batch.
     pub fn add(

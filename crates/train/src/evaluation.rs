@@ -3,7 +3,7 @@
 
 use latent_model::evaluation::{Trials, evaluate};
 use latent_model::metrics::wilson;
-use latent_model::model::{Model, ModelFiles};
+use latent_model::model::Model;
 use latent_model::reference::{Precision, ReferenceEngine};
 use latent_model::strategy::{Settings, Strategy};
 use latent_model::tasks::{Difficulty, Problem, Task};
@@ -70,18 +70,17 @@ pub struct Decoding {
     pub set: Vec<String>,
 }
 
-/// Decodes the problems greedily with the files of an exported folder.
+/// Decodes the problems greedily with an exported model.
 ///
 /// # Errors
-/// If the files are no model, the strategy is unknown or needs a marker that the tokenizer lacks,
+/// If the strategy is unknown or needs a marker that the tokenizer lacks,
 /// or the engine fails.
 pub fn measure(
-    files: &ModelFiles<Vec<u8>>,
+    model: &Model,
     decoding: &Decoding,
     name: &str,
     problems: &[Problem],
 ) -> anyhow::Result<Accuracy> {
-    let model = Model::from_files(files)?;
     let strategy = Strategy::by_name(&decoding.strategy)?;
     let settings = Settings::parse(strategy, decoding.set.iter().map(String::as_str))?;
     let program = strategy.program(&settings, &model.tokenizer)?;

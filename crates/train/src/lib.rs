@@ -1,5 +1,6 @@
 //! Trains small Llama checkpoints on generated problems and exports them.
 
+pub mod asked;
 pub mod config;
 pub mod end_classifier;
 pub mod evaluation;

@@ -2,16 +2,18 @@
 
 use burn::tensor::Tensor;
 use burn::tensor::activation::softmax;
-use latent_model::engine::LaneSpec;
-use latent_model::program::{Feed, Phase, Program, Role, Sampler, Until};
-use latent_model::select::{LaneState, NextInput, StepOutput, select};
+use latent_model::program::Sampler;
+use latent_model::select::mixed_tokens;
+use latent_model::strategy::{Settings, Strategy};
 use serde::{Deserialize, Serialize};
 
+use crate::asked::{Asked, longest};
 use crate::lesson::{Lesson, Passage, Word};
 use crate::llama::{ContextCache, Llama, QuestionCache, Residuals};
 use crate::method::{Form, Latent, Line, Stage};
 use crate::targets::{Ageing, Rows, context_rows, cross_entropy};
-use latent_model::tasks::Markers;
+use latent_model::tasks::{Markers, Task};
+use latent_model::tokenizer::Tokenizer;
 
 /// How the parts of the loss are weighted. A question's answer token weighs 1.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
@@ -84,6 +86,13 @@ pub struct Outcome {
     pub n_questions: usize,
     /// How many positions were computed.
     pub n_positions: usize,
+}
+
+/// What one share of a batch contributes, averaged over its lessons.
+struct Part {
+    loss: Tensor<1>,
+    parts: Vec<(String, f32)>,
+    accuracy: f64,
 }
 
 /// A batch whose contexts have been read.
@@ -174,7 +183,7 @@ impl Objective<'_> {
         lessons: &[&Lesson],
         share: Share,
         n_goal_layers: usize,
-    ) -> Outcome {
+    ) -> Part {
         let n_lines = lessons.len() as f32;
         let lines: Vec<Line> = lessons
             .iter()
@@ -233,12 +242,10 @@ impl Objective<'_> {
         let (words, accuracy) = asked.answered(model, lines.len());
         let words = words.div_scalar(n_lines);
         parts.insert(0, (name("words"), number(&words)));
-        Outcome {
+        Part {
             loss: loss + words,
             parts,
             accuracy,
-            n_questions: lines.len(),
-            n_positions: 0,
         }
     }
 
@@ -263,7 +270,7 @@ impl Objective<'_> {
                 let logits = model.logits(thought);
                 // The truncation is a constant to the gradient, as in the released sampler it is
                 // a choice of rows.
-                let kept = kept_tokens(logits.clone(), self.sampler);
+                let kept = kept_tokens(logits.clone(), &self.sampler);
                 let weights = softmax(logits.div_scalar(self.sampler.temperature), 1)
                     * kept.into_tensor(&model.device);
                 let sums = weights.clone().sum_dim(1);
@@ -273,122 +280,30 @@ impl Objective<'_> {
     }
 }
 
-/// 1 for every token that the strategy's sampler mixes, 0 elsewhere, for logits `[N, V]`.
-fn kept_tokens(logits: Tensor<2>, sampler: Sampler) -> Rows {
+/// 1 for every token that the sampler mixes, 0 elsewhere, for logits `[N, V]`.
+fn kept_tokens(logits: Tensor<2>, sampler: &Sampler) -> Rows {
     let n_tokens = logits.dims()[1];
-    let program = Program {
-        start: None,
-        phases: vec![Phase {
-            role: Role::Think,
-            feed: Feed::Concept,
-            sampler,
-            until: Until {
-                max_steps: u32::MAX,
-                stop_token: None,
-                cold_stop: None,
-                end_classifier: None,
-            },
-            then_force: None,
-        }],
-    };
-    let spec = LaneSpec {
-        prompt: vec![0],
-        program,
-        seed: 0,
-        stream: 0,
-        decode_thoughts: false,
-    };
     let mut rows = Rows::new(n_tokens);
     for row in numbers(logits.inner()).chunks_exact(n_tokens) {
-        let mut state = LaneState::new(0, &spec);
-        let output = StepOutput {
-            logits: Some(row),
-            hidden_norm: 1.0,
-            end_probability: None,
+        // Logits that are not finite mix nothing; the loss then says so.
+        let kept = match row.iter().all(|z| z.is_finite()) {
+            true => mixed_tokens(row, sampler),
+            false => vec![0],
         };
-        let (_, next) = select(&mut state, &spec.program, output);
-        // Logits that are not finite give no mixture; the loss then says so.
-        let kept = match next {
-            NextInput::Concept(kept) => kept,
-            _ => vec![(0, 1.0)],
-        };
-        rows.push_weights(kept.into_iter().map(|(id, _)| (id, 1.0)));
+        rows.push_weights(kept.into_iter().map(|id| (id, 1.0)));
     }
     rows
 }
 
-/// What the states of a batch are asked for.
-struct Asked {
-    /// Before the final norm, part by part.
-    states: Vec<Tensor<2>>,
-    targets: Rows,
-    /// For each row: its line, and the wrong one of two options.
-    rows: Vec<(usize, Option<u32>)>,
-}
-
-impl Asked {
-    fn new(n_tokens: usize) -> Asked {
-        Asked {
-            states: Vec::new(),
-            targets: Rows::new(n_tokens),
-            rows: Vec::new(),
-        }
-    }
-
-    /// Asks the residuals `[N·n, d]` at each word for the word after it. `choices` are the
-    /// indices of the words that are a choice of two, with the wrong option.
-    fn add(
-        &mut self,
-        residuals: &Tensor<2>,
-        lines: &[&[Word]],
-        choices: impl Iterator<Item = Option<(usize, u32)>>,
-    ) {
-        let n_new = residuals.dims()[0] / lines.len();
-        // The first word of a part is asked of the part before it.
-        let wanted = |words: &&[Word]| (1..words.len()).find(|&i| !words[i].targets.is_empty());
-        let Some(first) = lines.iter().filter_map(wanted).min() else {
-            return;
-        };
-        let last = longest(lines) - 1;
-        for (line, (words, choice)) in lines.iter().zip(choices).enumerate() {
-            for position in first..=last {
-                let word = words.get(position);
-                self.targets
-                    .push_weights(word.into_iter().flat_map(|word| word.targets.clone()));
-                let rival = choice.filter(|(index, _)| *index == position);
-                self.rows.push((line, rival.map(|(_, rival)| rival)));
-            }
-        }
-        let states = positions(residuals.clone(), n_new, first - 1, last + 1 - first);
-        self.states.push(states);
-    }
-
-    /// The summed loss `[1]`, and the share of lines whose every row comes out right.
-    fn answered(self, model: &Llama, n_lines: usize) -> (Tensor<1>, f64) {
-        let states = model.final_norm(Tensor::cat(self.states, 0));
-        let (loss, logits) = cross_entropy(model, states, self.targets.clone());
-        let logits = numbers(logits.inner());
-        let mut right = vec![true; n_lines];
-        for (index, (row, &(line, rival))) in logits
-            .chunks_exact(model.n_tokens())
-            .zip(&self.rows)
-            .enumerate()
-        {
-            let target = self.targets.row(index);
-            let best = argmax(target);
-            right[line] &= match rival {
-                _ if target[best] == 0.0 => true,
-                Some(rival) => row[best] > row[rival as usize],
-                None => target[argmax(row)] > 0.0,
-            };
-        }
-        let n_right = right.iter().filter(|&&right| right).count();
-        (loss, n_right as f64 / n_lines as f64)
-    }
-}
-
-fn longest(lines: &[&[Word]]) -> usize {
-    lines.iter().map(|line| line.len()).max().unwrap_or(0)
+/// The sampler of the strategy `soft` with its defaults: what decodes is what is trained.
+///
+/// # Errors
+/// If the task's tokenizer lacks a marker of the strategy.
+pub fn soft_sampler(task: Task) -> anyhow::Result<Sampler> {
+    let strategy = Strategy::by_name("soft")?;
+    let tokenizer = Tokenizer::from_json(&task.tokenizer_json().to_string())?;
+    let program = strategy.program(&Settings::parse(strategy, [])?, &tokenizer)?;
+    Ok(program.phases[0].sampler)
 }
 
 /// The loss of thoughts, each `[N, d]`, that shall decode to what their slots say, averaged over

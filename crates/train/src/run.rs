@@ -9,19 +9,18 @@ use std::time::{Duration, Instant};
 use anyhow::{Context, bail};
 use burn::tensor::Device;
 use indicatif::{ProgressBar, ProgressStyle};
+use latent_model::model::Model;
 use latent_model::program::Sampler;
-use latent_model::strategy::{Settings, Strategy};
-use latent_model::tasks::{Markers, Task};
-use latent_model::tokenizer::Tokenizer;
+use latent_model::tasks::Markers;
 
 use crate::config::{RecallConfig, RunConfig};
-use crate::end_classifier::{EndClassifier, Examples};
+use crate::end_classifier::{self, EndClassifier};
 use crate::evaluation::measure;
 use crate::export::{export, model_files};
 use crate::lesson::Passage;
 use crate::llama::Llama;
 use crate::method::{Form, Stage};
-use crate::objective::{Objective, Outcome, Share};
+use crate::objective::{Objective, Outcome, Share, soft_sampler};
 use crate::optimizer::Optimizer;
 use crate::parameters::Parameters;
 use crate::progress::{self, CurvePoint, Evaluation, Progress};
@@ -113,7 +112,9 @@ impl Run {
             if step.is_multiple_of(LOG_INTERVAL) {
                 self.log(&mut log, &bar)?;
             }
-            if step.is_multiple_of(self.config.evaluation.every) {
+            // The last step's evaluation comes below.
+            let is_last = step == self.config.last_step();
+            if step.is_multiple_of(self.config.evaluation.every) && !is_last {
                 self.evaluate(&mut log)?;
             }
             if saved.elapsed() > SAVE_INTERVAL {
@@ -144,23 +145,15 @@ impl Run {
         let level = self.config.curriculum.levels.last();
         let level = level.context("a curriculum has levels")?;
         let mut random = Random::of_step(self.config.seed, u64::MAX);
-        let mut examples = || {
-            let mut examples = Examples::default();
-            for _ in 0..config.batches {
-                let passages = self.passages(level, &mut random);
-                examples.add(&self.objective(), &model, &passages, config.thoughts);
-            }
-            examples
-        };
-        let classifier = EndClassifier::fit(&examples(), config.ridge);
-        let fresh = examples();
+        let draw = || self.passages(level, &mut random);
+        let fitted = end_classifier::fit(config, &self.objective(), &model, draw);
         writeln!(
             log,
             "end classifier: right on {:.1} % of {} fresh states",
-            100.0 * fresh.accuracy(&classifier),
-            fresh.ends.len()
+            100.0 * fitted.accuracy,
+            fitted.n_states
         )?;
-        Ok(Some(classifier))
+        Ok(Some(fitted.classifier))
     }
 
     /// One step: a batch, its loss, its gradients, an update.
@@ -364,10 +357,11 @@ impl Run {
     fn evaluate(&mut self, log: &mut File) -> anyhow::Result<()> {
         let classifier = self.end_classifier(log)?;
         let files = model_files(&self.config, &self.parameters, classifier.as_ref())?;
+        let model = Model::from_files(&files)?;
         let mut accuracies = Vec::new();
         for decoding in &self.config.evaluation.decodings {
             for (name, problems) in &self.source.held_out {
-                let accuracy = measure(&files, decoding, name, problems)?;
+                let accuracy = measure(&model, decoding, name, problems)?;
                 writeln!(
                     log,
                     "  {}: {:.1} % of {} [{:.1}, {:.1}], by hops {:?}",
@@ -435,14 +429,6 @@ fn recall_stage(recall: &RecallConfig, stage: usize) -> (Level, usize) {
         thoughts: 0,
     };
     (level, stage.max(1))
-}
-
-/// The sampler of the strategy `soft` with its defaults: what decodes is what is trained.
-fn soft_sampler(task: Task) -> anyhow::Result<Sampler> {
-    let strategy = Strategy::by_name("soft")?;
-    let tokenizer = Tokenizer::from_json(&task.tokenizer_json().to_string())?;
-    let program = strategy.program(&Settings::parse(strategy, [])?, &tokenizer)?;
-    Ok(program.phases[0].sampler)
 }
 
 /// CPU seconds of this thread, as Linux counts them; elsewhere the time since the first call.

@@ -3,7 +3,7 @@
 use std::path::{Path, PathBuf};
 
 use burn::tensor::Device;
-use latent_model::program::{Noise, Sampler};
+use latent_model::model::Model;
 use latent_model::tasks::prosqa::{self, VOCABULARY_SIZE};
 use latent_model::tasks::{Problem, Task};
 use latent_train::config::RunConfig;
@@ -12,7 +12,7 @@ use latent_train::export::model_files;
 use latent_train::lesson::Passage;
 use latent_train::llama::{Llama, LlamaConfig};
 use latent_train::method::{Form, Stage};
-use latent_train::objective::{LossConfig, Objective, Outcome, Share};
+use latent_train::objective::{LossConfig, Objective, Outcome, Share, soft_sampler};
 use latent_train::optimizer::{Optimizer, OptimizerConfig};
 use latent_train::parameters::Parameters;
 use latent_train::random::Random;
@@ -67,15 +67,7 @@ fn loss(form: Form, stage: Stage, parameters: Parameters, passages: &[Passage]) 
     let objective = Objective {
         config: &LOSS,
         markers: &Task::ProsQa.markers(),
-        sampler: Sampler {
-            temperature: 0.6,
-            top_k: 30,
-            top_p: 0.95,
-            min_p: 0.0,
-            max_concepts: 15,
-            noise: Noise::None,
-            greedy: false,
-        },
+        sampler: soft_sampler(Task::ProsQa).expect("a strategy of the table"),
     };
     let share = Share {
         form,
@@ -132,7 +124,8 @@ fn overfitted(form: Form, strategy: &str, set: &str) -> f64 {
             .collect(),
     };
     let problems: Vec<Problem> = problems.into_iter().map(Problem::ProsQa).collect();
-    let measured = measure(&files, &decoding, "train", &problems);
+    let model = Model::from_files(&files).expect("the export is a model");
+    let measured = measure(&model, &decoding, "train", &problems);
     measured.expect("the model can be decoded").accuracy
 }
 

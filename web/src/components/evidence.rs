@@ -1,10 +1,11 @@
 //! What was measured: the paper's table at small scale, which of its findings hold, and the
 //! accuracy against the number of thoughts.
 
+use latent_model::evidence::{Finding, Origin, RowOfTable, SetOfTable, Table, Verdict};
 use leptos::{prelude::*, task::spawn_local};
 
 use crate::{
-    evidence::{CaseStudy, Finding, ProblemSet, Row, Table},
+    evidence::{CaseStudy, cell, paper, tokens},
     load::fetch_json,
 };
 
@@ -45,14 +46,18 @@ pub fn Evidence() -> impl IntoView {
 fn Measurements(table: Table, case: RwSignal<Option<CaseStudy>>) -> impl IntoView {
     let Table {
         title,
+        origin,
+        rows,
+        findings,
+    } = table;
+    let Origin {
         command,
         engine,
         seed,
         sets,
-        rows,
-        findings,
-    } = table;
-    let source = |set: &ProblemSet| {
+        ..
+    } = origin;
+    let source = |set: &SetOfTable| {
         let text = format!("{} {}: n {}, {}", set.task, set.name, set.n, set.source);
         view! { <li>{text}</li> }
     };
@@ -62,19 +67,15 @@ fn Measurements(table: Table, case: RwSignal<Option<CaseStudy>>) -> impl IntoVie
         .iter()
         .map(|name| view! { <th>{name.clone()}</th><th>"tokens"</th> })
         .collect_view();
-    let row = |row: &Row| {
+    let row = |row: &RowOfTable| {
         let cells = names
             .iter()
-            .map(|name| view! { <td>{row.cell(name)}</td><td>{row.tokens(name)}</td> })
+            .map(|name| view! { <td>{cell(row, name)}</td><td>{tokens(row, name)}</td> })
             .collect_view();
-        let paper = row
-            .paper
-            .as_ref()
-            .map_or_else(|| "–".into(), |paper| paper.text());
         view! {
             <tr>
                 <th scope="row">{row.method.clone()}</th>
-                <td>{paper}</td>
+                <td>{paper(row.paper)}</td>
                 {cells}
                 <td><code>{row.model.clone()}</code></td>
             </tr>
@@ -82,7 +83,12 @@ fn Measurements(table: Table, case: RwSignal<Option<CaseStudy>>) -> impl IntoVie
     };
     let rows = rows.iter().map(row).collect_view();
     let finding = |finding: &Finding| {
-        let class = format!("finding is-{}", finding.verdict);
+        let class = match finding.verdict {
+            Verdict::Holds => "finding is-holds",
+            Verdict::Fails => "finding is-fails",
+            Verdict::Undecided => "finding is-undecided",
+            Verdict::NotMeasured => "finding",
+        };
         view! { <li class=class>{finding.sentence.clone()}</li> }
     };
     let findings = findings.iter().map(finding).collect_view();

@@ -5,8 +5,8 @@ use std::{fs, io::ErrorKind, path::PathBuf};
 use anyhow::{Context, Result};
 use sha2::{Digest, Sha256};
 
-use super::document::Measured;
 use crate::folder::hex;
+use latent_model::evidence::Measured;
 
 /// A folder with one file for each measurement.
 #[derive(Debug)]

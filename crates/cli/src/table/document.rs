@@ -1,246 +1,97 @@
-//! The table as it is written: `table.json`, and from it `table.md`.
+//! The table for people: `table.md` from what `table.json` holds.
 
 use std::fmt::Write;
 
 use anyhow::{Context, Result};
-use latent_model::evaluation::Evaluation;
-use serde::{Deserialize, Serialize};
+use latent_model::evidence::{Origin, Outcome, RowOfTable, SetOfTable, Table};
 
-use super::{finding::Finding, suite::Published};
-
-/// `table.json`. It holds no date and no duration, so that the same command gives the same file.
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
-pub struct Table {
-    /// The suite's title.
-    pub title: String,
-    /// How it was made.
-    #[serde(flatten)]
-    pub origin: Origin,
-    /// Each method on each task.
-    pub rows: Vec<RowOfTable>,
-    /// What the paper's figures say, and whether ours do.
-    #[serde(default, skip_serializing_if = "Vec::is_empty")]
-    pub findings: Vec<Finding>,
-}
-
-/// How measurements were made.
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
-pub struct Origin {
-    /// The command.
-    pub command: String,
-    /// Program and version.
-    pub version: String,
-    /// Where it was computed.
-    pub engine: String,
-    /// Seed of the first generated problem, and of noise.
-    pub seed: u32,
-    /// The problems.
-    pub sets: Vec<SetOfTable>,
-}
-
-/// Problems that were measured on.
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
-pub struct SetOfTable {
-    /// The task.
-    pub task: String,
-    /// `official` or `class`.
-    pub name: String,
-    /// A file's name, or how they were generated.
-    pub source: String,
-    /// How many.
-    pub n: usize,
-    /// SHA-256 of all questions and answers.
-    pub sha256: String,
-}
-
-/// One method on one task.
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
-pub struct RowOfTable {
-    /// The method's name for people.
-    pub method: String,
-    /// The task.
-    pub task: String,
-    /// Name of the checkpoint.
-    pub model: String,
-    /// The strategy.
-    pub strategy: String,
-    /// Its settings.
-    pub set: Vec<String>,
-    /// The paper's figure.
-    pub paper: Option<Published>,
-    /// Ours.
-    #[serde(flatten)]
-    pub outcome: Outcome,
-}
-
-/// What became of a measurement.
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
-#[serde(tag = "state", rename_all = "kebab-case")]
-pub enum Outcome {
-    /// The checkpoint ships and was measured.
-    Measured {
-        /// SHA-256 of `model.safetensors` (of all shards in order, where there are several).
-        weights_sha256: String,
-        /// One for each set of problems.
-        results: Vec<Measured>,
-    },
-    /// There is no such checkpoint.
-    NotTrained,
-    /// `--only` did not name it.
-    LeftOut,
-}
-
-/// Accuracy and cost on one set of problems.
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
-pub struct Measured {
-    /// Name of the set.
-    pub problems: String,
-    /// Problems.
-    pub n: usize,
-    /// Share of right answers.
-    pub accuracy: f64,
-    /// Lower end of the 95 % interval.
-    pub ci_low: f64,
-    /// Upper end of it.
-    pub ci_high: f64,
-    /// Share of answers that were none.
-    pub malformed: f64,
-    /// Mean thinking steps.
-    pub think_steps: f64,
-    /// Mean answer tokens.
-    pub answer_tokens: f64,
-    /// Both together.
-    pub tokens: f64,
-}
-
-impl Measured {
-    /// What an evaluation on a set of problems counted.
-    pub fn new(problems: &str, evaluation: &Evaluation) -> Self {
-        let accuracy = evaluation.accuracy;
-        Self {
-            problems: problems.into(),
-            n: accuracy.n,
-            accuracy: accuracy.value,
-            ci_low: accuracy.low,
-            ci_high: accuracy.high,
-            malformed: evaluation.malformed,
-            think_steps: evaluation.mean_think_steps,
-            answer_tokens: evaluation.mean_answer_tokens,
-            tokens: evaluation.mean_think_steps + evaluation.mean_answer_tokens,
+/// The table for people, one for each task.
+pub fn markdown(table: &Table) -> String {
+    let mut tasks: Vec<&str> = Vec::new();
+    for row in &table.rows {
+        if !tasks.contains(&row.task.as_str()) {
+            tasks.push(&row.task);
         }
     }
+    let tables: Vec<String> = tasks
+        .iter()
+        .map(|task| table_of_task(table, task))
+        .collect();
+    let Origin {
+        command,
+        version,
+        engine,
+        ..
+    } = &table.origin;
+    let made = format!("Made by `{command}` ({version}; {engine}).");
+    let findings: Vec<String> = table
+        .findings
+        .iter()
+        .map(|finding| format!("- {}\n", finding.sentence))
+        .collect();
+    let mut text = format!("{}\n{made}\n", tables.join("\n"));
+    if !findings.is_empty() {
+        text += &format!("\n{}", findings.concat());
+    }
+    text
 }
 
-impl Table {
-    /// The table for people, one for each task.
-    pub fn markdown(&self) -> String {
-        let mut tasks: Vec<&str> = Vec::new();
-        for row in &self.rows {
-            if !tasks.contains(&row.task.as_str()) {
-                tasks.push(&row.task);
-            }
-        }
-        let tables: Vec<String> = tasks.iter().map(|task| self.table_of_task(task)).collect();
-        let Origin {
-            command,
-            version,
-            engine,
-            ..
-        } = &self.origin;
-        let made = format!("Made by `{command}` ({version}; {engine}).");
-        let findings: Vec<String> = self
-            .findings
-            .iter()
-            .map(|finding| format!("- {}\n", finding.sentence))
-            .collect();
-        let mut text = format!("{}\n{made}\n", tables.join("\n"));
-        if !findings.is_empty() {
-            text += &format!("\n{}", findings.concat());
-        }
-        text
+fn table_of_task(table: &Table, task: &str) -> String {
+    let sets: Vec<&SetOfTable> = table
+        .origin
+        .sets
+        .iter()
+        .filter(|set| set.task == task)
+        .collect();
+    let heads: Vec<String> = sets
+        .iter()
+        .map(|set| format!(" {}, n {}, % | tokens |", set.name, set.n))
+        .collect();
+    let mut text = format!(
+        "| {task} | paper, % | tokens |{} checkpoint | strategy |\n",
+        heads.concat()
+    );
+    text += &format!("|{}\n", "---|".repeat(5 + 2 * sets.len()));
+    for row in table.rows.iter().filter(|row| row.task == task) {
+        text += &row_markdown(row, &sets);
     }
-
-    fn table_of_task(&self, task: &str) -> String {
-        let sets: Vec<&SetOfTable> = self
-            .origin
-            .sets
-            .iter()
-            .filter(|set| set.task == task)
-            .collect();
-        let heads: Vec<String> = sets
-            .iter()
-            .map(|set| format!(" {}, n {}, % | tokens |", set.name, set.n))
-            .collect();
-        let mut text = format!(
-            "| {task} | paper, % | tokens |{} checkpoint | strategy |\n",
-            heads.concat()
-        );
-        text += &format!("|{}\n", "---|".repeat(5 + 2 * sets.len()));
-        for row in self.rows.iter().filter(|row| row.task == task) {
-            text += &row.markdown(&sets);
-        }
-        text.push('\n');
-        for set in &sets {
-            // Writing to a String cannot fail.
-            let _ = writeln!(text, "*{}*: {}.", set.name, set.source);
-        }
-        text
+    text.push('\n');
+    for set in &sets {
+        // Writing to a String cannot fail.
+        let _ = writeln!(text, "*{}*: {}.", set.name, set.source);
     }
+    text
 }
 
-impl RowOfTable {
-    fn markdown(&self, sets: &[&SetOfTable]) -> String {
-        let figure =
-            |digits: Option<f64>| digits.map_or("–".into(), |value| format!("{value:.1}"));
-        let paper = self.paper.map_or("–".into(), |paper| {
-            let spread = paper.spread.map(|spread| format!(" ±{spread:.1}"));
-            format!("{:.1}{}", paper.accuracy, spread.unwrap_or_default())
-        });
-        let paper_tokens = figure(self.paper.and_then(|paper| paper.tokens));
-        let ours: Vec<String> = sets
-            .iter()
-            .map(|set| {
-                let result = self.outcome.on(&set.name);
-                let accuracy = match (result, &self.outcome) {
-                    (Some(result), _) => result.text(),
-                    (None, Outcome::NotTrained) => "not trained".into(),
-                    (None, _) => "left out".into(),
-                };
-                let tokens = figure(result.map(|result| result.tokens));
-                format!(" {accuracy} | {tokens} |")
-            })
-            .collect();
-        let settings: Vec<String> = self.set.iter().map(|set| format!(" {set}")).collect();
-        format!(
-            "| {} | {paper} | {paper_tokens} |{} `{}` | `{}{}` |\n",
-            self.method,
-            ours.concat(),
-            self.model,
-            self.strategy,
-            settings.concat(),
-        )
-    }
-}
-
-impl Outcome {
-    /// The result on the set of this name.
-    pub fn on(&self, problems: &str) -> Option<&Measured> {
-        match self {
-            Self::Measured { results, .. } => {
-                results.iter().find(|result| result.problems == problems)
-            }
-            Self::NotTrained | Self::LeftOut => None,
-        }
-    }
-}
-
-impl Measured {
-    /// Accuracy with its interval, in percent.
-    pub fn text(&self) -> String {
-        let [value, low, high] =
-            [self.accuracy, self.ci_low, self.ci_high].map(|share| 100.0 * share);
-        format!("{value:.1} [{low:.1}, {high:.1}]")
-    }
+fn row_markdown(row: &RowOfTable, sets: &[&SetOfTable]) -> String {
+    let figure = |digits: Option<f64>| digits.map_or("–".into(), |value| format!("{value:.1}"));
+    let paper = row.paper.map_or("–".into(), |paper| {
+        let spread = paper.spread.map(|spread| format!(" ±{spread:.1}"));
+        format!("{:.1}{}", paper.accuracy, spread.unwrap_or_default())
+    });
+    let paper_tokens = figure(row.paper.and_then(|paper| paper.tokens));
+    let ours: Vec<String> = sets
+        .iter()
+        .map(|set| {
+            let result = row.outcome.on(&set.name);
+            let accuracy = match (result, &row.outcome) {
+                (Some(result), _) => result.text(),
+                (None, Outcome::NotTrained) => "not trained".into(),
+                (None, _) => "left out".into(),
+            };
+            let tokens = figure(result.map(|result| result.tokens));
+            format!(" {accuracy} | {tokens} |")
+        })
+        .collect();
+    let settings: Vec<String> = row.set.iter().map(|set| format!(" {set}")).collect();
+    format!(
+        "| {} | {paper} | {paper_tokens} |{} `{}` | `{}{}` |\n",
+        row.method,
+        ours.concat(),
+        row.model,
+        row.strategy,
+        settings.concat(),
+    )
 }
 
 /// What a text holds between two marker comments: the paper's table.
@@ -261,7 +112,11 @@ pub fn embed(text: &str, name: &str, content: &str) -> Result<String> {
 mod tests {
     use std::{fs, path::Path};
 
-    use latent_model::metrics::{clustered_wilson, wilson};
+    use latent_model::{
+        evaluation::Evaluation,
+        evidence::Measured,
+        metrics::{clustered_wilson, wilson},
+    };
 
     use super::*;
 
@@ -280,7 +135,7 @@ mod tests {
     #[test]
     fn a_table_reads_as_it_should_and_hides_no_row() {
         let table: Table = serde_json::from_str(JSON).expect("the fixture is a table");
-        assert_eq!(table.markdown(), MARKDOWN);
+        assert_eq!(markdown(&table), MARKDOWN);
         assert!(MARKDOWN.contains("| iCoT | 98.2 ±0.3 | 8.2 | not trained | – |"));
         for row in &table.rows {
             assert!(MARKDOWN.contains(&row.method), "{}", row.method);
@@ -327,9 +182,9 @@ mod tests {
         let readme = read("README.md");
         let table: Table =
             serde_json::from_str(&read("public/evidence/table.json")).expect("a table");
-        let markdown = read("public/evidence/table.md");
-        assert_eq!(table.markdown(), markdown, "table.md is not table.json's");
-        let expected = embed(&readme, TABLE, &markdown).expect("the README has both markers");
+        let shipped = read("public/evidence/table.md");
+        assert_eq!(markdown(&table), shipped, "table.md is not table.json's");
+        let expected = embed(&readme, TABLE, &shipped).expect("the README has both markers");
         assert!(
             readme == expected,
             "run `latent table --readme README.md`: the README's table is not table.md"

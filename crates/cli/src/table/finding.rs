@@ -1,8 +1,7 @@
 //! What the paper's figures say of two methods, and whether ours say it too.
 
+use latent_model::evidence::{Finding, Measured, RowOfTable, Verdict};
 use serde::{Deserialize, Serialize};
-
-use super::document::{Measured, RowOfTable};
 
 /// An ordering that the paper reports, as the suite file states it.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
@@ -19,29 +18,6 @@ pub struct Claim {
     /// Whether the claim is that the two are equally good.
     #[serde(default)]
     pub equal: bool,
-}
-
-/// Whether a claim holds on our checkpoints.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(rename_all = "kebab-case")]
-pub enum Verdict {
-    /// The intervals lie apart in the claim's order (for an equality: they overlap).
-    Holds,
-    /// They lie apart in the other order (for an equality: in any).
-    Fails,
-    /// They overlap, so n is too small to tell.
-    Undecided,
-    /// A method is not trained yet.
-    NotMeasured,
-}
-
-/// A claim with its verdict.
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
-pub struct Finding {
-    /// Whether it holds.
-    pub verdict: Verdict,
-    /// The claim, the verdict and the figures, in a sentence.
-    pub sentence: String,
 }
 
 impl Claim {
@@ -100,8 +76,9 @@ const OFFICIAL: &str = "official";
 
 #[cfg(test)]
 mod tests {
+    use latent_model::evidence::Outcome;
+
     use super::*;
-    use crate::table::document::Outcome;
 
     fn row(method: &str, interval: Option<[f64; 2]>) -> RowOfTable {
         let outcome = interval.map_or(Outcome::NotTrained, |[ci_low, ci_high]| Outcome::Measured {

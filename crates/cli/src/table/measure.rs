@@ -8,18 +8,14 @@ use latent_gpu::AnyEngine;
 use latent_model::{
     engine::Engine,
     evaluation::{Trials, evaluate},
+    evidence::{Measured, Outcome, SetOfTable},
     program::Program,
     tasks::{Difficulty, Problem, Task},
     tokenizer::Tokenizer,
 };
 use sha2::{Digest, Sha256};
 
-use super::{
-    TableArgs,
-    cache::Cache,
-    document::{Measured, Outcome, SetOfTable},
-    suite::Cell,
-};
+use super::{TableArgs, cache::Cache, suite::Cell};
 use crate::{
     engines::open_engine,
     folder::{hex, load_model, weights_digest},

@@ -16,17 +16,19 @@ use std::{
 
 use anyhow::{Context, Result, ensure};
 use clap::Args;
-use indicatif::{ProgressBar, ProgressStyle};
-use latent_model::tasks::Task;
+use latent_model::{
+    evidence::{Origin, Outcome, RowOfTable, Table},
+    tasks::Task,
+};
 use serde::Serialize;
 
 use self::{
-    document::{Origin, Outcome, RowOfTable, TABLE, THOUGHTS, Table, embed},
+    document::{TABLE, THOUGHTS, embed, markdown},
     measure::{Bench, ProblemSet, problem_sets},
     suite::Suite,
     thoughts::{CurveOfThoughts, PointOfThoughts, ThoughtsDocument},
 };
-use crate::engines::EngineKind;
+use crate::{engines::EngineKind, progress::progress_bar};
 
 /// Arguments of `latent table`.
 #[derive(Args)]
@@ -75,7 +77,7 @@ pub async fn table(args: &TableArgs) -> Result<ExitCode> {
     for task in tasks(&suite)? {
         sets.extend(problem_sets(args, task)?);
     }
-    let bar = ProgressBar::new(0).with_style(style());
+    let bar = progress_bar(0, "runs");
     let mut bench = Bench::new(args, &sets, bar.clone())?;
     bar.set_length(n_runs(&suite, &bench));
     let rows = rows(&suite, &mut bench).await?;
@@ -93,7 +95,7 @@ pub async fn table(args: &TableArgs) -> Result<ExitCode> {
         rows,
     };
     let thoughts = ThoughtsDocument { origin, curves };
-    let markdown = table.markdown();
+    let markdown = markdown(&table);
     let curves = thoughts.markdown();
     let files = [
         ("table.json", json(&table)?),
@@ -207,11 +209,6 @@ fn origin(args: &TableArgs, sets: &[ProblemSet], engine: Option<String>) -> Orig
         seed: args.seed,
         sets: sets.iter().map(|set| set.shown.clone()).collect(),
     }
-}
-
-fn style() -> ProgressStyle {
-    let style = ProgressStyle::with_template("{bar:30} {pos}/{len} runs, {eta} left  {msg}");
-    style.unwrap_or_else(|_| ProgressStyle::default_bar())
 }
 
 fn json(document: &impl Serialize) -> Result<String> {

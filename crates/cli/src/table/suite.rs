@@ -4,12 +4,13 @@ use std::{collections::BTreeMap, fs, path::Path};
 
 use anyhow::{Context, Result, ensure};
 use latent_model::{
+    evidence::Published,
     program::Program,
     strategy::{Settings, Strategy},
     tasks::Task,
     tokenizer::Tokenizer,
 };
-use serde::{Deserialize, Serialize};
+use serde::Deserialize;
 
 use super::finding::Claim;
 
@@ -52,18 +53,6 @@ pub struct Cell {
     pub set: Vec<String>,
     /// The paper's figure, where it has one.
     pub paper: Option<Published>,
-}
-
-/// A figure of the paper.
-#[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
-#[serde(deny_unknown_fields)]
-pub struct Published {
-    /// Percent.
-    pub accuracy: f64,
-    /// What the paper prints after ±, percent.
-    pub spread: Option<f64>,
-    /// Mean number of tokens that are generated.
-    pub tokens: Option<f64>,
 }
 
 /// Accuracy against the number of thoughts.

@@ -1,12 +1,10 @@
 //! Accuracy against the number of thoughts: `thoughts.json`, and from it `thoughts.svg`.
 
+use latent_model::evidence::{Measured, Origin, Outcome, SetOfTable};
 use serde::{Deserialize, Serialize};
 use svg::node::element::Group;
 
-use super::{
-    document::{Measured, Origin, Outcome, SetOfTable},
-    suite::ThoughtsCurve,
-};
+use super::suite::ThoughtsCurve;
 use crate::chart::{self, Axis, Estimate, Panel};
 
 /// `thoughts.json`.

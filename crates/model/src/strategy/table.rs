@@ -13,6 +13,25 @@ const MAX_CONCEPTS: (Setting, f32) = (Setting::MaxConcepts, 15.0);
 const COLD_ENTROPY: (Setting, f32) = (Setting::ColdEntropy, 0.01);
 const COLD_PATIENCE: (Setting, f32) = (Setting::ColdPatience, 8.0);
 
+/// In words, the most probable one each time.
+const IN_WORDS: Think = Think {
+    feed: ThinkFeed::Token,
+    greedy: true,
+    end: Some(Marker::ThinkEnd),
+};
+/// In mixtures of words.
+const IN_CONCEPTS: Think = Think {
+    feed: ThinkFeed::Concept,
+    greedy: false,
+    end: Some(Marker::ThinkEnd),
+};
+/// In hidden states.
+const IN_THOUGHTS: Think = Think {
+    feed: ThinkFeed::Thought,
+    greedy: true,
+    end: Some(Marker::Eot),
+};
+
 /// Every strategy, in the order in which they are offered.
 pub const STRATEGIES: &[Strategy] = &[
     Strategy {
@@ -21,11 +40,7 @@ pub const STRATEGIES: &[Strategy] = &[
         summary: "Thinks in words, taking the most probable one each time.",
         paper: "Wei et al. 2022, arXiv 2201.11903",
         start: Some(Marker::ThinkStart),
-        think: Some(Think {
-            feed: ThinkFeed::Token,
-            greedy: true,
-            end: Some(Marker::ThinkEnd),
-        }),
+        think: Some(IN_WORDS),
         settings: &[MAX_THINK, MAX_ANSWER],
     },
     Strategy {
@@ -47,11 +62,7 @@ pub const STRATEGIES: &[Strategy] = &[
         summary: "Control for Soft Thinking: plain greedy words, but with its stop rule.",
         paper: "Control for arXiv 2505.15778",
         start: Some(Marker::ThinkStart),
-        think: Some(Think {
-            feed: ThinkFeed::Token,
-            greedy: true,
-            end: Some(Marker::ThinkEnd),
-        }),
+        think: Some(IN_WORDS),
         settings: &[
             TEMPERATURE,
             COLD_ENTROPY,
@@ -66,11 +77,7 @@ pub const STRATEGIES: &[Strategy] = &[
         summary: "Thinks in mixtures of words, weighted by probability.",
         paper: "Soft Thinking, arXiv 2505.15778",
         start: Some(Marker::ThinkStart),
-        think: Some(Think {
-            feed: ThinkFeed::Concept,
-            greedy: false,
-            end: Some(Marker::ThinkEnd),
-        }),
+        think: Some(IN_CONCEPTS),
         settings: &[
             TEMPERATURE,
             TOP_K,
@@ -89,11 +96,7 @@ pub const STRATEGIES: &[Strategy] = &[
         summary: "Soft Thinking with Gumbel-Softmax noise on the mixture.",
         paper: "Stochastic Soft Thinking, arXiv 2508.03440",
         start: Some(Marker::ThinkStart),
-        think: Some(Think {
-            feed: ThinkFeed::Concept,
-            greedy: false,
-            end: Some(Marker::ThinkEnd),
-        }),
+        think: Some(IN_CONCEPTS),
         settings: &[
             TEMPERATURE,
             TOP_K,
@@ -111,11 +114,7 @@ pub const STRATEGIES: &[Strategy] = &[
         summary: "Soft Thinking with weights drawn around the probabilities.",
         paper: "Stochastic Soft Thinking, arXiv 2508.03440",
         start: Some(Marker::ThinkStart),
-        think: Some(Think {
-            feed: ThinkFeed::Concept,
-            greedy: false,
-            end: Some(Marker::ThinkEnd),
-        }),
+        think: Some(IN_CONCEPTS),
         settings: &[
             TEMPERATURE,
             TOP_K,
@@ -155,11 +154,7 @@ pub const STRATEGIES: &[Strategy] = &[
         summary: "Thinks in continuous thoughts: its last hidden state is its next input.",
         paper: "Coconut, arXiv 2412.06769",
         start: Some(Marker::Bot),
-        think: Some(Think {
-            feed: ThinkFeed::Thought,
-            greedy: true,
-            end: Some(Marker::Eot),
-        }),
+        think: Some(IN_THOUGHTS),
         settings: &[(Setting::Thoughts, 6.0), MAX_ANSWER],
     },
     Strategy {
@@ -168,11 +163,7 @@ pub const STRATEGIES: &[Strategy] = &[
         summary: "Coconut whose own classifier looks at each hidden state and says when to answer.",
         paper: "Coconut, arXiv 2412.06769",
         start: Some(Marker::Bot),
-        think: Some(Think {
-            feed: ThinkFeed::Thought,
-            greedy: true,
-            end: Some(Marker::Eot),
-        }),
+        think: Some(IN_THOUGHTS),
         settings: &[
             (Setting::EndThreshold, 0.5),
             (Setting::MaxThink, 8.0),

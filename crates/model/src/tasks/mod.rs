@@ -5,7 +5,7 @@ mod fingerprint;
 pub mod markers;
 pub mod prontoqa;
 pub mod prosqa;
-mod random;
+pub mod random;
 mod tokenizer_json;
 
 use std::{fmt, str::FromStr};
@@ -129,12 +129,20 @@ impl Task {
     /// Draws a problem; the same seed gives the same problem on every machine.
     pub fn generate(self, seed: u64, difficulty: Difficulty) -> Problem {
         match self {
-            Self::ProsQa => Problem::ProsQa(prosqa::Problem::generate(seed, &difficulty.into())),
+            Self::ProsQa => {
+                use prosqa::Difficulty;
+                let preset = difficulty.pick(Difficulty::CLASS, Difficulty::OFFICIAL);
+                Problem::ProsQa(prosqa::Problem::generate(seed, &preset))
+            }
             Self::ProntoQa => {
-                Problem::ProntoQa(prontoqa::Problem::generate(seed, &difficulty.into()))
+                use prontoqa::Difficulty;
+                let preset = difficulty.pick(Difficulty::CLASS, Difficulty::OFFICIAL);
+                Problem::ProntoQa(prontoqa::Problem::generate(seed, &preset))
             }
             Self::Arithmetic => {
-                Problem::Arithmetic(arithmetic::Problem::generate(seed, &difficulty.into()))
+                use arithmetic::Difficulty;
+                let preset = difficulty.pick(Difficulty::CLASS, Difficulty::OFFICIAL);
+                Problem::Arithmetic(arithmetic::Problem::generate(seed, &preset))
             }
         }
     }
@@ -314,6 +322,14 @@ impl Difficulty {
         match self {
             Self::Class => "class",
             Self::Official => "official",
+        }
+    }
+
+    /// One of a task's two presets.
+    pub fn pick<T>(self, class: T, official: T) -> T {
+        match self {
+            Self::Class => class,
+            Self::Official => official,
         }
     }
 }

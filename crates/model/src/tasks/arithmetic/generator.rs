@@ -8,7 +8,7 @@ use super::{
     Problem,
     story::{LIMIT, Story},
 };
-use crate::tasks::{self, random::SplitMix64};
+use crate::tasks::random::SplitMix64;
 
 /// How many steps a solution takes.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -22,21 +22,6 @@ impl Difficulty {
     pub const CLASS: Difficulty = Difficulty { steps: 2..=3 };
     /// About as many as in GSM8K, where the mean is 3.2.
     pub const OFFICIAL: Difficulty = Difficulty { steps: 2..=5 };
-
-    /// The two presets with their names.
-    pub const PRESETS: [(&'static str, Difficulty); 2] = [
-        ("class", Difficulty::CLASS),
-        ("official", Difficulty::OFFICIAL),
-    ];
-}
-
-impl From<tasks::Difficulty> for Difficulty {
-    fn from(difficulty: tasks::Difficulty) -> Difficulty {
-        match difficulty {
-            tasks::Difficulty::Class => Difficulty::CLASS,
-            tasks::Difficulty::Official => Difficulty::OFFICIAL,
-        }
-    }
 }
 
 /// More would make stories that nobody wants to read.

@@ -5,7 +5,7 @@ use std::ops::RangeInclusive;
 use serde::{Deserialize, Serialize};
 
 use super::{FAMILIES, Form, NAMES, Problem, Statement, Word};
-use crate::tasks::{self, prosqa::vocabulary::CONCEPTS, random::SplitMix64};
+use crate::tasks::{prosqa::vocabulary::CONCEPTS, random::SplitMix64};
 
 /// How long the chain is and how much stands beside it.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -28,21 +28,6 @@ impl Difficulty {
         hops: 5..=5,
         dead_ends: true,
     };
-
-    /// The two presets with their names.
-    pub const PRESETS: [(&'static str, Difficulty); 2] = [
-        ("class", Difficulty::CLASS),
-        ("official", Difficulty::OFFICIAL),
-    ];
-}
-
-impl From<tasks::Difficulty> for Difficulty {
-    fn from(difficulty: tasks::Difficulty) -> Difficulty {
-        match difficulty {
-            tasks::Difficulty::Class => Difficulty::CLASS,
-            tasks::Difficulty::Official => Difficulty::OFFICIAL,
-        }
-    }
 }
 
 /// More hops would need more concepts and families than there are.

@@ -8,7 +8,7 @@ use std::ops::RangeInclusive;
 use serde::{Deserialize, Serialize};
 
 use super::{Adjacency, Problem, Symbol, vocabulary};
-use crate::tasks::{self, random::SplitMix64};
+use crate::tasks::random::SplitMix64;
 
 /// How large a graph is and how far its target lies from its root.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -30,21 +30,6 @@ impl Difficulty {
         nodes: 19..=27,
         hops: 3..=6,
     };
-
-    /// The two presets with their names.
-    pub const PRESETS: [(&'static str, Difficulty); 2] = [
-        ("class", Difficulty::CLASS),
-        ("official", Difficulty::OFFICIAL),
-    ];
-}
-
-impl From<tasks::Difficulty> for Difficulty {
-    fn from(difficulty: tasks::Difficulty) -> Difficulty {
-        match difficulty {
-            tasks::Difficulty::Class => Difficulty::CLASS,
-            tasks::Difficulty::Official => Difficulty::OFFICIAL,
-        }
-    }
 }
 
 /// e^(−1.5): the number of parents of a node is Poisson with mean 1.5.

@@ -1,0 +1,183 @@
+//! What was measured on the checkpoints that ship, as the files of `public/evidence` hold it:
+//! `latent table` writes them, the page shows them.
+
+use serde::{Deserialize, Serialize};
+
+use crate::evaluation::Evaluation;
+
+/// `table.json`. It holds no date and no duration, so that the same command gives the same file.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct Table {
+    /// The suite's title.
+    pub title: String,
+    /// How it was made.
+    #[serde(flatten)]
+    pub origin: Origin,
+    /// Each method on each task.
+    pub rows: Vec<RowOfTable>,
+    /// What the paper's figures say, and whether ours do.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub findings: Vec<Finding>,
+}
+
+/// How measurements were made.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct Origin {
+    /// The command.
+    pub command: String,
+    /// Program and version.
+    pub version: String,
+    /// Where it was computed.
+    pub engine: String,
+    /// Seed of the first generated problem, and of noise.
+    pub seed: u32,
+    /// The problems.
+    pub sets: Vec<SetOfTable>,
+}
+
+/// Problems that were measured on.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct SetOfTable {
+    /// The task.
+    pub task: String,
+    /// `official` or `class`.
+    pub name: String,
+    /// A file's name, or how they were generated.
+    pub source: String,
+    /// How many.
+    pub n: usize,
+    /// SHA-256 of all questions and answers.
+    pub sha256: String,
+}
+
+/// One method on one task.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct RowOfTable {
+    /// The method's name for people.
+    pub method: String,
+    /// The task.
+    pub task: String,
+    /// Name of the checkpoint.
+    pub model: String,
+    /// The strategy.
+    pub strategy: String,
+    /// Its settings.
+    pub set: Vec<String>,
+    /// The paper's figure.
+    pub paper: Option<Published>,
+    /// Ours.
+    #[serde(flatten)]
+    pub outcome: Outcome,
+}
+
+/// What became of a measurement.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(tag = "state", rename_all = "kebab-case")]
+pub enum Outcome {
+    /// The checkpoint ships and was measured.
+    Measured {
+        /// SHA-256 of `model.safetensors` (of all shards in order, where there are several).
+        weights_sha256: String,
+        /// One for each set of problems.
+        results: Vec<Measured>,
+    },
+    /// There is no such checkpoint.
+    NotTrained,
+    /// `--only` did not name it.
+    LeftOut,
+}
+
+/// Accuracy and cost on one set of problems.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct Measured {
+    /// Name of the set.
+    pub problems: String,
+    /// Problems.
+    pub n: usize,
+    /// Share of right answers.
+    pub accuracy: f64,
+    /// Lower end of the 95 % interval.
+    pub ci_low: f64,
+    /// Upper end of it.
+    pub ci_high: f64,
+    /// Share of answers that were none.
+    pub malformed: f64,
+    /// Mean thinking steps.
+    pub think_steps: f64,
+    /// Mean answer tokens.
+    pub answer_tokens: f64,
+    /// Both together.
+    pub tokens: f64,
+}
+
+/// A figure of the paper.
+#[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Published {
+    /// Percent.
+    pub accuracy: f64,
+    /// What the paper prints after ±, percent.
+    pub spread: Option<f64>,
+    /// Mean number of tokens that are generated.
+    pub tokens: Option<f64>,
+}
+
+/// Whether a claim holds on our checkpoints.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Verdict {
+    /// The intervals lie apart in the claim's order (for an equality: they overlap).
+    Holds,
+    /// They lie apart in the other order (for an equality: in any).
+    Fails,
+    /// They overlap, so n is too small to tell.
+    Undecided,
+    /// A method is not trained yet.
+    NotMeasured,
+}
+
+/// A claim with its verdict.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct Finding {
+    /// Whether it holds.
+    pub verdict: Verdict,
+    /// The claim, the verdict and the figures, in a sentence.
+    pub sentence: String,
+}
+
+impl Measured {
+    /// What an evaluation on a set of problems counted.
+    pub fn new(problems: &str, evaluation: &Evaluation) -> Self {
+        let accuracy = evaluation.accuracy;
+        Self {
+            problems: problems.into(),
+            n: accuracy.n,
+            accuracy: accuracy.value,
+            ci_low: accuracy.low,
+            ci_high: accuracy.high,
+            malformed: evaluation.malformed,
+            think_steps: evaluation.mean_think_steps,
+            answer_tokens: evaluation.mean_answer_tokens,
+            tokens: evaluation.mean_think_steps + evaluation.mean_answer_tokens,
+        }
+    }
+
+    /// Accuracy with its interval, in percent.
+    pub fn text(&self) -> String {
+        let [value, low, high] =
+            [self.accuracy, self.ci_low, self.ci_high].map(|share| 100.0 * share);
+        format!("{value:.1} [{low:.1}, {high:.1}]")
+    }
+}
+
+impl Outcome {
+    /// The result on the set of this name.
+    pub fn on(&self, problems: &str) -> Option<&Measured> {
+        match self {
+            Self::Measured { results, .. } => {
+                results.iter().find(|result| result.problems == problems)
+            }
+            Self::NotTrained | Self::LeftOut => None,
+        }
+    }
+}
