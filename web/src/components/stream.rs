@@ -76,7 +76,7 @@ fn Row(
                 data-testid="end-probability"
                 title="How sure the model's own classifier is that it has thought enough"
             >
-                {format!("enough: {}", percent(probability))}
+                {format!(" · enough: {}", percent(probability))}
             </span>
         }
     });
