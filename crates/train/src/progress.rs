@@ -72,6 +72,11 @@ impl Progress {
         self.loss += (loss - self.loss) * rate;
     }
 
+    /// The newest accuracy on the last set of problems that is evaluated on.
+    pub fn held_out(&self) -> Option<&Accuracy> {
+        self.evaluations.last()?.accuracies.last()
+    }
+
     /// Starts the running accuracy afresh, for a new level.
     pub fn forget_accuracy(&mut self) {
         self.accuracy = 0.0;
