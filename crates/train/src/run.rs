@@ -70,7 +70,8 @@ impl Run {
             let state = folder.join(STATE);
             (progress, parameters) = progress::load(&state, parameters, &mut optimizer, device)?;
         } else if let Some(state) = &config.start_from {
-            parameters = progress::load_weights(Path::new(state), parameters, device)?;
+            let tasks = (config.start_task.unwrap_or(config.task), config.task);
+            parameters = progress::load_weights(Path::new(state), parameters, tasks, device)?;
         }
         Ok(Run {
             source: Source::new(&config)?,

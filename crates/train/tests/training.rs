@@ -298,6 +298,41 @@ fn a_resumed_run_equals_an_unbroken_one() {
 }
 
 #[test]
+fn weights_of_another_task_keep_the_words_that_both_have() {
+    let folder = fresh_folder("start");
+    let device = Device::flex();
+    let source = Run::new(tiny_run(), &folder, &device, false).expect("the run starts");
+    std::fs::create_dir_all(&folder).expect("a folder");
+    source.save().expect("a state");
+    let mut config = tiny_run();
+    config.start_from = Some(format!("{}/state.safetensors", folder.display()));
+    config.start_task = Some(Task::ProsQa);
+    config.task = Task::ProntoQa;
+    let started = Run::new(config, &folder, &device, false).expect("the run starts");
+    let (theirs, ours) = (weights(&source), weights(&started));
+    assert_eq!(ours[1..], theirs[1..], "beyond the embedding all is theirs");
+    let row = |weights: &[Vec<f32>], task: Task, word: &str| {
+        let known = task.vocabulary();
+        let id = known.iter().position(|k| k == word).expect(word);
+        weights[0][16 * id..16 * (id + 1)].to_vec()
+    };
+    for word in ["wumpus", "<think>", "###"] {
+        let expected = row(&theirs, Task::ProsQa, word);
+        assert_eq!(row(&ours, Task::ProntoQa, word), expected, "{word}");
+    }
+    let fresh = Parameters::init(
+        &tiny_run().model,
+        Task::ProntoQa.vocabulary().len(),
+        1,
+        &device,
+    );
+    let fresh: Vec<f32> = fresh.embedding.into_data().try_into_vec().expect("f32");
+    let expected = row(&[fresh], Task::ProntoQa, "not-red");
+    assert_eq!(row(&ours, Task::ProntoQa, "not-red"), expected);
+    std::fs::remove_dir_all(folder).expect("the folder was made here");
+}
+
+#[test]
 fn a_loss_that_is_not_a_number_stops_the_run_and_keeps_the_state() {
     let folder = fresh_folder("nan");
     let mut config = tiny_run();
