@@ -16,6 +16,7 @@ mod table;
 use std::{path::PathBuf, process::ExitCode};
 
 use clap::{Parser, Subcommand};
+use latent_train::Backend;
 
 /// Lets a small language model reason in words, in mixtures of words and in hidden states.
 #[derive(Parser)]
@@ -53,6 +54,9 @@ struct TrainArgs {
     /// Goes on from the last saved state.
     #[arg(long)]
     resume: bool,
+    /// What computes: flex (one CPU thread) or wgpu (a GPU, if built with `--features wgpu`).
+    #[arg(long, default_value = "flex")]
+    backend: Backend,
 }
 
 fn main() -> ExitCode {
@@ -65,7 +69,8 @@ fn main() -> ExitCode {
         Command::Report(args) => report::report(&args),
         Command::CaseStudy(args) => pollster::block_on(case_study::case_study(&args)),
         Command::Train(args) => {
-            latent_train::run(&args.config, args.resume).map(|()| ExitCode::SUCCESS)
+            let trained = latent_train::run(&args.config, args.resume, args.backend);
+            trained.map(|()| ExitCode::SUCCESS)
         }
     };
     outcome.unwrap_or_else(|error| {

@@ -1,6 +1,8 @@
 //! What was measured on the checkpoints that ship, as the files of `public/evidence` hold it:
 //! `latent table` writes them, the page shows them.
 
+use std::collections::BTreeMap;
+
 use serde::{Deserialize, Serialize};
 
 use crate::evaluation::Evaluation;
@@ -13,6 +15,9 @@ pub struct Table {
     /// How it was made.
     #[serde(flatten)]
     pub origin: Origin,
+    /// What a reader has to know of a task's rows, by the task's name.
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    pub notes: BTreeMap<String, String>,
     /// Each method on each task.
     pub rows: Vec<RowOfTable>,
     /// What the paper's figures say, and whether ours do.

@@ -5,6 +5,7 @@ use std::path::Path;
 use anyhow::{Context, ensure};
 use latent_model::tasks::Task;
 use serde::{Deserialize, Serialize};
+use toml::{Table, Value};
 
 use crate::end_classifier::EndClassifierConfig;
 use crate::evaluation::Decoding;
@@ -26,7 +27,7 @@ pub struct RunConfig {
     /// What the model can do and how it learned it, in a sentence or two.
     pub summary: String,
     /// What is learned.
-    #[serde(default = "prosqa", with = "task_name")]
+    #[serde(default = "prosqa")]
     pub task: Task,
     /// What a graph's questions are lined up as, in turn: one form for one method, several for a
     /// model that knows them all by their markers.
@@ -36,6 +37,9 @@ pub struct RunConfig {
     /// The state file of another run whose weights this run begins with. Where this model has
     /// more layers, they begin as copies of the other's last layer.
     pub start_from: Option<String>,
+    /// The task of that run, where it is another one: the words that both vocabularies have keep
+    /// their embeddings.
+    pub start_task: Option<Task>,
     /// Sizes of the model.
     pub model: LlamaConfig,
     /// Sizes of a batch.
@@ -62,21 +66,6 @@ pub struct RunConfig {
 
 fn prosqa() -> Task {
     Task::ProsQa
-}
-
-/// A task by its name.
-mod task_name {
-    use latent_model::tasks::Task;
-    use serde::{Deserialize, Deserializer, Serializer, de::Error};
-
-    pub fn serialize<S: Serializer>(task: &Task, serializer: S) -> Result<S::Ok, S::Error> {
-        serializer.serialize_str(task.name())
-    }
-
-    pub fn deserialize<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Task, D::Error> {
-        let name = String::deserialize(deserializer)?;
-        name.parse().map_err(D::Error::custom)
-    }
 }
 
 /// Sizes of a batch.
@@ -218,16 +207,40 @@ pub struct EvaluationConfig {
     pub official: Option<String>,
 }
 
+fn read_table(path: &Path) -> anyhow::Result<Table> {
+    let text = std::fs::read_to_string(path)
+        .with_context(|| format!("cannot read the training config {}", path.display()))?;
+    toml::from_str(&text).with_context(|| format!("{} is not TOML", path.display()))
+}
+
+/// `base` with the keys of `own` in place of its own, table by table.
+fn merged(mut base: Table, own: Table) -> Table {
+    for (key, value) in own {
+        let value = match (base.remove(&key), value) {
+            (Some(Value::Table(base)), Value::Table(own)) => Value::Table(merged(base, own)),
+            (_, value) => value,
+        };
+        base.insert(key, value);
+    }
+    base
+}
+
 impl RunConfig {
-    /// Reads and checks a TOML file.
+    /// Reads and checks a TOML file. Its key `extends` names another one, beside it, that holds
+    /// what this one leaves out.
     ///
     /// # Errors
-    /// If the file cannot be read, is not TOML, misses a key, has an unknown one, or makes no
+    /// If a file cannot be read, is not TOML, misses a key, has an unknown one, or makes no
     /// sense; the message says which.
     pub fn load(path: &Path) -> anyhow::Result<RunConfig> {
-        let text = std::fs::read_to_string(path)
-            .with_context(|| format!("cannot read the training config {}", path.display()))?;
-        let config: RunConfig = toml::from_str(&text)
+        let mut table = read_table(path)?;
+        if let Some(base) = table.remove("extends") {
+            let base = base.as_str().context("extends must be a file's name")?;
+            let base = read_table(&path.parent().unwrap_or(Path::new("")).join(base))?;
+            table = merged(base, table);
+        }
+        let config: RunConfig = table
+            .try_into()
             .with_context(|| format!("{} is not a training config", path.display()))?;
         config
             .check()

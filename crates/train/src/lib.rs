@@ -22,7 +22,7 @@ pub mod samples;
 pub mod source;
 pub mod targets;
 
-use std::path::Path;
+use std::{path::Path, str::FromStr};
 
 use burn::tensor::Device;
 
@@ -32,17 +32,38 @@ pub enum Backend {
     /// One thread of the CPU, burn's `flex`.
     #[default]
     Flex,
-    /// A GPU, burn's `wgpu`.
-    #[cfg(feature = "wgpu")]
+    /// A GPU, burn's `wgpu`; built with the feature `wgpu`.
     Wgpu,
 }
 
 impl Backend {
-    fn device(self) -> Device {
-        match self {
+    #[cfg(feature = "wgpu")]
+    fn device(self) -> anyhow::Result<Device> {
+        Ok(match self {
             Backend::Flex => Device::flex(),
-            #[cfg(feature = "wgpu")]
             Backend::Wgpu => Device::wgpu(burn::tensor::DeviceKind::DefaultDevice),
+        })
+    }
+
+    #[cfg(not(feature = "wgpu"))]
+    fn device(self) -> anyhow::Result<Device> {
+        match self {
+            Backend::Flex => Ok(Device::flex()),
+            Backend::Wgpu => anyhow::bail!(
+                "this program was built without burn's wgpu backend; build it with `--features wgpu`"
+            ),
+        }
+    }
+}
+
+impl FromStr for Backend {
+    type Err = anyhow::Error;
+
+    fn from_str(name: &str) -> anyhow::Result<Backend> {
+        match name {
+            "flex" => Ok(Backend::Flex),
+            "wgpu" => Ok(Backend::Wgpu),
+            _ => anyhow::bail!("there is no backend {name:?}; there are: flex, wgpu"),
         }
     }
 }
@@ -52,18 +73,10 @@ impl Backend {
 /// With `resume` the run goes on from its saved state, else it starts afresh.
 ///
 /// # Errors
-/// If the config or the saved state cannot be used, a file cannot be written, or a loss is not a
-/// finite number.
-pub fn run(config_path: &Path, resume: bool) -> anyhow::Result<()> {
-    run_on(config_path, resume, Backend::default())
-}
-
-/// [`run()`] on a backend of choice.
-///
-/// # Errors
-/// As [`run()`].
-pub fn run_on(config_path: &Path, resume: bool, backend: Backend) -> anyhow::Result<()> {
+/// If the config or the saved state cannot be used, the backend is not built in, a file cannot be
+/// written, or a loss is not a finite number.
+pub fn run(config_path: &Path, resume: bool, backend: Backend) -> anyhow::Result<()> {
     let config = config::RunConfig::load(config_path)?;
     let folder = Path::new("runs").join(&config.name);
-    run::Run::new(config, &folder, &backend.device(), resume)?.train()
+    run::Run::new(config, &folder, &backend.device()?, resume)?.train()
 }

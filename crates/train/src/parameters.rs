@@ -33,6 +33,9 @@ pub struct Parameters {
     pub final_norm: Tensor<2>,
 }
 
+/// The name of the embedding table.
+pub const EMBEDDING: &str = "embedding";
+
 /// What kind of weight a tensor is, which decides how it is optimized and exported.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Kind {
@@ -88,7 +91,7 @@ impl Parameters {
 
     /// Every tensor with its name and kind, in a fixed order.
     pub fn named(&self) -> Vec<(String, Kind, Tensor<2>)> {
-        let mut all = vec![("embedding".into(), Kind::Embedding, self.embedding.clone())];
+        let mut all = vec![(EMBEDDING.into(), Kind::Embedding, self.embedding.clone())];
         for (index, layer) in self.layers.iter().enumerate() {
             let mut add = |name: &str, kind, tensor: &Tensor<2>| {
                 all.push((format!("layers.{index}.{name}"), kind, tensor.clone()));

@@ -5,12 +5,13 @@ use std::path::Path;
 
 use anyhow::{Context, ensure};
 use burn::tensor::{Device, Tensor, TensorData};
+use latent_model::tasks::Task;
 use safetensors::tensor::{Dtype, SafeTensors, TensorView};
 use serde::{Deserialize, Serialize};
 
 use crate::evaluation::Accuracy;
 use crate::optimizer::Optimizer;
-use crate::parameters::Parameters;
+use crate::parameters::{EMBEDDING, Parameters};
 
 /// How far a run is and what was measured on the way.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
@@ -70,6 +71,11 @@ impl Progress {
         self.accuracy += (accuracy - self.accuracy) / self.accuracy_steps;
         let rate = if self.loss == 0.0 { 1.0 } else { 1.0 / window };
         self.loss += (loss - self.loss) * rate;
+    }
+
+    /// The newest accuracy on the last set of problems that is evaluated on.
+    pub fn held_out(&self) -> Option<&Accuracy> {
+        self.evaluations.last()?.accuracies.last()
     }
 
     /// Starts the running accuracy afresh, for a new level.
@@ -152,11 +158,17 @@ pub fn load(
     Ok((progress, parameters))
 }
 
-/// Reads only the weights of another run's state; layers that it lacks become copies of its last.
+/// Reads only the weights of another run's state; layers that it lacks become copies of its last,
+/// and words that the vocabulary of its task lacks keep the embeddings of `like`.
 ///
 /// # Errors
 /// If the file cannot be read or its tensors have other shapes.
-pub fn load_weights(path: &Path, like: Parameters, device: &Device) -> anyhow::Result<Parameters> {
+pub fn load_weights(
+    path: &Path,
+    like: Parameters,
+    (theirs, ours): (Task, Task),
+    device: &Device,
+) -> anyhow::Result<Parameters> {
     let file = std::fs::read(path)
         .with_context(|| format!("there is no state to start from at {}", path.display()))?;
     let tensors = SafeTensors::deserialize(&file)?;
@@ -171,6 +183,15 @@ pub fn load_weights(path: &Path, like: Parameters, device: &Device) -> anyhow::R
     let mut names = like.named().into_iter().map(|(name, _, _)| name);
     like.try_map(|expected| {
         let name = names.next().context("every weight has a name")?;
+        if name == EMBEDDING && theirs != ours {
+            let their_words = theirs.vocabulary();
+            let shape = [their_words.len(), expected.dims()[1]];
+            let saved = read_tensor(&tensors, &format!("weight.{name}"), shape, device)?;
+            return Ok(embedding_by_word(
+                (saved, &their_words),
+                (expected, &ours.vocabulary()),
+            ));
+        }
         let name = match name
             .strip_prefix("layers.")
             .and_then(|rest| rest.split_once('.'))
@@ -183,6 +204,20 @@ pub fn load_weights(path: &Path, like: Parameters, device: &Device) -> anyhow::R
         };
         read_tensor(&tensors, &format!("weight.{name}"), expected.dims(), device)
     })
+}
+
+/// Our embedding with the rows of the words that their vocabulary has, too.
+fn embedding_by_word(
+    (theirs, their_words): (Tensor<2>, &[String]),
+    (ours, our_words): (Tensor<2>, &[String]),
+) -> Tensor<2> {
+    let rows = our_words.iter().enumerate().map(|(id, word)| {
+        match their_words.iter().position(|known| known == word) {
+            Some(their_id) => theirs.clone().narrow(0, their_id, 1),
+            None => ours.clone().narrow(0, id, 1),
+        }
+    });
+    Tensor::cat(rows.collect(), 0)
 }
 
 fn read_tensor(

@@ -8,7 +8,7 @@ use std::time::{Duration, Instant};
 
 use anyhow::{Context, bail};
 use burn::tensor::Device;
-use indicatif::{ProgressBar, ProgressStyle};
+use indicatif::{HumanDuration, ProgressBar, ProgressStyle};
 use latent_model::model::Model;
 use latent_model::program::Sampler;
 use latent_model::tasks::Markers;
@@ -45,6 +45,7 @@ pub struct Run {
     source: Source,
     /// The last step's loss, part by part.
     parts: Vec<(String, f32)>,
+    pace: Pace,
     markers: Markers,
     /// What makes the concept tokens of Soft Thinking.
     sampler: Sampler,
@@ -69,7 +70,8 @@ impl Run {
             let state = folder.join(STATE);
             (progress, parameters) = progress::load(&state, parameters, &mut optimizer, device)?;
         } else if let Some(state) = &config.start_from {
-            parameters = progress::load_weights(Path::new(state), parameters, device)?;
+            let tasks = (config.start_task.unwrap_or(config.task), config.task);
+            parameters = progress::load_weights(Path::new(state), parameters, tasks, device)?;
         }
         Ok(Run {
             source: Source::new(&config)?,
@@ -82,6 +84,7 @@ impl Run {
             optimizer,
             progress,
             parts: Vec::new(),
+            pace: Pace::from_now(),
         })
     }
 
@@ -198,6 +201,8 @@ impl Run {
             self.progress.n_questions += outcome.n_questions as u64;
         }
         self.progress.step += 1;
+        self.pace.n_steps += 1;
+        self.pace.n_positions += outcome.n_positions;
         if let Some(stages) = &self.config.stages
             && stages.reset_optimizer
             && stages.at(step + 1) != stages.at(step)
@@ -333,8 +338,14 @@ impl Run {
             "{} · loss {:.4} · accuracy {:.3}",
             point.stage, point.loss, point.accuracy
         );
+        let pace = self.pace.text(self.config.last_step() - point.step);
+        self.pace = Pace::from_now();
+        let held_out = self.progress.held_out().map_or(String::new(), |accuracy| {
+            let percent = 100.0 * accuracy.accuracy;
+            format!(" · {percent:.1} % of {}", accuracy.problems)
+        });
         bar.set_position(point.step);
-        bar.set_message(text.clone());
+        bar.set_message(format!("{text}{held_out} · {pace}"));
         let parts: Vec<String> = self
             .parts
             .iter()
@@ -342,7 +353,7 @@ impl Run {
             .collect();
         writeln!(
             log,
-            "step {} · {text} ({}) · rate {:.2e} · {} questions · {:.0} s",
+            "step {} · {text} ({}) · rate {:.2e} · {} questions · {:.0} s · {pace}",
             point.step,
             parts.join(", "),
             self.config.learning_rate(point.step),
@@ -391,7 +402,11 @@ impl Run {
         )
     }
 
-    fn save(&self) -> anyhow::Result<()> {
+    /// Writes the state that a resumed run goes on from, bit for bit.
+    ///
+    /// # Errors
+    /// If the file cannot be written; the former state then still stands.
+    pub fn save(&self) -> anyhow::Result<()> {
         let path = self.folder.join(STATE);
         progress::save(&path, &self.progress, &self.parameters, &self.optimizer)
     }
@@ -412,8 +427,34 @@ impl Run {
 
     fn progress_bar(&self) -> anyhow::Result<ProgressBar> {
         let bar = ProgressBar::new(self.config.last_step()).with_position(self.progress.step);
-        let style = "{bar:30} {pos}/{len} · {msg} · {eta} left";
+        let style = "{bar:30} {pos}/{len} · {msg}";
         Ok(bar.with_style(ProgressStyle::with_template(style)?))
+    }
+}
+
+/// How fast a run is, since its last line in the log.
+struct Pace {
+    since: Instant,
+    n_steps: u64,
+    n_positions: usize,
+}
+
+impl Pace {
+    fn from_now() -> Pace {
+        Pace {
+            since: Instant::now(),
+            n_steps: 0,
+            n_positions: 0,
+        }
+    }
+
+    /// Tokens a second, and the time that so many more steps will take.
+    fn text(&self, steps_left: u64) -> String {
+        let seconds = self.since.elapsed().as_secs_f64();
+        let tokens = self.n_positions as f64 / seconds;
+        let left = seconds / self.n_steps.max(1) as f64 * steps_left as f64;
+        let left = HumanDuration(Duration::from_secs_f64(left));
+        format!("{tokens:.0} tokens/s · {left} left")
     }
 }
 

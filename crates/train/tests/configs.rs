@@ -10,6 +10,10 @@ fn shipped_configs_load_under_their_own_names() {
     let mut n_configs = 0;
     for entry in std::fs::read_dir(folder).expect("the configs ship with the crate") {
         let path = entry.expect("the folder can be listed").path();
+        if path.is_dir() {
+            // What configs extend is none by itself.
+            continue;
+        }
         let config = RunConfig::load(&path).unwrap_or_else(|error| panic!("{error:#}"));
         assert_eq!(
             path.file_stem().and_then(|stem| stem.to_str()),
@@ -18,6 +22,32 @@ fn shipped_configs_load_under_their_own_names() {
         n_configs += 1;
     }
     assert!(n_configs >= 2, "found {n_configs} configs");
+}
+
+#[test]
+fn a_config_says_what_differs_from_the_one_that_it_extends() {
+    let folder = std::env::temp_dir().join(format!("latent-train-extends-{}", std::process::id()));
+    std::fs::create_dir_all(&folder).expect("a folder");
+    let load = |base: &str, own: &str| {
+        let [base, own] = [("base.toml", base), ("own.toml", own)].map(|(name, text)| {
+            let path = folder.join(name);
+            std::fs::write(&path, text).expect("a file");
+            path
+        });
+        assert!(base.exists());
+        RunConfig::load(&own)
+    };
+    let whole = include_str!("../configs/prosqa-cot.toml");
+    let own = "extends = \"base.toml\"\nseed = 99\n[evaluation]\nevery = 7\n";
+    let mut expected = load("", whole).expect("the shipped config is whole");
+    expected.seed = 99;
+    expected.evaluation.every = 7;
+    assert_eq!(load(whole, own).expect("together they are whole"), expected);
+    let unknown = load(whole, &format!("{own}evry = 7\n")).expect_err("no such key");
+    assert!(format!("{unknown:#}").contains("evry"), "{unknown:#}");
+    let lone = load(whole, "extends = \"nowhere.toml\"").expect_err("no such file");
+    assert!(format!("{lone:#}").contains("nowhere.toml"), "{lone:#}");
+    std::fs::remove_dir_all(folder).expect("the folder was made here");
 }
 
 #[test]

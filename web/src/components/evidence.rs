@@ -1,7 +1,10 @@
 //! What was measured: the paper's table at small scale, which of its findings hold, and the
 //! accuracy against the number of thoughts.
 
-use latent_model::evidence::{Finding, Origin, RowOfTable, SetOfTable, Table, Verdict};
+use latent_model::{
+    evidence::{Finding, Origin, RowOfTable, SetOfTable, Table, Verdict},
+    tasks::Task,
+};
 use leptos::{prelude::*, task::spawn_local};
 
 use crate::{
@@ -44,44 +47,22 @@ pub fn Evidence() -> impl IntoView {
 
 #[component]
 fn Measurements(table: Table, case: RwSignal<Option<CaseStudy>>) -> impl IntoView {
+    let tasks = Task::ALL
+        .into_iter()
+        .filter_map(|(task, _)| task_table(&table, task))
+        .collect_view();
     let Table {
         title,
         origin,
-        rows,
         findings,
+        ..
     } = table;
     let Origin {
         command,
         engine,
         seed,
-        sets,
         ..
     } = origin;
-    let source = |set: &SetOfTable| {
-        let text = format!("{} {}: n {}, {}", set.task, set.name, set.n, set.source);
-        view! { <li>{text}</li> }
-    };
-    let sources = sets.iter().map(source).collect_view();
-    let names: Vec<String> = sets.iter().map(|set| set.name.clone()).collect();
-    let heads = names
-        .iter()
-        .map(|name| view! { <th>{name.clone()}</th><th>"tokens"</th> })
-        .collect_view();
-    let row = |row: &RowOfTable| {
-        let cells = names
-            .iter()
-            .map(|name| view! { <td>{cell(row, name)}</td><td>{tokens(row, name)}</td> })
-            .collect_view();
-        view! {
-            <tr>
-                <th scope="row">{row.method.clone()}</th>
-                <td>{paper(row.paper)}</td>
-                {cells}
-                <td><code>{row.model.clone()}</code></td>
-            </tr>
-        }
-    };
-    let rows = rows.iter().map(row).collect_view();
     let finding = |finding: &Finding| {
         let class = match finding.verdict {
             Verdict::Holds => "finding is-holds",
@@ -108,14 +89,7 @@ fn Measurements(table: Table, case: RwSignal<Option<CaseStudy>>) -> impl IntoVie
     };
     view! {
         <h3>{title}</h3>
-        <div class="scrolling">
-            <table>
-                <thead>
-                    <tr><th>"method"</th><th>"paper"</th>{heads}<th>"checkpoint"</th></tr>
-                </thead>
-                <tbody>{rows}</tbody>
-            </table>
-        </div>
+        {tasks}
         <ul class="findings">{findings}</ul>
         {preset}
         <figure>
@@ -126,9 +100,55 @@ fn Measurements(table: Table, case: RwSignal<Option<CaseStudy>>) -> impl IntoVie
             />
         </figure>
         <p class="source">
-            "Accuracy with its 95 % interval; the paper's model is GPT-2, ours has about a million \
-             parameters. Made by " <code>{command}</code> " (seed " {seed} ", " {engine} ") on"
+            "Accuracy in percent with its 95 % interval; the paper's model is GPT-2, ours have about \
+             a million parameters. Made by " <code>{command}</code> " (seed " {seed} ", " {engine} ")."
         </p>
-        <ul class="source">{sources}</ul>
     }
+}
+
+/// The methods on one task; `None` where none is measured on it.
+fn task_table(table: &Table, task: &str) -> Option<impl IntoView + use<>> {
+    let rows: Vec<&RowOfTable> = table.rows.iter().filter(|row| row.task == task).collect();
+    if rows.is_empty() {
+        return None;
+    }
+    let sets: Vec<&SetOfTable> = table
+        .origin
+        .sets
+        .iter()
+        .filter(|set| set.task == task)
+        .collect();
+    let heads = sets
+        .iter()
+        .map(|set| view! { <th>{format!("{}, n {}", set.name, set.n)}</th><th>"tokens"</th> })
+        .collect_view();
+    let row = |row: &&RowOfTable| {
+        let cells = sets
+            .iter()
+            .map(|set| view! { <td>{cell(row, &set.name)}</td><td>{tokens(row, &set.name)}</td> })
+            .collect_view();
+        view! {
+            <tr>
+                <th scope="row">{row.method.clone()}</th>
+                <td>{paper(row.paper)}</td>
+                {cells}
+                <td><code>{row.model.clone()}</code></td>
+            </tr>
+        }
+    };
+    let rows = rows.iter().map(row).collect_view();
+    let source = |set: &&SetOfTable| format!("{}: {}. ", set.name, set.source);
+    let sources: String = sets.iter().map(source).collect();
+    let note = table.notes.get(task).cloned();
+    Some(view! {
+        <div class="scrolling">
+            <table data-testid=format!("evidence-{task}")>
+                <thead>
+                    <tr><th>{task.to_string()}</th><th>"paper"</th>{heads}<th>"checkpoint"</th></tr>
+                </thead>
+                <tbody>{rows}</tbody>
+            </table>
+        </div>
+        <p class="source">{sources}{note}</p>
+    })
 }

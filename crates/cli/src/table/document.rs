@@ -60,6 +60,9 @@ fn table_of_task(table: &Table, task: &str) -> String {
         // Writing to a String cannot fail.
         let _ = writeln!(text, "*{}*: {}.", set.name, set.source);
     }
+    if let Some(note) = table.notes.get(task) {
+        let _ = writeln!(text, "\n{note}");
+    }
     text
 }
 

@@ -7,8 +7,8 @@ use serde::{Deserialize, Serialize};
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Claim {
-    /// The task.
-    pub task: String,
+    /// The tasks on which the paper reports it.
+    pub tasks: Vec<String>,
     /// In words: "thinking in thoughts beats thinking in words".
     pub claim: String,
     /// The method that is right more often.
@@ -21,17 +21,22 @@ pub struct Claim {
 }
 
 impl Claim {
-    /// Judges the claim by the official problems.
-    pub fn judge(&self, rows: &[RowOfTable]) -> Finding {
+    /// Judges the claim by the official problems of each of its tasks.
+    pub fn judge(&self, rows: &[RowOfTable]) -> Vec<Finding> {
+        let tasks = self.tasks.iter();
+        tasks.map(|task| self.judge_on(task, rows)).collect()
+    }
+
+    fn judge_on(&self, task: &str, rows: &[RowOfTable]) -> Finding {
         let find = |method: &str| {
-            let mut of_task = rows.iter().filter(|row| row.task == self.task);
+            let mut of_task = rows.iter().filter(|row| row.task == task);
             of_task.find(|row| row.method == method)
         };
         let measured = |method: &str| find(method).and_then(|row| row.outcome.on(OFFICIAL));
         let (Some(better), Some(worse)) = (measured(&self.better), measured(&self.worse)) else {
             return Finding {
                 verdict: Verdict::NotMeasured,
-                sentence: format!("{}: not measured yet.", self.claim),
+                sentence: format!("{task}: {}: not measured yet.", self.claim),
             };
         };
         let verdict = self.verdict(better, worse);
@@ -51,7 +56,7 @@ impl Claim {
         Finding {
             verdict,
             sentence: format!(
-                "{}: {says}, {} against {} % on n {}{paper}.",
+                "{task}: {}: {says}, {} against {} % on n {}{paper}.",
                 self.claim,
                 better.text(),
                 worse.text(),
@@ -119,15 +124,18 @@ mod tests {
         ];
         for (equal, better, worse, expected) in cases {
             let claim = Claim {
-                task: "prosqa".into(),
+                tasks: vec!["prosqa".into()],
                 claim: "A beats B".into(),
                 better: "A".into(),
                 worse: "B".into(),
                 equal,
             };
-            let finding = claim.judge(&[row("A", better), row("B", worse)]);
+            let findings = claim.judge(&[row("A", better), row("B", worse)]);
+            let [finding] = findings.as_slice() else {
+                panic!("one task, one finding: {findings:?}");
+            };
             assert_eq!(finding.verdict, expected, "{equal} {better:?} {worse:?}");
-            assert!(finding.sentence.starts_with("A beats B: "));
+            assert!(finding.sentence.starts_with("prosqa: A beats B: "));
         }
     }
 }

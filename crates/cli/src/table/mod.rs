@@ -90,8 +90,9 @@ pub async fn table(args: &TableArgs) -> Result<ExitCode> {
         findings: suite
             .claims
             .iter()
-            .map(|claim| claim.judge(&rows))
+            .flat_map(|claim| claim.judge(&rows))
             .collect(),
+        notes: suite.notes,
         rows,
     };
     let thoughts = ThoughtsDocument { origin, curves };
@@ -120,18 +121,19 @@ pub async fn table(args: &TableArgs) -> Result<ExitCode> {
     Ok(ExitCode::SUCCESS)
 }
 
-/// The suite's tasks, each once.
+/// The suite's tasks, in the order of [`Task::ALL`].
 fn tasks(suite: &Suite) -> Result<Vec<Task>> {
-    let of_rows = suite.rows.iter().flat_map(|row| row.cells.keys());
-    let of_curves = suite.thoughts.curves.iter().map(|curve| &curve.task);
-    let mut names: Vec<&str> = of_rows.chain(of_curves).map(String::as_str).collect();
-    names.sort_unstable();
-    names.dedup();
-    ensure!(!names.is_empty(), "the suite has no row");
-    Ok(names
-        .into_iter()
-        .map(str::parse)
-        .collect::<Result<_, _>>()?)
+    let is_asked_for = |name: &str| {
+        suite.rows.iter().any(|row| row.cells.contains_key(name))
+            || suite.thoughts.curves.iter().any(|curve| curve.task == name)
+    };
+    let all = Task::ALL.into_iter();
+    let tasks: Vec<Task> = all
+        .filter(|(name, _)| is_asked_for(name))
+        .map(|(_, task)| task)
+        .collect();
+    ensure!(!tasks.is_empty(), "the suite has no row");
+    Ok(tasks)
 }
 
 /// Runs of everything that the suite asks for.
@@ -151,10 +153,13 @@ fn n_runs(suite: &Suite, bench: &Bench<'_>) -> u64 {
 async fn rows(suite: &Suite, bench: &mut Bench<'_>) -> Result<Vec<RowOfTable>> {
     let mut rows = Vec::new();
     for row in &suite.rows {
-        for (task, cell) in &row.cells {
+        let cells = Task::ALL
+            .into_iter()
+            .filter_map(|(task, _)| Some((task, row.cells.get(task)?)));
+        for (task, cell) in cells {
             rows.push(RowOfTable {
                 method: row.method.clone(),
-                task: task.clone(),
+                task: task.into(),
                 model: cell.model.clone(),
                 strategy: cell.strategy.clone(),
                 set: cell.set.clone(),

@@ -20,6 +20,9 @@ use super::finding::Claim;
 pub struct Suite {
     /// The table's title.
     pub title: String,
+    /// What a reader has to know of a task's rows, by the task's name.
+    #[serde(default)]
+    pub notes: BTreeMap<String, String>,
     /// Rows in the order in which they are shown.
     #[serde(rename = "row")]
     pub rows: Vec<Row>,
@@ -96,24 +99,31 @@ impl Suite {
             }
         }
         for claim in &suite.claims {
-            for method in [&claim.better, &claim.worse] {
-                let mut of_task = suite
-                    .rows
-                    .iter()
-                    .filter(|row| row.cells.contains_key(&claim.task));
-                ensure!(
-                    of_task.any(|row| row.method == *method),
-                    "{:?} is about {method:?}, which no row of {} has",
-                    claim.claim,
-                    claim.task
-                );
+            for task in &claim.tasks {
+                suite.check_methods(claim, task)?;
             }
+        }
+        for task in suite.notes.keys() {
+            task.parse::<Task>().context("notes")?;
         }
         for curve in &suite.thoughts.curves {
             check(&curve.task, &curve.cell(suite.thoughts.most))
                 .with_context(|| format!("thoughts of {:?}", curve.label))?;
         }
         Ok(suite)
+    }
+
+    /// Refuses a claim about a method that no row of the task has.
+    fn check_methods(&self, claim: &Claim, task: &str) -> Result<()> {
+        for method in [&claim.better, &claim.worse] {
+            let mut of_task = self.rows.iter().filter(|row| row.cells.contains_key(task));
+            ensure!(
+                of_task.any(|row| row.method == *method),
+                "{:?} is about {method:?}, which no row of {task} has",
+                claim.claim
+            );
+        }
+        Ok(())
     }
 }
 
@@ -217,18 +227,15 @@ mod tests {
     #[test]
     fn the_papers_figures_are_the_papers() {
         let suite = Suite::parse(SHIPPED).unwrap_or_else(|error| panic!("{error:#}"));
-        let cells = suite.rows.iter().filter_map(|row| row.cells.get("prosqa"));
-        let figures: Vec<[f64; 3]> = cells
-            .filter_map(|cell| cell.paper)
-            .map(|paper| {
-                [
-                    paper.accuracy,
-                    paper.spread.unwrap_or(f64::NAN),
-                    paper.tokens.unwrap_or(f64::NAN),
-                ]
-            })
-            .collect();
-        let expected = [
+        let figures = |task: &str| -> Vec<[f64; 3]> {
+            let cells = suite.rows.iter().filter_map(|row| row.cells.get(task));
+            let figure = |paper: Published| {
+                let or_none = |value: Option<f64>| value.unwrap_or(-1.0);
+                [paper.accuracy, or_none(paper.spread), or_none(paper.tokens)]
+            };
+            cells.filter_map(|cell| cell.paper).map(figure).collect()
+        };
+        let prosqa = [
             [77.5, 1.9, 49.4],
             [76.7, 1.0, 8.2],
             [98.2, 0.3, 8.2],
@@ -238,6 +245,28 @@ mod tests {
             [95.5, 1.1, 8.2],
             [96.6, 0.8, 8.2],
         ];
-        assert_eq!(figures, expected);
+        let prontoqa = [
+            [98.8, 0.8, 92.5],
+            [93.8, 0.7, 3.0],
+            [99.8, 0.3, 3.0],
+            [77.7, 21.0, 3.0],
+            [99.8, 0.2, 9.0],
+            [52.4, 0.4, 9.0],
+            [99.9, 0.1, 3.0],
+            [100.0, 0.1, 3.0],
+        ];
+        let gsm8k = [
+            [42.9, 0.2, 25.0],
+            [16.5, 0.5, 2.2],
+            [30.0, -1.0, 2.2],
+            [16.4, 1.8, 2.2],
+            [34.1, 1.5, 8.2],
+            [14.4, 0.8, 8.2],
+            [21.6, 0.5, 2.3],
+            [24.1, 0.7, 2.2],
+        ];
+        assert_eq!(figures("prosqa"), prosqa);
+        assert_eq!(figures("prontoqa"), prontoqa);
+        assert_eq!(figures("arithmetic"), gsm8k);
     }
 }

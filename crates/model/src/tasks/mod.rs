@@ -10,13 +10,16 @@ mod tokenizer_json;
 
 use std::{fmt, str::FromStr};
 
+use serde::{Deserialize, Serialize};
+
 use crate::{program::Program, record::StepRecord, tokenizer::Tokenizer};
 
 pub use fingerprint::Fingerprint;
 pub use markers::Markers;
 
 /// A kind of problem.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
 pub enum Task {
     /// Search in a graph of fictional concepts (Coconut, arXiv 2412.06769).
     ProsQa,
