@@ -72,11 +72,11 @@ fn Row(
     let end_probability = row.end_probability.map(|probability| {
         view! {
             <span
-                class="norm"
+                class="norm enough"
                 data-testid="end-probability"
                 title="How sure the model's own classifier is that it has thought enough"
             >
-                {format!(" · enough: {}", percent(probability))}
+                {format!("enough: {}", percent(probability))}
             </span>
         }
     });
