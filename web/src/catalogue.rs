@@ -1,5 +1,9 @@
-//! Which checkpoints ship, and how each was evaluated.
+//! Which checkpoints ship, what each can do, and how each was evaluated.
 
+use latent_model::{
+    strategy::{Setting, Strategy},
+    tasks::Task,
+};
 use serde::Deserialize;
 use serde_json::Value;
 
@@ -15,6 +19,9 @@ pub struct Catalogue {
 pub struct Entry {
     /// Its folder below `models/`, and its name in addresses.
     pub name: String,
+    /// Name of the task that it was trained on.
+    #[serde(default)]
+    pub task: String,
     /// One line on what it was trained for.
     #[serde(default)]
     pub summary: String,
@@ -44,11 +51,11 @@ pub struct Accuracy {
 
 impl Catalogue {
     /// The checkpoint for a strategy: the current one if it was trained for it, else the first
-    /// one that was, else the current one all the same.
-    pub fn model_for<'a>(&'a self, strategy: &str, current: &'a str) -> &'a str {
+    /// one of the task that was, else the current one all the same.
+    pub fn model_for<'a>(&'a self, task: Task, strategy: &str, current: &'a str) -> &'a str {
         let knows = |entry: &&Entry| entry.strategies.iter().any(|known| known == strategy);
         let is_current = |entry: &&Entry| entry.name == current;
-        let fitting = || self.models.iter().filter(knows);
+        let fitting = || self.of_task(task).filter(knows);
         let found = fitting().find(is_current).or(fitting().next());
         found.map_or(current, |entry| &entry.name)
     }
@@ -57,12 +64,66 @@ impl Catalogue {
     pub fn entry(&self, name: &str) -> Option<&Entry> {
         self.models.iter().find(|entry| entry.name == name)
     }
+
+    /// The checkpoints of a task.
+    pub fn of_task(&self, task: Task) -> impl Iterator<Item = &Entry> {
+        let is_of_task = move |entry: &&Entry| entry.task() == Some(task);
+        self.models.iter().filter(is_of_task)
+    }
+
+    /// The tasks that have a checkpoint.
+    pub fn tasks(&self) -> Vec<Task> {
+        let all = Task::ALL.into_iter().map(|(_, task)| task);
+        all.filter(|&task| self.of_task(task).next().is_some())
+            .collect()
+    }
+
+    /// Why no checkpoint that a lane can have runs a strategy: neither its current one nor any of
+    /// the task.
+    pub fn lacks(&self, task: Task, strategy: &Strategy, current: &str) -> Option<&'static str> {
+        let entry = self.entry(self.model_for(task, strategy.name, current))?;
+        entry.lacks(strategy)
+    }
+
+    /// The checkpoints of a task by name, each with the reason where it cannot run a strategy.
+    pub fn offered(&self, task: Task, strategy: &str) -> Vec<(String, Option<&'static str>)> {
+        let lacks = |entry: &Entry| {
+            let strategy = Strategy::by_name(strategy).ok()?;
+            entry.lacks(strategy)
+        };
+        let entries = self.of_task(task);
+        entries
+            .map(|entry| (entry.name.clone(), lacks(entry)))
+            .collect()
+    }
+
+    /// The catalogue in this repository.
+    #[cfg(test)]
+    pub fn shipped() -> Self {
+        let json = include_str!("../../public/models/index.json");
+        serde_json::from_str(json).expect("well-formed")
+    }
 }
 
 impl Entry {
+    /// Its task, where this page knows it.
+    pub fn task(&self) -> Option<Task> {
+        self.task.parse().ok()
+    }
+
     /// Whether the checkpoint was trained for a strategy; unknown counts as yes.
     pub fn suits(&self, strategy: &str) -> bool {
         self.strategies.is_empty() || self.strategies.iter().any(|known| known == strategy)
+    }
+
+    /// Why the checkpoint cannot run a strategy at all: it lacks a part that the strategy asks.
+    pub fn lacks(&self, strategy: &Strategy) -> Option<&'static str> {
+        let asks_classifier = strategy
+            .settings
+            .iter()
+            .any(|(setting, _)| *setting == Setting::EndThreshold);
+        (asks_classifier && !self.suits(strategy.name))
+            .then_some("Needs a classifier that says when to stop, which this checkpoint lacks")
     }
 }
 
@@ -119,26 +180,59 @@ mod tests {
         json!({ "problems": problems, "n": 300, "accuracy": value, "ci_low": 0.7, "ci_high": 0.9, "by_hops": [] })
     }
 
-    #[test]
-    fn a_strategy_moves_to_a_checkpoint_that_was_trained_for_it() {
-        let entry = |name: &str, strategies: &[&str]| Entry {
+    fn entry(name: &str, task: Task, strategies: &[&str]) -> Entry {
+        Entry {
             name: name.into(),
+            task: task.name().into(),
             summary: String::new(),
             strategies: strategies.iter().map(|&name| name.into()).collect(),
-        };
-        let models = vec![entry("words", &["soft"]), entry("thoughts", &["coconut"])];
-        let catalogue = Catalogue { models };
-        assert_eq!(catalogue.model_for("coconut", "words"), "thoughts");
-        assert_eq!(catalogue.model_for("soft", "words"), "words");
-        assert_eq!(catalogue.model_for("pause", "words"), "words");
-        assert!(!catalogue.models[0].suits("coconut"));
+        }
     }
 
     #[test]
-    fn the_shipped_catalogue_is_read() {
-        let json = include_str!("../../public/models/index.json");
-        let catalogue: Catalogue = serde_json::from_str(json).expect("well-formed");
-        assert!(!catalogue.models.is_empty());
+    fn a_strategy_moves_to_a_checkpoint_of_the_task_that_was_trained_for_it() {
+        let models = vec![
+            entry("pronto", Task::ProntoQa, &["coconut", "pause"]),
+            entry("words", Task::ProsQa, &["soft"]),
+            entry("thoughts", Task::ProsQa, &["coconut"]),
+        ];
+        let catalogue = Catalogue { models };
+        let model_for = |strategy| catalogue.model_for(Task::ProsQa, strategy, "words");
+        assert_eq!(model_for("coconut"), "thoughts");
+        assert_eq!(model_for("soft"), "words");
+        assert_eq!(model_for("pause"), "words");
+        assert!(!catalogue.models[1].suits("coconut"));
+    }
+
+    #[test]
+    fn a_strategy_that_needs_a_classifier_is_for_checkpoints_that_have_one() {
+        let by_itself = Strategy::by_name("coconut-classifier").expect("in the table");
+        let coconut = Strategy::by_name("coconut").expect("in the table");
+        let mut models = vec![entry("thoughts", Task::ProsQa, &["coconut"])];
+        let lacks = |models: &[Entry], strategy| {
+            let catalogue = Catalogue {
+                models: models.to_vec(),
+            };
+            catalogue.lacks(Task::ProsQa, strategy, "thoughts")
+        };
+        assert!(lacks(&models, by_itself).is_some_and(|why| why.contains("classifier")));
+        assert_eq!(lacks(&models, coconut), None);
+        // The lane can move to a checkpoint that has one, but to none of another task.
+        let both = ["coconut", by_itself.name];
+        models.push(entry("other", Task::ProntoQa, &both));
+        assert!(lacks(&models, by_itself).is_some());
+        models.push(entry("unified", Task::ProsQa, &both));
+        assert_eq!(lacks(&models, by_itself), None);
+        assert!(models[0].lacks(by_itself).is_some());
+    }
+
+    #[test]
+    fn every_shipped_checkpoint_is_of_a_task_that_the_page_knows() {
+        let catalogue = Catalogue::shipped();
+        assert!(catalogue.tasks().contains(&Task::ProsQa));
+        for entry in &catalogue.models {
+            assert!(entry.task().is_some(), "{}: {:?}", entry.name, entry.task);
+        }
     }
 
     #[test]

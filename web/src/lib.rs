@@ -3,6 +3,7 @@
 pub mod browser;
 pub mod catalogue;
 pub mod components;
+pub mod default_lanes;
 pub mod evidence;
 pub mod focus;
 pub mod lanes;
@@ -14,6 +15,8 @@ pub mod question;
 pub mod runner;
 pub mod self_test;
 pub mod session;
+pub mod shipped;
 pub mod startup;
+pub mod stated;
 pub mod url_state;
 pub mod view;

@@ -80,11 +80,6 @@ pub async fn fetch_model(
     let url = |file: &str| format!("models/{name}/{file}");
     let config = fetch_text(&url("config.json")).await?;
     let tokenizer = fetch_text(&url("tokenizer.json")).await?;
-    let training = match fetch_text(&url("training.json")).await {
-        // A checkpoint from elsewhere has no such file, and runs all the same.
-        Err(LoadError::Status { status: 404, .. }) => None,
-        other => Some(other?),
-    };
     let mut fetch_weights = async |file: String| {
         let url = url(&file);
         let on_bytes = |(received, total)| {
@@ -112,7 +107,8 @@ pub async fn fetch_model(
         config,
         tokenizer,
         weights,
-        training,
+        // The page asks for it only where it is shown.
+        training: None,
     };
     let wrong = |source: ModelError| LoadError::Model {
         name: name.into(),

@@ -1,12 +1,16 @@
-//! Mounts the page.
+//! Fetches the lists of what ships, then mounts the page.
 
-use leptos::prelude::document;
+use latent_web::{components::App, shipped::Lists};
+use leptos::prelude::*;
 
 fn main() {
     console_error_panic_hook::set_once();
-    // The note that index.html shows until this program has arrived.
-    if let Some(note) = document().get_element_by_id("arriving") {
-        note.remove();
-    }
-    leptos::mount::mount_to_body(latent_web::components::App);
+    wasm_bindgen_futures::spawn_local(async {
+        let (lists, failure) = Lists::fetch().await;
+        // The note that index.html shows until this program and its lists have arrived.
+        if let Some(note) = document().get_element_by_id("arriving") {
+            note.remove();
+        }
+        leptos::mount::mount_to_body(move || view! { <App lists failure/> });
+    });
 }

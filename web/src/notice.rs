@@ -2,7 +2,10 @@
 
 use std::fmt::Display;
 
+use latent_model::tasks::Task;
 use leptos::prelude::*;
+
+use crate::page_state::ForeignLane;
 
 /// A message with advice.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -32,6 +35,41 @@ impl Notice {
     pub fn advice(mut self, advice: &str) -> Self {
         self.advice = advice.into();
         self
+    }
+
+    /// A file of the page did not arrive.
+    pub fn missing_file(error: &dyn Display) -> Self {
+        Self::new("The page did not load all of its files", error)
+            .advice("Check the network, then reload the page.")
+    }
+
+    /// Lanes of the address are on checkpoints of another task than the page's.
+    pub fn foreign_lanes(lanes: &[ForeignLane], task: Task) -> Self {
+        let text = |lane: &ForeignLane| {
+            let title = lane.choice.label(lane.task);
+            let of_task = lane.task.title();
+            let (number, model) = (lane.number, &lane.choice.model);
+            format!("lane {number} ({title}) is on {model}, a checkpoint of the task {of_task}")
+        };
+        let all: Vec<String> = lanes.iter().map(text).collect();
+        let page = task.title();
+        let detail = format!("The page's task is {page}; {}.", all.join("; "));
+        Self::new(
+            "A lane was left out: its checkpoint is of another task",
+            &detail,
+        )
+        .advice("Everything else in the address was kept.")
+    }
+
+    /// A task without checkpoints was asked for.
+    pub fn no_checkpoint(task: Task, known: &[Task]) -> Self {
+        let known: Vec<&str> = known.iter().map(|task| task.title()).collect();
+        let detail = format!(
+            "No checkpoint of the task {} ships with this page; there are some of: {}.",
+            task.title(),
+            known.join(", ")
+        );
+        Self::new("No lane can run on this task", &detail).advice("Choose another task.")
     }
 
     /// The GPU was lost or refused its work.
@@ -86,5 +124,29 @@ impl Notices {
 impl Default for Notices {
     fn default() -> Self {
         Self::new()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use latent_model::strategy::Strategy;
+
+    use super::*;
+    use crate::page_state::LaneChoice;
+
+    #[test]
+    fn a_lane_that_was_left_out_is_named_with_both_tasks() {
+        let coconut = Strategy::by_name("coconut").expect("in the table");
+        let lane = ForeignLane {
+            number: 2,
+            choice: LaneChoice::new("prosqa-coconut", coconut),
+            task: Task::ProsQa,
+        };
+        let notice = Notice::foreign_lanes(&[lane], Task::Arithmetic);
+        assert_eq!(
+            notice.detail,
+            "The page's task is Word problems; lane 2 (Coconut) is on prosqa-coconut, \
+             a checkpoint of the task ProsQA."
+        );
     }
 }

@@ -1,21 +1,27 @@
-//! The state that defines a run: which problem, which lanes, which seed.
+//! The state that defines a run: which task and problem, which lanes, which seed.
 
 use latent_model::{
-    strategy::{STRATEGIES, Setting, Settings, Strategy},
-    tasks::Difficulty,
+    strategy::{Setting, Settings, Strategy},
+    tasks::{Difficulty, Task},
+    tokenizer::Marker,
+};
+
+use crate::{
+    catalogue::{Catalogue, Entry},
+    default_lanes::default_lanes,
 };
 
 /// Where the problem comes from.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum ProblemChoice {
-    /// Drawn by the generator.
+    /// Drawn by the task's generator.
     Drawn {
-        /// How large its graph is.
+        /// How large it is.
         difficulty: Difficulty,
         /// Seed of the generator.
         seed: u64,
     },
-    /// One of the shipped official problems, counted from 0.
+    /// One of the task's shipped official problems, counted from 0.
     Example(usize),
     /// Written by the visitor.
     Typed(String),
@@ -50,23 +56,32 @@ impl LaneChoice {
         }
     }
 
+    /// A lane as a page of this task begins with it.
+    pub fn of_task(task: Task, model: &str, strategy: &'static Strategy) -> Self {
+        let mut lane = Self::new(model, strategy);
+        let thinks_in_words = strategy.start == Some(Marker::ThinkStart);
+        if let Some(most) = longest_thinking(task).filter(|_| thinks_in_words) {
+            lane.settings.set(Setting::MaxThink, most);
+        }
+        lane
+    }
+
     /// Its number of continuous thoughts, where the strategy has one.
     pub fn thoughts(&self) -> Option<f32> {
         self.strategy.value(&self.settings, Setting::Thoughts)
     }
 
-    /// The strategy's title, with the settings that differ from its defaults.
-    pub fn label(&self) -> String {
-        let normalised = self.clone().normalised();
-        let differing = normalised.settings.iter();
-        let texts: Vec<String> = differing
-            .map(|(setting, value)| format!("{} {value}", setting.spec().label.to_lowercase()))
-            .collect();
-        let title = self.strategy.title;
-        match texts.is_empty() {
-            true => title.into(),
-            false => format!("{title}, {}", texts.join(", ")),
-        }
+    /// The strategy's title, with the settings that differ from those a page of this task begins
+    /// with.
+    pub fn label(&self, task: Task) -> String {
+        let fresh = Self::of_task(task, &self.model, self.strategy);
+        let text = |&(setting, _): &(Setting, f32)| {
+            let value = self.strategy.value(&self.settings, setting)?;
+            let differs = self.strategy.value(&fresh.settings, setting) != Some(value);
+            differs.then(|| format!(", {} {value}", setting.spec().label.to_lowercase()))
+        };
+        let texts: String = self.strategy.settings.iter().filter_map(text).collect();
+        format!("{}{texts}", self.strategy.title)
     }
 
     /// The same lane with the settings that equal the defaults left out.
@@ -80,6 +95,16 @@ impl LaneChoice {
         }
         self.settings = settings;
         self
+    }
+}
+
+/// How many tokens a task's reasoning in words may need, where the strategies' own default is too
+/// few: a computation is written digit by digit, at most 13 tokens, and the largest problems that
+/// are drawn take five of them.
+fn longest_thinking(task: Task) -> Option<f32> {
+    match task {
+        Task::ProsQa | Task::ProntoQa => None,
+        Task::Arithmetic => Some(72.0),
     }
 }
 
@@ -118,6 +143,8 @@ pub enum EngineChoice {
 /// Everything that the address of the page holds.
 #[derive(Clone, Debug, PartialEq)]
 pub struct PageState {
+    /// The task that the problem and every lane's checkpoint belong to.
+    pub task: Task,
     /// The problem.
     pub problem: ProblemChoice,
     /// The lanes, in order.
@@ -130,32 +157,71 @@ pub struct PageState {
     pub engine: EngineChoice,
 }
 
-/// The lanes of a page that was opened without an address: (checkpoint, strategy).
-/// One checkpoint for all: its lanes share every batch.
-const DEFAULT_LANES: [(&str, &str); 4] = [
-    ("prosqa-unified", "token-cot"),
-    ("prosqa-unified", "soft"),
-    ("prosqa-unified", "soft-gumbel"),
-    ("prosqa-unified", "coconut"),
-];
-
-impl Default for PageState {
-    fn default() -> Self {
-        let lane = |(model, name): (&str, &str)| {
-            let strategy = STRATEGIES.iter().find(|strategy| strategy.name == name);
-            strategy.map(|strategy| LaneChoice::new(model, strategy))
-        };
+impl PageState {
+    /// The page of a task that was opened without an address.
+    pub fn of_task(task: Task, catalogue: &Catalogue) -> Self {
         Self {
-            problem: ProblemChoice::Drawn {
-                difficulty: Difficulty::Class,
-                seed: 1,
-            },
-            lanes: DEFAULT_LANES.into_iter().filter_map(lane).collect(),
+            task,
+            problem: ProblemChoice::FIRST,
+            lanes: default_lanes(task, catalogue),
             seed: 1,
             speed: Speed::PerSecond(4),
             engine: EngineChoice::Auto,
         }
     }
+}
+
+/// A lane that a page cannot have: its checkpoint does not know the words of the page's task.
+#[derive(Clone, Debug, PartialEq)]
+pub struct ForeignLane {
+    /// Its place, counted from 1.
+    pub number: usize,
+    /// The lane.
+    pub choice: LaneChoice,
+    /// Its checkpoint's task.
+    pub task: Task,
+}
+
+impl PageState {
+    /// Takes away the lanes on checkpoints of another task; where none is left, the task's default
+    /// lanes take their place. A checkpoint that is not in the catalogue may be of any task.
+    pub fn take_foreign_lanes(&mut self, catalogue: &Catalogue) -> Vec<ForeignLane> {
+        let (mut foreign, mut own) = (Vec::new(), Vec::new());
+        for (index, choice) in std::mem::take(&mut self.lanes).into_iter().enumerate() {
+            match catalogue.entry(&choice.model).and_then(Entry::task) {
+                Some(task) if task != self.task => foreign.push(ForeignLane {
+                    number: index + 1,
+                    choice,
+                    task,
+                }),
+                _ => own.push(choice),
+            }
+        }
+        let is_bare = own.is_empty() && !foreign.is_empty();
+        self.lanes = if is_bare {
+            default_lanes(self.task, catalogue)
+        } else {
+            own
+        };
+        foreign
+    }
+}
+
+impl ProblemChoice {
+    /// The problem that a page begins with.
+    pub const FIRST: Self = Self::Drawn {
+        difficulty: Difficulty::Class,
+        seed: 1,
+    };
+}
+
+/// The fewest and the most continuous thoughts of the lanes that have any.
+pub fn thoughts_range(lanes: &[LaneChoice]) -> Option<(f32, f32)> {
+    let of_lanes = lanes.iter().filter_map(LaneChoice::thoughts);
+    of_lanes.fold(None, |range, thoughts| {
+        let (fewest, most) = range.unwrap_or((thoughts, thoughts));
+        Some((fewest.min(thoughts), most.max(thoughts)))
+    })
 }
 
 /// The stream of each lane's random draws: equal lanes count up, so that they differ, and a lane
@@ -170,12 +236,9 @@ pub fn streams(lanes: &[LaneChoice]) -> Vec<u32> {
 
 #[cfg(test)]
 mod tests {
-    use super::*;
+    use latent_model::strategy::STRATEGIES;
 
-    #[test]
-    fn every_default_lane_names_a_strategy_of_the_table() {
-        assert_eq!(PageState::default().lanes.len(), DEFAULT_LANES.len());
-    }
+    use super::*;
 
     #[test]
     fn equal_lanes_get_streams_of_their_own() {
@@ -185,24 +248,90 @@ mod tests {
         assert_eq!(streams(&lanes), [0, 0, 1, 2]);
     }
 
+    fn lane(name: &str) -> LaneChoice {
+        LaneChoice::new("a", Strategy::by_name(name).expect("in the table"))
+    }
+
     #[test]
     fn the_label_names_what_was_changed() {
-        let strategy = STRATEGIES
-            .iter()
-            .find(|strategy| strategy.name == "coconut");
-        let mut lane = LaneChoice::new("a", strategy.expect("in the table"));
-        assert_eq!(lane.label(), "Coconut");
-        lane.settings.set(Setting::Thoughts, 3.0);
-        assert_eq!(lane.label(), "Coconut, thoughts 3");
+        let mut coconut = lane("coconut");
+        assert_eq!(coconut.label(Task::ProsQa), "Coconut");
+        coconut.settings.set(Setting::Thoughts, 3.0);
+        assert_eq!(coconut.label(Task::ProsQa), "Coconut, thoughts 3");
+    }
+
+    #[test]
+    fn what_a_task_begins_with_was_not_changed() {
+        let strategy = Strategy::by_name("token-cot").expect("in the table");
+        let fresh = LaneChoice::of_task(Task::Arithmetic, "a", strategy);
+        assert_eq!(fresh.label(Task::Arithmetic), "Token CoT");
+        assert_ne!(fresh, LaneChoice::new("a", strategy));
+        let short = lane("token-cot").label(Task::Arithmetic);
+        assert_eq!(short, "Token CoT, longest thinking 24");
+    }
+
+    #[test]
+    fn a_task_has_room_for_its_longest_solutions() {
+        for (_, task) in Task::ALL {
+            let strategy = Strategy::by_name("token-cot").expect("in the table");
+            let lane = LaneChoice::of_task(task, "a", strategy);
+            let most = strategy.value(&lane.settings, Setting::MaxThink);
+            for seed in 0..300 {
+                let problem = task.generate(seed, Difficulty::Official);
+                let n_tokens = problem.step_tokens().concat().len();
+                // One more ends the thinking.
+                assert!(Some(n_tokens as f32) < most, "{} {seed}", task.name());
+            }
+        }
+    }
+
+    #[test]
+    fn a_lane_of_another_task_is_taken_away_and_named() {
+        let catalogue = Catalogue::shipped();
+        let mut foreign = lane("coconut");
+        foreign.model = "prosqa-coconut".into();
+        let mut state = PageState::of_task(Task::Arithmetic, &catalogue);
+        state.lanes = vec![lane("soft"), foreign.clone()];
+        let found = state.take_foreign_lanes(&catalogue);
+        let expected = ForeignLane {
+            number: 2,
+            choice: foreign.clone(),
+            task: Task::ProsQa,
+        };
+        assert_eq!(found, [expected]);
+        assert_eq!(state.lanes, [lane("soft")], "an unknown checkpoint stays");
+        let mut of_its_task = PageState::of_task(Task::ProsQa, &catalogue);
+        of_its_task.lanes = vec![foreign];
+        assert_eq!(of_its_task.take_foreign_lanes(&catalogue), []);
+        assert_eq!(of_its_task.lanes.len(), 1);
+    }
+
+    #[test]
+    fn where_no_lane_is_left_the_default_ones_come() {
+        let catalogue = Catalogue::shipped();
+        let mut state = PageState::of_task(Task::ProsQa, &catalogue);
+        let default = state.lanes.clone();
+        state.task = Task::ProntoQa;
+        assert_eq!(state.take_foreign_lanes(&catalogue).len(), default.len());
+        assert_eq!(state.lanes, default_lanes(Task::ProntoQa, &catalogue));
+    }
+
+    #[test]
+    fn lanes_that_differ_in_thoughts_give_a_range() {
+        assert_eq!(thoughts_range(&[lane("soft")]), None);
+        let mut short = lane("coconut");
+        short.settings.set(Setting::Thoughts, 1.0);
+        let lanes = [lane("coconut"), lane("soft"), short];
+        assert_eq!(thoughts_range(&lanes), Some((1.0, 6.0)));
+        assert_eq!(thoughts_range(&lanes[..2]), Some((6.0, 6.0)));
     }
 
     #[test]
     fn a_setting_at_its_default_is_left_out() {
-        let strategy = STRATEGIES.iter().find(|strategy| strategy.name == "soft");
-        let strategy = strategy.expect("in the table");
+        let strategy = Strategy::by_name("soft").expect("in the table");
         let (setting, default) = strategy.settings[0];
-        let mut lane = LaneChoice::new("a", strategy);
-        lane.settings.set(setting, default);
-        assert_eq!(lane.normalised(), LaneChoice::new("a", strategy));
+        let mut soft = lane("soft");
+        soft.settings.set(setting, default);
+        assert_eq!(soft.normalised(), lane("soft"));
     }
 }

@@ -4,20 +4,22 @@ use std::{rc::Rc, sync::Arc};
 
 use latent_model::{
     engine::{EngineError, LaneSpec},
+    tasks::Task,
     trace::{RanLane, RunJson, answer_ids},
 };
 use leptos::{prelude::*, task::spawn_local};
 
 use crate::{
     browser::{next_frame, now_ms},
-    lanes::{LaneRun, Lanes},
+    lanes::{Lane, LaneRun, Lanes},
     load::Download,
     notice::{Notice, Notices},
     pace::Chunk,
     page_state::{LaneChoice, Speed},
-    question::{Question, TASK},
+    question::Question,
     session::{LaneRecord, Session, SessionError},
     startup::Reports,
+    stated::Stated,
 };
 
 /// Where a run stands.
@@ -56,6 +58,8 @@ pub struct Runner {
     session: StoredValue<Rc<Session>, LocalStorage>,
     /// What the lanes are asked.
     pub question: Memo<Question>,
+    /// The task that it belongs to.
+    pub task: RwSignal<Task>,
     /// The lanes.
     pub lanes: Lanes,
     /// Seed of their random draws.
@@ -80,17 +84,17 @@ impl Runner {
     pub fn new(
         session: Rc<Session>,
         question: Memo<Question>,
-        lanes: Lanes,
-        (seed, speed): (RwSignal<u32>, RwSignal<Speed>),
+        stated: Stated,
         downloading: Downloading,
         (reports, notices): (Reports, Notices),
     ) -> Self {
         Self {
             session: StoredValue::new_local(session),
             question,
-            lanes,
-            seed,
-            speed,
+            task: stated.task,
+            lanes: stated.lanes,
+            seed: stated.seed,
+            speed: stated.speed,
             status: RwSignal::new(RunStatus::Idle),
             trace_json: RwSignal::new(String::new()),
             downloading,
@@ -99,6 +103,11 @@ impl Runner {
             epoch: StoredValue::new(0),
             driving: StoredValue::new(None),
         }
+    }
+
+    /// A lane's name, with what was changed in its settings; tracks both.
+    pub fn label(self, lane: Lane) -> String {
+        lane.choice.with(|choice| choice.label(self.task.get()))
     }
 
     /// Begins, or goes on.
@@ -261,6 +270,7 @@ impl Runner {
     /// Writes each lane's new records, one write a lane.
     fn show(self, records: &[LaneRecord], took_secs: f64) {
         let session = self.session.get_value();
+        let task = self.task.get_untracked();
         for (index, lane) in self.lanes.get_untracked().iter().enumerate() {
             let of_lane = records.iter().filter(|(lane, _)| *lane == index);
             let new: Vec<_> = of_lane.map(|(_, record)| *record).collect();
@@ -275,7 +285,7 @@ impl Runner {
                     return;
                 };
                 let answer = answer_ids(&run.records, &program);
-                run.answer = TASK.render(&checkpoint.model.tokenizer, &answer);
+                run.answer = task.render(&checkpoint.model.tokenizer, &answer);
                 if run.is_done() {
                     run.verdict = self
                         .question
@@ -303,7 +313,7 @@ impl Runner {
     /// The run as the command line prints it.
     fn json(self) -> RunJson {
         let session = self.session.get_value();
-        let lane_json = |lane: &crate::lanes::Lane| {
+        let lane_json = |lane: &Lane| {
             let choice = lane.choice.get_untracked();
             let run = lane.run.get_untracked();
             let checkpoint = session.loaded(&choice.model)?;

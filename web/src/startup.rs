@@ -1,16 +1,14 @@
-//! What happens when the page opens: catalogue, checkpoints, GPU, self-test.
+//! What happens when the page opens: checkpoints, GPU, self-test.
 
-use std::{collections::BTreeMap, rc::Rc};
+use std::rc::Rc;
 
 use leptos::prelude::*;
 
 use crate::{
     browser::next_frame,
-    catalogue::{Accuracy, Catalogue, accuracies},
-    load::{LoadError, fetch_json},
+    load::LoadError,
     notice::{Notice, Notices},
     page_state::{EngineChoice, LaneChoice},
-    question::Examples,
     runner::Downloading,
     self_test::SelfTest,
     session::Session,
@@ -100,24 +98,11 @@ impl Reports {
     }
 }
 
-/// What the page has fetched about checkpoints and examples.
-#[derive(Clone, Copy)]
-pub struct Shipped {
-    /// The checkpoints on offer.
-    pub catalogue: RwSignal<Catalogue>,
-    /// How each was evaluated.
-    pub accuracies: RwSignal<BTreeMap<String, Vec<Accuracy>>>,
-    /// Official problems.
-    pub examples: RwSignal<Examples>,
-}
-
 /// Everything that the start reports to.
 #[derive(Clone, Copy)]
 pub struct Startup {
     /// About engines.
     pub reports: Reports,
-    /// About files.
-    pub shipped: Shipped,
     /// About bytes.
     pub downloading: Downloading,
     /// About failures.
@@ -129,10 +114,7 @@ impl Startup {
     pub async fn start(self, session: Rc<Session>, lanes: Vec<LaneChoice>, engine: EngineChoice) {
         if let Err(error) = self.fetch(&session, &lanes).await {
             self.downloading.0.set(None);
-            self.notices.show(
-                Notice::new("The page did not load all of its files", &error)
-                    .advice("Check the network, then reload the page."),
-            );
+            self.notices.show(Notice::missing_file(&error));
         }
         self.open_engine(&session, engine).await;
         self.test(&session, &lanes).await;
@@ -148,32 +130,12 @@ impl Startup {
     }
 
     async fn fetch(self, session: &Session, lanes: &[LaneChoice]) -> Result<(), LoadError> {
-        self.shipped
-            .examples
-            .set(fetch_json("examples/prosqa.json").await?);
-        let catalogue: Catalogue = fetch_json("models/index.json").await?;
-        self.shipped.catalogue.set(catalogue.clone());
         for lane in lanes {
             let on_progress = |download| self.downloading.0.set(Some(download));
-            let checkpoint = session.checkpoint(&lane.model, on_progress).await?;
-            self.note_training(&lane.model, checkpoint.model.training.as_ref());
+            session.checkpoint(&lane.model, on_progress).await?;
         }
         self.downloading.0.set(None);
-        for entry in &catalogue.models {
-            if session.loaded(&entry.name).is_none() {
-                let url = format!("models/{}/training.json", entry.name);
-                let training = fetch_json(&url).await?;
-                self.note_training(&entry.name, Some(&training));
-            }
-        }
         Ok(())
-    }
-
-    fn note_training(self, name: &str, training: Option<&serde_json::Value>) {
-        let found = training.map(accuracies).unwrap_or_default();
-        self.shipped.accuracies.update(|known| {
-            known.insert(name.into(), found);
-        });
     }
 
     async fn open_engine(self, session: &Rc<Session>, engine: EngineChoice) {

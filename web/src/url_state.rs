@@ -2,11 +2,17 @@
 
 use latent_model::{
     strategy::{Settings, Strategy, StrategyError},
-    tasks::TaskError,
+    tasks::{Task, TaskError},
 };
 use percent_encoding::{AsciiSet, NON_ALPHANUMERIC, percent_decode_str, utf8_percent_encode};
 
-use crate::page_state::{EngineChoice, LaneChoice, PageState, ProblemChoice, Speed};
+use crate::{
+    catalogue::Catalogue,
+    page_state::{EngineChoice, LaneChoice, PageState, ProblemChoice, Speed},
+};
+
+/// The task of an address that names none, as the first addresses did.
+pub const DEFAULT_TASK: Task = Task::ProsQa;
 
 /// Everything but what reads well in an address and separates nothing in ours.
 const ESCAPED: &AsciiSet = &NON_ALPHANUMERIC
@@ -22,7 +28,7 @@ pub enum UrlError {
     #[error("the address has a part {0:?}; every part is written key=value")]
     Part(String),
     /// An unknown key.
-    #[error("the address has a key {0:?}; there are: problem, lanes, seed, speed, engine")]
+    #[error("the address has a key {0:?}; there are: task, problem, lanes, seed, speed, engine")]
     Key(String),
     /// A value that does not fit its key.
     #[error("in the address, {key} must be {expected}, found {found:?}")]
@@ -37,7 +43,7 @@ pub enum UrlError {
     /// A strategy or setting that does not exist.
     #[error("in the address, {0}")]
     Strategy(#[from] StrategyError),
-    /// A difficulty that does not exist.
+    /// A task or difficulty that does not exist.
     #[error("in the address, {0}")]
     Task(#[from] TaskError),
 }
@@ -55,25 +61,29 @@ pub fn hash_from_state(state: &PageState) -> String {
         format!("seed={}", state.seed),
         format!("speed={speed}"),
     ];
+    if state.task != DEFAULT_TASK {
+        parts.insert(0, format!("task={}", state.task.name()));
+    }
     if state.engine == EngineChoice::Reference {
         parts.push("engine=reference".into());
     }
     parts.join("&")
 }
 
-/// The state that a hash stands for; what it leaves out keeps its default.
-pub fn state_from_hash(hash: &str) -> Result<PageState, UrlError> {
-    let mut state = PageState::default();
-    let hash = hash.trim_start_matches('#');
-    for part in hash.split('&').filter(|part| !part.is_empty()) {
-        let split = part.split_once('=');
-        let (key, value) = split.ok_or_else(|| UrlError::Part(part.into()))?;
+/// The state that a hash stands for; what it leaves out is as a page of its task begins.
+pub fn state_from_hash(hash: &str, catalogue: &Catalogue) -> Result<PageState, UrlError> {
+    let parts = key_values(hash)?;
+    let named_task = parts.iter().find(|(key, _)| *key == "task");
+    let task = named_task.map_or(Ok(DEFAULT_TASK), |(_, name)| name.parse())?;
+    let mut state = PageState::of_task(task, catalogue);
+    for (key, value) in parts {
         let wrong = |key, expected| UrlError::Value {
             key,
             expected,
             found: value.into(),
         };
         match key {
+            "task" => {}
             "problem" => {
                 let expected = "class:SEED, official:SEED, example:N or text:TEXT";
                 let (source, rest) = value
@@ -105,6 +115,15 @@ pub fn state_from_hash(hash: &str) -> Result<PageState, UrlError> {
         }
     }
     Ok(state)
+}
+
+/// The parts of a hash, each written `key=value`.
+fn key_values(hash: &str) -> Result<Vec<(&str, &str)>, UrlError> {
+    let hash = hash.trim_start_matches('#');
+    let parts = hash.split('&').filter(|part| !part.is_empty());
+    parts
+        .map(|part| part.split_once('=').ok_or(UrlError::Part(part.into())))
+        .collect()
 }
 
 /// `4` or `max`.
@@ -214,6 +233,7 @@ mod tests {
     proptest! {
         #[test]
         fn the_address_of_a_state_restores_it(
+            task in 0..Task::ALL.len(),
             problem in any_problem(),
             lanes in prop::collection::vec(any_lane(), 0..6),
             seed in any::<u32>(),
@@ -221,38 +241,59 @@ mod tests {
             on_reference in any::<bool>(),
         ) {
             let engine = if on_reference { EngineChoice::Reference } else { EngineChoice::Auto };
-            let state = PageState { problem, lanes, seed, speed, engine };
+            let (_, task) = Task::ALL[task];
+            let state = PageState { task, problem, lanes, seed, speed, engine };
             let hash = hash_from_state(&state);
-            let restored = state_from_hash(&hash).map_err(|e| TestCaseError::fail(e.to_string()))?;
+            let restored = read(&hash).map_err(|e| TestCaseError::fail(e.to_string()))?;
             prop_assert_eq!(restored, state);
         }
 
         #[test]
         fn no_address_makes_it_panic(hash in any::<String>()) {
-            let _ = state_from_hash(&hash);
+            let _ = read(&hash);
         }
+    }
+
+    fn read(hash: &str) -> Result<PageState, UrlError> {
+        state_from_hash(hash, &Catalogue::shipped())
     }
 
     #[test]
     fn an_empty_address_is_the_default_page() {
-        let state = state_from_hash("#").expect("an empty hash is fine");
-        assert_eq!(state, PageState::default());
+        let state = read("#").expect("an empty hash is fine");
+        assert_eq!(
+            state,
+            PageState::of_task(Task::ProsQa, &Catalogue::shipped())
+        );
+        assert_eq!(state.lanes.len(), 4);
     }
 
     #[test]
     fn an_address_reads_well() {
-        let hash = hash_from_state(&PageState::default());
+        let hash = hash_from_state(&read("").expect("an empty hash is fine"));
         assert!(
             hash.starts_with("problem=class:1&lanes=prosqa-unified:token-cot;"),
             "{hash}"
         );
+        let hash = hash_from_state(&read("seed=3&task=prontoqa").expect("two good parts"));
+        assert!(hash.starts_with("task=prontoqa&problem=class:1&"), "{hash}");
+    }
+
+    #[test]
+    fn an_address_without_a_task_is_of_the_first_one() {
+        let old = "problem=class:13&lanes=prosqa-coconut:coconut,thoughts=2&seed=1&speed=max";
+        let state = read(old).expect("an address of the page's first version");
+        assert_eq!(state.task, Task::ProsQa);
+        assert_eq!(hash_from_state(&state), old);
     }
 
     #[test]
     fn errors_name_what_was_expected_and_found() {
-        let error = |hash: &str| state_from_hash(hash).expect_err(hash).to_string();
+        let error = |hash: &str| read(hash).expect_err(hash).to_string();
+        assert!(error("task=sudoku").contains("\"sudoku\"; there are: prosqa, prontoqa"));
         assert!(error("seed=x").contains("whole number"));
-        assert!(error("sead=1").contains("problem, lanes, seed"));
+        assert!(error("sead=1").contains("task, problem, lanes, seed"));
+        assert!(error("seed").contains("key=value"));
         assert!(error("lanes=a:sofd").contains("soft-gumbel"));
         assert!(error("lanes=a:soft,patience=3").contains("max_concepts"));
         assert!(error("lanes=a:soft,thoughts=3").contains("max_concepts"));

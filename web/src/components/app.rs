@@ -6,80 +6,38 @@ use gloo::events::EventListener;
 use leptos::{prelude::*, task::spawn_local};
 
 use super::{
-    chart::EntropyChart, controls::Controls, evidence::Evidence, graph::ProblemGraph, guide::Guide,
-    header::Header, lanes_panel::LanesPanel, messages::Messages, problem::ProblemPanel,
+    chart::EntropyChart, controls::Controls, evidence::Evidence, guide::Guide, header::Header,
+    lanes_panel::LanesPanel, messages::Messages, picture::Picture, problem::ProblemPanel,
 };
 use crate::{
     browser::{hash, replace_hash},
+    catalogue::Catalogue,
     focus::{Cursor, Focus},
-    lanes::Lanes,
+    load::LoadError,
     notice::{Notice, Notices},
-    page_state::{EngineChoice, PageState, ProblemChoice, Speed},
+    page_state::{EngineChoice, PageState},
     question::Question,
     runner::{Downloading, Runner},
     session::Session,
-    startup::{Reports, Shipped, Startup},
-    url_state::{hash_from_state, state_from_hash},
+    shipped::{Lists, Shipped},
+    startup::{Reports, Startup},
+    stated::Stated,
+    url_state::{DEFAULT_TASK, UrlError, hash_from_state, state_from_hash},
 };
-
-/// Where the problem comes from, as the problem panel sets it.
-#[derive(Clone, Copy)]
-pub struct ProblemSource(pub RwSignal<ProblemChoice>);
 
 /// What to do when the visitor gives up on the GPU.
 #[derive(Clone, Copy)]
 pub struct UseReference(pub Callback<()>);
 
-/// The signals whose values the address holds.
-#[derive(Clone, Copy)]
-struct Stated {
-    problem: RwSignal<ProblemChoice>,
-    lanes: Lanes,
-    seed: RwSignal<u32>,
-    speed: RwSignal<Speed>,
-    engine: RwSignal<EngineChoice>,
-}
-
-impl Stated {
-    fn new(state: PageState) -> Self {
-        Self {
-            problem: RwSignal::new(state.problem),
-            lanes: Lanes::new(state.lanes),
-            seed: RwSignal::new(state.seed),
-            speed: RwSignal::new(state.speed),
-            engine: RwSignal::new(state.engine),
-        }
-    }
-
-    fn get(self) -> PageState {
-        let lanes = self.lanes.choices();
-        PageState {
-            problem: self.problem.get(),
-            lanes: lanes.into_iter().map(|lane| lane.normalised()).collect(),
-            seed: self.seed.get(),
-            speed: self.speed.get(),
-            engine: self.engine.get(),
-        }
-    }
-
-    fn set(self, state: PageState) {
-        self.problem.set(state.problem);
-        self.lanes.replace(state.lanes);
-        self.seed.set(state.seed);
-        self.speed.set(state.speed);
-    }
-}
-
-/// The page.
+/// The page. `failure` is what did not arrive of the lists.
 #[component]
-pub fn App() -> impl IntoView {
+pub fn App(lists: Lists, failure: Option<LoadError>) -> impl IntoView {
     let notices = Notices::new();
-    let stated = Stated::new(state_from_address(notices));
-    let shipped = Shipped {
-        catalogue: RwSignal::default(),
-        accuracies: RwSignal::default(),
-        examples: RwSignal::default(),
-    };
+    let shipped = Shipped::new(lists);
+    let stated = Stated::new(state_at_start(shipped, notices));
+    if let Some(error) = failure {
+        notices.show(Notice::missing_file(&error));
+    }
     let reports = Reports {
         engine: RwSignal::default(),
         self_test: RwSignal::default(),
@@ -87,22 +45,22 @@ pub fn App() -> impl IntoView {
     let downloading = Downloading(RwSignal::new(None));
     let session = Rc::new(Session::default());
     let question = Memo::new(move |_| {
-        stated
-            .problem
-            .with(|choice| shipped.examples.with(|known| Question::new(choice, known)))
+        let task = stated.task.get();
+        stated.problem.with(|choice| {
+            shipped
+                .examples
+                .with_value(|known| Question::new(task, choice, known))
+        })
     });
-    let settings = (stated.seed, stated.speed);
     let runner = Runner::new(
         session.clone(),
         question,
-        stated.lanes,
-        settings,
+        stated,
         downloading,
         (reports, notices),
     );
     let startup = Startup {
         reports,
-        shipped,
         downloading,
         notices,
     };
@@ -112,7 +70,7 @@ pub fn App() -> impl IntoView {
     provide_context(reports);
     provide_context(downloading);
     provide_context(runner);
-    provide_context(ProblemSource(stated.problem));
+    provide_context(stated);
     provide_context(Cursor(RwSignal::new(None)));
     provide_context(Focus(RwSignal::new(None)));
     provide_context(use_reference(
@@ -122,7 +80,7 @@ pub fn App() -> impl IntoView {
         stated.engine,
     ));
 
-    keep_address(stated, runner, notices);
+    keep_address(stated, runner, shipped, notices);
     let (lanes, engine) = (
         stated.lanes.choices_untracked(),
         stated.engine.get_untracked(),
@@ -137,7 +95,7 @@ pub fn App() -> impl IntoView {
             <section class="stage">
                 <div class="panel problem-panel">
                     <ProblemPanel/>
-                    <ProblemGraph/>
+                    <Picture/>
                 </div>
                 <div class="panel chart-panel">
                     <EntropyChart/>
@@ -160,19 +118,34 @@ fn TraceJson() -> impl IntoView {
     }
 }
 
-fn state_from_address(notices: Notices) -> PageState {
-    state_from_hash(&hash()).unwrap_or_else(|error| {
-        notices.show(
-            Notice::new("The address was not understood", &error)
-                .advice("The page opened with its default lanes instead."),
-        );
-        PageState::default()
+/// The state that the address stands for, with a notice of what the page cannot have of it.
+fn read_address(catalogue: &Catalogue, notices: Notices) -> Result<PageState, UrlError> {
+    let mut state = state_from_hash(&hash(), catalogue)?;
+    let foreign = state.take_foreign_lanes(catalogue);
+    let known = catalogue.tasks();
+    if state.lanes.is_empty() && !known.is_empty() && !known.contains(&state.task) {
+        notices.show(Notice::no_checkpoint(state.task, &known));
+    } else if !foreign.is_empty() {
+        notices.show(Notice::foreign_lanes(&foreign, state.task));
+    }
+    Ok(state)
+}
+
+fn state_at_start(shipped: Shipped, notices: Notices) -> PageState {
+    shipped.catalogue.with_value(|catalogue| {
+        read_address(catalogue, notices).unwrap_or_else(|error| {
+            notices.show(
+                Notice::new("The address was not understood", &error)
+                    .advice("The page opened with its default lanes instead."),
+            );
+            PageState::of_task(DEFAULT_TASK, catalogue)
+        })
     })
 }
 
 /// Keeps the address equal to the state in both directions; a change of what defines a run
 /// forgets the run.
-fn keep_address(stated: Stated, runner: Runner, notices: Notices) {
+fn keep_address(stated: Stated, runner: Runner, shipped: Shipped, notices: Notices) {
     let state = Memo::new(move |_| stated.get());
     Effect::new(move |before: Option<PageState>| {
         let now = state.get();
@@ -190,7 +163,8 @@ fn keep_address(stated: Stated, runner: Runner, notices: Notices) {
         now
     });
     let listener = EventListener::new(&window(), "hashchange", move |_| {
-        match state_from_hash(&hash()) {
+        let read = |catalogue: &Catalogue| read_address(catalogue, notices);
+        match shipped.catalogue.with_value(read) {
             Ok(new) if new != state.get_untracked() => stated.set(new),
             Ok(_) => {}
             Err(error) => notices.show(

@@ -6,7 +6,7 @@ use leptos::{prelude::*, task::spawn_local};
 use crate::{
     browser::{copy_address, sleep_ms},
     lanes::LaneRun,
-    page_state::{LaneChoice, Speed},
+    page_state::{Speed, thoughts_range},
     runner::{RunStatus, Runner},
     startup::Reports,
     url_state::speed_from_text,
@@ -103,11 +103,7 @@ fn SpeedPicker() -> impl IntoView {
 fn ThoughtsSlider() -> impl IntoView {
     let lanes = expect_context::<Runner>().lanes;
     let spec = Setting::Thoughts.spec();
-    let thoughts = Memo::new(move |_| {
-        let choices = lanes.choices();
-        let mut of_lanes = choices.iter().filter_map(LaneChoice::thoughts);
-        of_lanes.next()
-    });
+    let range = Memo::new(move |_| thoughts_range(&lanes.choices()));
     let set = move |event| {
         let Ok(n_thoughts) = event_target_value(&event).parse::<f32>() else {
             return;
@@ -122,10 +118,21 @@ fn ThoughtsSlider() -> impl IntoView {
             }
         }
     };
-    let value = move || thoughts.get().map_or(String::new(), |n| n.to_string());
+    let most = move || {
+        range
+            .get()
+            .map_or(String::new(), |(_, most)| most.to_string())
+    };
+    let text = move || match range.get() {
+        Some((fewest, most)) if fewest < most => format!("{fewest}–{most}"),
+        _ => most(),
+    };
     view! {
-        <Show when=move || thoughts.get().is_some()>
-            <label class="field" title="Continuous thoughts of every Coconut lane">
+        <Show when=move || range.get().is_some()>
+            <label
+                class="field"
+                title="Continuous thoughts of every Coconut lane; a range where the lanes differ"
+            >
                 "Thoughts"
                 <input
                     type="range"
@@ -133,10 +140,10 @@ fn ThoughtsSlider() -> impl IntoView {
                     max=MOST_THOUGHTS.to_string()
                     step="1"
                     data-testid="thoughts"
-                    prop:value=value
+                    prop:value=most
                     on:input=set
                 />
-                <output>{value}</output>
+                <output data-testid="thoughts-range">{text}</output>
             </label>
         </Show>
     }

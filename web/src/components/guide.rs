@@ -22,11 +22,12 @@ pub fn Guide() -> impl IntoView {
                  same problem and differs only in what it is fed while it thinks."
             </p>
             <p>
-                "The graph is the problem: every arrow says that one thing is another, and the question \
-                 asks which of the two marked ends follows from the start. The shading shows how much \
-                 of each word is in the step that you look at: one word in token chain of thought, \
-                 several in a mixture, and in a thought all that the model can reach so far. The chart \
-                 shows how unsure each step was."
+                "In ProsQA and ProntoQA the graph is the problem: every arrow says that one thing is \
+                 another, and the question asks which of the two marked ends follows from the start. \
+                 The shading shows how much of each word is in the step that you look at: one word in \
+                 token chain of thought, several in a mixture, and in a thought all that the model can \
+                 reach so far. A word problem is a story; what a lane computes in words stands below \
+                 it, digits joined and checked. The chart shows how unsure each step was."
             </p>
             <dl>{STRATEGIES.iter().map(strategy).collect_view()}</dl>
         </details>

@@ -10,10 +10,11 @@ use leptos::prelude::*;
 
 use super::{lane_settings::LaneSettings, stream::Stream};
 use crate::{
+    catalogue::Accuracy,
     lanes::{Lane, LaneRun},
     page_state::LaneChoice,
     runner::Runner,
-    startup::Shipped,
+    shipped::Shipped,
 };
 
 /// A lane's card.
@@ -72,22 +73,39 @@ pub fn LaneCard(lane: Lane) -> impl IntoView {
     }
 }
 
+/// Every strategy; one that the lane's checkpoint does not know moves the lane to one that does.
 #[component]
 fn StrategyPicker(lane: Lane) -> impl IntoView {
+    let catalogue = expect_context::<Shipped>().catalogue;
+    let task = expect_context::<Runner>().task;
     let option = move |strategy: &'static Strategy| {
         let is_selected = move || {
             lane.choice
                 .with(|choice| choice.strategy.name == strategy.name)
         };
-        view! { <option value=strategy.name selected=is_selected>{strategy.title}</option> }
+        let lacks = move || {
+            let model = lane.choice.with(|choice| choice.model.clone());
+            catalogue.with_value(|known| known.lacks(task.get(), strategy, &model))
+        };
+        view! {
+            <option
+                value=strategy.name
+                selected=is_selected
+                disabled=move || lacks().is_some()
+                title=lacks
+            >
+                {strategy.title}
+            </option>
+        }
     };
-    let catalogue = expect_context::<Shipped>().catalogue;
     let on_change = move |event| {
         if let Ok(strategy) = Strategy::by_name(&event_target_value(&event)) {
             let current = lane.choice.with_untracked(|choice| choice.model.clone());
+            let task = task.get_untracked();
             // Settings belong to a strategy; another one begins with its own defaults.
-            let choice = catalogue.with_untracked(|catalogue| {
-                LaneChoice::new(catalogue.model_for(strategy.name, &current), strategy)
+            let choice = catalogue.with_value(|known| {
+                let model = known.model_for(task, strategy.name, &current);
+                LaneChoice::of_task(task, model, strategy)
             });
             lane.choice.set(choice);
         }
@@ -99,37 +117,42 @@ fn StrategyPicker(lane: Lane) -> impl IntoView {
     }
 }
 
-/// The checkpoint, and how it was evaluated.
+/// The task's checkpoints, and how the lane's own was evaluated.
 #[component]
 fn CheckpointPicker(lane: Lane) -> impl IntoView {
-    let shipped = expect_context::<Shipped>();
+    let catalogue = expect_context::<Shipped>().catalogue;
+    let task = expect_context::<Runner>().task;
     let model = Memo::new(move |_| lane.choice.with(|choice| choice.model.clone()));
-    let names = move || {
-        let catalogue = shipped.catalogue.get();
-        let mut names: Vec<String> = catalogue
-            .models
-            .into_iter()
-            .map(|entry| entry.name)
-            .collect();
+    let strategy = Memo::new(move |_| lane.choice.with(|choice| choice.strategy.name));
+    let offered = move || {
+        let mut offered = catalogue.with_value(|known| known.offered(task.get(), strategy.get()));
         // An address may name a checkpoint that does not ship; it stays visible.
-        if !names.contains(&model.get()) {
-            names.push(model.get());
+        if offered.iter().all(|(name, _)| *name != model.get()) {
+            offered.push((model.get(), None));
         }
-        names
+        offered
     };
-    let option = move |name: String| {
+    let option = move |(name, lacks): (String, Option<&'static str>)| {
         let is_selected = name == model.get();
-        view! { <option value=name.clone() selected=is_selected>{name.clone()}</option> }
+        view! {
+            <option
+                value=name.clone()
+                selected=is_selected
+                disabled=lacks.is_some() && !is_selected
+                title=lacks
+            >
+                {name.clone()}
+            </option>
+        }
     };
     let on_change = move |event| {
         let name = event_target_value(&event);
         lane.choice.update(|choice| choice.model = name);
     };
     let about = move || {
-        let strategy = lane.choice.with(|choice| choice.strategy.name);
-        shipped.catalogue.with(|catalogue| {
-            catalogue.entry(&model.get()).map(|entry| {
-                let warning = (!entry.suits(strategy))
+        catalogue.with_value(|known| {
+            known.entry(&model.get()).map(|entry| {
+                let warning = (!entry.suits(strategy.get()))
                     .then_some("This checkpoint was not trained for this strategy.");
                 view! {
                     <p class="paper">{entry.summary.clone()}</p>
@@ -141,7 +164,9 @@ fn CheckpointPicker(lane: Lane) -> impl IntoView {
     view! {
         <label class="field wide">
             "Checkpoint"
-            <select on:change=on_change>{move || names().into_iter().map(option).collect_view()}</select>
+            <select on:change=on_change>
+                {move || offered().into_iter().map(option).collect_view()}
+            </select>
         </label>
         {about}
         <Accuracies model/>
@@ -151,15 +176,14 @@ fn CheckpointPicker(lane: Lane) -> impl IntoView {
 /// How often a checkpoint was right, as its `training.json` says.
 #[component]
 fn Accuracies(model: Memo<String>) -> impl IntoView {
-    let known = expect_context::<Shipped>().accuracies;
-    let lines = move || {
-        let found = known.with(|known| known.get(&model.get()).cloned().unwrap_or_default());
-        found
-            .iter()
-            .map(|accuracy| view! { <li>{accuracy.sentence()}</li> })
-            .collect_view()
+    let shipped = expect_context::<Shipped>();
+    let lines = move || match shipped.accuracies(&model.get()) {
+        None => vec!["How often it was right: fetching …".to_string()],
+        Some(Ok(found)) => found.iter().map(Accuracy::sentence).collect(),
+        Some(Err(error)) => vec![format!("How often it was right is not known: {error}")],
     };
-    view! { <ul class="accuracies">{lines}</ul> }
+    let line = |text: String| view! { <li>{text}</li> };
+    view! { <ul class="accuracies">{move || lines().into_iter().map(line).collect_view()}</ul> }
 }
 
 /// In place of the stream before there is one: what will run.

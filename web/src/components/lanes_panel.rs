@@ -4,19 +4,24 @@ use leptos::prelude::*;
 
 use super::lane::LaneCard;
 use crate::{
+    default_lanes::default_lanes,
     lanes::{Lane, MAX_LANES},
-    page_state::PageState,
     runner::Runner,
+    shipped::Shipped,
 };
 
 /// All lanes.
 #[component]
 pub fn LanesPanel() -> impl IntoView {
-    let lanes = expect_context::<Runner>().lanes;
+    let Runner { lanes, task, .. } = expect_context::<Runner>();
+    let catalogue = expect_context::<Shipped>().catalogue;
     let can_add = move || lanes.get().len() < MAX_LANES;
     let add = move |_| {
-        let last = lanes.choices_untracked().pop();
-        let new = last.or_else(|| PageState::default().lanes.into_iter().next());
+        let first = || {
+            let lanes = catalogue.with_value(|known| default_lanes(task.get_untracked(), known));
+            lanes.into_iter().next()
+        };
+        let new = lanes.choices_untracked().pop().or_else(first);
         if let Some(choice) = new {
             lanes.add(choice);
         }

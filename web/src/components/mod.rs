@@ -11,7 +11,9 @@ mod lane;
 mod lane_settings;
 mod lanes_panel;
 mod messages;
+mod picture;
 mod problem;
+mod story;
 mod stream;
 
 pub use app::App;

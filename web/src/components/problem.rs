@@ -1,34 +1,55 @@
 //! The problem panel: where the problem comes from, its text and its options.
 
-use latent_model::tasks::Difficulty;
+use latent_model::tasks::{Difficulty, Task};
 use leptos::prelude::*;
 
-use super::app::ProblemSource;
-use crate::{page_state::ProblemChoice, question::Question, runner::Runner, startup::Shipped};
+use crate::{
+    page_state::ProblemChoice, question::AllExamples, runner::Runner, shipped::Shipped,
+    stated::Stated,
+};
 
-/// The source and the question.
+/// The task, the source and the question.
 #[component]
 pub fn ProblemPanel() -> impl IntoView {
     let runner = expect_context::<Runner>();
-    let asked = move || runner.question.with(question_sentence);
+    let asked = move || runner.question.with(|question| question.headline());
     view! {
         <div class="panel-head">
             <h2 class="asked" data-testid="question">{asked}</h2>
+            <TaskPicker/>
             <SourcePicker/>
         </div>
         <TypedText/>
     }
 }
 
-/// The question alone, without the statements that the graph shows.
-fn question_sentence(question: &Question) -> String {
-    match &question.problem {
-        Ok(problem) => {
-            let name = |node: usize| problem.symbols[node].name();
-            let [a, b] = problem.options();
-            format!("Is {} a {} or a {}?", name(problem.root), name(a), name(b))
+/// The tasks that have a checkpoint, and the page's own.
+#[component]
+fn TaskPicker() -> impl IntoView {
+    let stated = expect_context::<Stated>();
+    let catalogue = expect_context::<Shipped>().catalogue;
+    let known = catalogue.with_value(|catalogue| catalogue.tasks());
+    let offered = move || {
+        let is_offered = |task: &Task| known.contains(task) || *task == stated.task.get();
+        let all = Task::ALL.into_iter().map(|(_, task)| task);
+        all.filter(is_offered).collect::<Vec<_>>()
+    };
+    let option = move |task: Task| {
+        let is_selected = move || stated.task.get() == task;
+        view! { <option value=task.name() selected=is_selected>{task.title()}</option> }
+    };
+    let on_change = move |event| {
+        if let Ok(task) = event_target_value(&event).parse::<Task>() {
+            catalogue.with_value(|catalogue| stated.begin_task(task, catalogue));
         }
-        Err(reason) => format!("No graph and no verdict: {reason}"),
+    };
+    view! {
+        <label class="field">
+            <span class="visually-hidden">"Task"</span>
+            <select data-testid="task" title="What kind of problem" on:change=on_change>
+                {move || offered().into_iter().map(option).collect_view()}
+            </select>
+        </label>
     }
 }
 
@@ -43,7 +64,7 @@ fn source_value(choice: &ProblemChoice) -> String {
 
 #[component]
 fn SourcePicker() -> impl IntoView {
-    let source = expect_context::<ProblemSource>().0;
+    let source = expect_context::<Stated>().problem;
     let runner = expect_context::<Runner>();
     let shipped = expect_context::<Shipped>();
     let current = Memo::new(move |_| source.with(source_value));
@@ -77,8 +98,10 @@ fn SourcePicker() -> impl IntoView {
         view! { <option value=value selected=is_selected>{label}</option> }
     };
     let examples = move || {
-        let known = shipped.examples.get().problems.into_iter().enumerate();
-        known
+        let of_task = |all: &AllExamples| all.of(runner.task.get()).cloned();
+        let known = shipped.examples.with_value(of_task).unwrap_or_default();
+        let numbered = known.problems.into_iter().enumerate();
+        numbered
             .map(|(index, example)| {
                 option(
                     format!("example:{index}"),
@@ -103,7 +126,7 @@ fn SourcePicker() -> impl IntoView {
 /// The seed of a drawn problem, and a button for the next one.
 #[component]
 fn DrawnSeed() -> impl IntoView {
-    let source = expect_context::<ProblemSource>().0;
+    let source = expect_context::<Stated>().problem;
     let drawn = move || match source.get() {
         ProblemChoice::Drawn { difficulty, seed } => Some((difficulty, seed)),
         _ => None,
@@ -145,7 +168,7 @@ fn DrawnSeed() -> impl IntoView {
 /// Where the visitor writes the problem.
 #[component]
 fn TypedText() -> impl IntoView {
-    let source = expect_context::<ProblemSource>().0;
+    let source = expect_context::<Stated>().problem;
     let is_typed = Memo::new(move |_| source.with(|s| matches!(s, ProblemChoice::Typed(_))));
     let typed = move || match source.get() {
         ProblemChoice::Typed(text) => text,
@@ -155,7 +178,7 @@ fn TypedText() -> impl IntoView {
         <Show when=move || is_typed.get()>
             <textarea
                 data-testid="problem-input"
-                aria-label="Statements and question in English"
+                aria-label="The problem and its question in English"
                 rows="3"
                 spellcheck="false"
                 prop:value=typed
@@ -165,23 +188,30 @@ fn TypedText() -> impl IntoView {
     }
 }
 
-/// All statements as the model reads them.
+/// The whole text as the model reads it, folded away.
 #[component]
 pub fn Statements() -> impl IntoView {
     let runner = expect_context::<Runner>();
-    let shipped = expect_context::<Shipped>();
-    let source = expect_context::<ProblemSource>().0;
-    let credit = move || match source.get() {
-        ProblemChoice::Example(_) => Some(shipped.examples.get().source),
-        _ => None,
-    };
     view! {
         <details class="statements">
             <summary>"The whole text"</summary>
             <p data-testid="problem-text">
                 {move || runner.question.with(|question| question.text.clone())}
             </p>
-            {move || credit().map(|credit| view! { <p class="hint">{credit}</p> })}
+            <Credit/>
         </details>
     }
+}
+
+/// Where an official problem comes from.
+#[component]
+fn Credit() -> impl IntoView {
+    let Stated { task, problem, .. } = expect_context::<Stated>();
+    let examples = expect_context::<Shipped>().examples;
+    let source = move || {
+        let is_example = problem.with(|choice| matches!(choice, ProblemChoice::Example(_)));
+        let of_task = |all: &AllExamples| Some(all.of(task.get())?.source.clone());
+        examples.with_value(of_task).filter(|_| is_example)
+    };
+    move || source().map(|source| view! { <p class="hint">{source}</p> })
 }

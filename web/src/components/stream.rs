@@ -1,5 +1,6 @@
 //! A lane's stream: a row for each step, words, mixtures and thoughts as chips.
 
+use latent_model::tasks::Task;
 use leptos::{either::EitherOf3, html, prelude::*};
 
 use crate::{
@@ -7,7 +8,7 @@ use crate::{
     lanes::{Lane, LaneRun},
     runner::Runner,
     view::{
-        sentences::{Sentence, sentences},
+        sentences::{Sentence, judgement, sentences},
         steps::{Chip, RowKind, StepView, step_view},
     },
 };
@@ -32,7 +33,8 @@ pub fn Stream(lane: Lane) -> impl IntoView {
         });
     });
     let mean_norm = Memo::new(move |_| lane.run.with(|run| run.mean_embedding_norm));
-    let said = Memo::new(move |_| lane.run.with(sentences_of));
+    let task = expect_context::<Runner>().task;
+    let said = Memo::new(move |_| lane.run.with(|run| sentences_of(run, task.get())));
     view! {
         <ol class="stream" node_ref=list>
             <For each=move || rows.get() key=|row| row.step let(row)>
@@ -67,6 +69,17 @@ fn Row(
     let entropy = row.entropy.map(|nats| {
         view! { <span class="nats" title="Entropy of this step, nats">{format!("{nats:.2}")}</span> }
     });
+    let end_probability = row.end_probability.map(|probability| {
+        view! {
+            <span
+                class="norm"
+                data-testid="end-probability"
+                title="How sure the model's own classifier is that it has thought enough"
+            >
+                {format!(" · enough: {}", percent(probability))}
+            </span>
+        }
+    });
     let marks = row.marks.iter().map(|mark| {
         view! { <span class="mark-tag" data-mark=mark.label() title=mark.explanation()>{mark.label()}</span> }
     });
@@ -82,7 +95,7 @@ fn Row(
         }),
         _ => EitherOf3::C(view! {
             {words(&row)}
-            <EnglishSentence step said/>
+            <CompletedSentence step said/>
         }),
     };
     view! {
@@ -97,7 +110,7 @@ fn Row(
             on:blur=move |_| cursor.set(None)
         >
             <span class="step">{step}</span>
-            <div class="content">{content} {marks}</div>
+            <div class="content">{content} {end_probability} {marks}</div>
             {entropy}
         </li>
     }
@@ -115,34 +128,44 @@ fn kind_name(kind: RowKind) -> &'static str {
     }
 }
 
-fn sentences_of(run: &LaneRun) -> Vec<Sentence> {
+/// What a lane has said in words so far.
+pub fn sentences_of(run: &LaneRun, task: Task) -> Vec<Sentence> {
     match &run.program {
-        Some(program) => sentences(&run.records, program, |id| run.word(id)),
+        Some(program) => sentences(&run.records, program, task, |id| run.word(id)),
         None => Vec::new(),
     }
 }
 
-/// The statement that a word completes, and whether the problem makes it.
+/// The sentence that a word completes.
 #[component]
-fn EnglishSentence(step: u32, said: Memo<Vec<Sentence>>) -> impl IntoView {
+fn CompletedSentence(step: u32, said: Memo<Vec<Sentence>>) -> impl IntoView {
+    let sentence = Memo::new(move |_| {
+        said.with(|all| all.iter().find(|sentence| sentence.step == step).cloned())
+    });
+    move || sentence.get().map(|sentence| view! { <Judged sentence/> })
+}
+
+/// A sentence, and whether it holds.
+#[component]
+pub fn Judged(sentence: Sentence) -> impl IntoView {
     let question = expect_context::<Runner>().question;
-    move || {
-        let sentence = said.with(|all| all.iter().find(|s| s.step == step).cloned())?;
-        let is_stated = question.with(|question| {
-            let problem = question.problem.as_ref().ok()?;
-            Some(problem.states(&sentence.subject, &sentence.object))
-        });
-        let (mark, title) = match is_stated {
-            Some(true) => ("✓ ", "The problem says so"),
-            Some(false) => ("✗ ", "The problem does not say this"),
-            None => ("", ""),
-        };
-        Some(view! {
-            <div class="sentence" data-stated=is_stated.map(|stated| stated.to_string()) title=title>
-                {mark}
-                {sentence.english()}
-            </div>
-        })
+    let judged = question
+        .with(|question| judgement(question.task, question.problem.as_ref().ok(), &sentence));
+    let holds = judged.as_ref().map(|judged| judged.holds);
+    let mark = match holds {
+        Some(true) => "✓ ",
+        Some(false) => "✗ ",
+        None => "",
+    };
+    view! {
+        <span
+            class="sentence"
+            data-holds=holds.map(|holds| holds.to_string())
+            title=judged.map(|judged| judged.reason)
+        >
+            {mark}
+            {sentence.text}
+        </span>
     }
 }
 

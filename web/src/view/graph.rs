@@ -1,355 +1,190 @@
-//! The layout of a problem's graph: nodes in layers by their distance from the root.
+//! A problem as a graph: words, statements between them, and what is asked.
 
-use latent_model::tasks::prosqa::{Adjacency, Problem};
+use latent_model::tasks::{
+    Problem,
+    prontoqa::{self, Word},
+    prosqa::{self, Adjacency},
+};
 
-/// Width of the drawing by its height: the shape of the panel that it fills.
-const ASPECT: f32 = 2.8;
-/// Height of a node's pill, in the drawing's own units.
-pub const NODE_HEIGHT: f32 = 24.0;
-/// Widest pill.
-const NODE_WIDTH: f32 = 84.0;
-/// Between the tops of two neighbours in a layer.
-const NODE_PITCH: f32 = 32.0;
-/// What an edge takes of a layer that it only passes.
-const PASSING_PITCH: f32 = 12.0;
-/// The least height, so that a small graph does not become huge letters.
-const LEAST_HEIGHT: f32 = 210.0;
-/// The least width of a layer: a pill and room for the edges beside it.
-const LAYER_WIDTH: f32 = 112.0;
-/// How far a loose graph is spread to fill the height.
-const MOST_STRETCH: f32 = 1.6;
-/// Beside the first and the last layer.
-const MARGIN: f32 = 50.0;
-/// In front of a pill, for the head of an arrow.
-const ARROW_ROOM: f32 = 5.0;
-/// Sweeps that order the layers, then place their slots.
-const SWEEPS: usize = 12;
-
-/// A node's place.
-#[derive(Clone, Copy, Debug, PartialEq)]
-pub struct PlacedNode {
-    /// Column, from 0.
-    pub layer: usize,
-    /// Horizontal middle.
-    pub x: f32,
-    /// Vertical middle.
-    pub y: f32,
-    /// Width of the pill.
-    pub width: f32,
-    /// Whether the root reaches it.
-    pub is_reached: bool,
-}
-
-/// A laid-out graph.
+/// What is drawn of a problem whose statements each say that one thing is another.
 #[derive(Clone, Debug, PartialEq)]
-pub struct Layout {
-    /// One place per node of the problem.
-    pub nodes: Vec<PlacedNode>,
-    /// SVG path text of each edge of the problem.
-    pub edges: Vec<String>,
-    /// Width of the drawing, in its own units.
-    pub width: f32,
-    /// Height of the drawing.
-    pub height: f32,
-    /// Number of layers.
-    pub n_layers: usize,
+pub struct Graph {
+    /// The words.
+    pub nodes: Vec<Node>,
+    /// The statements: from the subject's node to the object's.
+    pub edges: Vec<[usize; 2]>,
+    /// Whom the question is about.
+    pub root: usize,
+    /// The two answers that the question leaves open.
+    pub options: [usize; 2],
+    /// The option that follows.
+    pub target: usize,
+    /// Shortest ways from the root to the target: all of them in ProsQA, one in ProntoQA.
+    pub ways: Vec<Vec<usize>>,
 }
 
-/// A place in a layer: a node, or an edge that passes through.
-struct Slot {
-    layer: usize,
-    pitch: f32,
-    y: f32,
-    /// Slots that it is tied to by an edge.
-    neighbours: Vec<usize>,
+/// A word of the graph.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Node {
+    /// As it is written on the node.
+    pub name: String,
+    /// Its id in the task's vocabulary.
+    pub token: u32,
 }
 
-impl Layout {
-    /// Lays out a problem.
-    pub fn new(problem: &Problem) -> Self {
-        let (layers, is_reached) = layers(problem);
-        let n_layers = layers.iter().max().map_or(1, |last| last + 1);
-        let mut slots: Vec<Slot> = layers
-            .iter()
-            .map(|&layer| Slot::new(layer, NODE_PITCH))
-            .collect();
-        let chains: Vec<Vec<usize>> = problem
-            .edges
-            .iter()
-            .map(|&[from, to]| chain(&mut slots, from, to))
-            .collect();
-        let mut columns: Vec<Vec<usize>> = vec![Vec::new(); n_layers];
-        for (index, slot) in slots.iter().enumerate() {
-            columns[slot.layer].push(index);
+impl Graph {
+    /// The graph of a problem; a story has none.
+    pub fn of(problem: &Problem) -> Option<Self> {
+        match problem {
+            Problem::ProsQa(problem) => Some(Self::of_prosqa(problem)),
+            Problem::ProntoQa(problem) => Some(Self::of_ontology(problem)),
+            Problem::Arithmetic(_) => None,
         }
-        let tallest = columns.iter().map(|column| pitch_sum(&slots, column));
-        let height = tallest.fold(LEAST_HEIGHT, f32::max);
-        order_columns(&mut slots, &mut columns, height);
-        for _ in 0..SWEEPS {
-            for column in &columns {
-                relax(&mut slots, column, height);
-            }
-            for column in columns.iter().rev() {
-                relax(&mut slots, column, height);
-            }
+    }
+
+    /// How many nodes there are.
+    pub fn n_nodes(&self) -> usize {
+        self.nodes.len()
+    }
+
+    /// The nodes that statements lead to from each node.
+    pub fn successors(&self) -> Adjacency {
+        Adjacency::successors(self.n_nodes(), &self.edges)
+    }
+
+    /// The edges whose statements are among these words, two by two in the order of a lane's
+    /// thinking: every statement is a pair of tokens, so pairs begin at even places.
+    pub fn edges_said(&self, words: &[u32]) -> Vec<usize> {
+        let is_said = |edge: &[usize; 2]| {
+            let pair = edge.map(|node| self.nodes[node].token);
+            words.chunks_exact(2).any(|said| said == pair)
+        };
+        let edges = self.edges.iter().enumerate();
+        let said = edges.filter(|(_, edge)| is_said(edge));
+        said.map(|(index, _)| index).collect()
+    }
+
+    fn of_prosqa(problem: &prosqa::Problem) -> Self {
+        let node = |symbol: &prosqa::Symbol| Node {
+            name: symbol.name().into(),
+            token: symbol.id(),
+        };
+        Self {
+            nodes: problem.symbols.iter().map(node).collect(),
+            edges: problem.edges.clone(),
+            root: problem.root,
+            options: problem.options(),
+            target: problem.target,
+            ways: problem.shortest_paths(),
         }
-        fill_height(&mut slots, height);
-        let drawing_width = (ASPECT * height).max(n_layers as f32 * LAYER_WIDTH);
-        let between = (drawing_width - 2.0 * MARGIN) / (n_layers.max(2) - 1) as f32;
-        let x = |layer: usize| MARGIN + layer as f32 * between;
-        let width = NODE_WIDTH.min(between - 24.0);
-        let nodes: Vec<PlacedNode> = (0..problem.n_nodes())
-            .map(|node| PlacedNode {
-                layer: layers[node],
-                x: x(layers[node]),
-                y: slots[node].y,
-                width,
-                is_reached: is_reached[node],
+    }
+
+    /// The options are the asked property and its opposite, whether or not a statement names them.
+    fn of_ontology(problem: &prontoqa::Problem) -> Self {
+        let mut words: Vec<Word> = Vec::new();
+        let mut node = |word: Word| {
+            let known = words.iter().position(|&known| known == word);
+            known.unwrap_or_else(|| {
+                words.push(word);
+                words.len() - 1
             })
-            .collect();
-        let edge = |chain: &Vec<usize>| {
-            let points: Vec<(f32, f32)> = chain
-                .iter()
-                .map(|&slot| (x(slots[slot].layer), slots[slot].y))
-                .collect();
-            edge_path(&points, width)
         };
-        let edges = chains.iter().map(edge).collect();
+        let root = node(problem.entity);
+        let mut edge =
+            |statement: &prontoqa::Statement| [node(statement.subject), node(statement.object)];
+        let edges = problem.statements.iter().map(&mut edge).collect();
+        let chain: Vec<[usize; 2]> = problem.chain().iter().map(edge).collect();
+        let way = [root].into_iter().chain(chain.iter().map(|pair| pair[1]));
+        let way: Vec<usize> = way.collect();
+        let asked = node(problem.query);
+        let opposite = node(problem.query.opposite().unwrap_or(problem.query));
         Self {
-            nodes,
             edges,
-            width: drawing_width,
-            height,
-            n_layers,
+            root,
+            options: [asked, opposite],
+            target: if problem.is_true { asked } else { opposite },
+            ways: vec![way],
+            nodes: words.into_iter().map(Node::of_word).collect(),
         }
     }
 }
 
-impl Slot {
-    fn new(layer: usize, pitch: f32) -> Self {
+impl Node {
+    fn of_word(word: Word) -> Self {
         Self {
-            layer,
-            pitch,
-            y: 0.0,
-            neighbours: Vec::new(),
+            // A denied property is one token, `not-red`, and two words of English.
+            name: word.to_string().replace('-', " "),
+            token: word.id(),
         }
     }
-}
-
-/// Each node's layer, and whether the root reaches it: the distance from the root, or for the
-/// rest the distance from the nearest node that nothing points to.
-fn layers(problem: &Problem) -> (Vec<usize>, Vec<bool>) {
-    let n_nodes = problem.n_nodes();
-    let successors = problem.successors();
-    let from_root = successors.distances(problem.root);
-    let predecessors = Adjacency::predecessors(n_nodes, &problem.edges);
-    let sources = (0..n_nodes).filter(|&node| predecessors.of(node).is_empty());
-    let from_sources: Vec<_> = sources.map(|source| successors.distances(source)).collect();
-    let layer = |node: usize| {
-        let from_source = || {
-            from_sources
-                .iter()
-                .filter_map(|distances| distances[node])
-                .min()
-        };
-        from_root[node].or_else(from_source).unwrap_or(0)
-    };
-    let is_reached = from_root.iter().map(Option::is_some).collect();
-    ((0..n_nodes).map(layer).collect(), is_reached)
-}
-
-/// The slots that an edge runs through, with one new slot in every layer that it passes.
-fn chain(slots: &mut Vec<Slot>, from: usize, to: usize) -> Vec<usize> {
-    let (first, last) = (slots[from].layer, slots[to].layer);
-    let mut chain = vec![from];
-    for layer in first + 1..last {
-        slots.push(Slot::new(layer, PASSING_PITCH));
-        chain.push(slots.len() - 1);
-    }
-    chain.push(to);
-    for pair in chain.windows(2) {
-        slots[pair[0]].neighbours.push(pair[1]);
-        slots[pair[1]].neighbours.push(pair[0]);
-    }
-    chain
-}
-
-fn pitch_sum(slots: &[Slot], column: &[usize]) -> f32 {
-    column.iter().map(|&slot| slots[slot].pitch).sum()
-}
-
-/// Orders each column by the mean place of its neighbours (Sugiyama's barycentre sweeps).
-fn order_columns(slots: &mut [Slot], columns: &mut [Vec<usize>], height: f32) {
-    for column in columns.iter() {
-        spread(slots, column, height);
-    }
-    for sweep in 0..SWEEPS {
-        let n_columns = columns.len();
-        for step in 0..n_columns {
-            let index = if sweep % 2 == 0 {
-                step
-            } else {
-                n_columns - 1 - step
-            };
-            let column = &mut columns[index];
-            let wishes: Vec<f32> = slots.iter().map(|slot| mean_y(slots, slot)).collect();
-            column.sort_by(|&a, &b| wishes[a].total_cmp(&wishes[b]).then(a.cmp(&b)));
-            spread(slots, column, height);
-        }
-    }
-}
-
-fn mean_y(slots: &[Slot], slot: &Slot) -> f32 {
-    if slot.neighbours.is_empty() {
-        return slot.y;
-    }
-    let sum: f32 = slot
-        .neighbours
-        .iter()
-        .map(|&neighbour| slots[neighbour].y)
-        .sum();
-    sum / slot.neighbours.len() as f32
-}
-
-/// Places a column's slots one below the other, over the whole height.
-fn spread(slots: &mut [Slot], column: &[usize], height: f32) {
-    let spare = (height - pitch_sum(slots, column)) / (column.len() + 1) as f32;
-    let mut top = spare;
-    for &slot in column {
-        slots[slot].y = top + slots[slot].pitch / 2.0;
-        top += slots[slot].pitch + spare;
-    }
-}
-
-/// Moves a column's slots toward their neighbours, in order, without overlap.
-fn relax(slots: &mut [Slot], column: &[usize], height: f32) {
-    let wishes: Vec<f32> = column
-        .iter()
-        .map(|&slot| mean_y(slots, &slots[slot]))
-        .collect();
-    let gap = |slots: &[Slot], a: usize, b: usize| (slots[a].pitch + slots[b].pitch) / 2.0;
-    let mut bottom = f32::NEG_INFINITY;
-    for (index, &slot) in column.iter().enumerate() {
-        let least = match index {
-            0 => slots[slot].pitch / 2.0,
-            _ => bottom + gap(slots, column[index - 1], slot),
-        };
-        slots[slot].y = (0.5 * (wishes[index] + slots[slot].y)).max(least);
-        bottom = slots[slot].y;
-    }
-    let mut most = f32::INFINITY;
-    for index in (0..column.len()).rev() {
-        let slot = column[index];
-        let limit = match column.get(index + 1) {
-            None => height - slots[slot].pitch / 2.0,
-            Some(&below) => most - gap(slots, slot, below),
-        };
-        slots[slot].y = slots[slot].y.min(limit);
-        most = slots[slot].y;
-    }
-}
-
-/// Spreads all slots about the middle of the drawing, so that it is filled.
-fn fill_height(slots: &mut [Slot], height: f32) {
-    let tops = slots.iter().map(|slot| slot.y - slot.pitch / 2.0);
-    let bottoms = slots.iter().map(|slot| slot.y + slot.pitch / 2.0);
-    let (top, bottom) = (tops.fold(height, f32::min), bottoms.fold(0.0, f32::max));
-    let stretch = (height / (bottom - top)).clamp(1.0, MOST_STRETCH);
-    let middle = (top + bottom) / 2.0;
-    for slot in slots {
-        slot.y = height / 2.0 + (slot.y - middle) * stretch;
-    }
-}
-
-/// A smooth line from the right end of the first pill to the left end of the last one; an edge
-/// that does not lead to a later layer swings round on the right.
-fn edge_path(points: &[(f32, f32)], node_width: f32) -> String {
-    let (mut from, mut to) = (points[0], points[points.len() - 1]);
-    from.0 += node_width / 2.0;
-    if to.0 <= points[0].0 {
-        let side = to.0 + node_width / 2.0;
-        // Longer ways swing further, so that parallel ones stay apart.
-        let swing = from.0.max(side) + 16.0 + 0.16 * (to.1 - from.1).abs();
-        return format!(
-            "M{:.1} {:.1}C{swing:.1} {:.1} {swing:.1} {:.1} {:.1} {:.1}",
-            from.0,
-            from.1,
-            from.1,
-            to.1,
-            side + ARROW_ROOM,
-            to.1
-        );
-    }
-    to.0 -= node_width / 2.0 + ARROW_ROOM;
-    let mut path = format!("M{:.1} {:.1}", from.0, from.1);
-    let mut last = from;
-    let inner = points[1..points.len() - 1].iter().copied();
-    for point in inner.chain([to]) {
-        let middle = (last.0 + point.0) / 2.0;
-        path += &format!(
-            "C{middle:.1} {:.1} {middle:.1} {:.1} {:.1} {:.1}",
-            last.1, point.1, point.0, point.1
-        );
-        last = point;
-    }
-    path
 }
 
 #[cfg(test)]
 mod tests {
-    use latent_model::tasks::prosqa::Difficulty;
-    use proptest::prelude::*;
+    use latent_model::tasks::{Difficulty, Task};
 
     use super::*;
 
-    proptest! {
-        #[test]
-        fn nodes_do_not_overlap_and_lie_inside(seed in any::<u64>(), official in any::<bool>()) {
-            let difficulty = if official { Difficulty::OFFICIAL } else { Difficulty::CLASS };
-            let layout = Layout::new(&Problem::generate(seed, &difficulty));
-            for (index, a) in layout.nodes.iter().enumerate() {
-                prop_assert!(a.x - a.width / 2.0 >= 0.0 && a.x + a.width / 2.0 <= layout.width);
-                prop_assert!(a.y - NODE_HEIGHT / 2.0 >= 0.0, "{a:?}");
-                prop_assert!(a.y + NODE_HEIGHT / 2.0 <= layout.height, "{a:?}");
-                for b in &layout.nodes[index + 1..] {
-                    let apart_x = (a.x - b.x).abs() >= (a.width + b.width) / 2.0;
-                    let apart_y = (a.y - b.y).abs() >= NODE_HEIGHT;
-                    prop_assert!(apart_x || apart_y, "{a:?} {b:?}");
-                }
-            }
-        }
+    const ONTOLOGY: &str = "Wumpuses are impuses. Each impus is not red. Every tumpus is red. \
+                            Fae is a wumpus. True or false: Fae is red.";
 
-        #[test]
-        fn reached_nodes_stand_in_the_layer_of_their_distance(seed in any::<u64>()) {
-            let problem = Problem::generate(seed, &Difficulty::OFFICIAL);
-            let layout = Layout::new(&problem);
-            for (node, place) in layout.nodes.iter().enumerate() {
-                let distance = problem.distance(problem.root, node);
-                prop_assert_eq!(place.is_reached, distance.is_some());
-                if let Some(distance) = distance {
-                    prop_assert_eq!(place.layer, distance);
-                }
-            }
-            prop_assert_eq!(layout.edges.len(), problem.edges.len());
-            prop_assert!(layout.edges.iter().all(|path| !path.contains("NaN")));
-        }
+    fn ontology() -> Graph {
+        let problem = prontoqa::Problem::parse(ONTOLOGY).expect("a decided question");
+        Graph::of(&Problem::ProntoQa(problem)).expect("statements are a graph")
+    }
 
-        #[test]
-        fn layers_stand_from_left_to_right(seed in any::<u64>()) {
-            let layout = Layout::new(&Problem::generate(seed, &Difficulty::CLASS));
-            for a in &layout.nodes {
-                for b in &layout.nodes {
-                    prop_assert_eq!(a.layer < b.layer, a.x < b.x);
+    #[test]
+    fn an_ontology_leads_from_the_entity_to_the_property_that_it_has() {
+        let graph = ontology();
+        let name = |node: usize| graph.nodes[node].name.as_str();
+        assert_eq!(name(graph.root), "Fae");
+        assert_eq!(graph.options.map(name), ["red", "not red"]);
+        assert_eq!(name(graph.target), "not red");
+        let way: Vec<&str> = graph.ways[0].iter().map(|&node| name(node)).collect();
+        assert_eq!(way, ["Fae", "wumpus", "impus", "not red"]);
+        let first = graph.edges[0].map(name);
+        assert_eq!(first, ["wumpus", "impus"]);
+    }
+
+    #[test]
+    fn an_option_that_no_statement_names_is_drawn_too() {
+        let text = "Fae is a wumpus. Wumpuses are red. True or false: Fae is not red.";
+        let problem = prontoqa::Problem::parse(text).expect("a decided question");
+        let graph = Graph::of(&Problem::ProntoQa(problem)).expect("statements are a graph");
+        assert_eq!(graph.n_nodes(), 4);
+        assert_ne!(graph.options[0], graph.options[1]);
+    }
+
+    #[test]
+    fn every_way_is_made_of_statements_and_ends_at_the_right_option() {
+        for (_, task) in Task::ALL {
+            for seed in 0..50 {
+                let problem = task.generate(seed, Difficulty::Official);
+                let Some(graph) = Graph::of(&problem) else {
+                    assert_eq!(task, Task::Arithmetic);
+                    continue;
+                };
+                let tokens: Vec<u32> = graph.nodes.iter().map(|node| node.token).collect();
+                for way in &graph.ways {
+                    assert_eq!(way.first(), Some(&graph.root));
+                    assert_eq!(way.last(), Some(&graph.target));
+                    let is_stated = |pair: &[usize]| graph.edges.iter().any(|edge| edge == pair);
+                    assert!(way.windows(2).all(is_stated), "{} {seed}", task.name());
                 }
+                let steps = problem.step_tokens().concat();
+                assert_eq!(steps.first(), Some(&tokens[graph.root]));
+                assert_eq!(steps.last(), Some(&tokens[graph.target]));
+                assert_eq!(graph.edges_said(&steps).len(), steps.len() / 2);
             }
         }
     }
 
     #[test]
-    fn a_path_of_two_is_laid_out_too() {
-        let problem =
-            Problem::parse("Tom is a terpus. Bob is a gerpus. Is Tom a gerpus or terpus?");
-        let layout = Layout::new(&problem.expect("decided"));
-        assert_eq!(layout.n_layers, 2);
+    fn an_edge_is_said_by_its_two_words_at_an_even_place() {
+        let graph = ontology();
+        let [from, to] = graph.edges[0].map(|node| graph.nodes[node].token);
+        assert_eq!(graph.edges_said(&[from, to]), [0]);
+        assert_eq!(graph.edges_said(&[to, from, to]), [] as [usize; 0]);
+        assert_eq!(graph.edges_said(&[from]), [] as [usize; 0]);
     }
 }

@@ -2,8 +2,10 @@
 
 pub mod chart;
 pub mod graph;
+pub mod layout;
 pub mod sentences;
 pub mod shares;
+pub mod solution;
 pub mod steps;
 #[cfg(test)]
 pub mod test_records;

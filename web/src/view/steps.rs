@@ -26,6 +26,8 @@ pub struct StepView {
     pub entropy: Option<f32>,
     /// Norm of the hidden state.
     pub hidden_norm: f32,
+    /// How sure the checkpoint's classifier is that it has thought enough, where it was asked.
+    pub end_probability: Option<f32>,
     /// What happened at this step, beside the choice.
     pub marks: Vec<Mark>,
 }
@@ -121,6 +123,7 @@ pub fn step_view(record: &StepRecord, program: &Program, word: impl Fn(u32) -> S
         rest,
         entropy: (record.n_kept > 0).then_some(record.entropy),
         hidden_norm: record.hidden_norm,
+        end_probability: record.end_probability(),
         marks: marks(record),
     }
 }
@@ -254,6 +257,19 @@ mod tests {
         let view = step_view(&record, &program(Feed::Concept), word);
         assert_eq!(view.kind, RowKind::Marker);
         assert_eq!(view.marks, [Mark::ColdStop, Mark::Forced]);
+    }
+
+    #[test]
+    fn what_the_classifier_says_is_told_where_it_was_asked() {
+        let program = program(Feed::Thought);
+        let mut record = record(0, InputKind::Thought, 0, &[]);
+        record.end_probability = 0.25;
+        assert_eq!(step_view(&record, &program, word).end_probability, None);
+        record.flags = flag::END_TESTED;
+        assert_eq!(
+            step_view(&record, &program, word).end_probability,
+            Some(0.25)
+        );
     }
 
     proptest! {

@@ -120,6 +120,15 @@ impl Task {
         }
     }
 
+    /// Its name for people.
+    pub fn title(self) -> &'static str {
+        match self {
+            Self::ProsQa => "ProsQA",
+            Self::ProntoQa => "ProntoQA",
+            Self::Arithmetic => "Word problems",
+        }
+    }
+
     /// The task that a problem belongs to.
     pub fn of(problem: &Problem) -> Self {
         match problem {
@@ -177,10 +186,15 @@ impl Task {
     pub fn render(self, tokenizer: &Tokenizer, ids: &[u32]) -> String {
         let tokens: Vec<String> = ids.iter().map(|&id| tokenizer.token(id)).collect();
         let tokens: Vec<&str> = tokens.iter().map(String::as_str).collect();
+        self.render_tokens(&tokens)
+    }
+
+    /// Tokens, as they stand in the vocabulary, as the task's text.
+    pub fn render_tokens(self, tokens: &[&str]) -> String {
         match self {
-            Self::ProsQa => prosqa::render(&tokens),
-            Self::ProntoQa => prontoqa::render(&tokens),
-            Self::Arithmetic => arithmetic::render(&tokens),
+            Self::ProsQa => prosqa::render(tokens),
+            Self::ProntoQa => prontoqa::render(tokens),
+            Self::Arithmetic => arithmetic::render(tokens),
         }
     }
 

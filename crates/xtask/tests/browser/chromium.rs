@@ -100,6 +100,12 @@ impl Browser {
         Ok(())
     }
 
+    /// The hash of the page's address as it stands now, without its `#`.
+    pub async fn hash(&self) -> Result<String> {
+        let url = self.client.current_url().await?;
+        Ok(url.fragment().unwrap_or_default().to_owned())
+    }
+
     /// Shows pages as to a visitor whose system is dark, or light.
     pub async fn prefer_dark(&self, dark: bool) -> Result<()> {
         let value = if dark { "dark" } else { "light" };

@@ -1,5 +1,6 @@
 //! What a visitor sees, by `data-testid` and text, with WebGPU and without.
 
+use std::collections::BTreeSet;
 use std::path::PathBuf;
 use std::time::Duration;
 
@@ -9,7 +10,7 @@ use xtask::server::StaticServer;
 use xtask::workspace;
 
 use crate::chromium::{Browser, WebGpu};
-use crate::reference_run::check_against_reference;
+use crate::reference_run::{Asked, check_against_reference};
 
 /// Of the generated problem and of every lane's draws.
 const SEED: u32 = 1;
@@ -82,41 +83,93 @@ fn the_page_without_webgpu_says_so_and_runs_the_same() {
     });
 }
 
+/// The tasks that the page did not begin with run as on the command line, on whatever lanes the
+/// page gives them.
+#[test]
+fn every_other_task_of_the_catalogue_runs_as_the_reference_does() {
+    let tasks = other_tasks().unwrap_or_else(|error| panic!("{error:#}"));
+    if tasks.is_empty() {
+        eprintln!("no checkpoint of another task than {FIRST_TASK} ships: nothing to run");
+        return;
+    }
+    in_browser(WebGpu::SwiftShader, async |browser| {
+        for task in &tasks {
+            browser.open(&format!("task={task}&{}", address())).await?;
+            let run = run_default_lanes(browser, task)
+                .await
+                .with_context(|| format!("task {task}"))?;
+            let lanes = run["lanes"].as_array().map_or(0, Vec::len);
+            ensure!(lanes > 0, "expected lanes on {task}, found none");
+        }
+        check_quiet(browser).await
+    });
+}
+
+/// The task of an address that names none.
+const FIRST_TASK: &str = "prosqa";
+
+/// The tasks of the built page's catalogue but the first, each once.
+fn other_tasks() -> Result<BTreeSet<String>> {
+    let path = workspace::dist().join("models").join("index.json");
+    let text = std::fs::read_to_string(&path)
+        .with_context(|| format!("cannot read {}: run `cargo xtask dist`", path.display()))?;
+    let catalogue: Value = serde_json::from_str(&text)?;
+    let models = catalogue["models"].as_array();
+    let models = models.context("expected a list of models in the catalogue")?;
+    let tasks = models.iter().filter_map(|model| model["task"].as_str());
+    let others = tasks.filter(|task| *task != FIRST_TASK);
+    Ok(others.map(str::to_owned).collect())
+}
+
 /// The page with its default lanes, on a fixed problem.
 fn address() -> String {
     format!("problem=class:{SEED}&seed={SEED}&speed=max")
 }
 
-/// Presses Run, and compares what the lanes did with the command line's reference engine.
+/// Runs the first task's default lanes, which are known.
 async fn check_default_lanes(browser: &Browser) -> Result<()> {
-    browser.wait_enabled("run", LIMIT).await?;
-    browser.click("run").await?;
-    let json = browser
-        .wait_text("trace-json", |text| !text.is_empty(), LIMIT)
-        .await?;
-    let run: Value = serde_json::from_str(&json).context("expected JSON in trace-json")?;
+    let run = run_default_lanes(browser, FIRST_TASK).await?;
     let ran: Vec<_> = run["lanes"]
         .as_array()
         .context("expected lanes in trace-json")?
         .iter()
         .filter_map(|lane| lane["strategy"].as_str())
         .collect();
-    eprintln!("on {}: {ran:?}", run["lanes"][0]["engine"]);
     let expected = ["token-cot", "soft", "soft-gumbel", "coconut"];
     ensure!(
         ran == expected,
         "expected the lanes {expected:?}, found {ran:?}"
     );
-    check_against_reference(&run, SEED)?;
-    for (index, strategy) in expected.iter().enumerate() {
+    Ok(())
+}
+
+/// Presses Run, and compares what the lanes did with the command line's reference engine and with
+/// what the page shows of them.
+async fn run_default_lanes(browser: &Browser, task: &str) -> Result<Value> {
+    browser.wait_enabled("run", LIMIT).await?;
+    browser.click("run").await?;
+    let json = browser
+        .wait_text("trace-json", |text| !text.is_empty(), LIMIT)
+        .await?;
+    let run: Value = serde_json::from_str(&json).context("expected JSON in trace-json")?;
+    let hash = browser.hash().await?;
+    eprintln!("on {}: {hash}", run["lanes"][0]["engine"]);
+    let asked = Asked {
+        task,
+        seed: SEED,
+        hash: &hash,
+    };
+    check_against_reference(&run, &asked)?;
+    for (index, lane) in run["lanes"].as_array().into_iter().flatten().enumerate() {
         let shown = browser.texts(&format!("lane-{index}-verdict")).await?;
-        let verdict = run["lanes"][index]["verdict"].as_str().unwrap_or_default();
+        let verdict = lane["verdict"].as_str().unwrap_or_default();
+        let strategy = &lane["strategy"];
         ensure!(
             shown == [verdict],
             "expected the verdict {verdict:?} shown in lane {index} ({strategy}), found {shown:?}"
         );
     }
-    Ok(())
+    Ok(run)
 }
 
 /// Nothing was asked of another host, and nothing went wrong in silence.

@@ -10,17 +10,35 @@ use xtask::workspace;
 /// same weights, and over some hundred positions such sums differ by less than a tenth of this.
 const ENTROPY_TOLERANCE: f64 = 1e-3;
 
+/// What the page was asked to run.
+pub struct Asked<'a> {
+    /// Name of the task that the problem is drawn from.
+    pub task: &'a str,
+    /// Of the generated problem and of the lanes' draws.
+    pub seed: u32,
+    /// The page's address, which holds the lanes' settings.
+    pub hash: &'a str,
+}
+
 /// Runs every lane of `page_run` with `latent run --engine reference --json`, on the generated
-/// problem and with the draws of `seed`, and compares prompt, inputs, tokens and entropies.
-pub fn check_against_reference(page_run: &Value, seed: u32) -> Result<()> {
+/// problem and with the draws of the seed, and compares prompt, inputs, tokens and entropies.
+pub fn check_against_reference(page_run: &Value, asked: &Asked) -> Result<()> {
     let lanes = list(page_run, "lanes")?;
     ensure!(
         !lanes.is_empty(),
         "expected lanes in the page's run, found none"
     );
-    for lane in lanes {
+    let settings = settings_of_lanes(asked.hash)?;
+    ensure!(
+        settings.len() == lanes.len(),
+        "expected {} lanes in the address {}, found {}",
+        lanes.len(),
+        asked.hash,
+        settings.len()
+    );
+    for (lane, settings) in lanes.iter().zip(&settings) {
         let (model, strategy) = (text(lane, "model")?, text(lane, "strategy")?);
-        let reference = reference_run(model, strategy, seed)?;
+        let reference = reference_run(model, strategy, settings, asked)?;
         ensure!(
             reference["prompt"] == page_run["prompt"],
             "expected the prompt {}, found {}",
@@ -34,13 +52,29 @@ pub fn check_against_reference(page_run: &Value, seed: u32) -> Result<()> {
     Ok(())
 }
 
-fn reference_run(model: &str, strategy: &str, seed: u32) -> Result<Value> {
+/// The settings, `key=value`, of each lane in an address `…&lanes=MODEL:STRATEGY,key=value,…;…`.
+fn settings_of_lanes(hash: &str) -> Result<Vec<Vec<&str>>> {
+    let lanes = hash.split('&').find_map(|part| part.strip_prefix("lanes="));
+    let lanes = lanes.with_context(|| format!("expected lanes in the address, found {hash}"))?;
+    let settings = |lane| str::split(lane, ',').skip(1).collect();
+    Ok(lanes.split(';').map(settings).collect())
+}
+
+fn reference_run(model: &str, strategy: &str, settings: &[&str], asked: &Asked) -> Result<Value> {
     let output = latent()
-        .args(["run", "--json", "--engine", "reference", "--task", "prosqa"])
+        .args([
+            "run",
+            "--json",
+            "--engine",
+            "reference",
+            "--task",
+            asked.task,
+        ])
         .arg("--model")
         // The very files that the page loads.
         .arg(workspace::dist().join("models").join(model))
-        .args(["--strategy", strategy, "--seed", &seed.to_string()])
+        .args(["--strategy", strategy, "--seed", &asked.seed.to_string()])
+        .args(settings.iter().flat_map(|setting| ["--set", *setting]))
         .output()
         .context("cannot start `latent run`")?;
     ensure!(
@@ -122,6 +156,14 @@ mod tests {
     fn lane() -> Value {
         let step = |step: u32, token: &str, entropy: Value| json!({ "step": step, "input": "token", "token": token, "entropy": entropy });
         json!({ "answer": "a", "steps": [step(0, "x", json!(0.5)), step(1, "y", Value::Null)] })
+    }
+
+    #[test]
+    fn each_lane_has_the_settings_of_the_address() {
+        let hash = "task=arithmetic&lanes=a:soft,max_think=72,top_k=3;b:coconut&seed=1";
+        let expected = [vec!["max_think=72", "top_k=3"], vec![]];
+        assert_eq!(settings_of_lanes(hash).unwrap(), expected);
+        assert!(settings_of_lanes("seed=1").is_err());
     }
 
     #[test]

@@ -1,0 +1,106 @@
+//! The lanes that a page of a task begins with.
+
+use latent_model::{strategy::Strategy, tasks::Task};
+
+use crate::{
+    catalogue::{Catalogue, Entry},
+    page_state::LaneChoice,
+};
+
+/// Each lane's strategy, and how the name of a checkpoint trained for it alone ends.
+const LANES: [(&str, &str); 4] = [
+    ("token-cot", "cot"),
+    ("soft", "cot"),
+    ("soft-gumbel", "cot"),
+    ("coconut", "coconut"),
+];
+
+/// How the name of a checkpoint ends that was trained for all of them: its lanes share every batch.
+const UNIFIED: &str = "unified";
+
+/// Words, mixtures and thoughts side by side, on the task's unified checkpoint where there is one,
+/// else on `TASK-cot` and `TASK-coconut`, as far as they ship. A task that has none of these
+/// begins with one lane on its first checkpoint; one without checkpoints, with none.
+pub fn default_lanes(task: Task, catalogue: &Catalogue) -> Vec<LaneChoice> {
+    let shipped = |ending: &str| {
+        let name = format!("{}-{ending}", task.name());
+        catalogue.of_task(task).find(|entry| entry.name == name)
+    };
+    let lane = |entry: &Entry, strategy: &str| {
+        let strategy = Strategy::by_name(strategy).ok()?;
+        Some(LaneChoice::of_task(task, &entry.name, strategy))
+    };
+    let wished = LANES.into_iter().filter_map(|(strategy, ending)| {
+        let entry = shipped(UNIFIED).or_else(|| shipped(ending))?;
+        lane(entry, strategy)
+    });
+    let lanes: Vec<LaneChoice> = wished.collect();
+    if !lanes.is_empty() {
+        return lanes;
+    }
+    let mut entries = catalogue.of_task(task);
+    let first = entries.find_map(|entry| lane(entry, entry.strategies.first()?));
+    first.into_iter().collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn lanes(task: Task, catalogue: &Catalogue) -> Vec<String> {
+        let lanes = default_lanes(task, catalogue);
+        let text = |lane: LaneChoice| format!("{}:{}", lane.model, lane.strategy.name);
+        lanes.into_iter().map(text).collect()
+    }
+
+    fn catalogue(entries: &[(&str, &str, &str)]) -> Catalogue {
+        let entry = |&(name, task, strategy): &(&str, &str, &str)| Entry {
+            name: name.into(),
+            task: task.into(),
+            summary: String::new(),
+            strategies: vec![strategy.into()],
+        };
+        Catalogue {
+            models: entries.iter().map(entry).collect(),
+        }
+    }
+
+    #[test]
+    fn the_first_task_begins_with_four_lanes_on_one_checkpoint() {
+        let found = lanes(Task::ProsQa, &Catalogue::shipped());
+        let expected = ["token-cot", "soft", "soft-gumbel", "coconut"];
+        assert_eq!(found, expected.map(|name| format!("prosqa-unified:{name}")));
+    }
+
+    #[test]
+    fn without_a_unified_checkpoint_each_lane_takes_the_one_trained_for_it() {
+        let cot = ("prontoqa-cot", "prontoqa", "token-cot");
+        let coconut = ("prontoqa-coconut", "prontoqa", "coconut");
+        let in_words = ["token-cot", "soft", "soft-gumbel"].map(|s| format!("prontoqa-cot:{s}"));
+        let both = lanes(Task::ProntoQa, &catalogue(&[cot, coconut]));
+        assert_eq!(both[..3], in_words);
+        assert_eq!(both[3..], ["prontoqa-coconut:coconut"]);
+        assert_eq!(lanes(Task::ProntoQa, &catalogue(&[cot])), in_words);
+        let unified = ("prontoqa-unified", "prontoqa", "token-cot");
+        let found = lanes(Task::ProntoQa, &catalogue(&[cot, coconut, unified]));
+        assert!(
+            found
+                .iter()
+                .all(|lane| lane.starts_with("prontoqa-unified:")),
+            "{found:?}"
+        );
+    }
+
+    #[test]
+    fn a_task_with_other_checkpoints_alone_begins_with_one_of_them() {
+        let other = ("arithmetic-no-cot", "arithmetic", "no-cot");
+        // A name alone does not make a checkpoint one of the task.
+        let foreign = ("arithmetic-cot", "prosqa", "token-cot");
+        let known = catalogue(&[foreign, other]);
+        assert_eq!(
+            lanes(Task::Arithmetic, &known),
+            ["arithmetic-no-cot:no-cot"]
+        );
+        assert!(lanes(Task::ProntoQa, &known).is_empty());
+    }
+}

@@ -1,0 +1,389 @@
+//! The layout of a problem's graph: nodes in layers by their distance from the root.
+
+use latent_model::tasks::prosqa::Adjacency;
+
+use super::graph::Graph;
+
+/// Width of the drawing by its height: the shape of the panel that it fills.
+const ASPECT: f32 = 2.8;
+/// Height of a node's pill, in the drawing's own units.
+pub const NODE_HEIGHT: f32 = 24.0;
+/// Narrowest pill of the longest name.
+const LEAST_NODE_WIDTH: f32 = 84.0;
+/// What a letter takes of a pill, and what stands beside the name: its ends and a question mark.
+const LETTER_WIDTH: f32 = 7.2;
+const NAME_ROOM: f32 = 20.0;
+/// Between the tops of two neighbours in a layer.
+const NODE_PITCH: f32 = 32.0;
+/// What an edge takes of a layer that it only passes.
+const PASSING_PITCH: f32 = 12.0;
+/// The least height, so that a small graph does not become huge letters.
+const LEAST_HEIGHT: f32 = 210.0;
+/// What a layer has at least beside its pills, for the edges.
+const EDGE_ROOM: f32 = 28.0;
+/// How far a loose graph is spread to fill the height.
+const MOST_STRETCH: f32 = 1.6;
+/// Beside the pills of the first and the last layer.
+const MARGIN: f32 = 8.0;
+/// In front of a pill, for the head of an arrow.
+const ARROW_ROOM: f32 = 5.0;
+/// Sweeps that order the layers, then place their slots.
+const SWEEPS: usize = 12;
+
+/// A node's place.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub struct PlacedNode {
+    /// Column, from 0.
+    pub layer: usize,
+    /// Horizontal middle.
+    pub x: f32,
+    /// Vertical middle.
+    pub y: f32,
+    /// Width of the pill.
+    pub width: f32,
+    /// Whether the root reaches it.
+    pub is_reached: bool,
+}
+
+/// A laid-out graph.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Layout {
+    /// One place per node of the graph.
+    pub nodes: Vec<PlacedNode>,
+    /// SVG path text of each edge of the graph.
+    pub edges: Vec<String>,
+    /// Width of the drawing, in its own units.
+    pub width: f32,
+    /// Height of the drawing.
+    pub height: f32,
+    /// Number of layers.
+    pub n_layers: usize,
+}
+
+/// A place in a layer: a node, or an edge that passes through.
+struct Slot {
+    layer: usize,
+    pitch: f32,
+    y: f32,
+    /// Slots that it is tied to by an edge.
+    neighbours: Vec<usize>,
+}
+
+impl Layout {
+    /// Lays out a graph.
+    pub fn new(graph: &Graph) -> Self {
+        let (layers, is_reached) = layers(graph);
+        let n_layers = layers.iter().max().map_or(1, |last| last + 1);
+        let mut slots: Vec<Slot> = layers
+            .iter()
+            .map(|&layer| Slot::new(layer, NODE_PITCH))
+            .collect();
+        let chains: Vec<Vec<usize>> = graph
+            .edges
+            .iter()
+            .map(|&[from, to]| chain(&mut slots, from, to))
+            .collect();
+        let mut columns: Vec<Vec<usize>> = vec![Vec::new(); n_layers];
+        for (index, slot) in slots.iter().enumerate() {
+            columns[slot.layer].push(index);
+        }
+        let tallest = columns.iter().map(|column| pitch_sum(&slots, column));
+        let height = tallest.fold(LEAST_HEIGHT, f32::max);
+        order_columns(&mut slots, &mut columns, height);
+        for _ in 0..SWEEPS {
+            for column in &columns {
+                relax(&mut slots, column, height);
+            }
+            for column in columns.iter().rev() {
+                relax(&mut slots, column, height);
+            }
+        }
+        fill_height(&mut slots, height);
+        let width = node_width(graph);
+        let drawing_width = (ASPECT * height).max(n_layers as f32 * (width + EDGE_ROOM));
+        let side = width / 2.0 + MARGIN;
+        let between = (drawing_width - 2.0 * side) / (n_layers.max(2) - 1) as f32;
+        let x = |layer: usize| side + layer as f32 * between;
+        let nodes: Vec<PlacedNode> = (0..graph.n_nodes())
+            .map(|node| PlacedNode {
+                layer: layers[node],
+                x: x(layers[node]),
+                y: slots[node].y,
+                width,
+                is_reached: is_reached[node],
+            })
+            .collect();
+        let edge = |chain: &Vec<usize>| {
+            let points: Vec<(f32, f32)> = chain
+                .iter()
+                .map(|&slot| (x(slots[slot].layer), slots[slot].y))
+                .collect();
+            edge_path(&points, width)
+        };
+        let edges = chains.iter().map(edge).collect();
+        Self {
+            nodes,
+            edges,
+            width: drawing_width,
+            height,
+            n_layers,
+        }
+    }
+}
+
+impl Slot {
+    fn new(layer: usize, pitch: f32) -> Self {
+        Self {
+            layer,
+            pitch,
+            y: 0.0,
+            neighbours: Vec::new(),
+        }
+    }
+}
+
+/// Each node's layer, and whether the root reaches it: the distance from the root, or for the
+/// rest the distance from the nearest node that nothing points to.
+fn layers(graph: &Graph) -> (Vec<usize>, Vec<bool>) {
+    let n_nodes = graph.n_nodes();
+    let successors = graph.successors();
+    let from_root = successors.distances(graph.root);
+    let predecessors = Adjacency::predecessors(n_nodes, &graph.edges);
+    let sources = (0..n_nodes).filter(|&node| predecessors.of(node).is_empty());
+    let from_sources: Vec<_> = sources.map(|source| successors.distances(source)).collect();
+    let layer = |node: usize| {
+        let from_source = || {
+            from_sources
+                .iter()
+                .filter_map(|distances| distances[node])
+                .min()
+        };
+        from_root[node].or_else(from_source).unwrap_or(0)
+    };
+    let is_reached = from_root.iter().map(Option::is_some).collect();
+    ((0..n_nodes).map(layer).collect(), is_reached)
+}
+
+/// All pills are as wide as the longest name needs, so that the layers stand straight.
+fn node_width(graph: &Graph) -> f32 {
+    let letters = graph.nodes.iter().map(|node| node.name.chars().count());
+    let longest = letters.max().unwrap_or(0) as f32;
+    (longest * LETTER_WIDTH + NAME_ROOM).max(LEAST_NODE_WIDTH)
+}
+
+/// The slots that an edge runs through, with one new slot in every layer that it passes.
+fn chain(slots: &mut Vec<Slot>, from: usize, to: usize) -> Vec<usize> {
+    let (first, last) = (slots[from].layer, slots[to].layer);
+    let mut chain = vec![from];
+    for layer in first + 1..last {
+        slots.push(Slot::new(layer, PASSING_PITCH));
+        chain.push(slots.len() - 1);
+    }
+    chain.push(to);
+    for pair in chain.windows(2) {
+        slots[pair[0]].neighbours.push(pair[1]);
+        slots[pair[1]].neighbours.push(pair[0]);
+    }
+    chain
+}
+
+fn pitch_sum(slots: &[Slot], column: &[usize]) -> f32 {
+    column.iter().map(|&slot| slots[slot].pitch).sum()
+}
+
+/// Orders each column by the mean place of its neighbours (Sugiyama's barycentre sweeps).
+fn order_columns(slots: &mut [Slot], columns: &mut [Vec<usize>], height: f32) {
+    for column in columns.iter() {
+        spread(slots, column, height);
+    }
+    for sweep in 0..SWEEPS {
+        let n_columns = columns.len();
+        for step in 0..n_columns {
+            let index = if sweep % 2 == 0 {
+                step
+            } else {
+                n_columns - 1 - step
+            };
+            let column = &mut columns[index];
+            let wishes: Vec<f32> = slots.iter().map(|slot| mean_y(slots, slot)).collect();
+            column.sort_by(|&a, &b| wishes[a].total_cmp(&wishes[b]).then(a.cmp(&b)));
+            spread(slots, column, height);
+        }
+    }
+}
+
+fn mean_y(slots: &[Slot], slot: &Slot) -> f32 {
+    if slot.neighbours.is_empty() {
+        return slot.y;
+    }
+    let sum: f32 = slot
+        .neighbours
+        .iter()
+        .map(|&neighbour| slots[neighbour].y)
+        .sum();
+    sum / slot.neighbours.len() as f32
+}
+
+/// Places a column's slots one below the other, over the whole height.
+fn spread(slots: &mut [Slot], column: &[usize], height: f32) {
+    let spare = (height - pitch_sum(slots, column)) / (column.len() + 1) as f32;
+    let mut top = spare;
+    for &slot in column {
+        slots[slot].y = top + slots[slot].pitch / 2.0;
+        top += slots[slot].pitch + spare;
+    }
+}
+
+/// Moves a column's slots toward their neighbours, in order, without overlap.
+fn relax(slots: &mut [Slot], column: &[usize], height: f32) {
+    let wishes: Vec<f32> = column
+        .iter()
+        .map(|&slot| mean_y(slots, &slots[slot]))
+        .collect();
+    let gap = |slots: &[Slot], a: usize, b: usize| (slots[a].pitch + slots[b].pitch) / 2.0;
+    let mut bottom = f32::NEG_INFINITY;
+    for (index, &slot) in column.iter().enumerate() {
+        let least = match index {
+            0 => slots[slot].pitch / 2.0,
+            _ => bottom + gap(slots, column[index - 1], slot),
+        };
+        slots[slot].y = (0.5 * (wishes[index] + slots[slot].y)).max(least);
+        bottom = slots[slot].y;
+    }
+    let mut most = f32::INFINITY;
+    for index in (0..column.len()).rev() {
+        let slot = column[index];
+        let limit = match column.get(index + 1) {
+            None => height - slots[slot].pitch / 2.0,
+            Some(&below) => most - gap(slots, slot, below),
+        };
+        slots[slot].y = slots[slot].y.min(limit);
+        most = slots[slot].y;
+    }
+}
+
+/// Spreads all slots about the middle of the drawing, so that it is filled.
+fn fill_height(slots: &mut [Slot], height: f32) {
+    let tops = slots.iter().map(|slot| slot.y - slot.pitch / 2.0);
+    let bottoms = slots.iter().map(|slot| slot.y + slot.pitch / 2.0);
+    let (top, bottom) = (tops.fold(height, f32::min), bottoms.fold(0.0, f32::max));
+    let stretch = (height / (bottom - top)).clamp(1.0, MOST_STRETCH);
+    let middle = (top + bottom) / 2.0;
+    for slot in slots {
+        slot.y = height / 2.0 + (slot.y - middle) * stretch;
+    }
+}
+
+/// A smooth line from the right end of the first pill to the left end of the last one; an edge
+/// that does not lead to a later layer swings round on the right.
+fn edge_path(points: &[(f32, f32)], node_width: f32) -> String {
+    let (mut from, mut to) = (points[0], points[points.len() - 1]);
+    from.0 += node_width / 2.0;
+    if to.0 <= points[0].0 {
+        let side = to.0 + node_width / 2.0;
+        // Longer ways swing further, so that parallel ones stay apart.
+        let swing = from.0.max(side) + 16.0 + 0.16 * (to.1 - from.1).abs();
+        return format!(
+            "M{:.1} {:.1}C{swing:.1} {:.1} {swing:.1} {:.1} {:.1} {:.1}",
+            from.0,
+            from.1,
+            from.1,
+            to.1,
+            side + ARROW_ROOM,
+            to.1
+        );
+    }
+    to.0 -= node_width / 2.0 + ARROW_ROOM;
+    let mut path = format!("M{:.1} {:.1}", from.0, from.1);
+    let mut last = from;
+    let inner = points[1..points.len() - 1].iter().copied();
+    for point in inner.chain([to]) {
+        let middle = (last.0 + point.0) / 2.0;
+        path += &format!(
+            "C{middle:.1} {:.1} {middle:.1} {:.1} {:.1} {:.1}",
+            last.1, point.1, point.0, point.1
+        );
+        last = point;
+    }
+    path
+}
+
+#[cfg(test)]
+mod tests {
+    use latent_model::tasks::{Difficulty, Problem, Task, prosqa};
+    use proptest::prelude::*;
+
+    use super::*;
+
+    fn graph(task: Task, seed: u64, difficulty: Difficulty) -> Graph {
+        Graph::of(&task.generate(seed, difficulty)).expect("a task of statements")
+    }
+
+    fn any_graph() -> impl Strategy<Value = Graph> {
+        let parts = (any::<u64>(), any::<bool>(), any::<bool>());
+        parts.prop_map(|(seed, is_official, is_ontology)| {
+            let difficulty = if is_official {
+                Difficulty::Official
+            } else {
+                Difficulty::Class
+            };
+            let task = if is_ontology {
+                Task::ProntoQa
+            } else {
+                Task::ProsQa
+            };
+            graph(task, seed, difficulty)
+        })
+    }
+
+    proptest! {
+        #[test]
+        fn nodes_do_not_overlap_and_lie_inside(graph in any_graph()) {
+            let layout = Layout::new(&graph);
+            for (index, a) in layout.nodes.iter().enumerate() {
+                prop_assert!(a.x - a.width / 2.0 >= 0.0 && a.x + a.width / 2.0 <= layout.width);
+                prop_assert!(a.y - NODE_HEIGHT / 2.0 >= 0.0, "{a:?}");
+                prop_assert!(a.y + NODE_HEIGHT / 2.0 <= layout.height, "{a:?}");
+                let name = &graph.nodes[index].name;
+                prop_assert!(a.width > LETTER_WIDTH * name.len() as f32, "{name}");
+                for b in &layout.nodes[index + 1..] {
+                    let apart_x = (a.x - b.x).abs() >= (a.width + b.width) / 2.0;
+                    let apart_y = (a.y - b.y).abs() >= NODE_HEIGHT;
+                    prop_assert!(apart_x || apart_y, "{a:?} {b:?}");
+                }
+            }
+        }
+
+        #[test]
+        fn reached_nodes_stand_in_the_layer_of_their_distance(graph in any_graph()) {
+            let layout = Layout::new(&graph);
+            let distances = graph.successors().distances(graph.root);
+            for (place, distance) in layout.nodes.iter().zip(distances) {
+                prop_assert_eq!(place.is_reached, distance.is_some());
+                if let Some(distance) = distance {
+                    prop_assert_eq!(place.layer, distance);
+                }
+            }
+            prop_assert_eq!(layout.edges.len(), graph.edges.len());
+            prop_assert!(layout.edges.iter().all(|path| !path.contains("NaN")));
+        }
+
+        #[test]
+        fn layers_stand_from_left_to_right(seed in any::<u64>()) {
+            let layout = Layout::new(&graph(Task::ProsQa, seed, Difficulty::Class));
+            for a in &layout.nodes {
+                for b in &layout.nodes {
+                    prop_assert_eq!(a.layer < b.layer, a.x < b.x);
+                }
+            }
+        }
+    }
+
+    #[test]
+    fn a_path_of_two_is_laid_out_too() {
+        let text = "Tom is a terpus. Bob is a gerpus. Is Tom a gerpus or terpus?";
+        let problem = prosqa::Problem::parse(text).expect("decided");
+        let graph = Graph::of(&Problem::ProsQa(problem)).expect("statements are a graph");
+        assert_eq!(Layout::new(&graph).n_layers, 2);
+    }
+}

@@ -1,0 +1,74 @@
+//! How a problem is solved, in words.
+
+use latent_model::tasks::Problem;
+
+use super::graph::Graph;
+
+/// A worked solution.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Solution {
+    /// Its steps as the task's text.
+    pub steps: Vec<String>,
+    /// The right answer.
+    pub answer: String,
+    /// How many shortest ways the problem's graph has; these steps are one of them.
+    pub n_ways: usize,
+}
+
+impl Solution {
+    /// The solution of a problem.
+    pub fn of(problem: &Problem) -> Self {
+        Self {
+            steps: problem.steps(),
+            answer: problem.answer(),
+            n_ways: Graph::of(problem).map_or(1, |graph| graph.ways.len()),
+        }
+    }
+
+    /// `In 2 steps: Tom is a terpus. Every terpus is a gerpus. Answer: Tom is a gerpus.`
+    pub fn sentence(&self) -> String {
+        let Self {
+            steps,
+            answer,
+            n_ways,
+        } = self;
+        let n_steps = match steps.len() {
+            1 => "1 step".into(),
+            n => format!("{n} steps"),
+        };
+        let ways = match n_ways {
+            1 => format!("In {n_steps}"),
+            n => format!("{n} shortest ways, one of them in {n_steps}"),
+        };
+        format!("{ways}: {} Answer: {answer}", steps.join(" "))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use latent_model::tasks::{arithmetic, prosqa};
+
+    use super::*;
+
+    #[test]
+    fn a_solution_tells_its_steps_its_answer_and_whether_there_are_others() {
+        let text = "Tom is a terpus. Tom is a gorpus. Every terpus is a gerpus. \
+                    Every gorpus is a gerpus. Bob is a lempus. Is Tom a gerpus or lempus?";
+        let problem = Problem::ProsQa(prosqa::Problem::parse(text).expect("decided"));
+        assert_eq!(
+            Solution::of(&problem).sentence(),
+            "2 shortest ways, one of them in 2 steps: Tom is a terpus. \
+             Every terpus is a gerpus. Answer: Tom is a gerpus."
+        );
+        let problem = Problem::Arithmetic(arithmetic::Problem {
+            question: "How many?".into(),
+            steps: vec![arithmetic::Step {
+                expression: "3*4".into(),
+                result: 12,
+            }],
+            answer: 12,
+        });
+        let sentence = Solution::of(&problem).sentence();
+        assert_eq!(sentence, "In 1 step: <<3*4=12>> Answer: 12");
+    }
+}
