@@ -11,6 +11,7 @@ mod problems;
 mod progress;
 mod report;
 mod run;
+mod ship;
 mod table;
 
 use std::{path::PathBuf, process::ExitCode};
@@ -43,6 +44,8 @@ enum Command {
     Report(report::ReportArgs),
     /// Searches for problems that one thought gets wrong and more thoughts get right.
     CaseStudy(case_study::CaseStudyArgs),
+    /// Puts trained models where the page finds them.
+    Ship(ship::ShipArgs),
     /// Trains a checkpoint from a configuration file.
     Train(TrainArgs),
 }
@@ -66,6 +69,7 @@ fn main() -> ExitCode {
         Command::Eval(args) => pollster::block_on(eval::eval(&args)),
         Command::Check(args) => pollster::block_on(check::check(&args)),
         Command::Table(args) => pollster::block_on(table::table(&args)),
+        Command::Ship(args) => ship::ship(&args),
         Command::Report(args) => report::report(&args),
         Command::CaseStudy(args) => pollster::block_on(case_study::case_study(&args)),
         Command::Train(args) => {

@@ -74,7 +74,8 @@ fn prosqa() -> Task {
 pub struct BatchConfig {
     /// Graphs (or problems) a step.
     pub graphs: usize,
-    /// Questions a graph about the two main roots; the other tasks have one question a problem.
+    /// Questions a graph about the two main roots; the other tasks have one question a problem,
+    /// for each form once.
     pub main_questions: usize,
     /// Questions a graph about other nodes.
     #[serde(default)]
@@ -285,14 +286,24 @@ impl RunConfig {
         );
         let is_graph = self.task == Task::ProsQa;
         ensure!(
-            is_graph || self.batch.main_questions + self.batch.extra_questions == 1,
-            "{} has one question a problem, found batch.main_questions + extra_questions = {}",
+            is_graph
+                || (self.batch.main_questions == self.forms.len()
+                    && self.batch.extra_questions == 0),
+            "{} has one question a problem, for each form once: batch.main_questions must be {} \
+             and extra_questions 0, found {} and {}",
             self.task.name(),
-            self.batch.main_questions + self.batch.extra_questions
+            self.forms.len(),
+            self.batch.main_questions,
+            self.batch.extra_questions
         );
         ensure!(
-            is_graph || (self.recall.is_none() && self.loss.reach + self.loss.ancestors == 0.0),
-            "recall, loss.reach and loss.ancestors are about graphs, but the task is {}",
+            is_graph || (self.recall.is_none() && self.loss.ancestors == 0.0),
+            "recall and loss.ancestors are about ProsQA's graphs, but the task is {}",
+            self.task.name()
+        );
+        ensure!(
+            self.task != Task::Arithmetic || self.loss.reach == 0.0,
+            "loss.reach is about what can be reached, but the task is {}",
             self.task.name()
         );
         Ok(())

@@ -144,20 +144,24 @@ impl Form {
         } else {
             &mut before
         };
-        let rest = match self {
-            Form::Cot => Vec::new(),
-            _ => rest(lesson, stage),
+        let (chain, rest) = match self {
+            Form::Cot => (lesson.steps.concat(), Vec::new()),
+            _ => (Vec::new(), rest(lesson, stage)),
         };
-        // A chain in words has said the answer already; without one, the answer is everything.
-        let (open, decision) = match (self, rest.is_empty()) {
-            (Form::Cot, _) => (marker_weight, marker_weight),
-            (_, true) => (marker_weight, 1.0),
-            // No `</think>` here: where the chain stops is for `###` to say.
-            (_, false) => (lesson.stop_weight, marker_weight),
+        // No `</think>` here: where the chain stops is for `###` to say.
+        let open = match rest.is_empty() {
+            true => marker_weight,
+            false => lesson.stop_weight,
+        };
+        let last = lesson.answer.len() - 1;
+        // Words may have said the answer already; where they have not, it is everything.
+        let is_answer = |word: &Word| word.id == lesson.answer[last];
+        let decision = match rest.iter().chain(&chain).any(is_answer) {
+            true => marker_weight,
+            false => 1.0,
         };
         tail.extend(rest);
         tail.push(Word::wanted(markers.answer, open));
-        let last = lesson.answer.len() - 1;
         for (index, &id) in lesson.answer.iter().enumerate() {
             // In front of a choice of two stands nothing that has to be found.
             let decides = lesson.rival.is_none() || index == last;
@@ -254,6 +258,23 @@ mod tests {
         assert_eq!(mask(&line.before), expected);
         assert_eq!((line.slots, line.after), (vec![], vec![]));
         assert_eq!(line.choice, Some((12, 5)));
+    }
+
+    #[test]
+    fn an_answer_that_the_words_do_not_say_weighs_in_full() {
+        // ProntoQA's chain ends with a property; whether it is the asked one is the answer.
+        let (yes, no) = (90, 91);
+        let lesson = Lesson {
+            answer: vec![yes],
+            rival: Some(no),
+            ..lesson()
+        };
+        let line = Form::Cot.line(&lesson, Stage::wordless(6), &MARKERS, M);
+        let end = wanted(&[(106, 1.0), (101, M), (yes, 1.0), (107, M)]);
+        assert_eq!(mask(&line.before)[9..], end);
+        let line = Form::NoCot.line(&lesson, staged(1, 0), &MARKERS, M);
+        let end = wanted(&[(101, 1.0), (yes, 1.0), (107, M)]);
+        assert_eq!(mask(&line.before)[6..], end);
     }
 
     #[test]

@@ -8,7 +8,7 @@ use latent_model::tasks::{Difficulty, Fingerprint, Problem, Task, arithmetic, pr
 
 use crate::config::{BatchConfig, RunConfig};
 use crate::evaluation::held_out;
-use crate::lesson::{Lesson, Passage, Word};
+use crate::lesson::{Distribution, Lesson, Passage, Word};
 use crate::objective::LossConfig;
 use crate::random::Random;
 use crate::samples::{Level, Sample};
@@ -91,7 +91,12 @@ impl Source {
         }
         std::iter::repeat_with(|| self.problem(random.bits(), level))
             .filter(|problem| !self.withheld.contains(&problem.fingerprint()))
-            .filter_map(|problem| passage_of(&problem))
+            .filter_map(|problem| passage_of(&problem, loss))
+            .map(|mut passage| {
+                // One question, for each form once.
+                passage.lessons = vec![passage.lessons.remove(0); batch.main_questions];
+                passage
+            })
             .take(batch.graphs)
             .collect()
     }
@@ -130,7 +135,7 @@ fn n_asking(task: Task) -> usize {
 }
 
 /// A problem as one passage with one lesson; `None` where the vocabulary lacks a word.
-pub fn passage_of(problem: &Problem) -> Option<Passage> {
+pub fn passage_of(problem: &Problem, loss: &LossConfig) -> Option<Passage> {
     let task = Task::of(problem);
     let mut context = problem.encode().ok()?;
     let question = context.split_off(context.len() - n_asking(task));
@@ -155,11 +160,63 @@ pub fn passage_of(problem: &Problem) -> Option<Passage> {
         stop_weight: 1.0,
         answer,
         rival,
-        reach: Vec::new(),
+        reach: match problem {
+            Problem::ProntoQa(problem) => reach(problem, loss),
+            Problem::ProsQa(_) | Problem::Arithmetic(_) => Vec::new(),
+        },
         goals: Vec::new(),
     };
     Some(Passage {
         context,
         lessons: vec![lesson],
     })
+}
+
+/// What follows from an ontology in 1, 2, … steps: what thoughts shall decode to.
+fn reach(problem: &prontoqa::Problem, loss: &LossConfig) -> Vec<Distribution> {
+    let (words, distances): (Vec<_>, Vec<_>) = problem.distances().into_iter().unzip();
+    let ids: Vec<u32> = words.iter().map(|word| word.id()).collect();
+    let farthest = distances.iter().copied().max().unwrap_or(0);
+    let distances: Vec<Option<usize>> = distances.into_iter().map(Some).collect();
+    let within = |horizon| loss.ageing().weights(&ids, &distances, horizon);
+    (1..=farthest).map(within).collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn thoughts_about_an_ontology_reach_one_rule_farther_each() {
+        let loss = LossConfig {
+            gamma: 0.5,
+            floor: 0.0,
+            reach: 1.0,
+            ancestors: 0.0,
+            ancestors_from_layer: 1,
+            markers: 0.1,
+        };
+        for seed in 0..50 {
+            let generated = prontoqa::Problem::generate(seed, &prontoqa::Difficulty::OFFICIAL);
+            let asked = if generated.is_true {
+                Some(generated.query)
+            } else {
+                generated.query.opposite()
+            };
+            let asked = asked.expect("properties have opposites").id();
+            let entity = generated.entity.id();
+            let passage = passage_of(&Problem::ProntoQa(generated), &loss).expect("known words");
+            let reach = &passage.lessons[0].reach;
+            // Five rules lie between the entity's concept and the property.
+            assert_eq!(reach.len(), 6);
+            for (thought, set) in reach.iter().enumerate() {
+                let weight = |id| set.iter().find(|(word, _)| *word == id).map(|(_, w)| *w);
+                let oldest = weight(entity).expect("what is reached stays");
+                let newest = set.iter().map(|(_, w)| *w).fold(0.0, f32::max);
+                let expected = 0.5_f32.powi(thought as i32 + 1);
+                assert!((oldest / newest - expected).abs() < 1e-6, "{thought}");
+                assert_eq!(weight(asked).is_some(), thought == 5, "{thought}");
+            }
+        }
+    }
 }

@@ -231,6 +231,7 @@ impl Strategy {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::tasks::{Difficulty, Task};
 
     #[test]
     fn every_setting_of_every_strategy_has_a_spec_and_a_default_in_range() {
@@ -257,6 +258,19 @@ mod tests {
             assert_eq!(n_lengths, expected, "{}", strategy.name);
             let n_steps = strategy.max_think_steps(&Settings::default());
             assert_eq!(n_steps > 0, strategy.think.is_some(), "{}", strategy.name);
+        }
+    }
+
+    #[test]
+    fn by_default_there_is_room_for_the_longest_solution_of_any_task() {
+        let words = Strategy::by_name("token-cot").expect("in the table");
+        let most = words.max_think_steps(&Settings::default()) as usize;
+        for (name, task) in Task::ALL {
+            let solutions = (0..1000).map(|seed| task.generate(seed, Difficulty::Official));
+            // With the marker that ends it.
+            let lengths = solutions.map(|problem| problem.step_tokens().concat().len() + 1);
+            let longest = lengths.max().unwrap_or(0);
+            assert!(longest <= most, "{name}: {longest} of {most}");
         }
     }
 

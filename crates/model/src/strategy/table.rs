@@ -3,7 +3,8 @@
 use super::{Setting, Strategy, Think, ThinkFeed};
 use crate::tokenizer::Marker;
 
-const MAX_THINK: (Setting, f32) = (Setting::MaxThink, 24.0);
+/// Room for the longest solution of any task, which a test looks after.
+const MAX_THINK: (Setting, f32) = (Setting::MaxThink, 72.0);
 pub(super) const MAX_ANSWER: (Setting, f32) = (Setting::MaxAnswer, 8.0);
 const TEMPERATURE: (Setting, f32) = (Setting::Temperature, 0.6);
 const TOP_K: (Setting, f32) = (Setting::TopK, 30.0);

@@ -30,6 +30,18 @@ impl Problem {
         chain
     }
 
+    /// Every word that follows, with the fewest statements that it takes; the entity takes none.
+    pub fn distances(&self) -> BTreeMap<Word, usize> {
+        let reasons = self.reasons();
+        let distance = |word: &Word| {
+            let before = |word: &Word| reasons.get(word).map(|reason| reason.subject);
+            std::iter::successors(before(word), before).count()
+        };
+        let entity = (self.entity, 0);
+        let others = reasons.keys().map(|word| (*word, distance(word)));
+        others.chain([entity]).collect()
+    }
+
     /// For each word that follows the statement that first said so, breadth first. The entity has
     /// no reason, so walking back from word to subject ends there.
     fn reasons(&self) -> BTreeMap<Word, &Statement> {
@@ -54,6 +66,34 @@ impl Problem {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_word_is_as_far_as_its_shortest_chain() {
+        let problem = Problem::parse(
+            "Every wumpus is a tumpus. Tumpuses are yumpuses. Fae is a wumpus. Fae is a tumpus. \
+             Yumpuses are red. Every zumpus is not red. True or false: Fae is red.",
+        )
+        .expect("a question");
+        let distances: Vec<(String, usize)> = problem
+            .distances()
+            .into_iter()
+            .map(|(word, distance)| (word.to_string(), distance))
+            .collect();
+        let expected = [
+            ("Fae", 0),
+            ("tumpus", 1),
+            ("wumpus", 1),
+            ("yumpus", 2),
+            ("red", 3),
+        ];
+        for (word, distance) in expected {
+            assert!(
+                distances.contains(&(word.into(), distance)),
+                "{word}: {distances:?}"
+            );
+        }
+        assert_eq!(distances.len(), expected.len());
+    }
 
     #[test]
     fn the_chain_is_the_shortest_and_a_circle_does_not_trap_it() {

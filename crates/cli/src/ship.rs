@@ -1,0 +1,150 @@
+//! `latent ship`: copies trained models to the folder that the page is served from, and lists
+//! them in its `index.json`.
+
+use std::{
+    fs,
+    path::{Path, PathBuf},
+    process::ExitCode,
+};
+
+use anyhow::{Context, Result, ensure};
+use clap::Args;
+use latent_model::{
+    catalogue::{Catalogue, Entry},
+    model::Model,
+    strategy::{STRATEGIES, Setting, Strategy},
+    tokenizer::Marker,
+};
+use latent_train::{config::RunConfig, method::Form};
+use serde::Deserialize;
+
+use crate::folder::load_model;
+
+/// Arguments of `latent ship`.
+#[derive(Args)]
+pub struct ShipArgs {
+    /// Folders of runs, such as runs/prosqa-cot.
+    #[arg(required = true)]
+    runs: Vec<PathBuf>,
+    /// The folder that holds model folders.
+    #[arg(long, default_value = "public/models")]
+    models: PathBuf,
+}
+
+/// The files of a model folder.
+const FILES: [&str; 4] = [
+    "config.json",
+    "model.safetensors",
+    "tokenizer.json",
+    "training.json",
+];
+
+/// What is read of `training.json`.
+#[derive(Deserialize)]
+struct Training {
+    config: RunConfig,
+}
+
+/// Copies each run's model and lists it.
+pub fn ship(args: &ShipArgs) -> Result<ExitCode> {
+    let index = args.models.join("index.json");
+    let text =
+        fs::read_to_string(&index).with_context(|| format!("cannot read {}", index.display()))?;
+    let mut catalogue: Catalogue =
+        serde_json::from_str(&text).with_context(|| format!("in {}", index.display()))?;
+    for run in &args.runs {
+        let entry = ship_one(run, &args.models)
+            .with_context(|| format!("cannot ship {}", run.display()))?;
+        println!("{}: {}", entry.name, entry.strategies.join(", "));
+        catalogue.put(entry);
+    }
+    let text = serde_json::to_string_pretty(&catalogue)? + "\n";
+    fs::write(&index, text).with_context(|| format!("cannot write {}", index.display()))?;
+    Ok(ExitCode::SUCCESS)
+}
+
+fn ship_one(run: &Path, models: &Path) -> Result<Entry> {
+    let from = run.join("model");
+    let model = load_model(&from)?;
+    let training = fs::read_to_string(from.join("training.json"))
+        .context("a model that ships says in training.json how it was trained")?;
+    let Training { config } = serde_json::from_str(&training).context("in training.json")?;
+    let entry = entry(&config, &model, fs::metadata(from.join(FILES[1]))?.len());
+    let to = models.join(&entry.name);
+    fs::create_dir_all(&to).with_context(|| format!("cannot create {}", to.display()))?;
+    for file in FILES {
+        let (from, to) = (from.join(file), to.join(file));
+        fs::copy(&from, &to)
+            .with_context(|| format!("cannot copy {} to {}", from.display(), to.display()))?;
+    }
+    ensure!(
+        !entry.strategies.is_empty(),
+        "no strategy decodes its forms"
+    );
+    Ok(entry)
+}
+
+fn entry(config: &RunConfig, model: &Model, bytes: u64) -> Entry {
+    let has_classifier = model.weights.end_classifier.is_some();
+    let suits = |strategy: &&Strategy| {
+        let mut forms = config.forms.iter();
+        forms.any(|form| suits(*form, strategy, has_classifier))
+    };
+    let suited = STRATEGIES.iter().filter(suits);
+    Entry {
+        name: config.name.clone(),
+        title: config.title.clone(),
+        task: config.task,
+        summary: config.summary.clone(),
+        strategies: suited.map(|strategy| strategy.name.into()).collect(),
+        params: model.weights.n_parameters(),
+        bytes,
+    }
+}
+
+/// Whether a model that was trained in a form can be decoded by a strategy.
+fn suits(form: Form, strategy: &Strategy, has_classifier: bool) -> bool {
+    let asks_classifier = strategy
+        .settings
+        .iter()
+        .any(|(setting, _)| *setting == Setting::EndThreshold);
+    match form {
+        // The mixtures of a model of words are what Soft Thinking is about.
+        Form::Cot => strategy.start == Some(Marker::ThinkStart),
+        Form::Soft => strategy.name == "soft",
+        Form::Coconut => {
+            strategy.start == Some(Marker::Bot) && (has_classifier || !asks_classifier)
+        }
+        Form::Pause => strategy.name == "pause",
+        Form::NoCot => strategy.think.is_none(),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_catalogue_that_ships_is_that_of_the_folders() {
+        let models = Path::new(concat!(env!("CARGO_MANIFEST_DIR"), "/../../public/models"));
+        let index = fs::read_to_string(models.join("index.json")).expect("it ships");
+        let catalogue: Catalogue = serde_json::from_str(&index).expect("well-formed");
+        for listed in &catalogue.models {
+            let folder = models.join(&listed.name);
+            let model = load_model(&folder).unwrap_or_else(|error| panic!("{error:#}"));
+            let text = fs::read_to_string(folder.join("training.json")).expect("it ships");
+            let training: Training = serde_json::from_str(&text).expect("of a run");
+            let bytes = fs::metadata(folder.join("model.safetensors")).expect("it ships");
+            assert_eq!(*listed, entry(&training.config, &model, bytes.len()));
+        }
+        let folders = fs::read_dir(models).expect("it ships").filter(|entry| {
+            let path = entry.as_ref().expect("the folder can be listed").path();
+            path.join("config.json").exists()
+        });
+        assert_eq!(
+            folders.count(),
+            catalogue.models.len(),
+            "a folder is not listed"
+        );
+    }
+}
