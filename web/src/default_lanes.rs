@@ -28,7 +28,7 @@ pub fn default_lanes(task: Task, catalogue: &Catalogue) -> Vec<LaneChoice> {
     };
     let lane = |entry: &Entry, strategy: &str| {
         let strategy = Strategy::by_name(strategy).ok()?;
-        Some(LaneChoice::of_task(task, &entry.name, strategy))
+        Some(LaneChoice::new(&entry.name, strategy))
     };
     let wished = LANES.into_iter().filter_map(|(strategy, ending)| {
         let entry = shipped(UNIFIED).or_else(|| shipped(ending))?;

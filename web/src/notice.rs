@@ -46,7 +46,7 @@ impl Notice {
     /// Lanes of the address are on checkpoints of another task than the page's.
     pub fn foreign_lanes(lanes: &[ForeignLane], task: Task) -> Self {
         let text = |lane: &ForeignLane| {
-            let title = lane.choice.label(lane.task);
+            let title = lane.choice.label();
             let of_task = lane.task.title();
             let (number, model) = (lane.number, &lane.choice.model);
             format!("lane {number} ({title}) is on {model}, a checkpoint of the task {of_task}")

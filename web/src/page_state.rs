@@ -3,7 +3,6 @@
 use latent_model::{
     strategy::{Setting, Settings, Strategy},
     tasks::{Difficulty, Task},
-    tokenizer::Marker,
 };
 
 use crate::{
@@ -56,31 +55,18 @@ impl LaneChoice {
         }
     }
 
-    /// A lane as a page of this task begins with it.
-    pub fn of_task(task: Task, model: &str, strategy: &'static Strategy) -> Self {
-        let mut lane = Self::new(model, strategy);
-        let thinks_in_words = strategy.start == Some(Marker::ThinkStart);
-        if let Some(most) = longest_thinking(task).filter(|_| thinks_in_words) {
-            lane.settings.set(Setting::MaxThink, most);
-        }
-        lane
-    }
-
     /// Its number of continuous thoughts, where the strategy has one.
     pub fn thoughts(&self) -> Option<f32> {
         self.strategy.value(&self.settings, Setting::Thoughts)
     }
 
-    /// The strategy's title, with the settings that differ from those a page of this task begins
-    /// with.
-    pub fn label(&self, task: Task) -> String {
-        let fresh = Self::of_task(task, &self.model, self.strategy);
-        let text = |&(setting, _): &(Setting, f32)| {
-            let value = self.strategy.value(&self.settings, setting)?;
-            let differs = self.strategy.value(&fresh.settings, setting) != Some(value);
-            differs.then(|| format!(", {} {value}", setting.spec().label.to_lowercase()))
-        };
-        let texts: String = self.strategy.settings.iter().filter_map(text).collect();
+    /// The strategy's title, with the settings that differ from its defaults.
+    pub fn label(&self) -> String {
+        let normalised = self.clone().normalised();
+        let differing = normalised.settings.iter();
+        let texts: String = differing
+            .map(|(setting, value)| format!(", {} {value}", setting.spec().label.to_lowercase()))
+            .collect();
         format!("{}{texts}", self.strategy.title)
     }
 
@@ -95,16 +81,6 @@ impl LaneChoice {
         }
         self.settings = settings;
         self
-    }
-}
-
-/// How many tokens a task's reasoning in words may need, where the strategies' own default is too
-/// few: a computation is written digit by digit, at most 13 tokens, and the largest problems that
-/// are drawn take five of them.
-fn longest_thinking(task: Task) -> Option<f32> {
-    match task {
-        Task::ProsQa | Task::ProntoQa => None,
-        Task::Arithmetic => Some(72.0),
     }
 }
 
@@ -255,34 +231,9 @@ mod tests {
     #[test]
     fn the_label_names_what_was_changed() {
         let mut coconut = lane("coconut");
-        assert_eq!(coconut.label(Task::ProsQa), "Coconut");
+        assert_eq!(coconut.label(), "Coconut");
         coconut.settings.set(Setting::Thoughts, 3.0);
-        assert_eq!(coconut.label(Task::ProsQa), "Coconut, thoughts 3");
-    }
-
-    #[test]
-    fn what_a_task_begins_with_was_not_changed() {
-        let strategy = Strategy::by_name("token-cot").expect("in the table");
-        let fresh = LaneChoice::of_task(Task::Arithmetic, "a", strategy);
-        assert_eq!(fresh.label(Task::Arithmetic), "Token CoT");
-        assert_ne!(fresh, LaneChoice::new("a", strategy));
-        let short = lane("token-cot").label(Task::Arithmetic);
-        assert_eq!(short, "Token CoT, longest thinking 24");
-    }
-
-    #[test]
-    fn a_task_has_room_for_its_longest_solutions() {
-        for (_, task) in Task::ALL {
-            let strategy = Strategy::by_name("token-cot").expect("in the table");
-            let lane = LaneChoice::of_task(task, "a", strategy);
-            let most = strategy.value(&lane.settings, Setting::MaxThink);
-            for seed in 0..300 {
-                let problem = task.generate(seed, Difficulty::Official);
-                let n_tokens = problem.step_tokens().concat().len();
-                // One more ends the thinking.
-                assert!(Some(n_tokens as f32) < most, "{} {seed}", task.name());
-            }
-        }
+        assert_eq!(coconut.label(), "Coconut, thoughts 3");
     }
 
     #[test]

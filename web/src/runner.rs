@@ -105,11 +105,6 @@ impl Runner {
         }
     }
 
-    /// A lane's name, with what was changed in its settings; tracks both.
-    pub fn label(self, lane: Lane) -> String {
-        lane.choice.with(|choice| choice.label(self.task.get()))
-    }
-
     /// Begins, or goes on.
     pub fn run(self) {
         if self.status.get_untracked() == RunStatus::Done {

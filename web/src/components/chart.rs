@@ -6,6 +6,7 @@ use wasm_bindgen::JsCast;
 use crate::{
     focus::{Cursor, Focus},
     lanes::Lane,
+    page_state::LaneChoice,
     runner::Runner,
     view::chart::{Axes, BOTTOM, Curve, HEIGHT, LEFT, RIGHT, TOP, WIDTH},
 };
@@ -192,8 +193,8 @@ fn Legend(curves: Memo<Vec<Curve>>) -> impl IntoView {
                             <path class="point" d=marker_path(lane.colour, 15.0, 6.0)></path>
                         </g>
                     </svg>
-                    <span class="name" title=move || runner.label(lane)>
-                        {move || runner.label(lane)}
+                    <span class="name" title=move || lane.choice.with(LaneChoice::label)>
+                        {move || lane.choice.with(LaneChoice::label)}
                     </span>
                     " "
                     <b>{value}</b>

@@ -105,7 +105,7 @@ fn StrategyPicker(lane: Lane) -> impl IntoView {
             // Settings belong to a strategy; another one begins with its own defaults.
             let choice = catalogue.with_value(|known| {
                 let model = known.model_for(task, strategy.name, &current);
-                LaneChoice::of_task(task, model, strategy)
+                LaneChoice::new(model, strategy)
             });
             lane.choice.set(choice);
         }

@@ -1,9 +1,9 @@
 //! A control for every setting of a lane's strategy, made from the strategy table.
 
-use latent_model::strategy::Setting;
+use latent_model::strategy::{Setting, Settings};
 use leptos::prelude::*;
 
-use crate::{lanes::Lane, page_state::LaneChoice, runner::Runner};
+use crate::lanes::Lane;
 
 /// All settings of the lane's strategy.
 #[component]
@@ -20,19 +20,16 @@ pub fn LaneSettings(lane: Lane) -> impl IntoView {
             .map(|&(setting, _)| view! { <SettingControl lane setting/> })
             .collect_view()
     };
-    let task = expect_context::<Runner>().task;
-    let fresh =
-        move |choice: &LaneChoice| LaneChoice::of_task(task.get(), &choice.model, choice.strategy);
     let differs = move || {
         lane.choice
-            .with(|choice| choice.clone().normalised() != fresh(choice).normalised())
+            .with(|choice| choice.clone().normalised().settings.iter().count() > 0)
     };
     view! {
         {controls}
         <button
             class="quiet"
             disabled=move || !differs()
-            on:click=move |_| lane.choice.update(|choice| *choice = fresh(choice))
+            on:click=move |_| lane.choice.update(|choice| choice.settings = Settings::default())
         >
             "Back to the defaults"
         </button>

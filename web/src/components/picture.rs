@@ -7,6 +7,7 @@ use super::{graph::Drawing, problem::Statements, story::Story};
 use crate::{
     focus::{Cursor, Focus},
     lanes::Lane,
+    page_state::LaneChoice,
     runner::Runner,
     view::{graph::Graph, solution::Solution},
 };
@@ -65,10 +66,10 @@ fn Footer(has_shades: bool) -> impl IntoView {
                     class:is-focused=is_focused
                     data-lane-colour=lane.colour
                     aria-pressed=is_focused.to_string()
-                    title=move || runner.label(lane)
+                    title=move || lane.choice.with(LaneChoice::label)
                     on:click=move |_| focus.0.set(Some(lane.id))
                 >
-                    {move || runner.label(lane)}
+                    {move || lane.choice.with(LaneChoice::label)}
                 </button>
             }
         };

@@ -3,7 +3,10 @@
 use leptos::prelude::*;
 
 use super::stream::{Judged, sentences_of};
-use crate::{lanes::Lane, question::story_sentences, runner::Runner, view::sentences::Sentence};
+use crate::{
+    lanes::Lane, page_state::LaneChoice, question::story_sentences, runner::Runner,
+    view::sentences::Sentence,
+};
 
 /// The whole story, a sentence a line, and below it each lane's computations.
 #[component]
@@ -42,7 +45,7 @@ fn Computations() -> impl IntoView {
         view! {
             <Show when=move || said.with(|said| !said.is_empty())>
                 <p class="computations" data-lane-colour=lane.colour>
-                    <b>{move || runner.label(lane)}</b>
+                    <b>{move || lane.choice.with(LaneChoice::label)}</b>
                     {move || said.get().into_iter().map(one).collect_view()}
                 </p>
             </Show>
