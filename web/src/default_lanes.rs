@@ -1,11 +1,12 @@
 //! The lanes that a page of a task begins with.
 
-use latent_model::{strategy::Strategy, tasks::Task};
-
-use crate::{
+use latent_model::{
     catalogue::{Catalogue, Entry},
-    page_state::LaneChoice,
+    strategy::Strategy,
+    tasks::Task,
 };
+
+use crate::page_state::LaneChoice;
 
 /// Each lane's strategy, and how the name of a checkpoint trained for it alone ends.
 const LANES: [(&str, &str); 4] = [
@@ -46,6 +47,7 @@ pub fn default_lanes(task: Task, catalogue: &Catalogue) -> Vec<LaneChoice> {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::shipped::shipped_catalogue;
 
     fn lanes(task: Task, catalogue: &Catalogue) -> Vec<String> {
         let lanes = default_lanes(task, catalogue);
@@ -56,9 +58,12 @@ mod tests {
     fn catalogue(entries: &[(&str, &str, &str)]) -> Catalogue {
         let entry = |&(name, task, strategy): &(&str, &str, &str)| Entry {
             name: name.into(),
-            task: task.into(),
+            title: String::new(),
+            task: task.parse().expect("a task"),
             summary: String::new(),
             strategies: vec![strategy.into()],
+            params: 0,
+            bytes: 0,
         };
         Catalogue {
             models: entries.iter().map(entry).collect(),
@@ -67,7 +72,7 @@ mod tests {
 
     #[test]
     fn the_first_task_begins_with_four_lanes_on_one_checkpoint() {
-        let found = lanes(Task::ProsQa, &Catalogue::shipped());
+        let found = lanes(Task::ProsQa, &shipped_catalogue());
         let expected = ["token-cot", "soft", "soft-gumbel", "coconut"];
         assert_eq!(found, expected.map(|name| format!("prosqa-unified:{name}")));
     }

@@ -52,7 +52,8 @@ mod tests {
     use latent_model::evidence::{Measured, Table};
 
     use super::*;
-    use crate::{catalogue::Catalogue, url_state::state_from_hash};
+    use crate::shipped::shipped_catalogue;
+    use crate::url_state::state_from_hash;
 
     #[test]
     fn what_ships_can_be_read() {
@@ -66,7 +67,7 @@ mod tests {
         );
         let case = include_str!("../../public/evidence/case-study.json");
         let case: CaseStudy = serde_json::from_str(case).expect("latent case-study wrote it");
-        state_from_hash(&case.hash, &Catalogue::shipped()).expect("the page can open it");
+        state_from_hash(&case.hash, &shipped_catalogue()).expect("the page can open it");
     }
 
     #[test]

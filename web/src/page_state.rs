@@ -1,14 +1,12 @@
 //! The state that defines a run: which task and problem, which lanes, which seed.
 
 use latent_model::{
+    catalogue::Catalogue,
     strategy::{Setting, Settings, Strategy},
     tasks::{Difficulty, Task},
 };
 
-use crate::{
-    catalogue::{Catalogue, Entry},
-    default_lanes::default_lanes,
-};
+use crate::default_lanes::default_lanes;
 
 /// Where the problem comes from.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -164,7 +162,7 @@ impl PageState {
     pub fn take_foreign_lanes(&mut self, catalogue: &Catalogue) -> Vec<ForeignLane> {
         let (mut foreign, mut own) = (Vec::new(), Vec::new());
         for (index, choice) in std::mem::take(&mut self.lanes).into_iter().enumerate() {
-            match catalogue.entry(&choice.model).and_then(Entry::task) {
+            match catalogue.entry(&choice.model).map(|entry| entry.task) {
                 Some(task) if task != self.task => foreign.push(ForeignLane {
                     number: index + 1,
                     choice,
@@ -215,6 +213,7 @@ mod tests {
     use latent_model::strategy::STRATEGIES;
 
     use super::*;
+    use crate::shipped::shipped_catalogue;
 
     #[test]
     fn equal_lanes_get_streams_of_their_own() {
@@ -238,7 +237,7 @@ mod tests {
 
     #[test]
     fn a_lane_of_another_task_is_taken_away_and_named() {
-        let catalogue = Catalogue::shipped();
+        let catalogue = shipped_catalogue();
         let mut foreign = lane("coconut");
         foreign.model = "prosqa-coconut".into();
         let mut state = PageState::of_task(Task::Arithmetic, &catalogue);
@@ -259,7 +258,7 @@ mod tests {
 
     #[test]
     fn where_no_lane_is_left_the_default_ones_come() {
-        let catalogue = Catalogue::shipped();
+        let catalogue = shipped_catalogue();
         let mut state = PageState::of_task(Task::ProsQa, &catalogue);
         let default = state.lanes.clone();
         state.task = Task::ProntoQa;

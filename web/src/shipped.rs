@@ -3,11 +3,12 @@
 
 use std::collections::BTreeMap;
 
+use latent_model::catalogue::Catalogue;
 use leptos::{prelude::*, task::spawn_local};
 use serde_json::Value;
 
 use crate::{
-    catalogue::{Accuracy, Catalogue, accuracies},
+    accuracy::{Accuracy, accuracies},
     load::{LoadError, fetch_json},
     question::AllExamples,
 };
@@ -87,4 +88,11 @@ async fn fetch_accuracies(name: &str) -> Result<Vec<Accuracy>, String> {
         Err(LoadError::Status { status: 404, .. }) => Ok(Vec::new()),
         Err(error) => Err(error.to_string()),
     }
+}
+
+/// The catalogue in this repository.
+#[cfg(test)]
+pub fn shipped_catalogue() -> Catalogue {
+    let json = include_str!("../../public/models/index.json");
+    serde_json::from_str(json).expect("well-formed")
 }

@@ -2,10 +2,9 @@
 
 use leptos::prelude::*;
 
-use latent_model::tasks::Task;
+use latent_model::{catalogue::Catalogue, tasks::Task};
 
 use crate::{
-    catalogue::Catalogue,
     default_lanes::default_lanes,
     lanes::Lanes,
     page_state::{EngineChoice, PageState, ProblemChoice, Speed},

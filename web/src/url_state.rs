@@ -1,15 +1,13 @@
 //! The page's state as the hash of its address, and back.
 
 use latent_model::{
+    catalogue::Catalogue,
     strategy::{Settings, Strategy, StrategyError},
     tasks::{Task, TaskError},
 };
 use percent_encoding::{AsciiSet, NON_ALPHANUMERIC, percent_decode_str, utf8_percent_encode};
 
-use crate::{
-    catalogue::Catalogue,
-    page_state::{EngineChoice, LaneChoice, PageState, ProblemChoice, Speed},
-};
+use crate::page_state::{EngineChoice, LaneChoice, PageState, ProblemChoice, Speed};
 
 /// The task of an address that names none, as the first addresses did.
 pub const DEFAULT_TASK: Task = Task::ProsQa;
@@ -202,6 +200,7 @@ mod tests {
     use proptest::prelude::*;
 
     use super::*;
+    use crate::shipped::shipped_catalogue;
 
     fn any_problem() -> impl Strategy_<Value = ProblemChoice> {
         prop_oneof![
@@ -255,7 +254,7 @@ mod tests {
     }
 
     fn read(hash: &str) -> Result<PageState, UrlError> {
-        state_from_hash(hash, &Catalogue::shipped())
+        state_from_hash(hash, &shipped_catalogue())
     }
 
     #[test]
@@ -263,7 +262,7 @@ mod tests {
         let state = read("#").expect("an empty hash is fine");
         assert_eq!(
             state,
-            PageState::of_task(Task::ProsQa, &Catalogue::shipped())
+            PageState::of_task(Task::ProsQa, &shipped_catalogue())
         );
         assert_eq!(state.lanes.len(), 4);
     }

@@ -13,9 +13,10 @@ use latent_model::{
     catalogue::{Catalogue, Entry},
     model::Model,
     strategy::{STRATEGIES, Setting, Strategy},
+    tasks::Task,
     tokenizer::Marker,
 };
-use latent_train::{config::RunConfig, method::Form};
+use latent_train::method::Form;
 use serde::Deserialize;
 
 use crate::folder::load_model;
@@ -42,7 +43,26 @@ const FILES: [&str; 4] = [
 /// What is read of `training.json`.
 #[derive(Deserialize)]
 struct Training {
-    config: RunConfig,
+    config: Recipe,
+}
+
+/// What is read of a training config. The rest has had other keys in earlier versions.
+#[derive(Deserialize)]
+struct Recipe {
+    name: String,
+    title: String,
+    summary: String,
+    #[serde(default = "prosqa")]
+    task: Task,
+    #[serde(default)]
+    forms: Vec<Form>,
+    /// The only form, as the first version had it.
+    method: Option<Form>,
+}
+
+/// Configs without a task are of the first one that there was.
+fn prosqa() -> Task {
+    Task::ProsQa
 }
 
 /// Copies each run's model and lists it.
@@ -84,10 +104,10 @@ fn ship_one(run: &Path, models: &Path) -> Result<Entry> {
     Ok(entry)
 }
 
-fn entry(config: &RunConfig, model: &Model, bytes: u64) -> Entry {
+fn entry(config: &Recipe, model: &Model, bytes: u64) -> Entry {
     let has_classifier = model.weights.end_classifier.is_some();
     let suits = |strategy: &&Strategy| {
-        let mut forms = config.forms.iter();
+        let mut forms = config.forms.iter().chain(&config.method);
         forms.any(|form| suits(*form, strategy, has_classifier))
     };
     let suited = STRATEGIES.iter().filter(suits);

@@ -1,9 +1,12 @@
-//! Which checkpoints ship: `public/models/index.json`, which `latent ship` writes and the page
-//! reads.
+//! Which checkpoints ship and what each can do: `public/models/index.json`, which `latent ship`
+//! writes and the page reads.
 
 use serde::{Deserialize, Serialize};
 
-use crate::tasks::Task;
+use crate::{
+    strategy::{Setting, Strategy},
+    tasks::Task,
+};
 
 /// `models/index.json`.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
@@ -42,6 +45,42 @@ impl Catalogue {
         self.models.iter().filter(move |entry| entry.task == task)
     }
 
+    /// The checkpoint for a strategy: the current one if it was trained for it, else the first
+    /// one of the task that was, else the current one all the same.
+    pub fn model_for<'a>(&'a self, task: Task, strategy: &str, current: &'a str) -> &'a str {
+        let knows = |entry: &&Entry| entry.suits(strategy);
+        let is_current = |entry: &&Entry| entry.name == current;
+        let fitting = || self.of_task(task).filter(knows);
+        let found = fitting().find(is_current).or(fitting().next());
+        found.map_or(current, |entry| &entry.name)
+    }
+
+    /// The tasks that have a checkpoint.
+    pub fn tasks(&self) -> Vec<Task> {
+        let all = Task::ALL.into_iter().map(|(_, task)| task);
+        all.filter(|&task| self.of_task(task).next().is_some())
+            .collect()
+    }
+
+    /// Why no checkpoint that a lane can have runs a strategy: neither its current one nor any of
+    /// the task.
+    pub fn lacks(&self, task: Task, strategy: &Strategy, current: &str) -> Option<&'static str> {
+        let entry = self.entry(self.model_for(task, strategy.name, current))?;
+        entry.lacks(strategy)
+    }
+
+    /// The checkpoints of a task by name, each with the reason where it cannot run a strategy.
+    pub fn offered(&self, task: Task, strategy: &str) -> Vec<(String, Option<&'static str>)> {
+        let lacks = |entry: &Entry| {
+            let strategy = Strategy::by_name(strategy).ok()?;
+            entry.lacks(strategy)
+        };
+        let entries = self.of_task(task);
+        entries
+            .map(|entry| (entry.name.clone(), lacks(entry)))
+            .collect()
+    }
+
     /// Puts an entry in the place of the one of its name, or after the last one of its task.
     pub fn put(&mut self, entry: Entry) {
         if let Some(known) = self.models.iter_mut().find(|e| e.name == entry.name) {
@@ -54,19 +93,36 @@ impl Catalogue {
     }
 }
 
+impl Entry {
+    /// Whether the checkpoint was trained for a strategy.
+    pub fn suits(&self, strategy: &str) -> bool {
+        self.strategies.iter().any(|known| known == strategy)
+    }
+
+    /// Why the checkpoint cannot run a strategy at all: it lacks a part that the strategy asks.
+    pub fn lacks(&self, strategy: &Strategy) -> Option<&'static str> {
+        let asks_classifier = strategy
+            .settings
+            .iter()
+            .any(|(setting, _)| *setting == Setting::EndThreshold);
+        (asks_classifier && !self.suits(strategy.name))
+            .then_some("Needs a classifier that says when to stop, which this checkpoint lacks")
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
 
-    fn entry(name: &str, task: Task, bytes: u64) -> Entry {
+    fn entry(name: &str, task: Task, strategies: &[&str]) -> Entry {
         Entry {
             name: name.into(),
             title: String::new(),
             task,
             summary: String::new(),
-            strategies: Vec::new(),
+            strategies: strategies.iter().map(|&name| name.into()).collect(),
             params: 0,
-            bytes,
+            bytes: 0,
         }
     }
 
@@ -80,7 +136,8 @@ mod tests {
             ("b", Task::Arithmetic),
         ] {
             let bytes = catalogue.models.len() as u64;
-            catalogue.put(entry(name, task, bytes));
+            let entry = entry(name, task, &[]);
+            catalogue.put(Entry { bytes, ..entry });
         }
         let found: Vec<(&str, u64)> = catalogue
             .models
@@ -88,5 +145,42 @@ mod tests {
             .map(|entry| (entry.name.as_str(), entry.bytes))
             .collect();
         assert_eq!(found, [("a", 0), ("c", 2), ("b", 3)]);
+    }
+
+    #[test]
+    fn a_strategy_moves_to_a_checkpoint_of_the_task_that_was_trained_for_it() {
+        let models = vec![
+            entry("pronto", Task::ProntoQa, &["coconut", "pause"]),
+            entry("words", Task::ProsQa, &["soft"]),
+            entry("thoughts", Task::ProsQa, &["coconut"]),
+        ];
+        let catalogue = Catalogue { models };
+        let model_for = |strategy| catalogue.model_for(Task::ProsQa, strategy, "words");
+        assert_eq!(model_for("coconut"), "thoughts");
+        assert_eq!(model_for("soft"), "words");
+        assert_eq!(model_for("pause"), "words");
+        assert!(!catalogue.models[1].suits("coconut"));
+    }
+
+    #[test]
+    fn a_strategy_that_needs_a_classifier_is_for_checkpoints_that_have_one() {
+        let by_itself = Strategy::by_name("coconut-classifier").expect("in the table");
+        let coconut = Strategy::by_name("coconut").expect("in the table");
+        let mut models = vec![entry("thoughts", Task::ProsQa, &["coconut"])];
+        let lacks = |models: &[Entry], strategy| {
+            let catalogue = Catalogue {
+                models: models.to_vec(),
+            };
+            catalogue.lacks(Task::ProsQa, strategy, "thoughts")
+        };
+        assert!(lacks(&models, by_itself).is_some_and(|why| why.contains("classifier")));
+        assert_eq!(lacks(&models, coconut), None);
+        // The lane can move to a checkpoint that has one, but to none of another task.
+        let both = ["coconut", by_itself.name];
+        models.push(entry("other", Task::ProntoQa, &both));
+        assert!(lacks(&models, by_itself).is_some());
+        models.push(entry("unified", Task::ProsQa, &both));
+        assert_eq!(lacks(&models, by_itself), None);
+        assert!(models[0].lacks(by_itself).is_some());
     }
 }

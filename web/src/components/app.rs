@@ -3,6 +3,7 @@
 use std::rc::Rc;
 
 use gloo::events::EventListener;
+use latent_model::catalogue::Catalogue;
 use leptos::{prelude::*, task::spawn_local};
 
 use super::{
@@ -11,7 +12,6 @@ use super::{
 };
 use crate::{
     browser::{hash, replace_hash},
-    catalogue::Catalogue,
     focus::{Cursor, Focus},
     load::LoadError,
     notice::{Notice, Notices},

@@ -10,7 +10,7 @@ use leptos::prelude::*;
 
 use super::{lane_settings::LaneSettings, stream::Stream};
 use crate::{
-    catalogue::Accuracy,
+    accuracy::Accuracy,
     lanes::{Lane, LaneRun},
     page_state::LaneChoice,
     runner::Runner,
