@@ -12,7 +12,7 @@ use clap::Args;
 use latent_model::{
     catalogue::{Catalogue, Entry},
     model::Model,
-    strategy::{STRATEGIES, Setting, Strategy},
+    strategy::{STRATEGIES, Strategy},
     tasks::Task,
     tokenizer::Marker,
 };
@@ -124,16 +124,13 @@ fn entry(config: &Recipe, model: &Model, bytes: u64) -> Entry {
 
 /// Whether a model that was trained in a form can be decoded by a strategy.
 fn suits(form: Form, strategy: &Strategy, has_classifier: bool) -> bool {
-    let asks_classifier = strategy
-        .settings
-        .iter()
-        .any(|(setting, _)| *setting == Setting::EndThreshold);
     match form {
         // The mixtures of a model of words are what Soft Thinking is about.
         Form::Cot => strategy.start == Some(Marker::ThinkStart),
         Form::Soft => strategy.name == "soft",
         Form::Coconut => {
-            strategy.start == Some(Marker::Bot) && (has_classifier || !asks_classifier)
+            strategy.start == Some(Marker::Bot)
+                && (has_classifier || !strategy.asks_end_classifier())
         }
         Form::Pause => strategy.name == "pause",
         Form::NoCot => strategy.think.is_none(),

@@ -3,10 +3,7 @@
 
 use serde::{Deserialize, Serialize};
 
-use crate::{
-    strategy::{Setting, Strategy},
-    tasks::Task,
-};
+use crate::{strategy::Strategy, tasks::Task};
 
 /// `models/index.json`.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
@@ -101,11 +98,7 @@ impl Entry {
 
     /// Why the checkpoint cannot run a strategy at all: it lacks a part that the strategy asks.
     pub fn lacks(&self, strategy: &Strategy) -> Option<&'static str> {
-        let asks_classifier = strategy
-            .settings
-            .iter()
-            .any(|(setting, _)| *setting == Setting::EndThreshold);
-        (asks_classifier && !self.suits(strategy.name))
+        (strategy.asks_end_classifier() && !self.suits(strategy.name))
             .then_some("Needs a classifier that says when to stop, which this checkpoint lacks")
     }
 }

@@ -150,6 +150,30 @@ pub struct Finding {
     pub sentence: String,
 }
 
+impl Table {
+    /// The names of its tasks, in the order of their first rows.
+    pub fn tasks(&self) -> Vec<&str> {
+        let mut tasks: Vec<&str> = Vec::new();
+        for row in &self.rows {
+            if !tasks.contains(&row.task.as_str()) {
+                tasks.push(&row.task);
+            }
+        }
+        tasks
+    }
+
+    /// The rows of a task.
+    pub fn rows_of<'a>(&'a self, task: &'a str) -> impl Iterator<Item = &'a RowOfTable> {
+        self.rows.iter().filter(move |row| row.task == task)
+    }
+
+    /// The sets of problems of a task.
+    pub fn sets_of(&self, task: &str) -> Vec<&SetOfTable> {
+        let sets = self.origin.sets.iter();
+        sets.filter(|set| set.task == task).collect()
+    }
+}
+
 impl Measured {
     /// What an evaluation on a set of problems counted.
     pub fn new(problems: &str, evaluation: &Evaluation) -> Self {

@@ -12,6 +12,7 @@ pub mod llama;
 pub mod method;
 pub mod objective;
 pub mod optimizer;
+mod pace;
 pub mod parameters;
 pub mod primitive;
 pub mod progress;

@@ -8,7 +8,7 @@ use std::time::{Duration, Instant};
 
 use anyhow::{Context, bail};
 use burn::tensor::Device;
-use indicatif::{HumanDuration, ProgressBar, ProgressStyle};
+use indicatif::{ProgressBar, ProgressStyle};
 use latent_model::model::Model;
 use latent_model::program::Sampler;
 use latent_model::tasks::Markers;
@@ -22,6 +22,7 @@ use crate::llama::Llama;
 use crate::method::{Form, Stage};
 use crate::objective::{Objective, Outcome, Share, soft_sampler};
 use crate::optimizer::Optimizer;
+use crate::pace::{Pace, cpu_seconds};
 use crate::parameters::Parameters;
 use crate::progress::{self, CurvePoint, Evaluation, Progress};
 use crate::random::Random;
@@ -432,32 +433,6 @@ impl Run {
     }
 }
 
-/// How fast a run is, since its last line in the log.
-struct Pace {
-    since: Instant,
-    n_steps: u64,
-    n_positions: usize,
-}
-
-impl Pace {
-    fn from_now() -> Pace {
-        Pace {
-            since: Instant::now(),
-            n_steps: 0,
-            n_positions: 0,
-        }
-    }
-
-    /// Tokens a second, and the time that so many more steps will take.
-    fn text(&self, steps_left: u64) -> String {
-        let seconds = self.since.elapsed().as_secs_f64();
-        let tokens = self.n_positions as f64 / seconds;
-        let left = seconds / self.n_steps.max(1) as f64 * steps_left as f64;
-        let left = HumanDuration(Duration::from_secs_f64(left));
-        format!("{tokens:.0} tokens/s · {left} left")
-    }
-}
-
 /// The file in a run's folder that `--resume` reads.
 const STATE: &str = "state.safetensors";
 
@@ -470,15 +445,4 @@ fn recall_stage(recall: &RecallConfig, stage: usize) -> (Level, usize) {
         thoughts: 0,
     };
     (level, stage.max(1))
-}
-
-/// CPU seconds of this thread, as Linux counts them; elsewhere the time since the first call.
-fn cpu_seconds() -> f64 {
-    static START: std::sync::OnceLock<Instant> = std::sync::OnceLock::new();
-    let linux = fs::read_to_string("/proc/thread-self/schedstat").ok();
-    let nanoseconds = linux.and_then(|text| text.split(' ').next()?.parse::<f64>().ok());
-    nanoseconds.map_or_else(
-        || START.get_or_init(Instant::now).elapsed().as_secs_f64(),
-        |nanoseconds| nanoseconds / 1e9,
-    )
 }

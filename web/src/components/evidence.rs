@@ -1,10 +1,7 @@
 //! What was measured: the paper's table at small scale, which of its findings hold, and the
 //! accuracy against the number of thoughts.
 
-use latent_model::{
-    evidence::{Finding, Origin, RowOfTable, SetOfTable, Table, Verdict},
-    tasks::Task,
-};
+use latent_model::evidence::{Finding, Origin, RowOfTable, SetOfTable, Table, Verdict};
 use leptos::{prelude::*, task::spawn_local};
 
 use crate::{
@@ -47,10 +44,8 @@ pub fn Evidence() -> impl IntoView {
 
 #[component]
 fn Measurements(table: Table, case: RwSignal<Option<CaseStudy>>) -> impl IntoView {
-    let tasks = Task::ALL
-        .into_iter()
-        .filter_map(|(task, _)| task_table(&table, task))
-        .collect_view();
+    let tasks = table.tasks().into_iter();
+    let tasks = tasks.map(|task| task_table(&table, task)).collect_view();
     let Table {
         title,
         origin,
@@ -106,23 +101,14 @@ fn Measurements(table: Table, case: RwSignal<Option<CaseStudy>>) -> impl IntoVie
     }
 }
 
-/// The methods on one task; `None` where none is measured on it.
-fn task_table(table: &Table, task: &str) -> Option<impl IntoView + use<>> {
-    let rows: Vec<&RowOfTable> = table.rows.iter().filter(|row| row.task == task).collect();
-    if rows.is_empty() {
-        return None;
-    }
-    let sets: Vec<&SetOfTable> = table
-        .origin
-        .sets
-        .iter()
-        .filter(|set| set.task == task)
-        .collect();
+/// The methods on one task.
+fn task_table(table: &Table, task: &str) -> impl IntoView + use<> {
+    let sets = table.sets_of(task);
     let heads = sets
         .iter()
         .map(|set| view! { <th>{format!("{}, n {}", set.name, set.n)}</th><th>"tokens"</th> })
         .collect_view();
-    let row = |row: &&RowOfTable| {
+    let row = |row: &RowOfTable| {
         let cells = sets
             .iter()
             .map(|set| view! { <td>{cell(row, &set.name)}</td><td>{tokens(row, &set.name)}</td> })
@@ -136,11 +122,11 @@ fn task_table(table: &Table, task: &str) -> Option<impl IntoView + use<>> {
             </tr>
         }
     };
-    let rows = rows.iter().map(row).collect_view();
+    let rows = table.rows_of(task).map(row).collect_view();
     let source = |set: &&SetOfTable| format!("{}: {}. ", set.name, set.source);
     let sources: String = sets.iter().map(source).collect();
     let note = table.notes.get(task).cloned();
-    Some(view! {
+    view! {
         <div class="scrolling">
             <table data-testid=format!("evidence-{task}")>
                 <thead>
@@ -150,5 +136,5 @@ fn task_table(table: &Table, task: &str) -> Option<impl IntoView + use<>> {
             </table>
         </div>
         <p class="source">{sources}{note}</p>
-    })
+    }
 }

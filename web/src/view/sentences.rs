@@ -140,7 +140,7 @@ mod tests {
     };
 
     use super::*;
-    use crate::view::test_records::record;
+    use crate::view::test_records::{record, three_times_four};
 
     fn sentences_of(task: Task, feed: Feed, words: &[&str]) -> Vec<Sentence> {
         let phase = Phase {
@@ -249,14 +249,7 @@ mod tests {
 
     #[test]
     fn a_computation_is_checked_with_and_without_a_problem() {
-        let problem = Problem::Arithmetic(arithmetic::Problem {
-            question: "How many?".into(),
-            steps: vec![arithmetic::Step {
-                expression: "3*4".into(),
-                result: 12,
-            }],
-            answer: 12,
-        });
+        let problem = three_times_four();
         let reason = |problem, words| {
             let judged = judged(Task::Arithmetic, problem, words)?;
             Some((judged.holds, judged.reason))

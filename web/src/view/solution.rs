@@ -46,9 +46,10 @@ impl Solution {
 
 #[cfg(test)]
 mod tests {
-    use latent_model::tasks::{arithmetic, prosqa};
+    use latent_model::tasks::prosqa;
 
     use super::*;
+    use crate::view::test_records::three_times_four;
 
     #[test]
     fn a_solution_tells_its_steps_its_answer_and_whether_there_are_others() {
@@ -60,14 +61,7 @@ mod tests {
             "2 shortest ways, one of them in 2 steps: Tom is a terpus. \
              Every terpus is a gerpus. Answer: Tom is a gerpus."
         );
-        let problem = Problem::Arithmetic(arithmetic::Problem {
-            question: "How many?".into(),
-            steps: vec![arithmetic::Step {
-                expression: "3*4".into(),
-                result: 12,
-            }],
-            answer: 12,
-        });
+        let problem = three_times_four();
         let sentence = Solution::of(&problem).sentence();
         assert_eq!(sentence, "In 1 step: <<3*4=12>> Answer: 12");
     }

@@ -1,6 +1,9 @@
-//! Records for the tests of the views.
+//! Records and problems for the tests of the views.
 
-use latent_model::record::{InputKind, StepRecord};
+use latent_model::{
+    record::{InputKind, StepRecord},
+    tasks::{Problem, arithmetic},
+};
 
 /// A record with these (id, probability, weight) kept.
 pub fn record(step: u32, input: InputKind, phase: u32, kept: &[(u32, f32, f32)]) -> StepRecord {
@@ -16,4 +19,16 @@ pub fn record(step: u32, input: InputKind, phase: u32, kept: &[(u32, f32, f32)])
         record.weights[index] = weight;
     }
     record
+}
+
+/// A story of one computation.
+pub fn three_times_four() -> Problem {
+    Problem::Arithmetic(arithmetic::Problem {
+        question: "How many?".into(),
+        steps: vec![arithmetic::Step {
+            expression: "3*4".into(),
+            result: 12,
+        }],
+        answer: 12,
+    })
 }

@@ -7,13 +7,8 @@ use latent_model::evidence::{Origin, Outcome, RowOfTable, SetOfTable, Table};
 
 /// The table for people, one for each task.
 pub fn markdown(table: &Table) -> String {
-    let mut tasks: Vec<&str> = Vec::new();
-    for row in &table.rows {
-        if !tasks.contains(&row.task.as_str()) {
-            tasks.push(&row.task);
-        }
-    }
-    let tables: Vec<String> = tasks
+    let tables: Vec<String> = table
+        .tasks()
         .iter()
         .map(|task| table_of_task(table, task))
         .collect();
@@ -37,12 +32,7 @@ pub fn markdown(table: &Table) -> String {
 }
 
 fn table_of_task(table: &Table, task: &str) -> String {
-    let sets: Vec<&SetOfTable> = table
-        .origin
-        .sets
-        .iter()
-        .filter(|set| set.task == task)
-        .collect();
+    let sets = table.sets_of(task);
     let heads: Vec<String> = sets
         .iter()
         .map(|set| format!(" {}, n {}, % | tokens |", set.name, set.n))
@@ -52,7 +42,7 @@ fn table_of_task(table: &Table, task: &str) -> String {
         heads.concat()
     );
     text += &format!("|{}\n", "---|".repeat(5 + 2 * sets.len()));
-    for row in table.rows.iter().filter(|row| row.task == task) {
+    for row in table.rows_of(task) {
         text += &row_markdown(row, &sets);
     }
     text.push('\n');

@@ -208,6 +208,12 @@ impl Strategy {
             .unwrap_or(0.0) as u32
     }
 
+    /// Whether it needs a checkpoint with an end classifier.
+    pub fn asks_end_classifier(&self) -> bool {
+        let mut settings = self.settings.iter();
+        settings.any(|(setting, _)| *setting == Setting::EndThreshold)
+    }
+
     fn end_classifier(&self, settings: &Settings) -> Option<EndClassifier> {
         let threshold = self.value(settings, Setting::EndThreshold)?;
         Some(EndClassifier { threshold })
