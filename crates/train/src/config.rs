@@ -74,10 +74,10 @@ fn prosqa() -> Task {
 pub struct BatchConfig {
     /// Graphs (or problems) a step.
     pub graphs: usize,
-    /// Questions a graph about the two main roots; the other tasks have one question a problem,
-    /// for each form once.
+    /// Questions a graph about its two main roots, or an ontology about its entity; a story has
+    /// one question, for each form once.
     pub main_questions: usize,
-    /// Questions a graph about other nodes.
+    /// Questions a graph or an ontology about other nodes.
     #[serde(default)]
     pub extra_questions: usize,
 }
@@ -284,20 +284,18 @@ impl RunConfig {
             self.batch.main_questions > 0,
             "batch.main_questions must be at least 1"
         );
-        let is_graph = self.task == Task::ProsQa;
+        let n_forms = self.forms.len();
         ensure!(
-            is_graph
-                || (self.batch.main_questions == self.forms.len()
-                    && self.batch.extra_questions == 0),
-            "{} has one question a problem, for each form once: batch.main_questions must be {} \
-             and extra_questions 0, found {} and {}",
+            self.task != Task::Arithmetic
+                || (self.batch.main_questions == n_forms && self.batch.extra_questions == 0),
+            "{} has one question a problem, for each form once: batch.main_questions must be \
+             {n_forms} and extra_questions 0, found {} and {}",
             self.task.name(),
-            self.forms.len(),
             self.batch.main_questions,
             self.batch.extra_questions
         );
         ensure!(
-            is_graph || (self.recall.is_none() && self.loss.ancestors == 0.0),
+            self.task == Task::ProsQa || (self.recall.is_none() && self.loss.ancestors == 0.0),
             "recall and loss.ancestors are about ProsQA's graphs, but the task is {}",
             self.task.name()
         );

@@ -89,16 +89,20 @@ impl Source {
             };
             return graphs.iter().map(passage).collect();
         }
-        std::iter::repeat_with(|| self.problem(random.bits(), level))
-            .filter(|problem| !self.withheld.contains(&problem.fingerprint()))
-            .filter_map(|problem| passage_of(&problem, loss))
-            .map(|mut passage| {
-                // One question, for each form once.
-                passage.lessons = vec![passage.lessons.remove(0); batch.main_questions];
-                passage
-            })
-            .take(batch.graphs)
-            .collect()
+        let mut passages = Vec::new();
+        while passages.len() < batch.graphs {
+            let problem = self.problem(random.bits(), level);
+            if self.withheld.contains(&problem.fingerprint()) {
+                continue;
+            }
+            let questions = questions(&problem, batch, random);
+            let read = questions.iter().filter_map(|q| passage_of(q, loss));
+            passages.extend(read.reduce(|mut all, next| {
+                all.lessons.extend(next.lessons);
+                all
+            }));
+        }
+        passages
     }
 
     fn problem(&self, seed: u64, level: &Level) -> Problem {
@@ -120,6 +124,64 @@ impl Source {
             }
         }
     }
+}
+
+/// The questions of one passage: about an ontology those that it decides, about a story the only
+/// one, for each form once.
+fn questions(problem: &Problem, batch: &BatchConfig, random: &mut Random) -> Vec<Problem> {
+    let Problem::ProntoQa(ontology) = problem else {
+        return vec![problem.clone(); batch.main_questions];
+    };
+    let starts = starts(ontology);
+    let n_questions = batch.main_questions + batch.extra_questions;
+    let mut questions: Vec<Problem> = (0..n_questions)
+        .map(|index| {
+            let is_main = index < batch.main_questions;
+            let entity = if is_main {
+                ontology.entity
+            } else {
+                starts[random.below(starts.len())]
+            };
+            let asked = ontology.query;
+            // A property without an opposite is asked about as it stands.
+            let opposite = asked.opposite().unwrap_or(asked);
+            let query = [asked, opposite][random.below(2)];
+            Problem::ProntoQa(asking(ontology, entity, query))
+        })
+        .collect();
+    // So that each form gets questions of every kind.
+    random.shuffle(&mut questions);
+    questions
+}
+
+/// The same ontology with another question.
+fn asking(
+    ontology: &prontoqa::Problem,
+    entity: prontoqa::Word,
+    query: prontoqa::Word,
+) -> prontoqa::Problem {
+    let mut problem = prontoqa::Problem {
+        entity,
+        query,
+        ..ontology.clone()
+    };
+    problem.is_true = problem.follows(query);
+    problem
+}
+
+/// Every word from which the asked property follows, or its opposite: nearer and farther starts
+/// of the same search, and those on the way to the opposite.
+fn starts(ontology: &prontoqa::Problem) -> Vec<prontoqa::Word> {
+    let asked = [Some(ontology.query), ontology.query.opposite()];
+    let decides = |&subject: &prontoqa::Word| {
+        let from = asking(ontology, subject, ontology.query);
+        asked.into_iter().flatten().any(|word| from.follows(word))
+    };
+    let mut starts: Vec<_> = ontology.statements.iter().map(|s| s.subject).collect();
+    starts.sort_unstable();
+    starts.dedup();
+    starts.retain(decides);
+    starts
 }
 
 /// How many tokens at the end of a question differ between questions about the same text.
@@ -185,6 +247,43 @@ fn reach(problem: &prontoqa::Problem, loss: &LossConfig) -> Vec<Distribution> {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn an_ontology_is_asked_what_it_decides_from_near_and_far() {
+        let (main_questions, extra_questions) = (1, 5);
+        let batch = BatchConfig {
+            graphs: 1,
+            main_questions,
+            extra_questions,
+        };
+        let mut random = Random::new(0);
+        let mut n_true = 0;
+        let mut n_hops = std::collections::BTreeSet::new();
+        for seed in 0..50 {
+            let generated = prontoqa::Problem::generate(seed, &prontoqa::Difficulty::OFFICIAL);
+            let opposite = generated.query.opposite().expect("properties have opposites");
+            let questions = questions(&Problem::ProntoQa(generated.clone()), &batch, &mut random);
+            assert_eq!(questions.len(), main_questions + extra_questions);
+            let mut n_about_entity = 0;
+            for question in questions {
+                let Problem::ProntoQa(question) = question else {
+                    panic!("a problem of the same task");
+                };
+                assert_eq!(question.statements, generated.statements);
+                assert!(question.query == generated.query || question.query == opposite);
+                // One of the two follows, and the answer says which.
+                assert_eq!(question.follows(question.query), question.is_true);
+                let other = question.query.opposite().expect("so has the opposite");
+                assert_ne!(question.follows(other), question.is_true);
+                n_true += usize::from(question.is_true);
+                n_about_entity += usize::from(question.entity == generated.entity);
+                n_hops.insert(question.chain().len());
+            }
+            assert!(n_about_entity >= main_questions);
+        }
+        assert!((100..200).contains(&n_true), "{n_true} of 300");
+        assert_eq!(n_hops, (1..=6).collect());
+    }
 
     #[test]
     fn thoughts_about_an_ontology_reach_one_rule_farther_each() {
