@@ -295,13 +295,13 @@ impl RunConfig {
             self.batch.extra_questions
         );
         ensure!(
-            self.task == Task::ProsQa || (self.recall.is_none() && self.loss.ancestors == 0.0),
-            "recall and loss.ancestors are about ProsQA's graphs, but the task is {}",
+            self.task == Task::ProsQa || self.recall.is_none(),
+            "recall is about ProsQA's graphs, but the task is {}",
             self.task.name()
         );
         ensure!(
-            self.task != Task::Arithmetic || self.loss.reach == 0.0,
-            "loss.reach is about what can be reached, but the task is {}",
+            self.task != Task::Arithmetic || (self.loss.reach == 0.0 && self.loss.ancestors == 0.0),
+            "loss.reach and loss.ancestors are about what can be reached, but the task is {}",
             self.task.name()
         );
         Ok(())

@@ -4,11 +4,12 @@ use std::collections::HashSet;
 use std::path::Path;
 
 use anyhow::Context;
+use latent_model::tasks::prosqa::Adjacency;
 use latent_model::tasks::{Difficulty, Fingerprint, Problem, Task, arithmetic, prontoqa};
 
 use crate::config::{BatchConfig, RunConfig};
 use crate::evaluation::held_out;
-use crate::lesson::{Distribution, Lesson, Passage, Word};
+use crate::lesson::{Distribution, Goal, Lesson, Passage, Word};
 use crate::objective::LossConfig;
 use crate::random::Random;
 use crate::samples::{Level, Sample};
@@ -226,7 +227,10 @@ pub fn passage_of(problem: &Problem, loss: &LossConfig) -> Option<Passage> {
             Problem::ProntoQa(problem) => reach(problem, loss),
             Problem::ProsQa(_) | Problem::Arithmetic(_) => Vec::new(),
         },
-        goals: Vec::new(),
+        goals: match problem {
+            Problem::ProntoQa(problem) => vec![goal(problem, loss)],
+            Problem::ProsQa(_) | Problem::Arithmetic(_) => Vec::new(),
+        },
     };
     Some(Passage {
         context,
@@ -244,9 +248,66 @@ fn reach(problem: &prontoqa::Problem, loss: &LossConfig) -> Vec<Distribution> {
     (1..=farthest).map(within).collect()
 }
 
+/// The search backward from the asked property: what it follows from, in 1, 2, … steps.
+fn goal(problem: &prontoqa::Problem, loss: &LossConfig) -> Goal {
+    let statements = problem.statements.iter();
+    let mut words: Vec<_> = statements.flat_map(|s| [s.subject, s.object]).collect();
+    words.push(problem.query);
+    words.sort_unstable();
+    words.dedup();
+    let index = |word| words.binary_search(&word).expect("all words are there");
+    let statements = problem.statements.iter();
+    let edges: Vec<[usize; 2]> = statements
+        .map(|s| [index(s.subject), index(s.object)])
+        .collect();
+    let distances = Adjacency::predecessors(words.len(), &edges).distances(index(problem.query));
+    let farthest = distances.iter().flatten().copied().max().unwrap_or(0);
+    let ids: Vec<u32> = words.iter().map(|word| word.id()).collect();
+    let within = |horizon| loss.ageing().weights(&ids, &distances, horizon);
+    Goal {
+        // `? entity property`
+        position: 2,
+        by_steps: (1..=farthest.max(1)).map(within).collect(),
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn the_search_backward_meets_the_entity_where_the_property_follows() {
+        let loss = LossConfig {
+            gamma: 0.5,
+            floor: 0.2,
+            reach: 0.0,
+            ancestors: 1.0,
+            ancestors_from_layer: 1,
+            markers: 0.1,
+        };
+        for seed in 0..50 {
+            let problem = prontoqa::Problem::generate(seed, &prontoqa::Difficulty::OFFICIAL);
+            let passage = passage_of(&Problem::ProntoQa(problem.clone()), &loss);
+            let lesson = &passage.expect("known words").lessons[0];
+            let [goal] = lesson.goals.as_slice() else {
+                panic!("one property is asked about: {:?}", lesson.goals);
+            };
+            assert_eq!(lesson.question[goal.position], problem.query.id());
+            // The property, twice as much what states it, and nothing else.
+            let [(_, low), (_, high)] = *goal.by_steps[0].as_slice() else {
+                panic!("one rule has the property: {:?}", goal.by_steps[0]);
+            };
+            assert!((low.min(high) - 1.0 / 3.0).abs() < 1e-6, "{low} {high}");
+            let meets = |set: &Distribution| set.iter().any(|(id, _)| *id == problem.entity.id());
+            // Five rules and the entity's own statement lie between.
+            assert!(
+                !goal.by_steps[..goal.by_steps.len().min(5)]
+                    .iter()
+                    .any(meets)
+            );
+            assert_eq!(goal.by_steps.last().is_some_and(meets), problem.is_true);
+        }
+    }
 
     #[test]
     fn an_ontology_is_asked_what_it_decides_from_near_and_far() {
@@ -261,7 +322,10 @@ mod tests {
         let mut n_hops = std::collections::BTreeSet::new();
         for seed in 0..50 {
             let generated = prontoqa::Problem::generate(seed, &prontoqa::Difficulty::OFFICIAL);
-            let opposite = generated.query.opposite().expect("properties have opposites");
+            let opposite = generated
+                .query
+                .opposite()
+                .expect("properties have opposites");
             let questions = questions(&Problem::ProntoQa(generated.clone()), &batch, &mut random);
             assert_eq!(questions.len(), main_questions + extra_questions);
             let mut n_about_entity = 0;

@@ -97,6 +97,9 @@ fn command_of(check: CheckName, route: Route) -> Command {
             "clippy",
             "--workspace",
             "--all-targets",
+            // The trainer's GPU backend is built by nobody else here.
+            "--features",
+            "latent-cli/wgpu",
             "--",
             "-D",
             "warnings",
