@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 
 use serde::{Deserialize, Serialize};
 
-use crate::evaluation::Evaluation;
+use crate::{evaluation::Evaluation, metrics::Proportion};
 
 /// `table.json`. It holds no date and no duration, so that the same command gives the same file.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
@@ -131,11 +131,11 @@ pub struct Published {
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
 pub enum Verdict {
-    /// The intervals lie apart in the claim's order (for an equality: they overlap).
+    /// The difference is in the claim's order (for an equality: within ten points).
     Holds,
-    /// They lie apart in the other order (for an equality: in any).
+    /// It is in the other order (for an equality: in any).
     Fails,
-    /// They overlap, so n is too small to tell.
+    /// Its 95 % interval says neither, so n is too small to tell.
     Undecided,
     /// A method is not trained yet.
     NotMeasured,
@@ -188,6 +188,16 @@ impl Measured {
             think_steps: evaluation.mean_think_steps,
             answer_tokens: evaluation.mean_answer_tokens,
             tokens: evaluation.mean_think_steps + evaluation.mean_answer_tokens,
+        }
+    }
+
+    /// Accuracy with its interval.
+    pub fn proportion(&self) -> Proportion {
+        Proportion {
+            value: self.accuracy,
+            n: self.n,
+            low: self.ci_low,
+            high: self.ci_high,
         }
     }
 

@@ -300,8 +300,8 @@ impl RunConfig {
             self.task.name()
         );
         ensure!(
-            self.task != Task::Arithmetic || (self.loss.reach == 0.0 && self.loss.ancestors == 0.0),
-            "loss.reach and loss.ancestors are about what can be reached, but the task is {}",
+            self.task != Task::Arithmetic || self.loss.ancestors == 0.0,
+            "loss.ancestors is about a search backward, but the task is {}",
             self.task.name()
         );
         Ok(())

@@ -19,13 +19,14 @@ use latent_model::tokenizer::Tokenizer;
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct LossConfig {
-    /// γ: what a node that was found one step earlier weighs, relative to a new one.
+    /// γ: what a node that was found one step earlier weighs, relative to a new one; in a number
+    /// what a digit weighs, relative to the one before it.
     #[serde(default)]
     pub gamma: f32,
     /// No member of a set weighs less than this, relative to a new one.
     #[serde(default)]
     pub floor: f32,
-    /// Weight of the thoughts' reachable sets, averaged over the thoughts. At 0 the thoughts
+    /// Weight of the thoughts' reachable sets (of a story: results), averaged over the thoughts. At 0 the thoughts
     /// are not supervised, as in the Coconut paper.
     #[serde(default)]
     pub reach: f32,

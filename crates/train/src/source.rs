@@ -225,7 +225,8 @@ pub fn passage_of(problem: &Problem, loss: &LossConfig) -> Option<Passage> {
         rival,
         reach: match problem {
             Problem::ProntoQa(problem) => reach(problem, loss),
-            Problem::ProsQa(_) | Problem::Arithmetic(_) => Vec::new(),
+            Problem::Arithmetic(problem) => results(problem, loss),
+            Problem::ProsQa(_) => Vec::new(),
         },
         goals: match problem {
             Problem::ProntoQa(problem) => vec![goal(problem, loss)],
@@ -246,6 +247,23 @@ fn reach(problem: &prontoqa::Problem, loss: &LossConfig) -> Vec<Distribution> {
     let distances: Vec<Option<usize>> = distances.into_iter().map(Some).collect();
     let within = |horizon| loss.ageing().weights(&ids, &distances, horizon);
     (1..=farthest).map(within).collect()
+}
+
+/// What is known of a story after 1, 2, … computations: the newest result, which is what thoughts
+/// shall decode to.
+///
+/// A number is its digits and the `>>` that ends it, each of which weighs γ times what stands
+/// before it. With γ = ½ no two numbers have the same weights.
+fn results(problem: &arithmetic::Problem, loss: &LossConfig) -> Vec<Distribution> {
+    let equals = arithmetic::token_id("=");
+    let result = |mut step: Vec<u32>| {
+        let before = step.iter().rposition(|&id| Some(id) == equals);
+        let digits = step.split_off(before.map_or(0, |at| at + 1));
+        let places = std::iter::successors(Some(1.0), |weight| Some(weight * loss.gamma));
+        let sum: f32 = places.clone().take(digits.len()).sum();
+        digits.into_iter().zip(places.map(|w| w / sum)).collect()
+    };
+    problem.step_tokens().into_iter().map(result).collect()
 }
 
 /// The search backward from the asked property: what it follows from, in 1, 2, … steps.
@@ -347,6 +365,71 @@ mod tests {
         }
         assert!((100..200).contains(&n_true), "{n_true} of 300");
         assert_eq!(n_hops, (1..=6).collect());
+    }
+
+    #[test]
+    fn thoughts_about_a_story_hold_one_result_each() {
+        let loss = LossConfig {
+            gamma: 0.5,
+            floor: 0.0,
+            reach: 1.0,
+            ancestors: 0.0,
+            ancestors_from_layer: 1,
+            markers: 0.1,
+        };
+        let problem = arithmetic::Problem::generate(1, &arithmetic::Difficulty::OFFICIAL);
+        let problem = arithmetic::Problem {
+            steps: [("4*12", 48), ("48-17", 31), ("31*4", 124)]
+                .map(|(expression, result)| arithmetic::Step {
+                    expression: expression.into(),
+                    result,
+                })
+                .into(),
+            answer: 124,
+            ..problem
+        };
+        let lesson = passage_of(&Problem::Arithmetic(problem), &loss).expect("known words");
+        let id = |token: &str| arithmetic::token_id(token).expect("a token of every solution");
+        let weights = |tokens: &[&str], whole: f32| -> Distribution {
+            let weight = |place: usize| 2_f32.powi((tokens.len() - 1 - place) as i32) / whole;
+            let ids = tokens.iter().map(|token| id(token));
+            ids.zip((0..tokens.len()).map(weight)).collect()
+        };
+        let expected = [
+            weights(&["4", "8", ">>"], 7.0),
+            weights(&["3", "1", ">>"], 7.0),
+            weights(&["1", "2", "4", ">>"], 15.0),
+        ];
+        let lesson = &lesson.lessons[0];
+        assert_eq!(lesson.reach, expected);
+        // The answer is held until the thoughts are over.
+        assert_eq!(lesson.reach(5), expected[2]);
+    }
+
+    #[test]
+    fn no_two_results_have_the_same_weights() {
+        let loss = LossConfig {
+            gamma: 0.5,
+            floor: 0.0,
+            reach: 1.0,
+            ancestors: 0.0,
+            ancestors_from_layer: 1,
+            markers: 0.1,
+        };
+        let mut problem = arithmetic::Problem::generate(1, &arithmetic::Difficulty::OFFICIAL);
+        let mut seen = HashSet::new();
+        for result in 0..1000 {
+            problem.steps = vec![arithmetic::Step {
+                expression: "1*1".into(),
+                result,
+            }];
+            let mut sums = std::collections::BTreeMap::<u32, f32>::new();
+            for (id, weight) in &results(&problem, &loss)[0] {
+                *sums.entry(*id).or_default() += weight;
+            }
+            let sums: Vec<_> = sums.into_iter().map(|(id, w)| (id, w.to_bits())).collect();
+            assert!(seen.insert(sums), "{result}");
+        }
     }
 
     #[test]

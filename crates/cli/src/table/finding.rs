@@ -1,6 +1,9 @@
 //! What the paper's figures say of two methods, and whether ours say it too.
 
-use latent_model::evidence::{Finding, Measured, RowOfTable, Verdict};
+use latent_model::{
+    evidence::{Finding, RowOfTable, Verdict},
+    metrics::Difference,
+};
 use serde::{Deserialize, Serialize};
 
 /// An ordering that the paper reports, as the suite file states it.
@@ -39,12 +42,15 @@ impl Claim {
                 sentence: format!("{task}: {}: not measured yet.", self.claim),
             };
         };
-        let verdict = self.verdict(better, worse);
+        let difference = Difference::of(&better.proportion(), &worse.proportion());
+        let verdict = self.verdict(&difference);
         let says = match verdict {
             Verdict::Holds => "holds here",
             Verdict::Fails => "does not hold here",
             _ => "undecided here",
         };
+        let points = [difference.value, difference.low, difference.high];
+        let [value, low, high] = points.map(|share| 100.0 * share);
         let paper = |method: &str| find(method).and_then(|row| row.paper);
         let paper = match (paper(&self.better), paper(&self.worse)) {
             (Some(better), Some(worse)) => format!(
@@ -56,49 +62,66 @@ impl Claim {
         Finding {
             verdict,
             sentence: format!(
-                "{task}: {}: {says}, {} against {} % on n {}{paper}.",
+                "{task}: {}: {says}, {:.1} against {:.1} % on n {}, a difference of {value:+.1} \
+                 [{low:+.1}, {high:+.1}] points{paper}.",
                 self.claim,
-                better.text(),
-                worse.text(),
+                100.0 * better.accuracy,
+                100.0 * worse.accuracy,
                 better.n
             ),
         }
     }
 
-    fn verdict(&self, better: &Measured, worse: &Measured) -> Verdict {
-        let above = better.ci_low > worse.ci_high;
-        let below = better.ci_high < worse.ci_low;
-        match (self.equal, above, below) {
-            (true, false, false) | (false, true, _) => Verdict::Holds,
-            (true, _, _) | (false, _, true) => Verdict::Fails,
-            (false, false, false) => Verdict::Undecided,
+    fn verdict(&self, difference: &Difference) -> Verdict {
+        let Difference { low, high, .. } = *difference;
+        if self.equal {
+            return match (low > 0.0 || high < 0.0, -MARGIN < low && high < MARGIN) {
+                (true, _) => Verdict::Fails,
+                (false, true) => Verdict::Holds,
+                (false, false) => Verdict::Undecided,
+            };
+        }
+        match (low > 0.0, high < 0.0) {
+            (true, _) => Verdict::Holds,
+            (_, true) => Verdict::Fails,
+            _ => Verdict::Undecided,
         }
     }
 }
+
+/// Two methods are equally good where the interval of their difference lies within this.
+const MARGIN: f64 = 0.1;
 
 /// The set of problems by which claims are judged.
 const OFFICIAL: &str = "official";
 
 #[cfg(test)]
 mod tests {
-    use latent_model::evidence::Outcome;
+    use latent_model::{
+        evidence::{Measured, Outcome},
+        metrics::wilson,
+    };
 
     use super::*;
 
-    fn row(method: &str, interval: Option<[f64; 2]>) -> RowOfTable {
-        let outcome = interval.map_or(Outcome::NotTrained, |[ci_low, ci_high]| Outcome::Measured {
-            weights_sha256: String::new(),
-            results: vec![Measured {
-                problems: OFFICIAL.into(),
-                n: 300,
-                accuracy: (ci_low + ci_high) / 2.0,
-                ci_low,
-                ci_high,
-                malformed: 0.0,
-                think_steps: 0.0,
-                answer_tokens: 0.0,
-                tokens: 0.0,
-            }],
+    /// A method with so many of `n` problems right.
+    fn row(method: &str, n: usize, right: Option<usize>) -> RowOfTable {
+        let outcome = right.map_or(Outcome::NotTrained, |right| {
+            let interval = wilson(right, n).expect("n > 0");
+            Outcome::Measured {
+                weights_sha256: String::new(),
+                results: vec![Measured {
+                    problems: OFFICIAL.into(),
+                    n,
+                    accuracy: interval.value,
+                    ci_low: interval.low,
+                    ci_high: interval.high,
+                    malformed: 0.0,
+                    think_steps: 0.0,
+                    answer_tokens: 0.0,
+                    tokens: 0.0,
+                }],
+            }
         });
         RowOfTable {
             method: method.into(),
@@ -112,17 +135,22 @@ mod tests {
     }
 
     #[test]
-    fn a_claim_is_judged_by_whether_the_intervals_lie_apart() {
-        let apart = [0.8, 0.9];
+    fn a_claim_is_judged_by_the_interval_of_the_difference() {
         let cases = [
-            (false, Some(apart), Some([0.6, 0.7]), Verdict::Holds),
-            (false, Some([0.6, 0.7]), Some(apart), Verdict::Fails),
-            (false, Some(apart), Some([0.7, 0.85]), Verdict::Undecided),
-            (true, Some(apart), Some([0.7, 0.85]), Verdict::Holds),
-            (true, Some(apart), Some([0.6, 0.7]), Verdict::Fails),
-            (false, Some(apart), None, Verdict::NotMeasured),
+            (false, 300, Some(270), Some(210), Verdict::Holds),
+            (false, 300, Some(210), Some(270), Verdict::Fails),
+            // The Wilson intervals overlap, and still the difference is there.
+            (false, 500, Some(305), Some(267), Verdict::Holds),
+            (false, 300, Some(250), Some(245), Verdict::Undecided),
+            (true, 300, Some(250), Some(245), Verdict::Holds),
+            (true, 300, Some(245), Some(250), Verdict::Holds),
+            (true, 300, Some(210), Some(270), Verdict::Fails),
+            (true, 500, Some(305), Some(267), Verdict::Fails),
+            // Few problems do not make two methods equal.
+            (true, 30, Some(25), Some(24), Verdict::Undecided),
+            (false, 300, Some(250), None, Verdict::NotMeasured),
         ];
-        for (equal, better, worse, expected) in cases {
+        for (equal, n, better, worse, expected) in cases {
             let claim = Claim {
                 tasks: vec!["prosqa".into()],
                 claim: "A beats B".into(),
@@ -130,12 +158,29 @@ mod tests {
                 worse: "B".into(),
                 equal,
             };
-            let findings = claim.judge(&[row("A", better), row("B", worse)]);
+            let findings = claim.judge(&[row("A", n, better), row("B", n, worse)]);
             let [finding] = findings.as_slice() else {
                 panic!("one task, one finding: {findings:?}");
             };
             assert_eq!(finding.verdict, expected, "{equal} {better:?} {worse:?}");
             assert!(finding.sentence.starts_with("prosqa: A beats B: "));
         }
+    }
+
+    #[test]
+    fn a_finding_says_the_difference() {
+        let claim = Claim {
+            tasks: vec!["prosqa".into()],
+            claim: "A beats B".into(),
+            better: "A".into(),
+            worse: "B".into(),
+            equal: false,
+        };
+        let findings = claim.judge(&[row("A", 70, Some(56)), row("B", 80, Some(48))]);
+        assert_eq!(
+            findings[0].sentence,
+            "prosqa: A beats B: holds here, 80.0 against 60.0 % on n 70, a difference of +20.0 \
+             [+5.2, +33.4] points."
+        );
     }
 }
