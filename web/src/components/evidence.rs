@@ -125,7 +125,8 @@ fn task_table(table: &Table, task: &str) -> impl IntoView + use<> {
     let rows = table.rows_of(task).map(row).collect_view();
     let source = |set: &&SetOfTable| format!("{}: {}. ", set.name, set.source);
     let sources: String = sets.iter().map(source).collect();
-    let note = table.notes.get(task).cloned();
+    let note = table.notes.get(task).map_or("", String::as_str);
+    let sources = with_code(&(sources + note));
     view! {
         <div class="scrolling">
             <table data-testid=format!("evidence-{task}")>
@@ -135,6 +136,18 @@ fn task_table(table: &Table, task: &str) -> impl IntoView + use<> {
                 <tbody>{rows}</tbody>
             </table>
         </div>
-        <p class="source">{sources}{note}</p>
+        <p class="source">{sources}</p>
     }
+}
+
+/// Markdown's one inline form that the notes use: `code` between backticks.
+fn with_code(markdown: &str) -> impl IntoView + use<> {
+    let part = |(index, text): (usize, &str)| {
+        let text = text.to_string();
+        match index % 2 {
+            0 => text.into_any(),
+            _ => view! { <code>{text}</code> }.into_any(),
+        }
+    };
+    markdown.split('`').enumerate().map(part).collect_view()
 }
