@@ -387,8 +387,11 @@ impl Run {
                 accuracies.push(accuracy);
             }
         }
+        // A finished run that is resumed, for a mode switch say, is evaluated again.
+        let step = self.progress.step;
+        self.progress.evaluations.retain(|e| e.step != step);
         self.progress.evaluations.push(Evaluation {
-            step: self.progress.step,
+            step,
             n_questions: self.progress.n_questions,
             cpu_seconds: self.progress.cpu_seconds,
             accuracies,

@@ -298,6 +298,22 @@ fn a_resumed_run_equals_an_unbroken_one() {
 }
 
 #[test]
+fn a_finished_run_that_is_resumed_is_evaluated_once_a_step() {
+    let device = Device::flex();
+    let folder = fresh_folder("finished");
+    let evaluated = |resume: bool| {
+        let mut run = Run::new(tiny_run(), &folder, &device, resume).expect("the run starts");
+        run.train().expect("the run ends");
+        let evaluations = &run.progress().evaluations;
+        evaluations.iter().map(|e| e.step).collect::<Vec<_>>()
+    };
+    let first = evaluated(false);
+    assert_eq!(evaluated(true), first);
+    assert!(!first.is_empty());
+    std::fs::remove_dir_all(folder).expect("the folder was made here");
+}
+
+#[test]
 fn weights_of_another_task_keep_the_words_that_both_have() {
     let folder = fresh_folder("start");
     let device = Device::flex();
