@@ -52,8 +52,7 @@ mod tests {
     use latent_model::evidence::{Measured, Table};
 
     use super::*;
-    use crate::shipped::shipped_catalogue;
-    use crate::url_state::state_from_hash;
+    use crate::{catalogue::shipped_catalogue, page_state::PageState};
 
     #[test]
     fn what_ships_can_be_read() {
@@ -67,7 +66,9 @@ mod tests {
         );
         let case = include_str!("../../public/evidence/case-study.json");
         let case: CaseStudy = serde_json::from_str(case).expect("latent case-study wrote it");
-        state_from_hash(&case.hash, &shipped_catalogue()).expect("the page can open it");
+        let opened = PageState::from_hash(&case.hash, &shipped_catalogue());
+        let opened = opened.expect("the page can open it");
+        assert!(opened.left_out.is_empty(), "{opened:?}");
     }
 
     #[test]

@@ -2,9 +2,10 @@
 
 use std::collections::BTreeMap;
 
-use latent_model::tasks::{Problem, Task, Verdict, arithmetic, prontoqa, prosqa};
-
-use crate::page_state::ProblemChoice;
+use latent_model::{
+    address::ProblemChoice,
+    tasks::{Problem, Task, Verdict, arithmetic, prontoqa, prosqa},
+};
 
 /// One of the official problems that ship with the page.
 #[derive(Clone, Debug, PartialEq, serde::Deserialize)]

@@ -4,17 +4,15 @@ use leptos::prelude::*;
 
 use super::lane::LaneCard;
 use crate::{
-    default_lanes::default_lanes,
-    lanes::{Lane, MAX_LANES},
-    runner::Runner,
-    shipped::Shipped,
+    catalogue::SiteCatalogue, default_lanes::default_lanes, lanes::Lane, page_signals::PageSignals,
+    page_state::MAX_LANES,
 };
 
 /// All lanes.
 #[component]
 pub fn LanesPanel() -> impl IntoView {
-    let Runner { lanes, task, .. } = expect_context::<Runner>();
-    let catalogue = expect_context::<Shipped>().catalogue;
+    let PageSignals { lanes, task, .. } = expect_context();
+    let catalogue = expect_context::<SiteCatalogue>().catalogue;
     let can_add = move || lanes.get().len() < MAX_LANES;
     let add = move |_| {
         let first = || {

@@ -6,19 +6,19 @@ use leptos::{either::EitherOf3, prelude::*};
 use super::{graph::Drawing, problem::Statements, story::Story};
 use crate::{
     focus::{Cursor, Focus},
-    lanes::Lane,
+    lanes::{Lane, LaneRun},
+    page_signals::PageSignals,
     page_state::LaneChoice,
-    runner::Runner,
     view::{graph::Graph, solution::Solution},
 };
 
 /// The picture with its step slider and the teacher's switch.
 #[component]
 pub fn Picture() -> impl IntoView {
-    let runner = expect_context::<Runner>();
+    let PageSignals { question, task, .. } = expect_context();
     let shows_solution = RwSignal::new(false);
-    let problem = Memo::new(move |_| runner.question.with(|q| q.problem.clone().ok()));
-    move || match (runner.task.get(), problem.get()) {
+    let problem = Memo::new(move |_| question.with(|q| q.problem.clone().ok()));
+    move || match (task.get(), problem.get()) {
         (Task::Arithmetic, problem) => EitherOf3::A(view! {
             <Story/>
             <Footer has_shades=false/>
@@ -46,18 +46,18 @@ pub fn Picture() -> impl IntoView {
 /// Which lane shades the graph, and a slider through its steps; a story has no shades.
 #[component]
 fn Footer(has_shades: bool) -> impl IntoView {
-    let runner = expect_context::<Runner>();
+    let lanes = expect_context::<PageSignals>().lanes;
     let cursor = expect_context::<Cursor>().0;
     let focus = expect_context::<Focus>();
     let last_step = move || {
-        let lanes = runner.lanes.get();
+        let lanes = lanes.get();
         let lasts = lanes
             .iter()
-            .map(|lane| lane.run.with(|run| run.records.len()));
-        lasts.max().unwrap_or(0).saturating_sub(1) as u32
+            .filter_map(|lane| lane.run.with(LaneRun::last_step));
+        lasts.max().unwrap_or(0)
     };
     let lane_buttons = move || {
-        let focused = focus.lane(runner.lanes);
+        let focused = focus.lane(lanes);
         let button = |lane: Lane| {
             let is_focused = focused == Some(lane);
             view! {
@@ -73,7 +73,7 @@ fn Footer(has_shades: bool) -> impl IntoView {
                 </button>
             }
         };
-        runner.lanes.get().into_iter().map(button).collect_view()
+        lanes.get().into_iter().map(button).collect_view()
     };
     let shades = has_shades.then(|| {
         view! {

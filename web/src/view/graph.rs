@@ -1,5 +1,7 @@
 //! A problem as a graph: words, statements between them, and what is asked.
 
+use std::collections::BTreeSet;
+
 use latent_model::tasks::{
     Problem,
     prontoqa::{self, Word},
@@ -55,9 +57,10 @@ impl Graph {
     /// The edges whose statements are among these words, two by two in the order of a lane's
     /// thinking: every statement is a pair of tokens, so pairs begin at even places.
     pub fn edges_said(&self, words: &[u32]) -> Vec<usize> {
+        let pairs: BTreeSet<&[u32]> = words.chunks_exact(2).collect();
         let is_said = |edge: &[usize; 2]| {
             let pair = edge.map(|node| self.nodes[node].token);
-            words.chunks_exact(2).any(|said| said == pair)
+            pairs.contains(&pair[..])
         };
         let edges = self.edges.iter().enumerate();
         let said = edges.filter(|(_, edge)| is_said(edge));

@@ -2,6 +2,7 @@
 
 pub mod chart;
 pub mod graph;
+pub mod lane;
 pub mod layout;
 pub mod sentences;
 pub mod shares;
