@@ -19,5 +19,6 @@ pub mod rng;
 pub mod select;
 pub mod strategy;
 pub mod tasks;
+pub mod text;
 pub mod tokenizer;
 pub mod trace;

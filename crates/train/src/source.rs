@@ -293,6 +293,86 @@ fn goal(problem: &prontoqa::Problem, loss: &LossConfig) -> Goal {
 mod tests {
     use super::*;
 
+    /// FNV-1a, 64 bits.
+    fn digest(bytes: impl Iterator<Item = u8>) -> u64 {
+        bytes.fold(0xcbf2_9ce4_8422_2325, |hash, byte| {
+            (hash ^ u64::from(byte)).wrapping_mul(0x100_0000_01b3)
+        })
+    }
+
+    /// Everything that a batch teaches, in order; a weight as its bits.
+    fn told(passages: &[Passage], n_layers: usize) -> Vec<u32> {
+        let weights = |set: &Distribution| -> Vec<u32> {
+            set.iter().flat_map(|(id, w)| [*id, w.to_bits()]).collect()
+        };
+        let mut told = Vec::new();
+        for passage in passages {
+            told.extend(&passage.context);
+            for lesson in &passage.lessons {
+                told.extend(&lesson.question);
+                told.push(lesson.steps.len() as u32);
+                for word in lesson.steps.iter().flatten() {
+                    told.push(word.id);
+                    told.extend(weights(&word.targets));
+                }
+                told.push(lesson.stop_weight.to_bits());
+                told.extend(lesson.answer.iter().chain(&lesson.rival));
+                (0..9).for_each(|thought| told.extend(weights(&lesson.reach(thought))));
+                for goal in &lesson.goals {
+                    told.push(goal.position as u32);
+                    let last = goal.by_steps.len() - 1;
+                    for layer in 0..n_layers {
+                        told.extend(weights(&goal.by_steps[layer.min(last)]));
+                    }
+                }
+            }
+        }
+        told
+    }
+
+    /// Two batches of every task, and the random number behind them: a config and its seed stand
+    /// for the same run as when the published weights were trained.
+    #[test]
+    fn batches_of_a_seed_stay_as_they_are() {
+        let whole = include_str!("../configs/prosqa-cot.toml");
+        let mut config: RunConfig = toml::from_str(whole).expect("a whole config");
+        (config.evaluation.problems, config.evaluation.official) = (5, None);
+        let loss = LossConfig {
+            gamma: 0.6,
+            floor: 0.15,
+            reach: 1.0,
+            ancestors: 1.0,
+            ancestors_from_layer: 1,
+            markers: 0.1,
+        };
+        let mut found = Vec::new();
+        for (name, task) in Task::ALL {
+            config.task = task;
+            let source = Source::new(&config).expect("no file is read");
+            let is_asked_once = task == Task::Arithmetic;
+            let batch = BatchConfig {
+                graphs: 3,
+                main_questions: 2,
+                extra_questions: if is_asked_once { 0 } else { 2 },
+            };
+            let level = Level {
+                nodes: [19, 27],
+                hops: [3, 5],
+                dead_ends: true,
+                thoughts: 0,
+            };
+            let mut random = Random::new(7);
+            let mut numbers = Vec::new();
+            for _ in 0..2 {
+                let passages = source.passages(&mut random, &level, &batch, &loss, 6);
+                numbers.extend(told(&passages, 6));
+            }
+            numbers.push(random.bits() as u32);
+            found.push((name, digest(numbers.iter().flat_map(|n| n.to_le_bytes()))));
+        }
+        assert_eq!(found, [("prosqa", 0), ("prontoqa", 0), ("arithmetic", 0)]);
+    }
+
     #[test]
     fn the_search_backward_meets_the_entity_where_the_property_follows() {
         let loss = LossConfig {
