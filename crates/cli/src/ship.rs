@@ -52,17 +52,13 @@ struct Recipe {
     name: String,
     title: String,
     summary: String,
-    #[serde(default = "prosqa")]
+    /// Configs without a task are of the first one that there was.
+    #[serde(default = "Task::first")]
     task: Task,
     #[serde(default)]
     forms: Vec<Form>,
     /// The only form, as the first version had it.
     method: Option<Form>,
-}
-
-/// Configs without a task are of the first one that there was.
-fn prosqa() -> Task {
-    Task::ProsQa
 }
 
 /// Copies each run's model and lists it.

@@ -21,5 +21,6 @@ pub mod rng;
 pub mod select;
 pub mod strategy;
 pub mod tasks;
+pub mod text;
 pub mod tokenizer;
 pub mod trace;

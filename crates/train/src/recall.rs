@@ -7,9 +7,11 @@ use crate::lesson::{Lesson, Passage};
 use crate::llama::{Llama, QuestionCache};
 use crate::objective::{LossConfig, Outcome, ancestor_loss, numbers, read_contexts};
 use crate::random::Random;
-use crate::samples::{Ask, Sample};
 use crate::targets::{Rows, cross_entropy};
-use latent_model::tasks::Markers;
+use latent_model::tasks::{
+    Markers,
+    supervision::{GraphQuestion, StatementGraph},
+};
 
 /// The loss of a batch with `n_sets` sets a graph of 1 to `largest_set` nodes each.
 ///
@@ -19,7 +21,7 @@ use latent_model::tasks::Markers;
 /// The accuracy is the softmax mass that lies on the target set, averaged over the sets.
 pub fn successors_loss(
     model: &Llama,
-    samples: &[Sample],
+    samples: &[StatementGraph],
     n_sets: usize,
     largest_set: usize,
     markers: &Markers,
@@ -66,7 +68,7 @@ pub fn successors_loss(
 /// The accuracy is the softmax mass that lies on the ancestors, averaged over options and layers.
 pub fn ancestors_loss(
     model: &Llama,
-    mut samples: Vec<Sample>,
+    mut samples: Vec<StatementGraph>,
     n_questions: usize,
     config: &LossConfig,
     markers: &Markers,
@@ -77,18 +79,17 @@ pub fn ancestors_loss(
         // Nothing is answered, so the target may be anything; the root has the shortest chain.
         let mut ask = || {
             let root = node();
-            Ask {
+            GraphQuestion {
                 root,
                 options: [node(), node()],
                 target: root,
             }
         };
-        sample.asks = (0..n_questions).map(|_| ask()).collect();
+        sample.questions = (0..n_questions).map(|_| ask()).collect();
     }
-    let n_layers = model.config.n_layers;
     let passages: Vec<Passage> = samples
         .iter()
-        .map(|sample| sample.passage(config, n_layers, random))
+        .map(|sample| Passage::new(&sample.supervised(random), config))
         .collect();
     let lessons: Vec<&Lesson> = passages.iter().flat_map(|p| &p.lessons).collect();
     let mut inputs = Rows::new(model.n_tokens());
@@ -117,7 +118,7 @@ pub fn ancestors_loss(
 }
 
 /// A random set, half the time grown along the statements as a search would grow it.
-fn draw_set(sample: &Sample, largest_set: usize, random: &mut Random) -> Vec<usize> {
+fn draw_set(sample: &StatementGraph, largest_set: usize, random: &mut Random) -> Vec<usize> {
     let size = 1 + random.below(largest_set);
     let n_nodes = sample.ids.len();
     let mut set = vec![random.below(n_nodes)];

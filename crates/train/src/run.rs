@@ -13,7 +13,7 @@ use latent_model::model::Model;
 use latent_model::program::Sampler;
 use latent_model::tasks::Markers;
 
-use crate::config::{RecallConfig, RunConfig};
+use crate::config::{Level, RecallConfig, RunConfig};
 use crate::end_classifier::{self, EndClassifier};
 use crate::evaluation::measure;
 use crate::export::{export, model_files};
@@ -27,7 +27,6 @@ use crate::parameters::Parameters;
 use crate::progress::{self, CurvePoint, Evaluation, Progress};
 use crate::random::Random;
 use crate::recall;
-use crate::samples::Level;
 use crate::source::Source;
 
 /// Time between two saved states.
@@ -255,17 +254,14 @@ impl Run {
     }
 
     fn passages(&self, level: &Level, random: &mut Random) -> Vec<Passage> {
-        let RunConfig {
-            batch, loss, model, ..
-        } = &self.config;
-        self.source
-            .passages(random, level, batch, loss, model.n_layers)
+        let RunConfig { batch, loss, .. } = &self.config;
+        self.source.passages(random, level, batch, loss)
     }
 
     fn forward_recall(&self, model: &Llama, recall: &RecallConfig, random: &mut Random) -> Outcome {
         let (level, largest_set) = recall_stage(recall, self.progress.recall_stage);
         let graphs = self.config.batch.graphs;
-        let samples = self.source.graphs(random, &level, (1, 0), graphs);
+        let samples = self.source.graphs(random, &level, graphs);
         let (sets, markers) = (recall.sets, &self.markers);
         if recall.backward {
             recall::ancestors_loss(model, samples, sets, &self.config.loss, markers, random)

@@ -13,7 +13,6 @@ use latent_train::llama::{Llama, QuestionCache};
 use latent_train::objective::{numbers, read_contexts};
 use latent_train::parameters::Parameters;
 use latent_train::progress::Progress;
-use latent_train::samples::Sample;
 use latent_train::targets::Rows;
 
 /// Both sides compute in f32 over sums of at most 32 terms; logits are of order 1.
@@ -68,11 +67,11 @@ fn the_exported_folder_computes_what_burn_computed() {
         parameters,
         device: device.clone(),
     };
-    let samples = [Sample::from_problem(&problem)];
-    let context: Vec<u32> = samples[0].statement_tokens().collect();
+    let graph = problem.statement_graph();
+    let context: Vec<u32> = graph.statement_tokens().collect();
     let mut batch = read_contexts(&model, [context.as_slice()].into_iter(), 0);
     let mut rows = Rows::new(VOCABULARY_SIZE);
-    let question = samples[0].question_tokens(&samples[0].asks[0]);
+    let question = graph.question_tokens(&graph.questions[0]);
     question.into_iter().for_each(|id| rows.push_token(id, 1.0));
     let inputs = model.embed(rows.into_tensor(&device));
     let residuals = batch.extend(&model, inputs, 1, &mut QuestionCache::default());
