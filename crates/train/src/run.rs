@@ -12,6 +12,7 @@ use indicatif::{ProgressBar, ProgressStyle};
 use latent_model::model::Model;
 use latent_model::program::Sampler;
 use latent_model::tasks::Markers;
+use latent_model::training_record::{CurvePoint, Evaluation};
 
 use crate::config::{RecallConfig, RunConfig};
 use crate::end_classifier::{self, EndClassifier};
