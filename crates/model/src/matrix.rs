@@ -1,6 +1,6 @@
 //! Matrices of weights, kept in the number format of their file until somebody reads them.
 
-use std::borrow::Cow;
+use std::{borrow::Cow, ops::Range};
 
 use bytes::Bytes;
 
@@ -115,13 +115,13 @@ impl Matrix {
 
     /// One row, (cols).
     pub fn row(&self, row: usize) -> Cow<'_, [f32]> {
-        self.values(row, 1)
+        self.rows_f32(row..row + 1)
     }
 
     /// All values, (rows · cols). A matrix that is not kept as f32 is decoded as a whole: drop
     /// the result before the next one is asked for.
     pub fn to_f32(&self) -> Cow<'_, [f32]> {
-        self.values(0, self.rows)
+        self.rows_f32(0..self.rows)
     }
 
     /// Calls `read` with each row in order, (cols), one decoded at a time.
@@ -173,14 +173,14 @@ impl Matrix {
         }
     }
 
-    fn values(&self, first_row: usize, n_rows: usize) -> Cow<'_, [f32]> {
-        let n_values = n_rows * self.cols;
+    /// The values of some rows, (rows, cols).
+    pub fn rows_f32(&self, rows: Range<usize>) -> Cow<'_, [f32]> {
         if let Some(all) = self.borrowed() {
-            return Cow::Borrowed(&all[first_row * self.cols..][..n_values]);
+            return Cow::Borrowed(&all[rows.start * self.cols..rows.end * self.cols]);
         }
         let row_bytes = self.dtype.row_bytes(self.cols);
-        let mut values = vec![0.0; n_values];
-        let bytes = &self.bytes[first_row * row_bytes..][..n_rows * row_bytes];
+        let mut values = vec![0.0; rows.len() * self.cols];
+        let bytes = &self.bytes[rows.start * row_bytes..rows.end * row_bytes];
         self.dtype.decode(bytes, &mut values);
         Cow::Owned(values)
     }
