@@ -44,10 +44,11 @@ fn nan_weights_end_the_run_with_an_error() {
     let (config, weights) = common::small();
     for bad in [f32::NAN, f32::INFINITY, f32::NEG_INFINITY] {
         let mut in_layer = Weights::clone(&weights);
-        in_layer.layers[0].o.values[3] = bad;
+        common::random::edit(&mut in_layer.layers[0].o, |values| values[3] = bad);
         // Here the hidden state stays finite, and a logit is not.
         let mut in_head = Weights::clone(&weights);
-        in_head.lm_head.as_mut().expect("an untied head").values[3] = bad;
+        let head = in_head.lm_head.as_mut().expect("an untied head");
+        common::random::edit(head, |values| values[3] = bad);
         for altered in [in_layer, in_head] {
             let mut engine = common::engine(&context, &(config.clone(), Arc::new(altered)));
             block_on(engine.begin(&lanes())).expect("a run");
@@ -89,11 +90,8 @@ fn a_weight_beyond_the_limits_is_named_with_its_size() {
     let mut large = Weights::clone(&weights);
     // One row more than the 128 MiB of WebGPU's default maxStorageBufferBindingSize.
     config.intermediate_size = 128 * 1024 * 1024 / 4 / config.hidden_size + 4;
-    large.layers[0].gate = Matrix {
-        rows: config.intermediate_size,
-        cols: config.hidden_size,
-        values: vec![0.0; config.intermediate_size * config.hidden_size],
-    };
+    let (rows, cols) = (config.intermediate_size, config.hidden_size);
+    large.layers[0].gate = Matrix::from_f32(rows, cols, &vec![0.0; rows * cols]);
     let error = block_on(GpuEngine::new(&config, &large, &context)).expect_err("too large");
     let GpuError::Limit {
         what,

@@ -60,7 +60,7 @@ fn embed_feeds_every_kind_of_input_from_one_shard_or_several() {
         ];
         for first in (0..vocab_size).step_by(vocab_size.div_ceil(n_shards)) {
             let last = vocab_size.min(first + vocab_size.div_ceil(n_shards));
-            let shard = common::buffer(&context, &table.values[first * d..last * d]);
+            let shard = common::buffer(&context, &table.to_f32()[first * d..last * d]);
             let constants = [
                 ("WIDTH", (d / 4) as f64),
                 ("FIRST_ID", first as f64),
@@ -79,7 +79,7 @@ fn embed_feeds_every_kind_of_input_from_one_shard_or_several() {
         for (r, row) in batch.iter().enumerate() {
             let expected = match (&fed[r], row.live) {
                 (_, 0) => before[r * d..(r + 1) * d].to_vec(),
-                (Input::Token(id), _) => table.row(*id as usize).to_vec(),
+                (Input::Token(id), _) => table.row(*id as usize).into_owned(),
                 (Input::Vector(vector), _) => vector.clone(),
                 (Input::Mixture(mixture), _) => (0..d)
                     .map(|i| {
@@ -249,12 +249,14 @@ fn swiglu_is_gate_times_up_even_where_exp_overflows() {
     {
         let (mut gate, up) = (matrix(1, intermediate, d), matrix(2, intermediate, d));
         // e^-z of rows 1 and 2 is far outside of f32, on either side.
-        gate.values[d..2 * d]
-            .iter_mut()
-            .for_each(|w| *w = 300.0 * w.abs());
-        gate.values[2 * d..3 * d]
-            .iter_mut()
-            .for_each(|w| *w = -300.0 * w.abs());
+        common::random::edit(&mut gate, |values| {
+            values[d..2 * d]
+                .iter_mut()
+                .for_each(|w| *w = 300.0 * w.abs());
+            values[2 * d..3 * d]
+                .iter_mut()
+                .for_each(|w| *w = -300.0 * w.abs());
+        });
         let gain = gain(3, d);
         let batch = rows_of(n_rows, |_| live());
         let residual: Vec<f32> = vectors(4, &batch, d)
@@ -309,8 +311,9 @@ fn head_gives_logits_to_tiles_that_want_them() {
         shapes.flat_map(|shape| THREADS.map(|threads| (shape, threads)))
     {
         let stride = vocab_size.next_multiple_of(4);
-        let mut table = matrix(1, vocab_size, d);
-        table.values.resize(stride * d, 0.0);
+        let table = matrix(1, vocab_size, d);
+        let mut padded = table.to_f32().into_owned();
+        padded.resize(stride * d, 0.0);
         for is_wanted in [true, false] {
             let batch = rows_of(n_rows, |_| Row {
                 wants_logits: u32::from(is_wanted),
@@ -327,7 +330,7 @@ fn head_gives_logits_to_tiles_that_want_them() {
             let shard_size = stride.div_ceil(n_shards).next_multiple_of(4);
             for first in (0..stride).step_by(shard_size) {
                 let last = stride.min(first + shard_size);
-                let shard = common::buffer(&context, &table.values[first * d..last * d]);
+                let shard = common::buffer(&context, &padded[first * d..last * d]);
                 let constants = [
                     ("TILE", tile as f64),
                     ("WIDTH", (d / 4) as f64),

@@ -254,7 +254,7 @@ fn eight_lanes_read_every_weight_once() {
     };
     let (_, weights) = common::small();
     let norms = weights.layers.len() * 2 * weights.final_norm.len() + weights.final_norm.len();
-    let n_read = weights.n_parameters() - weights.embedding.values.len() - norms;
+    let n_read = weights.n_parameters() - weights.embedding.n_values() - norms;
     let lanes = [mixed_lanes(), mixed_lanes(), mixed_lanes(), mixed_lanes()].concat();
     for (n_lanes, n_reads) in [(1, 1), (4, 1), (8, 1), (16, 2)] {
         block_on(engine.begin(&lanes[..n_lanes])).expect("a run");
@@ -401,7 +401,7 @@ fn forced_inputs_undo_what_went_astray() {
     assert_eq!(differences.expect("two runs"), vec![None; lanes.len()]);
 
     let mut altered = Weights::clone(&weights);
-    altered.layers[1].up.values[5] += 0.5;
+    common::random::edit(&mut altered.layers[1].up, |values| values[5] += 0.5);
     let context = engine.context().clone();
     let mut wrong = common::engine(&context, &(config, Arc::new(altered)));
     let differences = block_on(forced_differences(&mut wrong, &mut oracle, &lanes));

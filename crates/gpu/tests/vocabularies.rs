@@ -86,11 +86,8 @@ fn weights(config: &ModelConfig) -> Arc<Weights> {
         ..config.clone()
     });
     let mut weights = Weights::clone(&small);
-    weights.embedding = Matrix {
-        rows,
-        cols,
-        values: draws.map(|bits| scale * (uniform(bits) - 0.5)).collect(),
-    };
+    let values: Vec<f32> = draws.map(|bits| scale * (uniform(bits) - 0.5)).collect();
+    weights.embedding = Matrix::from_f32(rows, cols, &values);
     Arc::new(weights)
 }
 

@@ -206,7 +206,7 @@ impl StepJson {
             position: record.position,
             phase: record.phase,
             input: kind.spec().name,
-            token: has_token.then(|| tokenizer.token(record.token)),
+            token: has_token.then(|| tokenizer.shown(record.token)),
             flags: names
                 .iter()
                 .filter(|(bit, _)| record.has(*bit))
@@ -219,7 +219,7 @@ impl StepJson {
             kept: record
                 .kept()
                 .map(|kept| KeptJson {
-                    token: tokenizer.token(kept.id),
+                    token: tokenizer.shown(kept.id),
                     prob: kept.prob,
                     weight: kept.weight,
                 })

@@ -225,7 +225,7 @@ fn bad_lanes_are_named() {
 fn nan_weights_end_the_run_with_an_error() {
     let config = common::config();
     let mut weights = (*common::weights(&config)).clone();
-    weights.layers[1].up.values[3] = f32::NAN;
+    common::edit(&mut weights.layers[1].up, |values| values[3] = f32::NAN);
     let mut engine = ReferenceEngine::new(&config, Arc::new(weights), Precision::Fast);
     let lanes = [lane(Feed::Token, Sampler::GREEDY)];
     let error = block_on(run_to_end(&mut engine, &lanes, 4, |_| {}));

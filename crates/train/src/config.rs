@@ -234,7 +234,7 @@ pub struct EvaluationConfig {
 fn read_table(path: &Path) -> anyhow::Result<Table> {
     let text = std::fs::read_to_string(path)
         .with_context(|| format!("cannot read the training config {}", path.display()))?;
-    toml::from_str(&text).with_context(|| format!("{} is not TOML", path.display()))
+    toml::from_str(&latent_model::text::clean(&text)).with_context(|| format!("{} is not TOML", path.display()))
 }
 
 /// `base` with the keys of `own` in place of its own, table by table.

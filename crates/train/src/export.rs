@@ -5,7 +5,9 @@ use std::path::Path;
 use anyhow::Context;
 use burn::tensor::Tensor;
 use half::f16;
+use latent_model::hub::hub_files;
 use latent_model::model::ModelFiles;
+use latent_model::training_record::TrainingRecord;
 use safetensors::tensor::{Dtype, TensorView};
 use serde_json::json;
 
@@ -27,23 +29,25 @@ pub fn model_files(
     config: &RunConfig,
     parameters: &Parameters,
     end_classifier: Option<&EndClassifier>,
-) -> anyhow::Result<ModelFiles<Vec<u8>>> {
+) -> anyhow::Result<ModelFiles> {
     let weights = weights(config, parameters, end_classifier)?;
+    let [_, (_, generation_config)] = hub_files(&config.task.markers(), MAX_POSITIONS);
     Ok(ModelFiles {
         config: pretty(&config_json(config, parameters))?,
         tokenizer: pretty(&config.task.tokenizer_json())?,
-        weights: vec![("model.safetensors".into(), weights)],
-        training: None,
+        generation_config: Some(pretty(&generation_config)?),
+        weights: vec![("model.safetensors".into(), weights.into())],
     })
 }
 
-/// Writes `config.json`, `model.safetensors`, `tokenizer.json` and `training.json` to `folder`.
+/// Writes `config.json`, `model.safetensors`, `tokenizer.json`, the files of [`hub_files`] and
+/// `training.json` to `folder`.
 ///
 /// # Errors
 /// If a file cannot be written.
 pub fn export(
     folder: &Path,
-    files: &ModelFiles<Vec<u8>>,
+    files: &ModelFiles,
     config: &RunConfig,
     progress: &Progress,
     parameters: &Parameters,
@@ -59,13 +63,17 @@ pub fn export(
     for (name, bytes) in &files.weights {
         write(name, bytes)?;
     }
-    let training = json!({
-        "program": concat!("latent-train ", env!("CARGO_PKG_VERSION")),
-        "config": config,
-        "parameters": parameters.count(),
-        "progress": progress,
-    });
-    write("training.json", pretty(&training)?.as_bytes())
+    for (name, content) in hub_files(&config.task.markers(), MAX_POSITIONS) {
+        write(name, pretty(&content)?.as_bytes())?;
+    }
+    let training = TrainingRecord {
+        program: concat!("latent-train ", env!("CARGO_PKG_VERSION")).into(),
+        config,
+        parameters: parameters.count(),
+        progress,
+    };
+    // By way of a value, which sorts the keys.
+    write("training.json", pretty(&json!(training))?.as_bytes())
 }
 
 fn pretty(value: &serde_json::Value) -> anyhow::Result<String> {

@@ -6,10 +6,10 @@ use std::path::Path;
 use anyhow::{Context, ensure};
 use burn::tensor::{Device, Tensor, TensorData};
 use latent_model::tasks::Task;
+use latent_model::training_record::{Accuracy, CurvePoint, Evaluation};
 use safetensors::tensor::{Dtype, SafeTensors, TensorView};
 use serde::{Deserialize, Serialize};
 
-use crate::evaluation::Accuracy;
 use crate::optimizer::Optimizer;
 use crate::parameters::{EMBEDDING, Parameters};
 
@@ -36,32 +36,6 @@ pub struct Progress {
     pub curve: Vec<CurvePoint>,
     /// Every evaluation so far.
     pub evaluations: Vec<Evaluation>,
-}
-
-/// One point of the training curve.
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
-pub struct CurvePoint {
-    /// Steps taken.
-    pub step: u64,
-    /// The stage's name: `recall 1` or `level 3`.
-    pub stage: String,
-    /// Running loss.
-    pub loss: f64,
-    /// Running accuracy.
-    pub accuracy: f64,
-}
-
-/// Accuracies after some step.
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
-pub struct Evaluation {
-    /// Steps taken.
-    pub step: u64,
-    /// Questions seen.
-    pub n_questions: u64,
-    /// Seconds of CPU time until here.
-    pub cpu_seconds: f64,
-    /// One for each set of problems.
-    pub accuracies: Vec<Accuracy>,
 }
 
 impl Progress {

@@ -12,6 +12,7 @@ use indicatif::{ProgressBar, ProgressStyle};
 use latent_model::model::Model;
 use latent_model::program::Sampler;
 use latent_model::tasks::Markers;
+use latent_model::training_record::{CurvePoint, Evaluation};
 
 use crate::config::{Level, RecallConfig, RunConfig};
 use crate::end_classifier::{self, EndClassifier};
@@ -24,7 +25,7 @@ use crate::objective::{Objective, Outcome, Share, soft_sampler};
 use crate::optimizer::Optimizer;
 use crate::pace::{Pace, cpu_seconds};
 use crate::parameters::Parameters;
-use crate::progress::{self, CurvePoint, Evaluation, Progress};
+use crate::progress::{self, Progress};
 use crate::random::Random;
 use crate::recall;
 use crate::source::Source;
@@ -338,7 +339,7 @@ impl Run {
         let pace = self.pace.text(self.config.last_step() - point.step);
         self.pace = Pace::from_now();
         let held_out = self.progress.held_out().map_or(String::new(), |accuracy| {
-            let percent = 100.0 * accuracy.accuracy;
+            let percent = 100.0 * accuracy.share.value;
             format!(" · {percent:.1} % of {}", accuracy.problems)
         });
         bar.set_position(point.step);
@@ -374,10 +375,10 @@ impl Run {
                     log,
                     "  {}: {:.1} % of {} [{:.1}, {:.1}], by hops {:?}",
                     accuracy.problems,
-                    100.0 * accuracy.accuracy,
-                    accuracy.n,
-                    100.0 * accuracy.ci_low,
-                    100.0 * accuracy.ci_high,
+                    100.0 * accuracy.share.value,
+                    accuracy.share.n,
+                    100.0 * accuracy.share.low,
+                    100.0 * accuracy.share.high,
                     accuracy.by_hops
                 )?;
                 accuracies.push(accuracy);

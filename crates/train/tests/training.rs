@@ -126,7 +126,7 @@ fn overfitted(form: Form, strategy: &str, set: &str) -> f64 {
     let problems: Vec<Problem> = problems.into_iter().map(Problem::from).collect();
     let model = Model::from_files(&files).expect("the export is a model");
     let measured = measure(&model, &decoding, "train", &problems);
-    measured.expect("the model can be decoded").accuracy
+    measured.expect("the model can be decoded").share.value
 }
 
 #[test]

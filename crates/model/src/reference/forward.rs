@@ -61,12 +61,14 @@ impl Forward {
     /// The vector that enters the first layer, (d).
     pub fn embed(&self, weights: &Weights, input: &Input) -> Vec<f32> {
         match input {
-            Input::Token(id) => weights.embedding.row(*id as usize).to_vec(),
+            Input::Token(id) => weights.embedding.row(*id as usize).into_owned(),
             Input::Mixture(mixture) => {
                 let mut x = vec![0.0; weights.embedding.cols];
                 for &(id, weight) in mixture {
                     let row = weights.embedding.row(id as usize);
-                    x.iter_mut().zip(row).for_each(|(x, e)| *x += weight * e);
+                    x.iter_mut()
+                        .zip(row.iter())
+                        .for_each(|(x, e)| *x += weight * e);
                 }
                 x
             }

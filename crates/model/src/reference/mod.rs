@@ -24,6 +24,12 @@ use crate::{
 /// The largest number of lanes in a run. A limit of good sense: lanes run one after another.
 pub const MAX_LANES: usize = 64;
 
+/// Models of up to this many parameters are widened to f32 when an engine opens. Their weights
+/// stay in the processor's caches, where decoding each row for each product makes a step more than
+/// twice as long (d = 128: 0.54 against 0.26 ns a product). Larger models wait for their memory,
+/// and reading half of it is no slower (d = 1,024: 0.40 against 0.57 ns).
+const MAX_WIDENED: usize = 16 << 20;
+
 /// Runs programs on the CPU, one lane after another.
 pub struct ReferenceEngine {
     config: ModelConfig,
@@ -46,6 +52,10 @@ impl ReferenceEngine {
     /// An engine on loaded weights.
     pub fn new(config: &ModelConfig, weights: Arc<Weights>, precision: Precision) -> Self {
         let forward = Forward::new(config, precision);
+        let weights = match weights.n_parameters() <= MAX_WIDENED {
+            true => Arc::new(weights.widened()),
+            false => weights,
+        };
         Self {
             config: config.clone(),
             weights,
