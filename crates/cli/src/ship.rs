@@ -16,7 +16,7 @@ use latent_model::{
     tasks::Task,
     tokenizer::Marker,
 };
-use latent_train::method::Form;
+use latent_train::method::SequenceLayout;
 use serde::Deserialize;
 
 use crate::folder::load_model;
@@ -55,9 +55,9 @@ struct Recipe {
     #[serde(default = "prosqa")]
     task: Task,
     #[serde(default)]
-    forms: Vec<Form>,
+    forms: Vec<SequenceLayout>,
     /// The only form, as the first version had it.
-    method: Option<Form>,
+    method: Option<SequenceLayout>,
 }
 
 /// Configs without a task are of the first one that there was.
@@ -123,17 +123,17 @@ fn entry(config: &Recipe, model: &Model, bytes: u64) -> Entry {
 }
 
 /// Whether a model that was trained in a form can be decoded by a strategy.
-fn suits(form: Form, strategy: &Strategy, has_classifier: bool) -> bool {
+fn suits(form: SequenceLayout, strategy: &Strategy, has_classifier: bool) -> bool {
     match form {
         // The mixtures of a model of words are what Soft Thinking is about.
-        Form::Cot => strategy.start == Some(Marker::ThinkStart),
-        Form::Soft => strategy.name == "soft",
-        Form::Coconut => {
+        SequenceLayout::Cot => strategy.start == Some(Marker::ThinkStart),
+        SequenceLayout::Soft => strategy.name == "soft",
+        SequenceLayout::Coconut => {
             strategy.start == Some(Marker::Bot)
                 && (has_classifier || !strategy.asks_end_classifier())
         }
-        Form::Pause => strategy.name == "pause",
-        Form::NoCot => strategy.think.is_none(),
+        SequenceLayout::Pause => strategy.name == "pause",
+        SequenceLayout::NoCot => strategy.think.is_none(),
     }
 }
 

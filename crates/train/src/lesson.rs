@@ -5,6 +5,37 @@
 /// Weights over token ids; what a state shall decode to.
 pub type Distribution = Vec<(u32, f32)>;
 
+/// How a set of nodes is weighted when a state has to decode to it.
+#[derive(Clone, Copy, Debug)]
+pub struct Ageing {
+    /// A node found one step earlier weighs this much less …
+    pub gamma: f32,
+    /// … but never less than this.
+    pub floor: f32,
+}
+
+impl Ageing {
+    /// The distribution over the nodes at a distance of at most `horizon`: γ^age, the newest
+    /// (age 0) the most, summing to 1. This is the continuous supervision of CoT2
+    /// (Gozeten et al. 2025) with ageing.
+    pub fn weights(self, ids: &[u32], distances: &[Option<usize>], horizon: usize) -> Distribution {
+        // Where the search has run dry, the newest are those found last.
+        let farthest = distances.iter().flatten().copied().max().unwrap_or(0);
+        let horizon = horizon.min(farthest);
+        let mut weights: Distribution = distances
+            .iter()
+            .enumerate()
+            .filter_map(|(node, distance)| {
+                let age = horizon.checked_sub((*distance)?)?;
+                Some((ids[node], self.gamma.powi(age as i32).max(self.floor)))
+            })
+            .collect();
+        let sum: f32 = weights.iter().map(|(_, weight)| weight).sum();
+        weights.iter_mut().for_each(|(_, weight)| *weight /= sum);
+        weights
+    }
+}
+
 /// A token of a training sequence: what is read at its position, and what may stand there.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Word {

@@ -4,28 +4,11 @@ use std::ops::RangeInclusive;
 
 use latent_model::tasks::Fingerprint;
 use latent_model::tasks::prosqa::{self, Adjacency, Problem, RandomGraph, Symbol, marker};
-use serde::{Deserialize, Serialize};
 
+use crate::config::Level;
 use crate::lesson::{Goal, Lesson, Passage, Word};
 use crate::objective::LossConfig;
 use crate::random::Random;
-
-/// How hard the problems of one stretch of the curriculum are.
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
-#[serde(deny_unknown_fields)]
-pub struct Level {
-    /// Fewest and most nodes offered to the generator (`prosqa` only).
-    #[serde(default)]
-    pub nodes: [usize; 2],
-    /// Fewest and most steps from question to answer.
-    pub hops: [usize; 2],
-    /// Whether there are dead ends beside the way (`prontoqa` only).
-    #[serde(default)]
-    pub dead_ends: bool,
-    /// Continuous thoughts or concept tokens a question, where no stages say how many.
-    #[serde(default)]
-    pub thoughts: usize,
-}
 
 /// A question about a graph; nodes are indices into the graph.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

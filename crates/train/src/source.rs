@@ -1,18 +1,16 @@
 //! Where lessons come from: a task's generator, with everything withheld that is evaluated on.
 
 use std::collections::HashSet;
-use std::path::Path;
 
-use anyhow::Context;
 use latent_model::tasks::prosqa::Adjacency;
 use latent_model::tasks::{Difficulty, Fingerprint, Problem, Task, arithmetic, prontoqa};
 
-use crate::config::{BatchConfig, RunConfig};
+use crate::config::{BatchConfig, Level, RunConfig};
 use crate::evaluation::held_out;
 use crate::lesson::{Distribution, Goal, Lesson, Passage, Word};
 use crate::objective::LossConfig;
 use crate::random::Random;
-use crate::samples::{Level, Sample};
+use crate::samples::Sample;
 
 /// A task's generator, and the problems that a run is measured with.
 pub struct Source {
@@ -23,28 +21,24 @@ pub struct Source {
 }
 
 impl Source {
-    /// Reads the official file, where it is there, and generates the other problems held out.
+    /// Takes the problems of the official file, where there is one (its name and its text), and
+    /// generates the others held out.
     ///
     /// # Errors
-    /// If the official file cannot be read.
-    pub fn new(config: &RunConfig) -> anyhow::Result<Source> {
+    /// If the text is none of the task's.
+    pub fn new(config: &RunConfig, official: Option<(&str, &str)>) -> anyhow::Result<Source> {
         let (task, n) = (config.task, config.evaluation.problems);
         let mut lists: Vec<(String, Vec<Problem>)> = Difficulty::ALL
             .into_iter()
             .map(|(name, difficulty)| (name.to_string(), held_out(task, difficulty, n)))
             .collect();
         let mut withheld: HashSet<Fingerprint> = HashSet::new();
-        if let Some(official) = config.evaluation.official.as_deref().map(Path::new)
-            && official.exists()
-        {
-            let text = std::fs::read_to_string(official)
-                .with_context(|| format!("cannot read {}", official.display()))?;
-            let problems = task.load(&text)?.problems;
+        if let Some((name, text)) = official {
+            let problems = task.load(text)?.problems;
             withheld.extend(problems.iter().map(Problem::fingerprint));
             // A file of another vocabulary is only kept apart from, not evaluated on.
             if problems.iter().all(|problem| problem.encode().is_ok()) {
-                let name = official.file_stem().unwrap_or_default().to_string_lossy();
-                lists.push((name.into_owned(), problems));
+                lists.push((name.to_string(), problems));
             }
         }
         let generated = lists.iter().flat_map(|(_, problems)| problems);
@@ -71,14 +65,8 @@ impl Source {
     }
 
     /// A batch of lessons at a level.
-    pub fn passages(
-        &self,
-        random: &mut Random,
-        level: &Level,
-        batch: &BatchConfig,
-        loss: &LossConfig,
-        n_layers: usize,
-    ) -> Vec<Passage> {
+    pub fn passages(&self, config: &RunConfig, level: &Level, random: &mut Random) -> Vec<Passage> {
+        let (batch, loss, n_layers) = (&config.batch, &config.loss, config.model.n_layers);
         if self.task == Task::ProsQa {
             let questions = (batch.main_questions, batch.extra_questions);
             let graphs = self.graphs(random, level, questions, batch.graphs);

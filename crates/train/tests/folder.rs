@@ -10,11 +10,12 @@ use latent_model::tokenizer::Tokenizer;
 use latent_train::config::RunConfig;
 use latent_train::export::{export, model_files};
 use latent_train::llama::{Llama, QuestionCache};
-use latent_train::objective::{numbers, read_contexts};
+use latent_train::objective::read_contexts;
 use latent_train::parameters::Parameters;
-use latent_train::progress::Progress;
+use latent_train::progress::Record;
 use latent_train::samples::Sample;
-use latent_train::targets::Rows;
+use latent_train::tensor_ops::one_hot;
+use pollster::block_on;
 
 /// Both sides compute in f32 over sums of at most 32 terms; logits are of order 1.
 const TOLERANCE: f32 = 1e-4;
@@ -28,6 +29,10 @@ fn config() -> RunConfig {
     config.model.head_dim = 8;
     config.model.intermediate_size = 24;
     config
+}
+
+fn numbers(tensor: Tensor<2>) -> Vec<f32> {
+    tensor.into_data().try_into_vec().expect("f32")
 }
 
 /// The nearest weights that f16 holds, as the export rounds them.
@@ -47,9 +52,10 @@ fn the_exported_folder_computes_what_burn_computed() {
     let parameters = Parameters::init(&config.model, VOCABULARY_SIZE, 11, &device);
     let parameters = rounded(parameters, &device);
     let folder = std::env::temp_dir().join(format!("latent-train-export-{}", std::process::id()));
-    let files = model_files(&config, &parameters, None).expect("the weights can be written");
-    let progress = Progress::default();
-    export(&folder, &files, &config, &progress, &parameters).expect("the folder is written");
+    let files = model_files(&config, &parameters, None);
+    let files = block_on(files).expect("the weights can be written");
+    let record = Record::default();
+    export(&folder, &files, &config, &record, &parameters).expect("the folder is written");
 
     let read = |name: &str| std::fs::read(folder.join(name)).expect("the export wrote it");
     let text = |name: &str| String::from_utf8(read(name)).expect("text");
@@ -71,10 +77,8 @@ fn the_exported_folder_computes_what_burn_computed() {
     let samples = [Sample::from_problem(&problem)];
     let context: Vec<u32> = samples[0].statement_tokens().collect();
     let mut batch = read_contexts(&model, [context.as_slice()].into_iter(), 0);
-    let mut rows = Rows::new(VOCABULARY_SIZE);
     let question = samples[0].question_tokens(&samples[0].asks[0]);
-    question.into_iter().for_each(|id| rows.push_token(id, 1.0));
-    let inputs = model.embed(rows.into_tensor(&device));
+    let inputs = model.embed_rows(&question.map(one_hot));
     let residuals = batch.extend(&model, inputs, 1, &mut QuestionCache::default());
     let logits = numbers(model.logits(model.final_norm(residuals.last)));
 
