@@ -127,3 +127,44 @@ pub fn longest(sequences: &[&[Word]]) -> usize {
     let lengths = sequences.iter().map(|sequence| sequence.len());
     lengths.max().unwrap_or(0)
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn row(sequence: usize, targets: &[(u32, f32)], distractor: Option<u32>) -> Row {
+        Row {
+            sequence,
+            targets: targets.to_vec(),
+            distractor,
+        }
+    }
+
+    #[test]
+    fn a_sequence_is_right_where_every_row_is() {
+        let grader = Grader {
+            rows: vec![
+                // The likeliest token is one of two that are allowed.
+                row(0, &[(1, 0.5), (2, 0.5)], None),
+                // Padding asks for nothing.
+                row(0, &[], None),
+                // A choice of two: a third token may be likelier than both.
+                row(1, &[(0, 0.1)], Some(1)),
+                row(2, &[(0, 0.1)], Some(1)),
+                // Right, then wrong.
+                row(3, &[(2, 1.0)], None),
+                row(3, &[(1, 1.0)], None),
+            ],
+            n_sequences: 4,
+        };
+        let logits = [
+            [0.0, 1.0, 2.0],
+            [9.0, 9.0, 9.0],
+            [0.5, 0.4, 2.0],
+            [0.4, 0.5, 0.0],
+            [0.0, 1.0, 2.0],
+            [0.0, 1.0, 2.0],
+        ];
+        assert_eq!(grader.accuracy(logits.as_flattened()), 0.5);
+    }
+}
