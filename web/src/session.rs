@@ -78,7 +78,7 @@ pub struct Session {
 
 impl Checkpoint {
     fn new(model: Model) -> Self {
-        let words = (0..model.config.vocab_size as u32).map(|id| model.tokenizer.token(id));
+        let words = (0..model.config.vocab_size as u32).map(|id| model.tokenizer.shown(id));
         let embedding = &model.weights.embedding;
         let norm = |row: usize| embedding.row(row).iter().map(|x| x * x).sum::<f32>().sqrt();
         let norms: f32 = (0..embedding.rows).map(norm).sum();

@@ -40,10 +40,23 @@ pub enum UrlError {
     },
     /// A strategy or setting that does not exist.
     #[error("in the address, {0}")]
-    Strategy(#[from] StrategyError),
+    Strategy(StrategyError),
     /// A task or difficulty that does not exist.
     #[error("in the address, {0}")]
-    Task(#[from] TaskError),
+    Task(TaskError),
+}
+
+// `#[from]` would make the error the cause of a text that already holds it.
+impl From<StrategyError> for UrlError {
+    fn from(error: StrategyError) -> Self {
+        Self::Strategy(error)
+    }
+}
+
+impl From<TaskError> for UrlError {
+    fn from(error: TaskError) -> Self {
+        Self::Task(error)
+    }
 }
 
 /// The hash that stands for `state`, without its `#`.

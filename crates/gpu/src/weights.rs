@@ -1,5 +1,7 @@
 //! A model's weights on the device, in the order in which the kernels read them.
 
+use std::{borrow::Cow, ops::Deref};
+
 use latent_model::{
     checkpoint::{EndClassifierWeights, LayerWeights, Matrix, Weights},
     config::ModelConfig,
@@ -71,7 +73,7 @@ fn upload_layer(
     layer: &LayerWeights,
 ) -> Result<DeviceLayer, GpuError> {
     let (attention_norm, mlp_norm) = (Some(&layer.attention_norm), Some(&layer.mlp_norm));
-    let qkv: Vec<&[f32]> = [&layer.q, &layer.k, &layer.v]
+    let qkv: Vec<Cow<[f32]>> = [&layer.q, &layer.k, &layer.v]
         .into_iter()
         .flat_map(|matrix| rotation_order(matrix, config.head_dim))
         .collect();
@@ -85,13 +87,13 @@ fn upload_layer(
 }
 
 /// The rows of a matrix, in order.
-pub fn rows(matrix: &Matrix) -> Vec<&[f32]> {
-    matrix.values.chunks_exact(matrix.cols).collect()
+pub fn rows(matrix: &Matrix) -> Vec<Cow<'_, [f32]>> {
+    (0..matrix.rows).map(|row| matrix.row(row)).collect()
 }
 
 /// The rows of q, k or v, such that four in a row are two rotation pairs of one head:
 /// 2p, 2p + 1, 2p + head_dim/2, 2p + 1 + head_dim/2.
-pub fn rotation_order(matrix: &Matrix, head_dim: usize) -> Vec<&[f32]> {
+pub fn rotation_order(matrix: &Matrix, head_dim: usize) -> Vec<Cow<'_, [f32]>> {
     let heads = (0..matrix.rows / head_dim).map(|head| head * head_dim);
     let quads = heads.flat_map(|head| (0..head_dim / 4).map(move |pair| head + 2 * pair));
     let order = quads.flat_map(|row| {
@@ -106,7 +108,7 @@ pub fn rotation_order(matrix: &Matrix, head_dim: usize) -> Vec<&[f32]> {
 /// own row blocks side by side, so read memory side by side.
 ///
 /// `gain` is a norm's, which multiplies the columns: W·(g ⊙ x) = (W·diag(g))·x.
-pub fn packed(rows: &[&[f32]], gain: Option<&Vec<f32>>) -> Vec<f32> {
+pub fn packed(rows: &[impl Deref<Target = [f32]>], gain: Option<&Vec<f32>>) -> Vec<f32> {
     let n_columns = rows.first().map_or(0, |row| row.len());
     let mut blocks = Vec::with_capacity(rows.len() * n_columns);
     for first_column in (0..n_columns).step_by(4) {
@@ -135,7 +137,7 @@ pub fn norm_and_classifier(gain: &[f32], classifier: Option<&EndClassifierWeight
 
 /// A table's values, with rows of zeros up to a multiple of four rows.
 fn padded(table: &Matrix) -> Vec<f32> {
-    let mut values = table.values.clone();
+    let mut values = table.to_f32().into_owned();
     values.resize(table.rows.next_multiple_of(4) * table.cols, 0.0);
     values
 }

@@ -48,11 +48,16 @@ fn nan_weights_end_the_run_with_an_error() {
     };
     let (config, weights) = common::small();
     for bad in [f32::NAN, f32::INFINITY, f32::NEG_INFINITY] {
+        let spoil = |matrix: &mut Matrix| {
+            let mut values = matrix.to_f32().into_owned();
+            values[3] = bad;
+            *matrix = Matrix::from_f32(matrix.rows, matrix.cols, &values);
+        };
         let mut in_layer = Weights::clone(&weights);
-        in_layer.layers[0].o.values[3] = bad;
+        spoil(&mut in_layer.layers[0].o);
         // Here the hidden state stays finite, and a logit is not.
         let mut in_head = Weights::clone(&weights);
-        in_head.lm_head.as_mut().expect("an untied head").values[3] = bad;
+        spoil(in_head.lm_head.as_mut().expect("an untied head"));
         for altered in [in_layer, in_head] {
             let mut engine = common::engine(&context, &(config.clone(), Arc::new(altered)));
             block_on(engine.begin(&lanes())).expect("a run");
@@ -94,11 +99,8 @@ fn a_table_beyond_the_limits_is_named_with_its_size() {
     let mut large = Weights::clone(&weights);
     // One row more than the 128 MiB of WebGPU's default maxStorageBufferBindingSize.
     config.vocab_size = 128 * 1024 * 1024 / 4 / config.hidden_size + 4;
-    large.embedding = Matrix {
-        rows: config.vocab_size,
-        cols: config.hidden_size,
-        values: vec![0.0; config.vocab_size * config.hidden_size],
-    };
+    let (rows, cols) = (config.vocab_size, config.hidden_size);
+    large.embedding = Matrix::from_f32(rows, cols, &vec![0.0; rows * cols]);
     let error = block_on(GpuEngine::new(&config, &large, &context)).expect_err("too large");
     let GpuError::Limit {
         what,

@@ -8,6 +8,7 @@ use latent_gpu::{
     layout::Column,
     weights::{packed, rows},
 };
+use latent_model::checkpoint::Matrix;
 
 /// (d, rows, columns): one quad, not a multiple of the workgroup, and a shipped model's, up and down.
 const SHAPES: [(usize, usize, usize); 6] = [
@@ -34,7 +35,7 @@ fn embed_copies_rows_of_live_columns() {
         let before = vectors(2, &columns, d);
         let buffers = [
             common::buffer(&context, &columns),
-            common::buffer(&context, &table.values),
+            common::buffer(&context, &*table.to_f32()),
             common::buffer(&context, &before),
         ];
         let pipeline = EMBED.pipeline(context.device(), 8, &[("WIDTH", (d / 4) as f64)]);
@@ -107,14 +108,16 @@ fn swiglu_is_gate_times_up_even_where_exp_overflows() {
         return;
     };
     for (d, intermediate, n_columns) in SHAPES {
-        let (mut gate, up) = (matrix(1, intermediate, d), matrix(2, intermediate, d));
+        let (gate, up) = (matrix(1, intermediate, d), matrix(2, intermediate, d));
+        let mut gates = gate.to_f32().into_owned();
         // e^-z of rows 1 and 2 is far outside of f32, on either side.
-        gate.values[d..2 * d]
+        gates[d..2 * d]
             .iter_mut()
             .for_each(|w| *w = 300.0 * w.abs());
-        gate.values[2 * d..3 * d]
+        gates[2 * d..3 * d]
             .iter_mut()
             .for_each(|w| *w = -300.0 * w.abs());
+        let gate = Matrix::from_f32(intermediate, d, &gates);
         let gain = gain(3, d);
         let columns = columns(n_columns, |_| live());
         let residual: Vec<f32> = vectors(4, &columns, d)
@@ -163,8 +166,9 @@ fn head_gives_logits_to_tiles_that_want_them() {
         return;
     };
     for (d, vocab_size, n_columns) in [(4, 1, 1), (12, 5, 3), (8, 64, 9), (128, 1000, 8)] {
-        let mut table = matrix(1, vocab_size, d);
-        table.values.resize(vocab_size.next_multiple_of(4) * d, 0.0);
+        let table = matrix(1, vocab_size, d);
+        let mut padded = table.to_f32().into_owned();
+        padded.resize(vocab_size.next_multiple_of(4) * d, 0.0);
         let gain = gain(2, d);
         for is_wanted in [true, false] {
             let columns = columns(n_columns, |_| Column {
@@ -178,7 +182,7 @@ fn head_gives_logits_to_tiles_that_want_them() {
                 common::buffer(&context, &columns),
                 common::buffer(&context, &residual),
                 common::buffer(&context, &gain),
-                common::buffer(&context, &table.values),
+                common::buffer(&context, &padded),
                 common::buffer(&context, &before),
             ];
             let tile = tile_for(n_columns);

@@ -252,7 +252,7 @@ fn eight_lanes_read_every_weight_once() {
     };
     let (_, weights) = common::small();
     let norms = weights.layers.len() * 2 * weights.final_norm.len() + weights.final_norm.len();
-    let n_read = weights.n_parameters() - weights.embedding.values.len() - norms;
+    let n_read = weights.n_parameters() - weights.embedding.n_values() - norms;
     let lanes = [mixed_lanes(), mixed_lanes(), mixed_lanes(), mixed_lanes()].concat();
     for (n_lanes, n_reads) in [(1, 1), (4, 1), (8, 1), (16, 2)] {
         block_on(engine.begin(&lanes[..n_lanes])).expect("a run");

@@ -66,12 +66,12 @@ pub enum EngineError {
         context: usize,
     },
     /// A program that cannot run.
-    #[error("lane {lane}: {source}")]
+    #[error("lane {lane}: {reason}")]
     Program {
         /// The lane's index.
         lane: usize,
         /// What is wrong.
-        source: ProgramError,
+        reason: ProgramError,
     },
     /// A program that ends a phase by what the checkpoint lacks.
     #[error(
@@ -156,7 +156,7 @@ pub fn check_lanes(lanes: &[LaneSpec], limits: &Limits<'_>) -> Result<(), Engine
     for (lane, spec) in lanes.iter().enumerate() {
         spec.program
             .validate(config.vocab_size)
-            .map_err(|source| EngineError::Program { lane, source })?;
+            .map_err(|reason| EngineError::Program { lane, reason })?;
         if let Some(phase) = spec.program.end_classifier_phase()
             && !limits.has_end_classifier
         {

@@ -97,14 +97,9 @@ pub enum Outcome {
 pub struct Measured {
     /// Name of the set.
     pub problems: String,
-    /// Problems.
-    pub n: usize,
     /// Share of right answers.
-    pub accuracy: f64,
-    /// Lower end of the 95 % interval.
-    pub ci_low: f64,
-    /// Upper end of it.
-    pub ci_high: f64,
+    #[serde(flatten)]
+    pub accuracy: Proportion,
     /// Share of answers that were none.
     pub malformed: f64,
     /// Mean thinking steps.
@@ -177,13 +172,9 @@ impl Table {
 impl Measured {
     /// What an evaluation on a set of problems counted.
     pub fn new(problems: &str, evaluation: &Evaluation) -> Self {
-        let accuracy = evaluation.accuracy;
         Self {
             problems: problems.into(),
-            n: accuracy.n,
-            accuracy: accuracy.value,
-            ci_low: accuracy.low,
-            ci_high: accuracy.high,
+            accuracy: evaluation.accuracy,
             malformed: evaluation.malformed,
             think_steps: evaluation.mean_think_steps,
             answer_tokens: evaluation.mean_answer_tokens,
@@ -191,20 +182,9 @@ impl Measured {
         }
     }
 
-    /// Accuracy with its interval.
-    pub fn proportion(&self) -> Proportion {
-        Proportion {
-            value: self.accuracy,
-            n: self.n,
-            low: self.ci_low,
-            high: self.ci_high,
-        }
-    }
-
     /// Accuracy with its interval, in percent.
     pub fn text(&self) -> String {
-        let [value, low, high] =
-            [self.accuracy, self.ci_low, self.ci_high].map(|share| 100.0 * share);
+        let [value, low, high] = self.accuracy.percent();
         format!("{value:.1} [{low:.1}, {high:.1}]")
     }
 }

@@ -220,7 +220,7 @@ impl StepJson {
                 InputKind::Concept => "concept",
                 InputKind::Thought => "thought",
             },
-            token: has_token.then(|| tokenizer.token(record.token)),
+            token: has_token.then(|| tokenizer.shown(record.token)),
             flags: names
                 .iter()
                 .filter(|(bit, _)| record.has(*bit))
@@ -233,7 +233,7 @@ impl StepJson {
             kept: record
                 .kept()
                 .map(|kept| KeptJson {
-                    token: tokenizer.token(kept.id),
+                    token: tokenizer.shown(kept.id),
                     prob: kept.prob,
                     weight: kept.weight,
                 })

@@ -5,7 +5,7 @@ mod common;
 use std::sync::Arc;
 
 use latent_model::{
-    checkpoint::{EndClassifierWeights, Weights},
+    checkpoint::{EndClassifierWeights, Matrix, Weights},
     engine::{Engine, EngineError, LaneSpec, run_to_end},
     program::{EndClassifier, Feed, MAX_KEPT, Noise, Phase, Program, Role, Sampler, Until},
     record::{InputKind, StepRecord, flag},
@@ -237,7 +237,10 @@ fn bad_lanes_are_named() {
 fn nan_weights_end_the_run_with_an_error() {
     let config = common::config();
     let mut weights = (*common::weights(&config)).clone();
-    weights.layers[1].up.values[3] = f32::NAN;
+    let up = &mut weights.layers[1].up;
+    let mut values = up.to_f32().into_owned();
+    values[3] = f32::NAN;
+    *up = Matrix::from_f32(up.rows, up.cols, &values);
     let mut engine = ReferenceEngine::new(&config, Arc::new(weights), Precision::Fast);
     let lanes = [lane(Feed::Token, Sampler::GREEDY)];
     let error = block_on(run_to_end(&mut engine, &lanes, 4, |_| {}));

@@ -1,10 +1,9 @@
-//! Writes a trained model as a Hugging Face folder that `transformers` loads unchanged.
+//! A trained model as a Hugging Face folder that `transformers` loads unchanged.
 
-use std::path::Path;
-
-use anyhow::Context;
 use half::f16;
+use latent_model::hub::hub_files;
 use latent_model::model::ModelFiles;
+use latent_model::training_record::TrainingRecord;
 use safetensors::tensor::{Dtype, TensorView};
 use serde_json::json;
 
@@ -28,45 +27,47 @@ pub async fn model_files(
     config: &RunConfig,
     parameters: &Parameters,
     end_classifier: Option<&EndClassifier>,
-) -> anyhow::Result<ModelFiles<Vec<u8>>> {
+) -> anyhow::Result<ModelFiles> {
     let weights = weights(parameters, end_classifier).await?;
+    let [_, (_, generation_config)] = hub_files(&config.task.markers(), MAX_POSITIONS);
     Ok(ModelFiles {
         config: pretty(&config_json(config, parameters))?,
         tokenizer: pretty(&config.task.tokenizer_json())?,
-        weights: vec![("model.safetensors".into(), weights)],
-        training: None,
+        generation_config: Some(pretty(&generation_config)?),
+        weights: vec![("model.safetensors".into(), weights.into())],
     })
 }
 
-/// Writes `config.json`, `model.safetensors`, `tokenizer.json` and `training.json` to `folder`.
+/// The files of the folder by name: `config.json`, `model.safetensors`, `tokenizer.json`, those of
+/// [`hub_files`] and `training.json`.
 ///
 /// # Errors
-/// If a file cannot be written.
-pub fn export(
-    folder: &Path,
-    files: &ModelFiles<Vec<u8>>,
+/// If the record cannot be written as JSON.
+pub fn folder_files(
+    files: &ModelFiles,
     config: &RunConfig,
     record: &Record,
     parameters: &Parameters,
-) -> anyhow::Result<()> {
-    std::fs::create_dir_all(folder)
-        .with_context(|| format!("cannot create {}", folder.display()))?;
-    let write = |name: &str, content: &[u8]| {
-        let path = folder.join(name);
-        std::fs::write(&path, content).with_context(|| format!("cannot write {}", path.display()))
+) -> anyhow::Result<Vec<(String, Vec<u8>)>> {
+    let training = TrainingRecord {
+        program: concat!("latent-train ", env!("CARGO_PKG_VERSION")).into(),
+        config,
+        parameters: parameters.count(),
+        progress: record,
     };
-    write("config.json", files.config.as_bytes())?;
-    write("tokenizer.json", files.tokenizer.as_bytes())?;
-    for (name, bytes) in &files.weights {
-        write(name, bytes)?;
+    // By way of a value, which sorts the keys.
+    let training = pretty(&json!(training))?;
+    let mut all = vec![
+        ("config.json".to_string(), files.config.clone().into()),
+        ("tokenizer.json".to_string(), files.tokenizer.clone().into()),
+        ("training.json".to_string(), training.into()),
+    ];
+    for (name, content) in hub_files(&config.task.markers(), MAX_POSITIONS) {
+        all.push((name.to_string(), pretty(&content)?.into()));
     }
-    let training = json!({
-        "program": concat!("latent-train ", env!("CARGO_PKG_VERSION")),
-        "config": config,
-        "parameters": parameters.count(),
-        "progress": record,
-    });
-    write("training.json", pretty(&training)?.as_bytes())
+    let weights = files.weights.iter();
+    all.extend(weights.map(|(name, bytes)| (name.clone(), bytes.to_vec())));
+    Ok(all)
 }
 
 fn pretty(value: &serde_json::Value) -> anyhow::Result<String> {

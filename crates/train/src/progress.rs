@@ -1,9 +1,9 @@
 //! How far a run is in its warm-up, its curriculum and its schedule, and what was measured.
 
+use latent_model::training_record::{Accuracy, CurvePoint, Evaluation};
 use serde::{Deserialize, Serialize};
 
 use crate::config::{RecallConfig, RunConfig};
-use crate::evaluation::Accuracy;
 
 /// How far a run is: what a step needs to know of those before it, beside the weights.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
@@ -44,32 +44,6 @@ pub struct Record {
     /// What was measured on the way.
     #[serde(flatten)]
     pub history: History,
-}
-
-/// One point of the training curve.
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
-pub struct CurvePoint {
-    /// Steps taken.
-    pub step: u64,
-    /// The stage's name: `recall 1` or `level 3`.
-    pub stage: String,
-    /// Running loss.
-    pub loss: f64,
-    /// Running accuracy.
-    pub accuracy: f64,
-}
-
-/// Accuracies after some step.
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
-pub struct Evaluation {
-    /// Steps taken.
-    pub step: u64,
-    /// Questions seen.
-    pub n_questions: u64,
-    /// Seconds of CPU time until here.
-    pub cpu_seconds: f64,
-    /// One for each set of problems.
-    pub accuracies: Vec<Accuracy>,
 }
 
 impl Progress {

@@ -8,7 +8,8 @@ use latent_model::reference::layer_states;
 use latent_model::tasks::prosqa::{Difficulty, Problem, VOCABULARY_SIZE};
 use latent_model::tokenizer::Tokenizer;
 use latent_train::config::RunConfig;
-use latent_train::export::{export, model_files};
+use latent_train::driver::write_folder;
+use latent_train::export::{folder_files, model_files};
 use latent_train::llama::{Llama, QuestionCache};
 use latent_train::objective::read_contexts;
 use latent_train::parameters::Parameters;
@@ -55,7 +56,8 @@ fn the_exported_folder_computes_what_burn_computed() {
     let files = model_files(&config, &parameters, None);
     let files = block_on(files).expect("the weights can be written");
     let record = Record::default();
-    export(&folder, &files, &config, &record, &parameters).expect("the folder is written");
+    let files = folder_files(&files, &config, &record, &parameters).expect("a record");
+    write_folder(&folder, &files).expect("the folder is written");
 
     let read = |name: &str| std::fs::read(folder.join(name)).expect("the export wrote it");
     let text = |name: &str| String::from_utf8(read(name)).expect("text");
@@ -65,7 +67,10 @@ fn the_exported_folder_computes_what_burn_computed() {
         .encode(&problem.question())
         .expect("all words are known");
     let read_config = ModelConfig::from_json(&text("config.json")).expect("a config");
-    let file = ("model.safetensors".to_string(), read("model.safetensors"));
+    let file = (
+        "model.safetensors".to_string(),
+        read("model.safetensors").into(),
+    );
     let weights = Weights::from_safetensors(&read_config, &[file]).expect("weights");
     let expected = layer_states(&read_config, &weights, &ids).logits;
 

@@ -131,7 +131,7 @@ fn overfitted(layout: SequenceLayout, strategy: &str, set: &str) -> f64 {
     let problems: Vec<Problem> = problems.into_iter().map(Problem::ProsQa).collect();
     let model = Model::from_files(&files).expect("the export is a model");
     let measured = block_on(measure(&model, &decoding, "train", &problems));
-    measured.expect("the model can be decoded").accuracy
+    measured.expect("the model can be decoded").share.value
 }
 
 #[test]

@@ -10,7 +10,6 @@ use leptos::prelude::*;
 
 use super::{lane_settings::LaneSettings, stream::Stream};
 use crate::{
-    accuracy::Accuracy,
     lanes::{Lane, LaneRun},
     page_state::LaneChoice,
     runner::Runner,

@@ -68,6 +68,8 @@ impl Cache {
 
 #[cfg(test)]
 mod tests {
+    use latent_model::metrics::wilson;
+
     use super::*;
 
     fn cache(program: &str) -> Cache {
@@ -97,10 +99,7 @@ mod tests {
         let cache = cache("p");
         let measured = Measured {
             problems: "class".into(),
-            n: 3,
-            accuracy: 1.0 / 3.0,
-            ci_low: 0.1,
-            ci_high: 0.7,
+            accuracy: wilson(1, 3).expect("n > 0"),
             malformed: 0.0,
             think_steps: 6.0,
             answer_tokens: 3.1,

@@ -15,7 +15,7 @@ use latent_model::{
 };
 use sha2::{Digest, Sha256};
 
-use super::{TableArgs, cache::Cache, suite::Cell};
+use super::{args::TableArgs, cache::Cache, suite::Cell};
 use crate::{
     engines::open_engine,
     folder::{hex, load_model, weights_digest},

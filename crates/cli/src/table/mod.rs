@@ -1,6 +1,7 @@
 //! `latent table`: the Coconut paper's table on our checkpoints, and accuracy against the number
 //! of thoughts.
 
+mod args;
 mod cache;
 mod document;
 mod finding;
@@ -15,13 +16,13 @@ use std::{
 };
 
 use anyhow::{Context, Result, ensure};
-use clap::Args;
 use latent_model::{
     evidence::{Origin, Outcome, RowOfTable, Table},
     tasks::Task,
 };
 use serde::Serialize;
 
+pub use self::args::TableArgs;
 use self::{
     document::{TABLE, THOUGHTS, embed, markdown},
     measure::{Bench, ProblemSet, problem_sets},
@@ -29,46 +30,6 @@ use self::{
     thoughts::{CurveOfThoughts, PointOfThoughts, ThoughtsDocument},
 };
 use crate::{engines::EngineKind, progress::progress_bar};
-
-/// Arguments of `latent table`.
-#[derive(Args)]
-pub struct TableArgs {
-    /// The rows: a TOML file.
-    #[arg(long, default_value = "crates/cli/suites/coconut.toml")]
-    suite: PathBuf,
-    /// The folder that holds model folders; a checkpoint that is not there is shown as not
-    /// trained.
-    #[arg(long, default_value = "public/models")]
-    models: PathBuf,
-    /// ProsQA's official problems.
-    #[arg(long, default_value = "../shared/data/prosqa_valid.json")]
-    data: PathBuf,
-    /// Number of generated problems.
-    #[arg(long, default_value_t = 500)]
-    n: usize,
-    /// Seed of the first generated problem.
-    #[arg(long, default_value_t = 1)]
-    seed: u32,
-    /// Where to compute.
-    #[arg(long, value_enum, default_value = "reference")]
-    engine: EngineKind,
-    /// Measures only rows of this method or checkpoint; the others are shown as left out.
-    #[arg(long)]
-    only: Vec<String>,
-    /// Writes table.json, table.md, thoughts.json and thoughts.svg here.
-    #[arg(long, default_value = "public/evidence")]
-    out: PathBuf,
-    /// Puts the table between this file's two marker comments, too.
-    #[arg(long, conflicts_with = "only")]
-    readme: Option<PathBuf>,
-    /// Keeps measurements here. One is used again only if weights, shape, vocabulary, strategy,
-    /// settings, problems, seed, engine and this program are the same to the byte.
-    #[arg(long, default_value = "runs/measured")]
-    cache: PathBuf,
-    /// Measures everything afresh.
-    #[arg(long)]
-    no_cache: bool,
-}
 
 /// Measures, and writes the files.
 pub async fn table(args: &TableArgs) -> Result<ExitCode> {

@@ -8,6 +8,7 @@ use latent_model::{
     program::Program,
     strategy::{Settings, Strategy},
     tasks::Task,
+    text::strip_bom,
     tokenizer::Tokenizer,
 };
 use serde::Deserialize;
@@ -91,7 +92,7 @@ impl Suite {
 
     /// Reads and checks a suite.
     pub fn parse(text: &str) -> Result<Self> {
-        let suite: Self = toml::from_str(text)?;
+        let suite: Self = toml::from_str(strip_bom(text))?;
         for row in &suite.rows {
             ensure!(!row.cells.is_empty(), "{:?} has no cell", row.method);
             for (task, cell) in &row.cells {

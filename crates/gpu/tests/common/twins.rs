@@ -11,8 +11,7 @@ use super::noise;
 pub const EPSILON: f64 = 1e-5;
 
 pub fn matrix(seed: u32, rows: usize, cols: usize) -> Matrix {
-    let values = noise(seed, rows * cols);
-    Matrix { rows, cols, values }
+    Matrix::from_f32(rows, cols, &noise(seed, rows * cols))
 }
 
 pub fn assert_near(at: &str, found: &[f32], expected: &[f32]) {

@@ -53,12 +53,14 @@ impl Forward {
     pub fn embed(&self, weights: &Weights, input: &NextInput, hidden: &[f32]) -> Vec<f32> {
         match input {
             NextInput::None => vec![0.0; weights.embedding.cols],
-            NextInput::Token(id) => weights.embedding.row(*id as usize).to_vec(),
+            NextInput::Token(id) => weights.embedding.row(*id as usize).into_owned(),
             NextInput::Concept(mixture) => {
                 let mut x = vec![0.0; weights.embedding.cols];
                 for &(id, weight) in mixture {
                     let row = weights.embedding.row(id as usize);
-                    x.iter_mut().zip(row).for_each(|(x, e)| *x += weight * e);
+                    x.iter_mut()
+                        .zip(row.iter())
+                        .for_each(|(x, e)| *x += weight * e);
                 }
                 x
             }

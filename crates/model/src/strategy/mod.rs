@@ -85,12 +85,12 @@ pub enum StrategyError {
         found: f32,
     },
     /// The tokenizer lacks a marker.
-    #[error("{strategy}: {source}")]
+    #[error("{strategy}: {reason}")]
     Tokenizer {
         /// The strategy's name.
         strategy: &'static str,
         /// What is missing.
-        source: TokenizerError,
+        reason: TokenizerError,
     },
 }
 
@@ -121,7 +121,7 @@ impl Strategy {
         let marker = |marker: Marker| {
             let strategy = self.name;
             let id = tokenizer.marker(marker);
-            id.map_err(|source| StrategyError::Tokenizer { strategy, source })
+            id.map_err(|reason| StrategyError::Tokenizer { strategy, reason })
         };
         let mut phases = Vec::new();
         if let Some(think) = &self.think {

@@ -15,13 +15,14 @@ use anyhow::Context;
 use burn::tensor::Device;
 use indicatif::{ProgressBar, ProgressStyle};
 use latent_model::model::Model;
+use latent_model::training_record::{CurvePoint, Evaluation};
 use pollster::block_on;
 
 use crate::config::RunConfig;
 use crate::end_classifier::EndClassifier;
 use crate::evaluation::measure;
-use crate::export::{export, model_files};
-use crate::progress::{CurvePoint, Evaluation, History, Record};
+use crate::export::{folder_files, model_files};
+use crate::progress::{History, Record};
 use crate::source::Source;
 use crate::state::State;
 use crate::trainer::{StepError, StepReport, Trainer};
@@ -183,7 +184,7 @@ impl Run {
         let throughput = self.throughput.text(config.last_step() - point.step);
         self.throughput = Throughput::from_now();
         let held_out = self.history.held_out().map_or(String::new(), |accuracy| {
-            let percent = 100.0 * accuracy.accuracy;
+            let percent = 100.0 * accuracy.share.value;
             format!(" · {percent:.1} % of {}", accuracy.problems)
         });
         bar.set_position(point.step);
@@ -224,10 +225,10 @@ impl Run {
                     log,
                     "  {}: {:.1} % of {} [{:.1}, {:.1}], by hops {:?}",
                     accuracy.problems,
-                    100.0 * accuracy.accuracy,
-                    accuracy.n,
-                    100.0 * accuracy.ci_low,
-                    100.0 * accuracy.ci_high,
+                    100.0 * accuracy.share.value,
+                    accuracy.share.n,
+                    100.0 * accuracy.share.low,
+                    100.0 * accuracy.share.high,
                     accuracy.by_hops
                 )?;
                 accuracies.push(accuracy);
@@ -246,13 +247,8 @@ impl Run {
             progress: progress.clone(),
             history: self.history.clone(),
         };
-        export(
-            &self.folder.join("model"),
-            &files,
-            config,
-            &record,
-            parameters,
-        )
+        let files = folder_files(&files, config, &record, parameters)?;
+        write_folder(&self.folder.join("model"), &files)
     }
 
     /// Fits the mode switch where the config asks for one and the run is over.
@@ -308,6 +304,19 @@ impl Run {
         let style = "{bar:30} {pos}/{len} · {msg}";
         Ok(bar.with_style(ProgressStyle::with_template(style)?))
     }
+}
+
+/// Writes files to a folder, which is made if it is not there.
+///
+/// # Errors
+/// If the folder cannot be made or a file not be written.
+pub fn write_folder(folder: &Path, files: &[(String, Vec<u8>)]) -> anyhow::Result<()> {
+    fs::create_dir_all(folder).with_context(|| format!("cannot create {}", folder.display()))?;
+    for (name, content) in files {
+        let path = folder.join(name);
+        fs::write(&path, content).with_context(|| format!("cannot write {}", path.display()))?;
+    }
+    Ok(())
 }
 
 /// The run's problems, with those of the official file where it is there.

@@ -27,19 +27,18 @@ pub fn check_start(config: &RunConfig, config_path: &Path) -> anyhow::Result<()>
         return Ok(());
     }
     // `runs/NAME/state.safetensors` is what the config NAME.toml makes.
-    let name = start
-        .strip_prefix("runs")
-        .ok()
-        .and_then(|rest| rest.iter().next());
+    let folder = start.parent().unwrap_or(Path::new(""));
     let mut ways = Vec::new();
-    if let Some(name) = name {
+    if let (Some(name), Some(runs)) = (folder.file_name(), folder.parent())
+        && runs.file_name().is_some_and(|runs| runs == "runs")
+    {
         let maker = config_path
             .with_file_name(name)
             .with_added_extension("toml");
         if maker.exists() {
             ways.push(format!("`latent train {}` makes it", maker.display()));
         }
-        let published = Path::new("public/models").join(name);
+        let published = runs.with_file_name("public").join("models").join(name);
         if published.exists() {
             let path = published.display();
             ways.push(format!(

@@ -8,12 +8,12 @@ use super::{Problem, Step, evaluate};
 #[derive(Debug, thiserror::Error)]
 pub enum OfficialError {
     /// Not a JSON object with a question and an answer.
-    #[error("line {line}: not a GSM8K problem: {source}")]
+    #[error("line {line}: not a GSM8K problem: {reason}")]
     Json {
         /// Counted from 1.
         line: usize,
         /// What is wrong.
-        source: serde_json::Error,
+        reason: serde_json::Error,
     },
     /// An answer without `####`.
     #[error("line {line}: the answer must end with \"#### NUMBER\"")]
@@ -56,7 +56,7 @@ pub fn load(text: &str) -> Result<Loaded, OfficialError> {
             continue;
         }
         let official: Official =
-            serde_json::from_str(json).map_err(|source| OfficialError::Json { line, source })?;
+            serde_json::from_str(json).map_err(|reason| OfficialError::Json { line, reason })?;
         match official.problem(line)? {
             Some(problem) => loaded.problems.push(problem),
             None => loaded.n_skipped += 1,

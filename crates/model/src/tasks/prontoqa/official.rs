@@ -10,14 +10,14 @@ use super::{Problem, text::ParseError};
 pub enum OfficialError {
     /// Neither of the two formats.
     #[error("not a ProntoQA file: {0}")]
-    Json(#[from] serde_json::Error),
+    Json(serde_json::Error),
     /// The question is not in the official English.
-    #[error("{problem}: {source}")]
+    #[error("{problem}: {reason}")]
     Question {
         /// Its index or name in the file.
         problem: String,
         /// What is wrong.
-        source: ParseError,
+        reason: ParseError,
     },
     /// The answer is not what follows from the statements.
     #[error("{problem}: the answer says {found:?}, but the statements say {expected}")]
@@ -51,20 +51,22 @@ struct Example {
 /// Every problem is checked: question and answer must agree.
 pub fn load(json: &str) -> Result<Vec<Problem>, OfficialError> {
     if json.trim_start().starts_with('[') {
-        let problems: Vec<Official> = serde_json::from_str(json)?;
+        let problems: Vec<Official> = serde_json::from_str(json).map_err(OfficialError::Json)?;
         let named = problems.into_iter().enumerate();
         return named
             .map(|(index, official)| official.problem(&format!("problem {index}")))
             .collect();
     }
-    let examples: serde_json::Map<String, Value> = serde_json::from_str(json)?;
+    let examples: serde_json::Map<String, Value> =
+        serde_json::from_str(json).map_err(OfficialError::Json)?;
     let mut examples: Vec<(String, Value)> = examples.into_iter().collect();
     // "example10" comes after "example9", as in the file.
     examples.sort_by_key(|(name, _)| (name.len(), name.clone()));
     examples
         .into_iter()
         .map(|(name, example)| {
-            let example: Example = serde_json::from_value(example)?;
+            let example = serde_json::from_value(example).map_err(OfficialError::Json)?;
+            let example: Example = example;
             example.test_example.problem(&name)
         })
         .collect()
@@ -73,9 +75,9 @@ pub fn load(json: &str) -> Result<Vec<Problem>, OfficialError> {
 impl Official {
     fn problem(&self, name: &str) -> Result<Problem, OfficialError> {
         let problem = Problem::parse(&format!("{} {}", self.question, self.query));
-        let problem = problem.map_err(|source| OfficialError::Question {
+        let problem = problem.map_err(|reason| OfficialError::Question {
             problem: name.into(),
-            source,
+            reason,
         })?;
         let expected = problem.answer();
         if self.answer != expected {

@@ -53,7 +53,7 @@ impl Problem {
             .collect();
         let successors = self.successors();
         let branches = |record: &StepRecord| {
-            let node = self.node(&tokenizer.token(record.token));
+            let node = self.node(tokenizer.shown(record.token).trim());
             node.is_some_and(|node| successors.of(node).len() > 1)
         };
         // Words come in pairs, subject and object: the choice is at every second one.

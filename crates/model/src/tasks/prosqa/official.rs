@@ -9,14 +9,14 @@ use super::{Problem, Symbol, text::ParseError};
 pub enum OfficialError {
     /// Not a JSON array of problems.
     #[error("not a ProsQA file: {0}")]
-    Json(#[from] serde_json::Error),
+    Json(serde_json::Error),
     /// The question is not in the official English.
-    #[error("problem {index}: {source}")]
+    #[error("problem {index}: {reason}")]
     Question {
         /// Its index in the file.
         index: usize,
         /// What is wrong.
-        source: ParseError,
+        reason: ParseError,
     },
     /// Two fields of a problem contradict each other.
     #[error("problem {index}: {field} says {found}, but the question says {expected}")]
@@ -45,7 +45,7 @@ struct Official {
 
 /// Reads an official file. Every problem is checked: graph, question and answer must agree.
 pub fn load(json: &str) -> Result<Vec<Problem>, OfficialError> {
-    let problems: Vec<Official> = serde_json::from_str(json)?;
+    let problems: Vec<Official> = serde_json::from_str(json).map_err(OfficialError::Json)?;
     problems
         .iter()
         .enumerate()
@@ -57,7 +57,7 @@ impl Official {
     /// The text decides; node numbers follow the file's.
     fn problem(&self, index: usize) -> Result<Problem, OfficialError> {
         let problem = Problem::parse(&self.question);
-        let problem = problem.map_err(|source| OfficialError::Question { index, source })?;
+        let problem = problem.map_err(|reason| OfficialError::Question { index, reason })?;
         let contradiction = |field, expected: &str, found: &str| {
             let (expected, found) = (expected.into(), found.into());
             Err(OfficialError::Contradiction {
