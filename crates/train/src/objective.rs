@@ -91,12 +91,15 @@ pub struct BatchLoss {
     pub n_positions: usize,
 }
 
+/// Tells the share that comes out right of logits, row after row.
+pub type Grade = Box<dyn FnOnce(&[f32]) -> f64>;
+
 /// Predictions whose accuracy is known once they have been read.
 pub struct Ungraded {
     /// Logits `[N, V]`, without autodiff.
     pub logits: Tensor<2>,
-    /// The share that comes out right, of the logits row after row.
-    pub accuracy: Box<dyn FnOnce(&[f32]) -> f64>,
+    /// The share of them that comes out right.
+    pub accuracy: Grade,
     /// Its weight in the batch's accuracy.
     pub weight: f64,
 }
@@ -106,7 +109,7 @@ struct SplitLoss {
     loss: Tensor<1>,
     parts: Vec<(String, Tensor<1>)>,
     logits: Tensor<2>,
-    accuracy: Box<dyn FnOnce(&[f32]) -> f64>,
+    accuracy: Grade,
 }
 
 /// A batch whose contexts have been read.
