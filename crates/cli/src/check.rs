@@ -46,7 +46,10 @@ pub async fn check(args: &CheckArgs) -> Result<ExitCode> {
     let model = load_model(&args.model)?;
     let prompt = match &args.prompt {
         Some(prompt) => prompt.clone(),
-        None => Task::ProsQa.generate(0, Difficulty::Class).question(),
+        None => Task::first()
+            .generate(0, Difficulty::Class)
+            .question()
+            .into(),
     };
     let ids = model.tokenizer.encode(&prompt)?;
     if args.logits {

@@ -13,7 +13,6 @@ use latent_model::{
     catalogue::{Catalogue, Entry},
     model::Model,
     strategy::{STRATEGIES, Strategy},
-    tasks::Task,
     text::strip_bom,
     tokenizer::Marker,
     training_record::{Recipe, TrainingRecord},

@@ -5,7 +5,7 @@ use serde::Serialize;
 use crate::{
     program::{Feed, Program, Role},
     record::{InputKind, StepRecord, flag},
-    tasks::{Task, Verdict},
+    tasks::{Grade, Task},
     tokenizer::Tokenizer,
 };
 
@@ -72,18 +72,9 @@ pub fn summary(records: &[StepRecord], program: &Program) -> LaneSummary {
 
 /// The tokens of the answer, `<eos>` left out.
 pub fn answer_ids(records: &[StepRecord], program: &Program) -> Vec<u32> {
-    ids_of_kind(records, program, StepKind::Answer)
-}
-
-/// The tokens that were thought in words, or that head each concept token.
-pub fn think_ids(records: &[StepRecord], program: &Program) -> Vec<u32> {
-    ids_of_kind(records, program, StepKind::Think)
-}
-
-fn ids_of_kind(records: &[StepRecord], program: &Program, kind: StepKind) -> Vec<u32> {
     records
         .iter()
-        .filter(|record| step_kind(record, program) == kind)
+        .filter(|record| step_kind(record, program) == StepKind::Answer)
         .map(|record| record.token)
         .collect()
 }
@@ -143,14 +134,14 @@ impl RanLane<'_> {
     }
 
     /// The lane as JSON, with its answer and the grader's word on it.
-    pub fn json(&self, answer: String, verdict: Option<Verdict>) -> LaneJson {
+    pub fn json(&self, answer: String, grade: Option<Grade>) -> LaneJson {
         let step = |record| StepJson::new(record, self.tokenizer);
         LaneJson {
             model: self.model.into(),
             strategy: self.strategy.into(),
             engine: self.engine.into(),
             answer,
-            verdict: verdict.map(|verdict| verdict.to_string()),
+            verdict: grade.map(|grade| grade.to_string()),
             summary: summary(self.records, self.program),
             steps: self.records.iter().map(step).collect(),
         }

@@ -29,12 +29,8 @@ pub struct Recipe {
     /// What it can do and how it learned it.
     pub summary: String,
     /// Configurations without a task are of the first one that there was.
-    #[serde(default = "prosqa")]
+    #[serde(default = "Task::first")]
     pub task: Task,
-}
-
-fn prosqa() -> Task {
-    Task::ProsQa
 }
 
 /// What readers need of a training's state.
@@ -138,7 +134,7 @@ mod tests {
             evaluation(2, 0.8)
         );
         let record: TrainingRecord = serde_json::from_str(&record).expect("a record");
-        assert_eq!(record.config.task, Task::ProsQa);
+        assert_eq!(record.config.task, Task::first());
         let sentences: Vec<String> = record.accuracies().iter().map(Accuracy::sentence).collect();
         assert_eq!(
             sentences,

@@ -3,16 +3,16 @@
 use std::time::Instant;
 
 use burn::tensor::Device;
-use latent_model::tasks::Task;
+use latent_model::tasks::prosqa;
+use latent_model::tasks::supervision::BatchSize;
 use latent_train::config::Level;
-use latent_train::lesson::Passage;
+use latent_train::lesson::{LossConfig, Passage};
 use latent_train::llama::Llama;
 use latent_train::method::{SequenceLayout, Stage};
-use latent_train::objective::{BatchSplit, LossConfig, Objective, soft_sampler};
+use latent_train::objective::{BatchSplit, Objective, soft_sampler};
 use latent_train::optimizer::{Optimizer, OptimizerConfig};
 use latent_train::parameters::{LlamaConfig, Parameters};
 use latent_train::random::Random;
-use latent_train::samples::Sample;
 use pollster::block_on;
 
 fn main() {
@@ -53,8 +53,8 @@ fn main() {
     };
     let objective = Objective {
         config: &loss_config,
-        markers: &Task::ProsQa.markers(),
-        sampler: soft_sampler(Task::ProsQa).expect("a strategy of the table"),
+        markers: &prosqa::TASK.markers(),
+        sampler: soft_sampler(prosqa::TASK).expect("a strategy of the table"),
     };
     let level = Level {
         nodes: [19, 27],
@@ -62,21 +62,24 @@ fn main() {
         dead_ends: false,
         thoughts: 6,
     };
+    let size = BatchSize {
+        texts: env("G", 16),
+        main_questions: 4,
+        extra_questions: env("X", 2),
+    };
     for step in 0..env("STEPS", 8) as u64 {
         let t0 = Instant::now();
         let mut random = Random::of_step(1, step);
-        let samples: Vec<Sample> = (0..env("G", 16))
-            .map(|_| Sample::draw(&mut random, &level, 4, env("X", 2)))
-            .collect();
+        let texts = prosqa::TASK.draw_texts(&mut random, &level.extent(), &size, &|_| false);
         let t1 = Instant::now();
         let model = Llama {
             config: &config,
             parameters: parameters.tracked(),
             device: device.clone().autodiff(),
         };
-        let passages: Vec<Passage> = samples
+        let passages: Vec<Passage> = texts
             .iter()
-            .map(|sample| sample.passage(&loss_config, config.n_layers, &mut random))
+            .map(|text| Passage::new(text, &loss_config))
             .collect();
         let split = BatchSplit {
             layout: SequenceLayout::Coconut,

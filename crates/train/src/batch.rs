@@ -77,14 +77,13 @@ impl Batch {
             dead_ends: false,
             thoughts: 0,
         };
-        let samples = source.graphs(random, &level, (1, 0), config.batch.graphs);
-        let (loss, n_layers) = (&config.loss, config.model.n_layers);
+        let graphs = source.graphs(random, &level, config.batch.graphs);
         if recall.backward {
-            let questions = AncestorQuestions::draw(samples, recall.sets, loss, n_layers, random);
+            let questions = AncestorQuestions::draw(graphs, recall.sets, &config.loss, random);
             Batch::Ancestors(questions)
         } else {
             let largest_set = stage.max(1);
-            let sets = SuccessorSets::draw(&samples, recall.sets, largest_set, random);
+            let sets = SuccessorSets::draw(&graphs, recall.sets, largest_set, random);
             Batch::Successors(sets)
         }
     }

@@ -1,14 +1,14 @@
 //! The TOML file that defines a training run.
 
 use anyhow::ensure;
-use latent_model::tasks::Task;
+use latent_model::tasks::{Task, supervision::Extent};
 use serde::{Deserialize, Serialize};
 use toml::{Table, Value};
 
 use crate::end_classifier::EndClassifierConfig;
 use crate::evaluation::Decoding;
+use crate::lesson::LossConfig;
 use crate::method::SequenceLayout;
-use crate::objective::LossConfig;
 use crate::optimizer::OptimizerConfig;
 use crate::parameters::LlamaConfig;
 use crate::stages::StagesConfig;
@@ -24,7 +24,7 @@ pub struct RunConfig {
     /// What the model can do and how it learned it, in a sentence or two.
     pub summary: String,
     /// What is learned.
-    #[serde(default = "prosqa")]
+    #[serde(default = "Task::first")]
     pub task: Task,
     /// How a text's questions are laid out, in turn: one layout for one method, several for a
     /// model that knows them all by their markers.
@@ -60,10 +60,6 @@ pub struct RunConfig {
     pub curriculum: CurriculumConfig,
     /// How often is evaluated and on how much.
     pub evaluation: EvaluationConfig,
-}
-
-fn prosqa() -> Task {
-    Task::ProsQa
 }
 
 /// Sizes of a batch.
@@ -122,17 +118,28 @@ pub struct CurriculumConfig {
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Level {
-    /// Fewest and most nodes offered to the generator (`prosqa` only).
+    /// Fewest and most nodes offered to the generator, where it draws a graph first.
     #[serde(default)]
     pub nodes: [usize; 2],
     /// Fewest and most steps from question to answer.
     pub hops: [usize; 2],
-    /// Whether there are dead ends beside the way (`prontoqa` only).
+    /// Whether there are dead ends beside the way, where the task has some.
     #[serde(default)]
     pub dead_ends: bool,
     /// Continuous thoughts or concept tokens a question, where no stages say how many.
     #[serde(default)]
     pub thoughts: usize,
+}
+
+impl Level {
+    /// How large the texts are.
+    pub fn extent(&self) -> Extent {
+        Extent {
+            nodes: self.nodes,
+            hops: self.hops,
+            dead_ends: self.dead_ends,
+        }
+    }
 }
 
 /// How often is evaluated and on how much.
@@ -220,7 +227,7 @@ impl RunConfig {
         );
         let n_layouts = self.layouts.len();
         ensure!(
-            self.task != Task::Arithmetic
+            self.task.can_teach().several_questions
                 || (self.batch.main_questions == n_layouts && self.batch.extra_questions == 0),
             "{} has one question a problem, for each form once: batch.main_questions must be \
              {n_layouts} and extra_questions 0, found {} and {}",
@@ -229,12 +236,12 @@ impl RunConfig {
             self.batch.extra_questions
         );
         ensure!(
-            self.task == Task::ProsQa || self.recall.is_none(),
-            "recall is about ProsQA's graphs, but the task is {}",
+            self.task.can_teach().statement_graphs || self.recall.is_none(),
+            "recall is about graphs of statements, but the task is {}",
             self.task.name()
         );
         ensure!(
-            self.task != Task::Arithmetic || self.loss.ancestors == 0.0,
+            self.task.can_teach().backward_search || self.loss.ancestors == 0.0,
             "loss.ancestors is about a search backward, but the task is {}",
             self.task.name()
         );

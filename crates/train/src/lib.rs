@@ -19,7 +19,6 @@ pub mod progress;
 pub mod random;
 pub mod recall;
 pub mod reference_ops;
-pub mod samples;
 pub mod source;
 pub mod stages;
 pub mod state;

@@ -7,52 +7,12 @@ use latent_model::select::mixed_tokens;
 use latent_model::strategy::{Settings, Strategy};
 use latent_model::tasks::{Markers, Task};
 use latent_model::tokenizer::Tokenizer;
-use serde::{Deserialize, Serialize};
 
-use crate::lesson::{Ageing, Distribution, Lesson, Passage, Word};
+use crate::lesson::{Distribution, Lesson, LossConfig, Passage, Word};
 use crate::llama::{ContextCache, Llama, QuestionCache, Residuals};
 use crate::method::{Latent, SequenceLayout, Stage, TrainingSequence};
 use crate::tensor_ops::{dense_rows, flat, one_hot, positions, read};
 use crate::token_loss::{TokenLoss, cross_entropy, longest};
-
-/// How the parts of the loss are weighted. A question's answer token weighs 1.
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
-#[serde(deny_unknown_fields)]
-pub struct LossConfig {
-    /// γ: what a node that was found one step earlier weighs, relative to a new one; in a number
-    /// what a digit weighs, relative to the one before it.
-    #[serde(default)]
-    pub gamma: f32,
-    /// No member of a set weighs less than this, relative to a new one.
-    #[serde(default)]
-    pub floor: f32,
-    /// Weight of the thoughts' reachable sets (of a story: results), averaged over the thoughts. At 0 the thoughts
-    /// are not supervised, as in the Coconut paper.
-    #[serde(default)]
-    pub reach: f32,
-    /// Weight of the options' ancestors, averaged over the layers.
-    #[serde(default)]
-    pub ancestors: f32,
-    /// The first layer (from 1) after which an option's position shall know its parents.
-    #[serde(default = "second")]
-    pub ancestors_from_layer: usize,
-    /// Weight of the marker tokens whose place is always the same.
-    pub markers: f32,
-}
-
-fn second() -> usize {
-    2
-}
-
-impl LossConfig {
-    /// The ageing of set members.
-    pub fn ageing(&self) -> Ageing {
-        Ageing {
-            gamma: self.gamma,
-            floor: self.floor,
-        }
-    }
-}
 
 /// Which lessons of a batch are laid out in which way at which stage.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

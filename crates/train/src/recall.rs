@@ -4,12 +4,12 @@
 //! ([`AncestorQuestions`]) what each layer has to do at an option's position.
 
 use latent_model::tasks::Markers;
+use latent_model::tasks::supervision::{GraphQuestion, StatementGraph};
 
-use crate::lesson::{Distribution, Lesson, Passage};
+use crate::lesson::{Distribution, Lesson, LossConfig, Passage};
 use crate::llama::{Llama, QuestionCache};
-use crate::objective::{BatchLoss, LossConfig, Ungraded, ancestor_loss, read_contexts};
+use crate::objective::{BatchLoss, Ungraded, ancestor_loss, read_contexts};
 use crate::random::Random;
-use crate::samples::{Ask, Sample};
 use crate::tensor_ops::one_hot;
 use crate::token_loss::cross_entropy;
 
@@ -26,31 +26,31 @@ pub struct SuccessorSets {
 impl SuccessorSets {
     /// Draws `n_sets` sets a graph of 1 to `largest_set` nodes each.
     pub fn draw(
-        samples: &[Sample],
+        graphs: &[StatementGraph],
         n_sets: usize,
         largest_set: usize,
         random: &mut Random,
     ) -> SuccessorSets {
         let (mut sets, mut targets) = (Vec::new(), Vec::new());
-        for sample in samples {
+        for graph in graphs {
             for _ in 0..n_sets {
-                let set = draw_set(sample, largest_set, random);
+                let set = draw_set(graph, largest_set, random);
                 let mut union = set.clone();
                 for &node in &set {
-                    union.extend(sample.successors.of(node));
+                    union.extend(graph.successors.of(node));
                 }
                 union.sort_unstable();
                 union.dedup();
                 let weight = 1.0 / union.len() as f32;
                 let weighed = |nodes: Vec<usize>, weight: f32| {
-                    let ids = nodes.into_iter().map(|node| sample.ids[node]);
+                    let ids = nodes.into_iter().map(|node| graph.ids[node]);
                     ids.map(|id| (id, weight)).collect()
                 };
                 sets.push(weighed(set, 1.0));
                 targets.push(weighed(union, weight));
             }
         }
-        let contexts = samples.iter().map(|s| s.statement_tokens().collect());
+        let contexts = graphs.iter().map(|s| s.statement_tokens().collect());
         SuccessorSets {
             contexts: contexts.collect(),
             sets,
@@ -92,30 +92,29 @@ pub struct AncestorQuestions {
 }
 
 impl AncestorQuestions {
-    /// Draws `n_questions` a graph; `n_layers` bounds the searches.
+    /// Draws `n_questions` a graph.
     pub fn draw(
-        mut samples: Vec<Sample>,
+        mut graphs: Vec<StatementGraph>,
         n_questions: usize,
         config: &LossConfig,
-        n_layers: usize,
         random: &mut Random,
     ) -> AncestorQuestions {
-        for sample in &mut samples {
-            let mut node = || random.below(sample.ids.len());
+        for graph in &mut graphs {
+            let mut node = || random.below(graph.ids.len());
             // Nothing is answered, so the target may be anything; the root has the shortest chain.
             let mut ask = || {
                 let root = node();
-                Ask {
+                GraphQuestion {
                     root,
                     options: [node(), node()],
                     target: root,
                 }
             };
-            sample.asks = (0..n_questions).map(|_| ask()).collect();
+            graph.questions = (0..n_questions).map(|_| ask()).collect();
         }
-        let passages = samples
+        let passages = graphs
             .iter()
-            .map(|sample| sample.passage(config, n_layers, random));
+            .map(|graph| Passage::new(&graph.supervised(random), config));
         AncestorQuestions {
             passages: passages.collect(),
         }
@@ -153,9 +152,9 @@ impl AncestorQuestions {
 }
 
 /// A random set, half the time grown along the statements as a search would grow it.
-fn draw_set(sample: &Sample, largest_set: usize, random: &mut Random) -> Vec<usize> {
+fn draw_set(graph: &StatementGraph, largest_set: usize, random: &mut Random) -> Vec<usize> {
     let size = 1 + random.below(largest_set);
-    let n_nodes = sample.ids.len();
+    let n_nodes = graph.ids.len();
     let mut set = vec![random.below(n_nodes)];
     let searched = random.below(2) == 0;
     for _ in 0..4 * size {
@@ -163,7 +162,7 @@ fn draw_set(sample: &Sample, largest_set: usize, random: &mut Random) -> Vec<usi
             break;
         }
         let node = if searched {
-            let successors = sample.successors.of(set[random.below(set.len())]);
+            let successors = graph.successors.of(set[random.below(set.len())]);
             if successors.is_empty() {
                 continue;
             }

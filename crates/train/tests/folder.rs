@@ -14,7 +14,6 @@ use latent_train::llama::{Llama, QuestionCache};
 use latent_train::objective::read_contexts;
 use latent_train::parameters::Parameters;
 use latent_train::progress::Record;
-use latent_train::samples::Sample;
 use latent_train::tensor_ops::one_hot;
 use pollster::block_on;
 
@@ -79,10 +78,10 @@ fn the_exported_folder_computes_what_burn_computed() {
         parameters,
         device: device.clone(),
     };
-    let samples = [Sample::from_problem(&problem)];
-    let context: Vec<u32> = samples[0].statement_tokens().collect();
+    let graph = problem.statement_graph();
+    let context: Vec<u32> = graph.statement_tokens().collect();
     let mut batch = read_contexts(&model, [context.as_slice()].into_iter(), 0);
-    let question = samples[0].question_tokens(&samples[0].asks[0]);
+    let question = graph.question_tokens(&graph.questions[0]);
     let inputs = model.embed_rows(&question.map(one_hot));
     let residuals = batch.extend(&model, inputs, 1, &mut QuestionCache::default());
     let logits = numbers(model.logits(model.final_norm(residuals.last)));

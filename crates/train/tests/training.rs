@@ -4,21 +4,20 @@ use std::path::PathBuf;
 
 use burn::tensor::{Device, Tensor, TensorData};
 use latent_model::model::Model;
-use latent_model::tasks::prosqa::{self, VOCABULARY_SIZE};
-use latent_model::tasks::{Problem, Task};
+use latent_model::tasks::prosqa::VOCABULARY_SIZE;
+use latent_model::tasks::{Problem, Task, prontoqa, prosqa};
 use latent_train::config::RunConfig;
 use latent_train::driver::Run;
 use latent_train::evaluation::{Decoding, measure};
 use latent_train::export::model_files;
-use latent_train::lesson::Passage;
+use latent_train::lesson::{LossConfig, Passage};
 use latent_train::llama::Llama;
 use latent_train::method::{SequenceLayout, Stage};
-use latent_train::objective::{BatchLoss, BatchSplit, LossConfig, Objective, soft_sampler};
+use latent_train::objective::{BatchLoss, BatchSplit, Objective, soft_sampler};
 use latent_train::optimizer::{Optimizer, OptimizerConfig};
 use latent_train::parameters::{LlamaConfig, Parameters};
 use latent_train::progress::{History, Progress};
 use latent_train::random::Random;
-use latent_train::samples::Sample;
 use latent_train::source::Source;
 use latent_train::state::State;
 use latent_train::trainer::{StepError, Trainer};
@@ -57,9 +56,9 @@ fn problems(n: u64) -> Vec<prosqa::Problem> {
 }
 
 fn passages(problems: &[prosqa::Problem]) -> Vec<Passage> {
-    let samples = problems.iter().map(Sample::from_problem);
-    samples
-        .map(|sample| sample.passage(&LOSS, SIZES.n_layers, &mut Random::new(7)))
+    let graphs = problems.iter().map(prosqa::Problem::statement_graph);
+    graphs
+        .map(|graph| Passage::new(&graph.supervised(&mut Random::new(7)), &LOSS))
         .collect()
 }
 
@@ -76,8 +75,8 @@ fn loss(
     };
     let objective = Objective {
         config: &LOSS,
-        markers: &Task::ProsQa.markers(),
-        sampler: soft_sampler(Task::ProsQa).expect("a strategy of the table"),
+        markers: &prosqa::TASK.markers(),
+        sampler: soft_sampler(prosqa::TASK).expect("a strategy of the table"),
     };
     let split = BatchSplit {
         layout,
@@ -128,7 +127,7 @@ fn overfitted(layout: SequenceLayout, strategy: &str, set: &str) -> f64 {
             .into_iter()
             .collect(),
     };
-    let problems: Vec<Problem> = problems.into_iter().map(Problem::ProsQa).collect();
+    let problems: Vec<Problem> = problems.into_iter().map(Problem::from).collect();
     let model = Model::from_files(&files).expect("the export is a model");
     let measured = block_on(measure(&model, &decoding, "train", &problems));
     measured.expect("the model can be decoded").share.value
@@ -335,8 +334,8 @@ fn weights_of_another_task_keep_the_words_that_both_have() {
     source.save().expect("a state");
     let mut config = tiny_run();
     config.start_from = Some(format!("{}/state.safetensors", folder.display()));
-    config.start_task = Some(Task::ProsQa);
-    config.task = Task::ProntoQa;
+    config.start_task = Some(prosqa::TASK);
+    config.task = prontoqa::TASK;
     let started = Run::new(config, &folder, &device, false).expect("the run starts");
     let (theirs, ours) = (weights(&source), weights(&started));
     assert_eq!(ours[1..], theirs[1..], "beyond the embedding all is theirs");
@@ -346,18 +345,18 @@ fn weights_of_another_task_keep_the_words_that_both_have() {
         weights[0][16 * id..16 * (id + 1)].to_vec()
     };
     for word in ["wumpus", "<think>", "###"] {
-        let expected = row(&theirs, Task::ProsQa, word);
-        assert_eq!(row(&ours, Task::ProntoQa, word), expected, "{word}");
+        let expected = row(&theirs, prosqa::TASK, word);
+        assert_eq!(row(&ours, prontoqa::TASK, word), expected, "{word}");
     }
     let fresh = Parameters::init(
         &tiny_run().model,
-        Task::ProntoQa.vocabulary().len(),
+        prontoqa::TASK.vocabulary().len(),
         1,
         &device,
     );
     let fresh: Vec<f32> = fresh.embedding.into_data().try_into_vec().expect("f32");
-    let expected = row(&[fresh], Task::ProntoQa, "not-red");
-    assert_eq!(row(&ours, Task::ProntoQa, "not-red"), expected);
+    let expected = row(&[fresh], prontoqa::TASK, "not-red");
+    assert_eq!(row(&ours, prontoqa::TASK, "not-red"), expected);
     std::fs::remove_dir_all(folder).expect("the folder was made here");
 }
 

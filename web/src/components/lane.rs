@@ -3,7 +3,7 @@
 use latent_model::{
     program::{Feed, Role},
     strategy::{STRATEGIES, Strategy},
-    tasks::Verdict,
+    tasks::Grade,
     trace::summary,
 };
 use leptos::prelude::*;
@@ -212,9 +212,9 @@ fn LaneFoot(index: Memo<usize>, lane: Lane) -> impl IntoView {
     let testid = move |part: &str| format!("lane-{}-{part}", index.get());
     let word = move || verdict().map_or(String::new(), |verdict| verdict.to_string());
     let mark = move || match verdict() {
-        Some(Verdict::Right) => "✓ ",
-        Some(Verdict::Wrong) => "✗ ",
-        Some(Verdict::Malformed) => "⚠ ",
+        Some(Grade::Right) => "✓ ",
+        Some(Grade::Wrong) => "✗ ",
+        Some(Grade::Malformed) => "⚠ ",
         None => "",
     };
     view! {

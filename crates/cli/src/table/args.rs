@@ -16,8 +16,8 @@ pub struct TableArgs {
     /// trained.
     #[arg(long, default_value = "public/models")]
     pub models: PathBuf,
-    /// ProsQA's official problems.
-    #[arg(long, default_value = "../shared/data/prosqa_valid.json")]
+    /// The folder that holds the official files of the tasks that have one.
+    #[arg(long, default_value = "../shared/data")]
     pub data: PathBuf,
     /// Number of generated problems.
     #[arg(long, default_value_t = 500)]

@@ -41,8 +41,8 @@ pub struct Bench<'a> {
 
 /// The official problems of a task and the generated ones of class size.
 ///
-/// ProsQA's official problems come from `--data`; a task without such a file gets generated ones
-/// of the official size.
+/// The official problems come from the task's file in the folder `--data`; a task without such a
+/// file gets generated ones of the official size.
 pub fn problem_sets(args: &TableArgs, task: Task) -> Result<[ProblemSet; 2]> {
     let seed = u64::from(args.seed);
     let generated = |name: &str, difficulty: Difficulty| -> Result<ProblemSet> {
@@ -60,18 +60,18 @@ pub fn problem_sets(args: &TableArgs, task: Task) -> Result<[ProblemSet; 2]> {
         let problems = of_task.generated(seed, args.n)?;
         Ok(ProblemSet::new(task, name, source, problems))
     };
-    let official = if task == Task::ProsQa {
-        let file = ProblemArgs {
-            task: Some(task),
-            difficulty: Difficulty::Official,
-            data: Some(args.data.clone()),
-        };
-        let problems = file.read_file()?.context("--data is given")?;
-        let name = args.data.file_name().unwrap_or_default().to_string_lossy();
-        let source = format!("the {} problems of `{name}`", problems.len());
-        ProblemSet::new(task, "official", source, problems)
-    } else {
-        generated("official", Difficulty::Official)?
+    let official = match task.official_file() {
+        Some(name) => {
+            let file = ProblemArgs {
+                task: Some(task),
+                difficulty: Difficulty::Official,
+                data: Some(args.data.join(name)),
+            };
+            let problems = file.read_file()?.context("--data is given")?;
+            let source = format!("the {} problems of `{name}`", problems.len());
+            ProblemSet::new(task, "official", source, problems)
+        }
+        None => generated("official", Difficulty::Official)?,
     };
     Ok([official, generated("class", Difficulty::Class)?])
 }

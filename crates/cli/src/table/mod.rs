@@ -11,14 +11,14 @@ mod thoughts;
 
 use std::{
     fs,
-    path::{Path, PathBuf},
+    path::Path,
     process::ExitCode,
 };
 
 use anyhow::{Context, Result, ensure};
 use latent_model::{
     evidence::{Origin, Outcome, RowOfTable, Table},
-    tasks::Task,
+    tasks::{TASKS, Task},
 };
 use serde::Serialize;
 
@@ -82,17 +82,14 @@ pub async fn table(args: &TableArgs) -> Result<ExitCode> {
     Ok(ExitCode::SUCCESS)
 }
 
-/// The suite's tasks, in the order of [`Task::ALL`].
+/// The suite's tasks, in the order of [`TASKS`].
 fn tasks(suite: &Suite) -> Result<Vec<Task>> {
-    let is_asked_for = |name: &str| {
+    let is_asked_for = |task: &Task| {
+        let name = task.name();
         suite.rows.iter().any(|row| row.cells.contains_key(name))
             || suite.thoughts.curves.iter().any(|curve| curve.task == name)
     };
-    let all = Task::ALL.into_iter();
-    let tasks: Vec<Task> = all
-        .filter(|(name, _)| is_asked_for(name))
-        .map(|(_, task)| task)
-        .collect();
+    let tasks: Vec<Task> = TASKS.iter().copied().filter(is_asked_for).collect();
     ensure!(!tasks.is_empty(), "the suite has no row");
     Ok(tasks)
 }
@@ -114,9 +111,8 @@ fn n_runs(suite: &Suite, bench: &Bench<'_>) -> u64 {
 async fn rows(suite: &Suite, bench: &mut Bench<'_>) -> Result<Vec<RowOfTable>> {
     let mut rows = Vec::new();
     for row in &suite.rows {
-        let cells = Task::ALL
-            .into_iter()
-            .filter_map(|(task, _)| Some((task, row.cells.get(task)?)));
+        let names = TASKS.iter().map(|task| task.name());
+        let cells = names.filter_map(|task| Some((task, row.cells.get(task)?)));
         for (task, cell) in cells {
             rows.push(RowOfTable {
                 method: row.method.clone(),

@@ -1,47 +1,43 @@
-//! A problem as a graph: words, statements between them, and what is asked.
+//! A problem's statements as a graph: words, arrows between them, and what is asked.
 
-use latent_model::tasks::{
-    Problem,
-    prontoqa::{self, Word},
-    prosqa::{self, Adjacency},
-};
+use std::collections::BTreeSet;
 
-/// What is drawn of a problem whose statements each say that one thing is another.
+/// Statements that each say that one thing is another, and a question about them.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Graph {
     /// The words.
     pub nodes: Vec<Node>,
-    /// The statements: from the subject's node to the object's.
+    /// `[subject, object]` of each statement, as node indices.
     pub edges: Vec<[usize; 2]>,
-    /// Whom the question is about.
+    /// The node that the question is about.
     pub root: usize,
     /// The two answers that the question leaves open.
     pub options: [usize; 2],
     /// The option that follows.
     pub target: usize,
-    /// Shortest ways from the root to the target: all of them in ProsQA, one in ProntoQA.
+    /// Shortest ways from the root to the target, as nodes, both ends included: all of them, or
+    /// the one that the solution takes.
     pub ways: Vec<Vec<usize>>,
 }
 
-/// A word of the graph.
+/// A word of a graph.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Node {
     /// As it is written on the node.
     pub name: String,
-    /// Its id in the task's vocabulary.
+    /// As it stands in the task's vocabulary.
+    pub word: String,
+    /// Its id there.
     pub token: u32,
 }
 
-impl Graph {
-    /// The graph of a problem; a story has none.
-    pub fn of(problem: &Problem) -> Option<Self> {
-        match problem {
-            Problem::ProsQa(problem) => Some(Self::of_prosqa(problem)),
-            Problem::ProntoQa(problem) => Some(Self::of_ontology(problem)),
-            Problem::Arithmetic(_) => None,
-        }
-    }
+/// The nodes of a directed graph with their neighbours in one direction.
+#[derive(Clone, Debug)]
+pub struct Adjacency {
+    neighbours: Vec<Vec<usize>>,
+}
 
+impl Graph {
     /// How many nodes there are.
     pub fn n_nodes(&self) -> usize {
         self.nodes.len()
@@ -52,85 +48,101 @@ impl Graph {
         Adjacency::successors(self.n_nodes(), &self.edges)
     }
 
+    /// The node of this word of the vocabulary.
+    pub fn node(&self, word: &str) -> Option<usize> {
+        self.nodes.iter().position(|node| node.word == word)
+    }
+
+    /// Whether a statement says that `subject` is `object`, both words of the vocabulary.
+    pub fn states(&self, subject: &str, object: &str) -> bool {
+        let edge = [self.node(subject), self.node(object)];
+        let mut edges = self.edges.iter();
+        edges.any(|&[from, to]| edge == [Some(from), Some(to)])
+    }
+
     /// The edges whose statements are among these words, two by two in the order of a lane's
     /// thinking: every statement is a pair of tokens, so pairs begin at even places.
     pub fn edges_said(&self, words: &[u32]) -> Vec<usize> {
+        let pairs: BTreeSet<&[u32]> = words.chunks_exact(2).collect();
         let is_said = |edge: &[usize; 2]| {
             let pair = edge.map(|node| self.nodes[node].token);
-            words.chunks_exact(2).any(|said| said == pair)
+            pairs.contains(&pair[..])
         };
         let edges = self.edges.iter().enumerate();
         let said = edges.filter(|(_, edge)| is_said(edge));
         said.map(|(index, _)| index).collect()
     }
-
-    fn of_prosqa(problem: &prosqa::Problem) -> Self {
-        let node = |symbol: &prosqa::Symbol| Node {
-            name: symbol.name().into(),
-            token: symbol.id(),
-        };
-        Self {
-            nodes: problem.symbols.iter().map(node).collect(),
-            edges: problem.edges.clone(),
-            root: problem.root,
-            options: problem.options(),
-            target: problem.target,
-            ways: problem.shortest_paths(),
-        }
-    }
-
-    /// The options are the asked property and its opposite, whether or not a statement names them.
-    fn of_ontology(problem: &prontoqa::Problem) -> Self {
-        let mut words: Vec<Word> = Vec::new();
-        let mut node = |word: Word| {
-            let known = words.iter().position(|&known| known == word);
-            known.unwrap_or_else(|| {
-                words.push(word);
-                words.len() - 1
-            })
-        };
-        let root = node(problem.entity);
-        let mut edge =
-            |statement: &prontoqa::Statement| [node(statement.subject), node(statement.object)];
-        let edges = problem.statements.iter().map(&mut edge).collect();
-        let chain: Vec<[usize; 2]> = problem.chain().iter().map(edge).collect();
-        let way = [root].into_iter().chain(chain.iter().map(|pair| pair[1]));
-        let way: Vec<usize> = way.collect();
-        let asked = node(problem.query);
-        let opposite = node(problem.query.opposite().unwrap_or(problem.query));
-        Self {
-            edges,
-            root,
-            options: [asked, opposite],
-            target: if problem.is_true { asked } else { opposite },
-            ways: vec![way],
-            nodes: words.into_iter().map(Node::of_word).collect(),
-        }
-    }
 }
 
-impl Node {
-    fn of_word(word: Word) -> Self {
-        Self {
-            // A denied property is one token, `not-red`, and two words of English.
-            name: word.to_string().replace('-', " "),
-            token: word.id(),
+impl Adjacency {
+    /// Along the edges: whose statements name this node as subject.
+    pub fn successors(n_nodes: usize, edges: &[[usize; 2]]) -> Adjacency {
+        let mut neighbours = vec![Vec::new(); n_nodes];
+        for &[from, to] in edges {
+            neighbours[from].push(to);
         }
+        Adjacency { neighbours }
+    }
+
+    /// Against the edges.
+    pub fn predecessors(n_nodes: usize, edges: &[[usize; 2]]) -> Adjacency {
+        let mut neighbours = vec![Vec::new(); n_nodes];
+        for &[from, to] in edges {
+            neighbours[to].push(from);
+        }
+        Adjacency { neighbours }
+    }
+
+    /// The neighbours of one node.
+    pub fn of(&self, node: usize) -> &[usize] {
+        &self.neighbours[node]
+    }
+
+    /// The same with each node's neighbours in the order of their indices.
+    pub(super) fn sorted(mut self) -> Adjacency {
+        self.neighbours.iter_mut().for_each(|n| n.sort_unstable());
+        self
+    }
+
+    /// Steps from `start` to every node; `None` where there is no way.
+    pub fn distances(&self, start: usize) -> Vec<Option<usize>> {
+        let mut distances = vec![None; self.neighbours.len()];
+        distances[start] = Some(0);
+        let mut frontier = vec![start];
+        let mut steps = 0;
+        while !frontier.is_empty() {
+            steps += 1;
+            let mut next = Vec::new();
+            for node in frontier {
+                for &neighbour in &self.neighbours[node] {
+                    if distances[neighbour].is_none() {
+                        distances[neighbour] = Some(steps);
+                        next.push(neighbour);
+                    }
+                }
+            }
+            frontier = next;
+        }
+        distances
     }
 }
 
 #[cfg(test)]
 mod tests {
-    use latent_model::tasks::{Difficulty, Task};
+    use crate::tasks::{Difficulty, Picture, TASKS, prontoqa};
 
     use super::*;
 
     const ONTOLOGY: &str = "Wumpuses are impuses. Each impus is not red. Every tumpus is red. \
                             Fae is a wumpus. True or false: Fae is red.";
 
+    fn graph(text: &str) -> Graph {
+        let problem = prontoqa::TASK.read(text).expect("a decided question");
+        problem.graph().expect("statements are a graph").clone()
+    }
+
     fn ontology() -> Graph {
-        let problem = prontoqa::Problem::parse(ONTOLOGY).expect("a decided question");
-        Graph::of(&Problem::ProntoQa(problem)).expect("statements are a graph")
+        graph(ONTOLOGY)
     }
 
     #[test]
@@ -149,21 +161,21 @@ mod tests {
     #[test]
     fn an_option_that_no_statement_names_is_drawn_too() {
         let text = "Fae is a wumpus. Wumpuses are red. True or false: Fae is not red.";
-        let problem = prontoqa::Problem::parse(text).expect("a decided question");
-        let graph = Graph::of(&Problem::ProntoQa(problem)).expect("statements are a graph");
+        let graph = graph(text);
         assert_eq!(graph.n_nodes(), 4);
         assert_ne!(graph.options[0], graph.options[1]);
     }
 
     #[test]
     fn every_way_is_made_of_statements_and_ends_at_the_right_option() {
-        for (_, task) in Task::ALL {
+        for task in TASKS {
             for seed in 0..50 {
                 let problem = task.generate(seed, Difficulty::Official);
-                let Some(graph) = Graph::of(&problem) else {
-                    assert_eq!(task, Task::Arithmetic);
+                let Some(graph) = problem.graph() else {
+                    assert_eq!(task.picture(), Picture::Story);
                     continue;
                 };
+                assert_eq!(task.picture(), Picture::Graph);
                 let tokens: Vec<u32> = graph.nodes.iter().map(|node| node.token).collect();
                 for way in &graph.ways {
                     assert_eq!(way.first(), Some(&graph.root));
@@ -177,6 +189,14 @@ mod tests {
                 assert_eq!(graph.edges_said(&steps).len(), steps.len() / 2);
             }
         }
+    }
+
+    #[test]
+    fn only_statements_are_stated() {
+        let graph = ontology();
+        assert!(graph.states("impus", "not-red"));
+        assert!(!graph.states("impus", "red"));
+        assert!(!graph.states("impus", "wumpus"));
     }
 
     #[test]
