@@ -17,7 +17,7 @@ use latent_model::{
     tokenizer::Marker,
     training_record::{Recipe, TrainingRecord},
 };
-use latent_train::method::Form;
+use latent_train::method::SequenceLayout;
 use serde::Deserialize;
 
 use crate::folder::{load_model, load_training_record};
@@ -53,9 +53,9 @@ struct TrainedRecipe {
     #[serde(flatten)]
     recipe: Recipe,
     #[serde(default)]
-    forms: Vec<Form>,
+    forms: Vec<SequenceLayout>,
     /// The only form, as the first version had it.
-    method: Option<Form>,
+    method: Option<SequenceLayout>,
 }
 
 /// Copies each run's model and lists it.
@@ -116,17 +116,17 @@ fn entry(record: &TrainingRecord<TrainedRecipe>, model: &Model, bytes: u64) -> E
 }
 
 /// Whether a model that was trained in a form can be decoded by a strategy.
-fn suits(form: Form, strategy: &Strategy, has_classifier: bool) -> bool {
+fn suits(form: SequenceLayout, strategy: &Strategy, has_classifier: bool) -> bool {
     match form {
         // The mixtures of a model of words are what Soft Thinking is about.
-        Form::Cot => strategy.start == Some(Marker::ThinkStart),
-        Form::Soft => strategy.name == "soft",
-        Form::Coconut => {
+        SequenceLayout::Cot => strategy.start == Some(Marker::ThinkStart),
+        SequenceLayout::Soft => strategy.name == "soft",
+        SequenceLayout::Coconut => {
             strategy.start == Some(Marker::Bot)
                 && (has_classifier || !strategy.asks_end_classifier())
         }
-        Form::Pause => strategy.name == "pause",
-        Form::NoCot => strategy.think.is_none(),
+        SequenceLayout::Pause => strategy.name == "pause",
+        SequenceLayout::NoCot => strategy.think.is_none(),
     }
 }
 

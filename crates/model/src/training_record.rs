@@ -134,7 +134,7 @@ mod tests {
             evaluation(2, 0.8)
         );
         let record: TrainingRecord = serde_json::from_str(&record).expect("a record");
-        assert_eq!(record.config.task, Task::ProsQa);
+        assert_eq!(record.config.task, Task::first());
         let sentences: Vec<String> = record.accuracies().iter().map(Accuracy::sentence).collect();
         assert_eq!(
             sentences,

@@ -56,7 +56,7 @@ pub struct Decoding {
 /// # Errors
 /// If the strategy is unknown or needs a marker that the tokenizer lacks,
 /// or the engine fails.
-pub fn measure(
+pub async fn measure(
     model: &Model,
     decoding: &Decoding,
     name: &str,
@@ -72,8 +72,7 @@ pub fn measure(
         samples: 1,
         seed: 0,
     };
-    // The reference engine never waits.
-    let measured = pollster::block_on(evaluate(&mut engine, &model.tokenizer, trials, |_, _| {}))?;
+    let measured = evaluate(&mut engine, &model.tokenizer, trials, |_, _| {}).await?;
     let right: Vec<bool> = measured.rates.iter().map(|rate| *rate > 0.5).collect();
     let hops: Vec<usize> = problems.iter().map(|p| p.steps().len()).collect();
     let name = format!("{name}, {} {}", strategy.name, decoding.set.join(" "));
