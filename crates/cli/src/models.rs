@@ -9,6 +9,7 @@ use std::{
 use anyhow::{Context, Result};
 use clap::Args;
 use latent_model::training_record::Accuracy;
+use serde::de::IgnoredAny;
 
 use crate::folder::{load_model, load_training_record};
 
@@ -57,7 +58,7 @@ fn description(folder: &Path) -> Result<Vec<String>> {
         config.head_dim,
         config.vocab_size,
     );
-    let record = load_training_record(folder)?;
+    let record = load_training_record::<IgnoredAny>(folder)?;
     let accuracies = record.iter().flat_map(|record| record.accuracies());
     let sentences = accuracies.map(Accuracy::sentence);
     Ok([shape].into_iter().chain(sentences).collect())

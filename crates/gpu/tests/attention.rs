@@ -88,7 +88,7 @@ fn check_qkv(context: &GpuContext, heads: Heads, d: usize, n_columns: usize) {
             .collect::<Vec<f32>>()
     };
     let rotations: Vec<f32> = (0..N_POSITIONS).flat_map(interleaved).collect();
-    let in_order: Vec<&[f32]> = [&q, &k, &v]
+    let in_order: Vec<_> = [&q, &k, &v]
         .into_iter()
         .flat_map(|w| rotation_order(w, heads.head_dim))
         .collect();

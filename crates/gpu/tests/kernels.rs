@@ -50,7 +50,7 @@ fn embed_copies_rows_of_live_columns() {
         for (c, column) in columns.iter().enumerate() {
             let kept = &before[c * d..(c + 1) * d];
             let row = table.row(column.token as usize);
-            let expected = if column.live == 1 { row } else { kept };
+            let expected = if column.live == 1 { &*row } else { kept };
             assert_eq!(&found[c * d..(c + 1) * d], expected, "d = {d}, column {c}");
         }
     }

@@ -104,7 +104,7 @@ impl Difference {
 }
 
 /// Entropies at the steps where a path really branches.
-#[derive(Clone, Copy, Debug, PartialEq, Serialize)]
+#[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
 pub struct Branches {
     /// Number of branch points.
     pub n: usize,

@@ -4,9 +4,11 @@ use burn::tensor::{Device, Tensor, TensorData};
 use half::f16;
 use latent_model::checkpoint::Weights;
 use latent_model::config::ModelConfig;
+use latent_model::hub::hub_files;
 use latent_model::reference::layer_states;
 use latent_model::tasks::prosqa::{Difficulty, Problem, VOCABULARY_SIZE};
 use latent_model::tokenizer::Tokenizer;
+use latent_model::training_record::TrainingRecord;
 use latent_train::config::RunConfig;
 use latent_train::driver::write_folder;
 use latent_train::export::{folder_files, model_files};
@@ -65,6 +67,14 @@ fn the_exported_folder_computes_what_burn_computed() {
     let ids = tokenizer
         .encode(&problem.question())
         .expect("all words are known");
+    // What the trainer writes is what everything else reads.
+    let record: TrainingRecord = serde_json::from_str(&text("training.json")).expect("a record");
+    assert_eq!(record.config.name, config.name);
+    assert_eq!(record.parameters, parameters.count());
+    for (name, expected) in hub_files(&config.task.markers(), 512) {
+        let found: serde_json::Value = serde_json::from_str(&text(name)).expect("JSON");
+        assert_eq!(found, expected, "{name}");
+    }
     let read_config = ModelConfig::from_json(&text("config.json")).expect("a config");
     let file = (
         "model.safetensors".to_string(),

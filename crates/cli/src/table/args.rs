@@ -31,12 +31,12 @@ pub struct TableArgs {
     /// Measures only rows of this method or checkpoint; the others are shown as left out.
     #[arg(long)]
     pub only: Vec<String>,
-    /// Writes table.json, table.md, thoughts.json and thoughts.svg here.
+    /// Writes table.json, table.md, thoughts.json, thoughts.svg and thinking.json here.
     #[arg(long, default_value = "public/evidence")]
     pub out: PathBuf,
-    /// Puts the table between this file's two marker comments, too.
+    /// Writes all of it for people to this file, too: docs/results.md.
     #[arg(long, conflicts_with = "only")]
-    pub readme: Option<PathBuf>,
+    pub results: Option<PathBuf>,
     /// Keeps measurements here. One is used again only if weights, shape, vocabulary, strategy,
     /// settings, problems, seed, engine and this program are the same to the byte.
     #[arg(long, default_value = "runs/measured")]

@@ -250,20 +250,4 @@ mod tests {
         assert_eq!(corners, [6, 6]);
         assert!(svg.contains("b (not trained)"), "{svg}");
     }
-
-    #[test]
-    fn the_readme_holds_the_curves_that_ship() {
-        let read = |path: &str| {
-            let path = concat!(env!("CARGO_MANIFEST_DIR"), "/../../").to_string() + path;
-            std::fs::read_to_string(&path).unwrap_or_else(|error| panic!("{path}: {error}"))
-        };
-        let thoughts = read("public/evidence/thoughts.json");
-        let thoughts: ThoughtsDocument = serde_json::from_str(&thoughts).expect("curves");
-        let table = thoughts.markdown();
-        assert!(table.lines().count() > 8, "{table}");
-        assert!(
-            read("README.md").contains(&table),
-            "run `latent table --readme README.md`: the README does not hold\n{table}"
-        );
-    }
 }
