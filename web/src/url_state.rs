@@ -43,7 +43,20 @@ pub enum UrlError {
     Strategy(#[from] StrategyError),
     /// A task or difficulty that does not exist.
     #[error("in the address, {0}")]
-    Task(#[from] UnknownName),
+    Task(UnknownName),
+}
+
+// `#[from]` would make the error the cause of a text that already holds it.
+impl From<StrategyError> for UrlError {
+    fn from(error: StrategyError) -> Self {
+        Self::Strategy(error)
+    }
+}
+
+impl From<UnknownName> for UrlError {
+    fn from(error: UnknownName) -> Self {
+        Self::Task(error)
+    }
 }
 
 /// The hash that stands for `state`, without its `#`.

@@ -2,6 +2,7 @@
 
 use crate::{
     engine::{Engine, EngineError, LaneSpec, run_to_end},
+    input::Input,
     metrics::{Branches, Proportion, clustered_wilson},
     program::Program,
     record::StepRecord,
@@ -62,12 +63,12 @@ pub enum EvaluationError {
         samples: usize,
     },
     /// A question that the model's vocabulary cannot express.
-    #[error("problem {index}: {source}")]
+    #[error("problem {index}: {reason}")]
     Question {
         /// The problem's index.
         index: usize,
         /// What is wrong.
-        source: TokenizerError,
+        reason: TokenizerError,
     },
     /// The engine failed.
     #[error(transparent)]
@@ -108,10 +109,10 @@ pub async fn evaluate<E: Engine>(
     for (index, problem) in problems.iter().enumerate() {
         let prompt = tokenizer
             .encode(problem.question())
-            .map_err(|source| EvaluationError::Question { index, source })?;
+            .map_err(|reason| EvaluationError::Question { index, reason })?;
         for sample in 0..samples {
             let spec = LaneSpec {
-                prompt: prompt.clone(),
+                inputs: Input::tokens(&prompt),
                 program: program.clone(),
                 seed,
                 stream: (index * samples + sample) as u32,

@@ -40,11 +40,16 @@ pub fn decode(bytes: &[u8]) -> Result<String, NotText> {
 /// The text without its byte order mark, and with `\n` for every line end: `\r\n` of Windows and
 /// `\r` of old Macs.
 pub fn clean(text: &str) -> Cow<'_, str> {
-    let text = text.strip_prefix('\u{feff}').unwrap_or(text);
+    let text = strip_bom(text);
     match text.contains('\r') {
         true => text.replace("\r\n", "\n").replace('\r', "\n").into(),
         false => text.into(),
     }
+}
+
+/// The text without its byte order mark: all that JSON and TOML need, for which `\r` is a space.
+pub fn strip_bom(text: &str) -> &str {
+    text.strip_prefix('\u{feff}').unwrap_or(text)
 }
 
 #[cfg(test)]

@@ -200,18 +200,13 @@ impl StepJson {
             (flag::DONE, "done"),
         ];
         let kind = record.input_kind();
-        let has_token = kind != InputKind::Thought || is_decoded;
+        let has_token = kind != InputKind::Hidden || is_decoded;
         Self {
             step: record.step,
             position: record.position,
             phase: record.phase,
-            input: match kind {
-                InputKind::None => "none",
-                InputKind::Token => "token",
-                InputKind::Concept => "concept",
-                InputKind::Thought => "thought",
-            },
-            token: has_token.then(|| tokenizer.token(record.token)),
+            input: kind.spec().name,
+            token: has_token.then(|| tokenizer.shown(record.token)),
             flags: names
                 .iter()
                 .filter(|(bit, _)| record.has(*bit))
@@ -224,7 +219,7 @@ impl StepJson {
             kept: record
                 .kept()
                 .map(|kept| KeptJson {
-                    token: tokenizer.token(kept.id),
+                    token: tokenizer.shown(kept.id),
                     prob: kept.prob,
                     weight: kept.weight,
                 })

@@ -6,13 +6,14 @@ use burn::tensor::Device;
 use latent_model::tasks::prosqa;
 use latent_model::tasks::supervision::BatchSize;
 use latent_train::config::Level;
-use latent_train::lesson::Passage;
-use latent_train::llama::{Llama, LlamaConfig};
-use latent_train::method::{Form, Stage};
-use latent_train::objective::{LossConfig, Objective, Share, soft_sampler};
+use latent_train::lesson::{LossConfig, Passage};
+use latent_train::llama::Llama;
+use latent_train::method::{SequenceLayout, Stage};
+use latent_train::objective::{BatchSplit, Objective, soft_sampler};
 use latent_train::optimizer::{Optimizer, OptimizerConfig};
-use latent_train::parameters::Parameters;
+use latent_train::parameters::{LlamaConfig, Parameters};
 use latent_train::random::Random;
+use pollster::block_on;
 
 fn main() {
     let env = |name: &str, default: usize| {
@@ -40,7 +41,7 @@ fn main() {
             beta_2: 0.98,
             clip_norm: 1.0,
         },
-        &parameters,
+        &parameters.weights(),
     );
     let loss_config = LossConfig {
         gamma: 0.6,
@@ -80,29 +81,35 @@ fn main() {
             .iter()
             .map(|text| Passage::new(text, &loss_config))
             .collect();
-        let share = Share {
-            form: Form::Coconut,
+        let split = BatchSplit {
+            layout: SequenceLayout::Coconut,
             stage: Stage::wordless(6),
             n_lessons: 4 + env("X", 2),
         };
-        let outcome = objective.loss(&model, &passages, &[share]);
-        let loss = outcome.loss.clone().inner().into_scalar::<f32>();
+        let batch = block_on(objective.loss(&model, &passages, &[split]));
+        let batch = batch.expect("the device works");
+        let loss = batch.loss.clone().inner().into_scalar::<f32>();
         let t2 = Instant::now();
-        let mut grads = outcome.loss.backward();
+        let mut grads = batch.loss.backward();
         let gradients = model
             .parameters
-            .named()
+            .weights()
             .into_iter()
-            .map(|(_, _, t)| t.grad_remove(&mut grads).expect("every weight is used"))
+            .map(|w| {
+                w.tensor
+                    .grad_remove(&mut grads)
+                    .expect("every weight is used")
+            })
             .collect();
         let t3 = Instant::now();
-        parameters = optimizer.step(parameters, gradients, 1e-3);
+        let update = optimizer.update(&parameters.weights(), gradients, 1e-3);
+        parameters = parameters.replaced(update.tensors);
+        optimizer = update.optimizer;
         let t4 = Instant::now();
         println!(
-            "loss {loss:.3} accuracy {:.2} questions {} positions {} | draw {:.1} forward {:.1} backward {:.1} update {:.1} ms",
-            outcome.accuracy,
-            outcome.n_questions,
-            outcome.n_positions,
+            "loss {loss:.3} questions {} positions {} | draw {:.1} forward {:.1} backward {:.1} update {:.1} ms",
+            batch.n_questions,
+            batch.n_positions,
             (t1 - t0).as_secs_f64() * 1e3,
             (t2 - t1).as_secs_f64() * 1e3,
             (t3 - t2).as_secs_f64() * 1e3,

@@ -6,10 +6,80 @@ use latent_model::tasks::supervision::{
     BackwardSearch, LatentTargets, Search, StepToken, SupervisedQuestion, SupervisedText,
 };
 
-use crate::objective::LossConfig;
+use serde::{Deserialize, Serialize};
 
 /// Weights over token ids; what a state shall decode to.
 pub type Distribution = Vec<(u32, f32)>;
+
+/// How the parts of the loss are weighted. A question's answer token weighs 1.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct LossConfig {
+    /// γ: what a node that was found one step earlier weighs, relative to a new one; in a number
+    /// what a digit weighs, relative to the one before it.
+    #[serde(default)]
+    pub gamma: f32,
+    /// No member of a set weighs less than this, relative to a new one.
+    #[serde(default)]
+    pub floor: f32,
+    /// Weight of the thoughts' reachable sets (of a story: results), averaged over the thoughts. At 0 the thoughts
+    /// are not supervised, as in the Coconut paper.
+    #[serde(default)]
+    pub reach: f32,
+    /// Weight of the options' ancestors, averaged over the layers.
+    #[serde(default)]
+    pub ancestors: f32,
+    /// The first layer (from 1) after which an option's position shall know its parents.
+    #[serde(default = "second")]
+    pub ancestors_from_layer: usize,
+    /// Weight of the marker tokens whose place is always the same.
+    pub markers: f32,
+}
+
+fn second() -> usize {
+    2
+}
+
+impl LossConfig {
+    /// The ageing of set members.
+    pub fn ageing(&self) -> Ageing {
+        Ageing {
+            gamma: self.gamma,
+            floor: self.floor,
+        }
+    }
+}
+
+/// How a set of nodes is weighted when a state has to decode to it.
+#[derive(Clone, Copy, Debug)]
+pub struct Ageing {
+    /// A node found one step earlier weighs this much less …
+    pub gamma: f32,
+    /// … but never less than this.
+    pub floor: f32,
+}
+
+impl Ageing {
+    /// The distribution over the nodes at a distance of at most `horizon`: γ^age, the newest
+    /// (age 0) the most, summing to 1. This is the continuous supervision of CoT2
+    /// (Gozeten et al. 2025) with ageing.
+    pub fn weights(self, ids: &[u32], distances: &[Option<usize>], horizon: usize) -> Distribution {
+        // Where the search has run dry, the newest are those found last.
+        let farthest = distances.iter().flatten().copied().max().unwrap_or(0);
+        let horizon = horizon.min(farthest);
+        let mut weights: Distribution = distances
+            .iter()
+            .enumerate()
+            .filter_map(|(node, distance)| {
+                let age = horizon.checked_sub((*distance)?)?;
+                Some((ids[node], self.gamma.powi(age as i32).max(self.floor)))
+            })
+            .collect();
+        let sum: f32 = weights.iter().map(|(_, weight)| weight).sum();
+        weights.iter_mut().for_each(|(_, weight)| *weight /= sum);
+        weights
+    }
+}
 
 /// A token of a training sequence: what is read at its position, and what may stand there.
 #[derive(Clone, Debug, PartialEq)]

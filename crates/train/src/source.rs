@@ -1,16 +1,13 @@
 //! Where lessons come from: a task's generator, with everything withheld that is evaluated on.
 
 use std::collections::HashSet;
-use std::path::Path;
 
-use anyhow::Context;
 use latent_model::tasks::supervision::{BatchSize, StatementGraph};
 use latent_model::tasks::{Difficulty, Fingerprint, Problem, Task};
 
-use crate::config::{BatchConfig, Level, RunConfig};
+use crate::config::{Level, RunConfig};
 use crate::evaluation::held_out;
 use crate::lesson::Passage;
-use crate::objective::LossConfig;
 use crate::random::Random;
 
 /// A task's generator, and the problems that a run is measured with.
@@ -22,28 +19,24 @@ pub struct Source {
 }
 
 impl Source {
-    /// Reads the official file, where it is there, and generates the other problems held out.
+    /// Takes the problems of the official file, where there is one (its name and its text), and
+    /// generates the others held out.
     ///
     /// # Errors
-    /// If the official file cannot be read.
-    pub fn new(config: &RunConfig) -> anyhow::Result<Source> {
+    /// If the text is none of the task's.
+    pub fn new(config: &RunConfig, official: Option<(&str, &str)>) -> anyhow::Result<Source> {
         let (task, n) = (config.task, config.evaluation.problems);
         let mut lists: Vec<(String, Vec<Problem>)> = Difficulty::ALL
             .into_iter()
             .map(|size| (size.name().to_string(), held_out(task, size, n)))
             .collect();
         let mut withheld: HashSet<Fingerprint> = HashSet::new();
-        if let Some(official) = config.evaluation.official.as_deref().map(Path::new)
-            && official.exists()
-        {
-            let text = std::fs::read_to_string(official)
-                .with_context(|| format!("cannot read {}", official.display()))?;
-            let problems = task.load(&text)?.problems;
+        if let Some((name, text)) = official {
+            let problems = task.load(text)?.problems;
             withheld.extend(problems.iter().map(Problem::fingerprint).cloned());
             // A file of another vocabulary is only kept apart from, not evaluated on.
             if problems.iter().all(|problem| problem.encode().is_ok()) {
-                let name = official.file_stem().unwrap_or_default().to_string_lossy();
-                lists.push((name.into_owned(), problems));
+                lists.push((name.to_string(), problems));
             }
         }
         let generated = lists.iter().flat_map(|(_, problems)| problems);
@@ -78,23 +71,18 @@ impl Source {
     }
 
     /// A batch of lessons at a level.
-    pub fn passages(
-        &self,
-        random: &mut Random,
-        level: &Level,
-        batch: &BatchConfig,
-        loss: &LossConfig,
-    ) -> Vec<Passage> {
+    pub fn passages(&self, config: &RunConfig, level: &Level, random: &mut Random) -> Vec<Passage> {
         let size = BatchSize {
-            texts: batch.graphs,
-            main_questions: batch.main_questions,
-            extra_questions: batch.extra_questions,
+            texts: config.batch.graphs,
+            main_questions: config.batch.main_questions,
+            extra_questions: config.batch.extra_questions,
         };
         let is_withheld = |fingerprint: &Fingerprint| self.withheld.contains(fingerprint);
         let texts = self
             .task
             .draw_texts(random, &level.extent(), &size, &is_withheld);
-        texts.iter().map(|text| Passage::new(text, loss)).collect()
+        let weighted = texts.iter().map(|text| Passage::new(text, &config.loss));
+        weighted.collect()
     }
 }
 
@@ -103,7 +91,8 @@ mod tests {
     use latent_model::tasks::TASKS;
 
     use super::*;
-    use crate::lesson::Distribution;
+    use crate::config::BatchConfig;
+    use crate::lesson::{Distribution, LossConfig};
 
     /// FNV-1a, 64 bits.
     fn digest(bytes: impl Iterator<Item = u8>) -> u64 {
@@ -148,8 +137,8 @@ mod tests {
     fn batches_of_a_seed_stay_as_they_are() {
         let whole = include_str!("../configs/prosqa-cot.toml");
         let mut config: RunConfig = toml::from_str(whole).expect("a whole config");
-        (config.evaluation.problems, config.evaluation.official) = (5, None);
-        let loss = LossConfig {
+        config.evaluation.problems = 5;
+        config.loss = LossConfig {
             gamma: 0.6,
             floor: 0.15,
             reach: 1.0,
@@ -160,8 +149,8 @@ mod tests {
         let mut found = Vec::new();
         for &task in TASKS {
             config.task = task;
-            let source = Source::new(&config).expect("no file is read");
-            let batch = BatchConfig {
+            let source = Source::new(&config, None).expect("no file is read");
+            config.batch = BatchConfig {
                 graphs: 3,
                 main_questions: 2,
                 extra_questions: if task.can_teach().several_questions {
@@ -179,7 +168,7 @@ mod tests {
             let mut random = Random::new(7);
             let mut numbers = Vec::new();
             for _ in 0..2 {
-                let passages = source.passages(&mut random, &level, &batch, &loss);
+                let passages = source.passages(&config, &level, &mut random);
                 numbers.extend(told(&passages, 6));
             }
             numbers.push(random.bits() as u32);

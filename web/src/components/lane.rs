@@ -10,7 +10,6 @@ use leptos::prelude::*;
 
 use super::{lane_settings::LaneSettings, stream::Stream};
 use crate::{
-    accuracy::Accuracy,
     lanes::{Lane, LaneRun},
     page_state::LaneChoice,
     runner::Runner,
@@ -251,7 +250,7 @@ fn phase_text(run: &LaneRun) -> &'static str {
         (Role::Answer, _) => "answering",
         (Role::Think, Feed::Token) => "thinking in words",
         (Role::Think, Feed::Concept) => "thinking in mixtures",
-        (Role::Think, Feed::Thought) => "thinking in hidden states",
+        (Role::Think, Feed::Hidden { .. }) => "thinking in hidden states",
         (Role::Think, Feed::Pause(_)) => "waiting",
     }
 }

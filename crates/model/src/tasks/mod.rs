@@ -180,9 +180,9 @@ impl Task {
 
     /// Tokens of a completion as the task's text.
     pub fn render(self, tokenizer: &Tokenizer, ids: &[u32]) -> String {
-        let tokens: Vec<String> = ids.iter().map(|&id| tokenizer.token(id)).collect();
-        let tokens: Vec<&str> = tokens.iter().map(String::as_str).collect();
-        self.render_tokens(&tokens)
+        let text = tokenizer.decode(ids);
+        let words: Vec<&str> = text.split_whitespace().collect();
+        self.render_tokens(&words)
     }
 }
 

@@ -1,4 +1,4 @@
-//! Operations whose output and gradient are computed by hand on the CPU backend.
+//! Operations whose forward and backward pass are Rust on the CPU backend's numbers.
 //!
 //! burn's primitives would allocate and pass over memory five to ten times for each of these
 //! small steps; at the sizes trained here that is most of the time that is not matrix products.
@@ -46,9 +46,9 @@ impl<const N: usize> fmt::Debug for Kept<N> {
 }
 
 #[derive(Debug)]
-struct ByHand<const N: usize>;
+struct CustomOp<const N: usize>;
 
-impl<const N: usize> Backward<Flex, N> for ByHand<N> {
+impl<const N: usize> Backward<Flex, N> for CustomOp<N> {
     type State = Kept<N>;
 
     fn backward(
@@ -110,7 +110,7 @@ pub fn apply<const N: usize, const D: usize>(
     let nodes = primitives.each_ref().map(|primitive| primitive.node());
     let operands = primitives.map(|p| Operand(p.into_primitive().to_contiguous()));
     let (values, gradient) = forward(operands);
-    let prepared = ByHand::<N>
+    let prepared = CustomOp::<N>
         .prepare::<NoCheckpointing>(nodes)
         .compute_bound();
     let result = match prepared.stateful() {

@@ -9,7 +9,7 @@ use std::{
 use indicatif::HumanDuration;
 
 /// How fast a run is, since its last line in the log.
-pub struct Pace {
+pub struct Throughput {
     since: Instant,
     /// Steps taken since then.
     pub n_steps: u64,
@@ -17,10 +17,10 @@ pub struct Pace {
     pub n_positions: usize,
 }
 
-impl Pace {
+impl Throughput {
     /// Nothing done yet.
-    pub fn from_now() -> Pace {
-        Pace {
+    pub fn from_now() -> Throughput {
+        Throughput {
             since: Instant::now(),
             n_steps: 0,
             n_positions: 0,

@@ -5,7 +5,23 @@ use std::sync::Arc;
 use burn::tensor::activation::{silu, softmax};
 use burn::tensor::{Device, Tensor, TensorData};
 
-use crate::fused::{AngleTable, Visible};
+/// Cosines and sines of a call's positions, one row of c/2 for each row of `[G·Q·n]`.
+#[derive(Clone, Debug, Default)]
+pub struct AngleTable {
+    /// Cosines, row after row.
+    pub cos: Vec<f32>,
+    /// Sines, row after row.
+    pub sin: Vec<f32>,
+}
+
+/// Which keys a row of scores may see.
+#[derive(Clone)]
+pub struct Visible {
+    /// Positions of each context; the rest of its T keys is padding.
+    pub lengths: Arc<Vec<usize>>,
+    /// n, the new positions a question: new position i sees m − n + i + 1 of its own m keys.
+    pub n_new: usize,
+}
 
 /// Added to the scores of hidden keys; e^−1e9 is 0 in f32.
 const HIDDEN: f32 = -1e9;
@@ -22,8 +38,8 @@ pub fn swiglu(both: Tensor<2>) -> Tensor<2> {
     silu(both.clone().narrow(1, 0, f)) * both.narrow(1, f, f)
 }
 
-/// See [`crate::fused::turn`].
-pub fn turn(heads: Tensor<2>, angles: &AngleTable, head_dim: usize, scale: f32) -> Tensor<2> {
+/// See [`crate::fused::apply_rope`].
+pub fn apply_rope(heads: Tensor<2>, angles: &AngleTable, head_dim: usize, scale: f32) -> Tensor<2> {
     let [n_rows, width] = heads.dims();
     let half = head_dim / 2;
     let device = heads.device();
@@ -36,9 +52,9 @@ pub fn turn(heads: Tensor<2>, angles: &AngleTable, head_dim: usize, scale: f32) 
         heads.clone().narrow(2, 0, half),
         heads.narrow(2, half, half),
     );
-    let turned_a = a.clone() * cos.clone() - b.clone() * sin.clone();
-    let turned_b = b * cos + a * sin;
-    Tensor::cat(vec![turned_a, turned_b], 2)
+    let rotated_a = a.clone() * cos.clone() - b.clone() * sin.clone();
+    let rotated_b = b * cos + a * sin;
+    Tensor::cat(vec![rotated_a, rotated_b], 2)
         .mul_scalar(scale)
         .reshape([n_rows, width])
 }
