@@ -15,12 +15,10 @@ pub struct CaseStudy {
 /// What was measured on a set: `82.0 % [77.3, 85.9]`, or why nothing was.
 pub fn cell(row: &RowOfTable, set: &str) -> String {
     match (row.outcome.on(set), &row.outcome) {
-        (Some(found), _) => format!(
-            "{:.1} % [{:.1}, {:.1}]",
-            100.0 * found.accuracy,
-            100.0 * found.ci_low,
-            100.0 * found.ci_high
-        ),
+        (Some(found), _) => {
+            let [value, low, high] = found.accuracy.percent();
+            format!("{value:.1} % [{low:.1}, {high:.1}]")
+        }
         (None, Outcome::NotTrained) => "not trained".into(),
         (None, _) => "not measured".into(),
     }
@@ -49,7 +47,10 @@ pub fn paper(published: Option<Published>) -> String {
 
 #[cfg(test)]
 mod tests {
-    use latent_model::evidence::{Measured, Table};
+    use latent_model::{
+        evidence::{Measured, Table},
+        metrics::Proportion,
+    };
 
     use super::*;
     use crate::{catalogue::shipped_catalogue, page_state::PageState};
@@ -84,10 +85,12 @@ mod tests {
                 weights_sha256: String::new(),
                 results: vec![Measured {
                     problems: "official".into(),
-                    n: 300,
-                    accuracy: 0.82,
-                    ci_low: 0.7727,
-                    ci_high: 0.8594,
+                    accuracy: Proportion {
+                        n: 300,
+                        value: 0.82,
+                        low: 0.7727,
+                        high: 0.8594,
+                    },
                     malformed: 0.0,
                     think_steps: 8.3,
                     answer_tokens: 2.9,
