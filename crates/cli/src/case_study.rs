@@ -7,6 +7,7 @@ use clap::{Args, ValueEnum};
 use latent_gpu::AnyEngine;
 use latent_model::{
     engine::{Engine, LaneSpec, run_to_end},
+    input::Input,
     model::Model,
     strategy::{Settings, Strategy},
     tasks::{Difficulty, Grade, Problem, Task},
@@ -171,7 +172,7 @@ async fn trials(engine: &mut AnyEngine, model: &Model, problem: &Problem) -> Res
         let setting = format!("thoughts={thoughts}");
         let settings = Settings::parse(coconut, [setting.as_str()])?;
         Ok(LaneSpec {
-            prompt: prompt.clone(),
+            inputs: Input::tokens(&prompt),
             program: coconut.program(&settings, &model.tokenizer)?,
             seed: 0,
             stream: 0,

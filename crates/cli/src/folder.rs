@@ -10,7 +10,7 @@ use anyhow::{Context, Result, ensure};
 use latent_model::{
     checkpoint::shard_names,
     model::{Model, ModelFiles},
-    text::strip_bom,
+    text,
     training_record::TrainingRecord,
 };
 use serde::de::DeserializeOwned;
@@ -59,10 +59,10 @@ pub fn load_training_record<C: DeserializeOwned>(
     folder: &Path,
 ) -> Result<Option<TrainingRecord<C>>> {
     let path = folder.join("training.json");
-    let Some(text) = optional_text(&path)? else {
+    let Some(json) = optional_text(&path)? else {
         return Ok(None);
     };
-    let record = serde_json::from_str(strip_bom(&text));
+    let record = serde_json::from_str(&text::clean(&json));
     record
         .with_context(|| format!("in {}", path.display()))
         .map(Some)

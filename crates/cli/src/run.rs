@@ -6,6 +6,7 @@ use anyhow::{Result, bail, ensure};
 use clap::Args;
 use latent_model::{
     engine::{Engine, LaneSpec, run_to_end},
+    input::Input,
     strategy::{Settings, Strategy},
     tasks::{Problem, TASKS, Task},
     trace::{RanLane, RunJson, StepJson},
@@ -69,7 +70,7 @@ pub async fn run(args: &RunArgs) -> Result<ExitCode> {
     let lane = |strategy: &&Strategy| -> Result<LaneSpec> {
         let settings = Settings::parse(strategy, args.set.iter().map(String::as_str))?;
         Ok(LaneSpec {
-            prompt: prompt.clone(),
+            inputs: Input::tokens(&prompt),
             program: strategy.program(&settings, &model.tokenizer)?,
             seed: args.seed,
             stream: 0,

@@ -13,7 +13,7 @@ use latent_model::{
     catalogue::{Catalogue, Entry},
     model::Model,
     strategy::{STRATEGIES, Strategy},
-    text::strip_bom,
+    text,
     tokenizer::Marker,
     training_record::{Recipe, TrainingRecord},
 };
@@ -61,10 +61,10 @@ struct TrainedRecipe {
 /// Copies each run's model and lists it.
 pub fn ship(args: &ShipArgs) -> Result<ExitCode> {
     let index = args.models.join("index.json");
-    let text =
+    let json =
         fs::read_to_string(&index).with_context(|| format!("cannot read {}", index.display()))?;
-    let mut catalogue: Catalogue = serde_json::from_str(strip_bom(&text))
-        .with_context(|| format!("in {}", index.display()))?;
+    let catalogue = serde_json::from_str(&text::clean(&json));
+    let mut catalogue: Catalogue = catalogue.with_context(|| format!("in {}", index.display()))?;
     for run in &args.runs {
         let entry = ship_one(run, &args.models)
             .with_context(|| format!("cannot ship {}", run.display()))?;

@@ -5,6 +5,7 @@ use std::{borrow::Cow, ops::Deref};
 use latent_model::{
     checkpoint::{EndClassifierWeights, LayerWeights, Matrix, Weights},
     config::ModelConfig,
+    engine::ModelCapabilities,
 };
 
 use crate::context::{GpuContext, GpuError};
@@ -12,16 +13,35 @@ use crate::context::{GpuContext, GpuError};
 /// The weights of one model; they live as long as the engine.
 #[derive(Debug)]
 pub(crate) struct DeviceWeights {
-    /// (V rounded up to 4, d); rows past V are zeros.
-    pub embedding: wgpu::Buffer,
-    /// (V rounded up to 4, d); the embedding's own buffer where the two are tied.
-    pub head: wgpu::Buffer,
-    /// (2 · d + 4), see [`norm_and_classifier`]
+    pub tables: Tables,
+    /// (d)
     pub final_norm: wgpu::Buffer,
-    /// Whether that buffer's classifier is the checkpoint's and not zeros.
-    pub has_end_classifier: bool,
+    /// (d + 4), see [`classifier_values`]
+    pub end_classifier: wgpu::Buffer,
+    /// What the checkpoint brings.
+    pub capabilities: ModelCapabilities,
     /// One per layer.
     pub layers: Vec<DeviceLayer>,
+}
+
+/// The two tables with a row per token.
+#[derive(Debug)]
+pub(crate) struct Tables {
+    /// (V rounded up to 4, d); rows past V are zeros.
+    pub embedding: Vec<Shard>,
+    /// (V rounded up to 4, d); the embedding's own buffers where the two are tied.
+    pub head: Vec<Shard>,
+}
+
+/// Some rows of a table: as many as one binding can hold.
+#[derive(Clone, Debug)]
+pub(crate) struct Shard {
+    /// (n_ids, d)
+    pub buffer: wgpu::Buffer,
+    /// The first row's token, a multiple of 4.
+    pub first_id: u32,
+    /// Rows, a multiple of 4.
+    pub n_ids: u32,
 }
 
 /// The weights of one layer, packed by [`packed`].
@@ -45,26 +65,45 @@ impl DeviceWeights {
         config: &ModelConfig,
         weights: &Weights,
     ) -> Result<Self, GpuError> {
-        let embedding = context.storage_of("the embedding table", &padded(&weights.embedding))?;
+        let embedding = upload_table(context, "the embedding table", &weights.embedding)?;
         let head = match &weights.lm_head {
-            Some(head) => context.storage_of("the LM head", &padded(head))?,
+            Some(head) => upload_table(context, "the LM head", head)?,
             None => embedding.clone(),
         };
         let layers = weights
             .layers
             .iter()
             .map(|layer| upload_layer(context, config, layer));
+        let classifier = classifier_values(config.hidden_size, weights.end_classifier.as_ref());
         Ok(Self {
-            embedding,
-            head,
-            final_norm: context.storage_of(
-                "the final norm",
-                &norm_and_classifier(&weights.final_norm, weights.end_classifier.as_ref()),
-            )?,
-            has_end_classifier: weights.end_classifier.is_some(),
+            tables: Tables { embedding, head },
+            final_norm: context.storage_of("the final norm", &weights.final_norm)?,
+            end_classifier: context.storage_of("the end classifier", &classifier)?,
+            capabilities: ModelCapabilities {
+                end_classifier: weights.end_classifier.is_some(),
+            },
             layers: layers.collect::<Result<_, _>>()?,
         })
     }
+}
+
+/// A table in as few shards as the device's bindings allow.
+fn upload_table(context: &GpuContext, what: &str, table: &Matrix) -> Result<Vec<Shard>, GpuError> {
+    let row_bytes = (table.cols * size_of::<f32>()) as u64;
+    let n_rows = ((context.max_binding() / row_bytes) as usize / 4 * 4).max(4);
+    let mut shards = Vec::new();
+    for first in (0..table.rows).step_by(n_rows) {
+        let last = table.rows.min(first + n_rows);
+        let mut values = table.rows_f32(first..last).into_owned();
+        let n_ids = (last - first).next_multiple_of(4);
+        values.resize(n_ids * table.cols, 0.0);
+        shards.push(Shard {
+            buffer: context.storage_of(what, &values)?,
+            first_id: first as u32,
+            n_ids: n_ids as u32,
+        });
+    }
+    Ok(shards)
 }
 
 fn upload_layer(
@@ -122,22 +161,12 @@ pub fn packed(rows: &[impl Deref<Target = [f32]>], gain: Option<&Vec<f32>>) -> V
     blocks
 }
 
-/// The final norm's gain (d), the end classifier's weight (d) and its bias (1), up to a whole
-/// vec4; zeros where there is none. One buffer, because the select stage binds as many as a
-/// stage may.
-pub fn norm_and_classifier(gain: &[f32], classifier: Option<&EndClassifierWeights>) -> Vec<f32> {
-    let mut values = gain.to_vec();
+/// The end classifier's weight (d) and its bias, up to a whole vec4; zeros where there is none.
+pub fn classifier_values(d: usize, classifier: Option<&EndClassifierWeights>) -> Vec<f32> {
+    let mut values = vec![0.0; d + 4];
     if let Some(EndClassifierWeights { weight, bias }) = classifier {
-        values.extend(weight);
-        values.push(*bias);
+        values[..d].copy_from_slice(weight);
+        values[d] = *bias;
     }
-    values.resize(2 * gain.len() + 4, 0.0);
-    values
-}
-
-/// A table's values, with rows of zeros up to a multiple of four rows.
-fn padded(table: &Matrix) -> Vec<f32> {
-    let mut values = table.to_f32().into_owned();
-    values.resize(table.rows.next_multiple_of(4) * table.cols, 0.0);
     values
 }

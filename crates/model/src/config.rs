@@ -2,7 +2,7 @@
 
 use serde::Deserialize;
 
-use crate::text::strip_bom;
+use crate::text;
 
 /// A Llama-architecture model: RMSNorm, RoPE, grouped-query attention, SwiGLU.
 #[derive(Clone, Debug, PartialEq)]
@@ -81,7 +81,8 @@ pub fn end_tokens(
         Many(Vec<u32>),
     }
     let read = |file, json: &str| -> Result<EndTokens, ConfigError> {
-        serde_json::from_str(strip_bom(json)).map_err(|reason| ConfigError::Json { file, reason })
+        serde_json::from_str(&text::clean(json))
+            .map_err(|reason| ConfigError::Json { file, reason })
     };
     let config = read("config.json", config_json)?;
     let generation = generation_config_json.map(|json| read("generation_config.json", json));
@@ -133,7 +134,7 @@ struct RopeParameters {
 impl ModelConfig {
     /// Reads a `config.json`.
     pub fn from_json(json: &str) -> Result<Self, ConfigError> {
-        let raw: Raw = serde_json::from_str(strip_bom(json)).map_err(|reason| {
+        let raw: Raw = serde_json::from_str(&text::clean(json)).map_err(|reason| {
             let file = "config.json";
             ConfigError::Json { file, reason }
         })?;

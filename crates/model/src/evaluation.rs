@@ -2,6 +2,7 @@
 
 use crate::{
     engine::{Engine, EngineError, LaneSpec, run_to_end},
+    input::Input,
     metrics::{Branches, Proportion, clustered_wilson},
     program::Program,
     record::StepRecord,
@@ -111,7 +112,7 @@ pub async fn evaluate<E: Engine>(
             .map_err(|reason| EvaluationError::Question { index, reason })?;
         for sample in 0..samples {
             let spec = LaneSpec {
-                prompt: prompt.clone(),
+                inputs: Input::tokens(&prompt),
                 program: program.clone(),
                 seed,
                 stream: (index * samples + sample) as u32,

@@ -1,6 +1,6 @@
 //! Matrices of weights, kept in the number format of their file until somebody reads them.
 
-use std::borrow::Cow;
+use std::{borrow::Cow, ops::Range};
 
 use bytes::Bytes;
 
@@ -51,17 +51,14 @@ impl Dtype {
     }
 }
 
-/// An f16 as f32, exactly, without a branch, so that compilers vectorise a loop of it on every
-/// target: exponent and mantissa moved into place are the number times 2⁻¹¹², subnormals too.
-/// Infinities and NaN have the exponent of every other number doubled; they stay what they are.
+/// A finite f16 as f32, exactly, without a branch, so that compilers vectorise a loop of it on
+/// every target: sign, exponent and mantissa moved into place are the number times 2⁻¹¹²,
+/// subnormals too.
 fn f32_from_f16(bits: u16) -> f32 {
     const SCALE: f32 = f32::from_bits((127 + 112) << 23);
-    let magnitude = u32::from(bits & 0x7FFF);
-    let scaled = f32::from_bits(magnitude << 13) * SCALE;
-    // All ones in the exponent of an f16 are all ones in that of an f32.
-    let special = u32::from(magnitude >= 0x7C00) * 0x7F80_0000;
-    let sign = u32::from(bits & 0x8000) << 16;
-    f32::from_bits(scaled.to_bits() | special | sign)
+    // The sign fills the upper bits, of which only the highest stays.
+    let spread = (i32::from(bits as i16) as u32) << 13;
+    f32::from_bits(spread & 0x8FFF_E000) * SCALE
 }
 
 /// A dense matrix, row-major; a linear layer's weight is (out features, in features).
@@ -118,13 +115,13 @@ impl Matrix {
 
     /// One row, (cols).
     pub fn row(&self, row: usize) -> Cow<'_, [f32]> {
-        self.values(row, 1)
+        self.rows_f32(row..row + 1)
     }
 
     /// All values, (rows · cols). A matrix that is not kept as f32 is decoded as a whole: drop
     /// the result before the next one is asked for.
     pub fn to_f32(&self) -> Cow<'_, [f32]> {
-        self.values(0, self.rows)
+        self.rows_f32(0..self.rows)
     }
 
     /// Calls `read` with each row in order, (cols), one decoded at a time.
@@ -143,14 +140,47 @@ impl Matrix {
         }
     }
 
-    fn values(&self, first_row: usize, n_rows: usize) -> Cow<'_, [f32]> {
-        let n_values = n_rows * self.cols;
+    /// The same numbers, kept as f32; a matrix that is f32 already is shared.
+    pub fn widened(&self) -> Self {
+        match self.dtype {
+            Dtype::F32 => self.clone(),
+            Dtype::F16 | Dtype::Bf16 => Self::from_f32(self.rows, self.cols, &self.to_f32()),
+        }
+    }
+
+    /// The first value that is NaN or infinite, with its index. Reading a matrix that holds one
+    /// gives some number in its place, so checkpoints are asked this first.
+    pub fn first_non_finite(&self) -> Option<(usize, f32)> {
+        let halves = || {
+            self.bytes
+                .as_chunks()
+                .0
+                .iter()
+                .map(|b| u16::from_le_bytes(*b))
+        };
+        let find = |exponent: u16| halves().position(|half| half & exponent == exponent);
+        match self.dtype {
+            Dtype::F32 => {
+                let quads = self.bytes.as_chunks().0.iter();
+                let mut values = quads.map(|quad| f32::from_le_bytes(*quad)).enumerate();
+                values.find(|(_, value)| !value.is_finite())
+            }
+            Dtype::F16 => find(0x7C00).map(|index| {
+                let is_infinite = halves().nth(index).is_some_and(|half| half & 0x03FF == 0);
+                (index, if is_infinite { f32::INFINITY } else { f32::NAN })
+            }),
+            Dtype::Bf16 => find(0x7F80).map(|index| (index, self.to_f32()[index])),
+        }
+    }
+
+    /// The values of some rows, (rows, cols).
+    pub fn rows_f32(&self, rows: Range<usize>) -> Cow<'_, [f32]> {
         if let Some(all) = self.borrowed() {
-            return Cow::Borrowed(&all[first_row * self.cols..][..n_values]);
+            return Cow::Borrowed(&all[rows.start * self.cols..rows.end * self.cols]);
         }
         let row_bytes = self.dtype.row_bytes(self.cols);
-        let mut values = vec![0.0; n_values];
-        let bytes = &self.bytes[first_row * row_bytes..][..n_rows * row_bytes];
+        let mut values = vec![0.0; rows.len() * self.cols];
+        let bytes = &self.bytes[rows.start * row_bytes..rows.end * row_bytes];
         self.dtype.decode(bytes, &mut values);
         Cow::Owned(values)
     }
@@ -167,11 +197,47 @@ mod tests {
     use super::*;
 
     #[test]
-    fn every_f16_is_the_f32_that_the_half_crate_makes_of_it() {
+    fn every_finite_f16_is_the_f32_that_the_half_crate_makes_of_it() {
         for bits in 0..=u16::MAX {
             let (found, expected) = (f32_from_f16(bits), half::f16::from_bits(bits).to_f32());
-            let same = found.to_bits() == expected.to_bits() || found.is_nan() && expected.is_nan();
+            let same = found.to_bits() == expected.to_bits() || !expected.is_finite();
             assert!(same, "{bits:#06x}: {found} is not {expected}");
+        }
+    }
+
+    #[test]
+    fn a_number_that_is_none_is_found_in_every_format() {
+        for bad in [f32::NAN, f32::INFINITY] {
+            let values = [1.0, f32::from_bits(1), -65504.0, bad];
+            let f32s = values
+                .iter()
+                .flat_map(|v| v.to_le_bytes())
+                .collect::<Bytes>();
+            let f16s = values
+                .map(half::f16::from_f32)
+                .map(half::f16::to_le_bytes)
+                .concat();
+            let bf16s = values
+                .map(half::bf16::from_f32)
+                .map(half::bf16::to_le_bytes)
+                .concat();
+            let kept = [
+                (Dtype::F32, f32s),
+                (Dtype::F16, f16s.into()),
+                (Dtype::Bf16, bf16s.into()),
+            ];
+            for (dtype, bytes) in kept {
+                let matrix = Matrix::from_bytes(2, 2, dtype, bytes.clone());
+                let (index, value) = matrix.first_non_finite().expect("there is one");
+                let same = value == bad || value.is_nan() && bad.is_nan();
+                assert!(
+                    index == 3 && same,
+                    "{dtype:?}: {value} at {index}, not {bad}"
+                );
+                let without = bytes.slice(..dtype.row_bytes(3));
+                let matrix = Matrix::from_bytes(1, 3, dtype, without);
+                assert_eq!(matrix.first_non_finite(), None, "{dtype:?}");
+            }
         }
     }
 
@@ -195,6 +261,7 @@ mod tests {
                 let at = format!("{dtype:?} at byte {shift}");
                 assert_eq!(*matrix.to_f32(), *values, "{at}");
                 assert_eq!(*matrix.row(1), values[5..10], "{at}");
+                assert_eq!(matrix.widened(), Matrix::from_f32(3, 5, &values), "{at}");
                 let mut rows = Vec::new();
                 matrix.for_each_row(|row| rows.extend_from_slice(row));
                 assert_eq!(rows, values, "{at}");

@@ -4,7 +4,7 @@ use std::collections::BTreeSet;
 
 use tokenizers::{ModelWrapper, models::unigram::Unigram};
 
-use crate::text::strip_bom;
+use crate::text;
 
 /// The markers that switch a model between words, thoughts and answers.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -99,7 +99,7 @@ impl Tokenizer {
     /// If the text is not a tokenizer.
     pub fn from_json(json: &str) -> Result<Self, TokenizerError> {
         let wrong = |error: tokenizers::Error| TokenizerError::Format(error.to_string());
-        let mut inner: tokenizers::Tokenizer = strip_bom(json).parse().map_err(wrong)?;
+        let mut inner: tokenizers::Tokenizer = text::clean(json).parse().map_err(wrong)?;
         inner.with_truncation(None).map_err(wrong)?;
         inner.with_padding(None);
         let model = without_unknown_token(inner.get_model().clone());

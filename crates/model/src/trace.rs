@@ -200,17 +200,12 @@ impl StepJson {
             (flag::DONE, "done"),
         ];
         let kind = record.input_kind();
-        let has_token = kind != InputKind::Thought || is_decoded;
+        let has_token = kind != InputKind::Hidden || is_decoded;
         Self {
             step: record.step,
             position: record.position,
             phase: record.phase,
-            input: match kind {
-                InputKind::None => "none",
-                InputKind::Token => "token",
-                InputKind::Concept => "concept",
-                InputKind::Thought => "thought",
-            },
+            input: kind.spec().name,
             token: has_token.then(|| tokenizer.shown(record.token)),
             flags: names
                 .iter()

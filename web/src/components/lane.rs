@@ -5,6 +5,7 @@ use latent_model::{
     strategy::{STRATEGIES, Strategy},
     tasks::Grade,
     trace::summary,
+    training_record::Accuracy,
 };
 use leptos::prelude::*;
 
@@ -250,7 +251,7 @@ fn phase_text(run: &LaneRun) -> &'static str {
         (Role::Answer, _) => "answering",
         (Role::Think, Feed::Token) => "thinking in words",
         (Role::Think, Feed::Concept) => "thinking in mixtures",
-        (Role::Think, Feed::Thought) => "thinking in hidden states",
+        (Role::Think, Feed::Hidden { .. }) => "thinking in hidden states",
         (Role::Think, Feed::Pause(_)) => "waiting",
     }
 }

@@ -8,7 +8,7 @@ use latent_model::{
     program::Program,
     strategy::{Settings, Strategy},
     tasks::Task,
-    text::strip_bom,
+    text,
     tokenizer::Tokenizer,
 };
 use serde::Deserialize;
@@ -120,7 +120,7 @@ impl Suite {
 
     /// Reads and checks a suite.
     pub fn parse(text: &str) -> Result<Self> {
-        let suite: Self = toml::from_str(strip_bom(text))?;
+        let suite: Self = toml::from_str(&text::clean(text))?;
         for row in &suite.rows {
             ensure!(!row.cells.is_empty(), "{:?} has no cell", row.method);
             for (task, cell) in &row.cells {

@@ -82,3 +82,11 @@ pub fn weights(config: &ModelConfig) -> Arc<Weights> {
         }),
     })
 }
+
+/// Changes a matrix's values.
+#[allow(dead_code)] // Not every test does.
+pub fn edit(matrix: &mut Matrix, change: impl FnOnce(&mut [f32])) {
+    let mut values = matrix.to_f32().into_owned();
+    change(&mut values);
+    *matrix = Matrix::from_f32(matrix.rows, matrix.cols, &values);
+}
