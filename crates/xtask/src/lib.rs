@@ -2,6 +2,7 @@
 
 pub mod page;
 pub mod progress;
+pub mod requirement;
 pub mod server;
 pub mod setup;
 pub mod suite;

@@ -1,0 +1,192 @@
+//! Pause, step, reset and the next problem, at any moment of a run: what comes out in the end is
+//! the run that nobody touched.
+
+use std::time::Duration;
+
+use anyhow::{Context, Result, ensure};
+use serde_json::Value;
+
+use super::{LIMIT, SEED, address, check_quiet, finished_run, in_browser};
+use crate::chromium::{Browser, WebGpu};
+
+/// Slow enough to press a button in the middle of a run, quick enough not to wait for.
+const SLOW: &str = "8";
+
+/// Longer than a step takes at that speed: what does not come by then, does not come.
+const A_WHILE: Duration = Duration::from_millis(500);
+
+#[test]
+fn buttons_may_be_pressed_at_any_moment() {
+    in_browser(WebGpu::SwiftShader, async |browser| {
+        browser.open(&address("max")).await?;
+        browser.wait_enabled("run", LIMIT).await?;
+        let whole = finish(browser).await?;
+        a_paused_run_waits(browser, &whole).await.context("pause")?;
+        a_reset_forgets_the_run(browser).await.context("reset")?;
+        what_was_in_flight_is_dropped(browser, &whole).await?;
+        the_next_problem_begins_anew(browser, &whole)
+            .await
+            .context("next problem")?;
+        check_quiet(browser).await
+    });
+}
+
+/// Steps go on only where a button says so: one at a time, then to the end.
+async fn a_paused_run_waits(browser: &Browser, whole: &Value) -> Result<()> {
+    run_to_the_middle(browser).await?;
+    browser.click("run").await?;
+    wait_status(browser, "paused").await?;
+    // The step that was under way may still come.
+    tokio::time::sleep(A_WHILE).await;
+    let n_steps = steps_done(browser).await?;
+    tokio::time::sleep(A_WHILE).await;
+    expect_steps(browser, n_steps, "paused").await?;
+    browser.click("step").await?;
+    let one_more = |text: &str| steps_of(text) == n_steps + 1;
+    browser.wait_text("steps-done", one_more, LIMIT).await?;
+    wait_status(browser, "paused").await?;
+    tokio::time::sleep(A_WHILE).await;
+    expect_steps(browser, n_steps + 1, "paused").await?;
+    let run = finish(browser).await?;
+    ensure!(run == *whole, "expected {whole}, found {run}");
+    Ok(())
+}
+
+/// Nothing of the run is left, and nothing of it comes later.
+async fn a_reset_forgets_the_run(browser: &Browser) -> Result<()> {
+    run_to_the_middle(browser).await?;
+    browser.click("reset").await?;
+    expect_nothing(browser).await?;
+    tokio::time::sleep(A_WHILE).await;
+    expect_nothing(browser).await
+}
+
+/// Presses that come while the engine computes: whatever they leave behind, the next whole run is
+/// the one that nobody touched.
+async fn what_was_in_flight_is_dropped(browser: &Browser, whole: &Value) -> Result<()> {
+    for speed in [SLOW, "max"] {
+        for presses in [
+            &["run", "reset", "run"][..],
+            &["run", "run", "run"],
+            &["run", "run", "reset", "run"],
+            &["step", "step", "run"],
+            &["step", "reset", "step", "run"],
+            &["reset", "reset", "run", "reset"],
+        ] {
+            // Both before the first command has come back, and in the middle of a run.
+            for in_the_middle in [false, true] {
+                let what = || format!("{presses:?} at speed {speed}, in a run: {in_the_middle}");
+                begin(browser, speed).await?;
+                if in_the_middle {
+                    browser.press_at_once(&["run"]).await?;
+                    tokio::time::sleep(Duration::from_millis(60)).await;
+                }
+                browser.press_at_once(presses).await?;
+                let run = finish(browser).await.with_context(what)?;
+                ensure!(run == *whole, "{}: expected {whole}, found {run}", what());
+            }
+        }
+    }
+    Ok(())
+}
+
+/// Another problem forgets the run of the one before, in lanes and address.
+async fn the_next_problem_begins_anew(browser: &Browser, whole: &Value) -> Result<()> {
+    let before = SEED - 1;
+    let hash = format!("problem=class:{before}&seed={SEED}&speed={SLOW}");
+    browser.set_hash(&hash).await?;
+    let other = browser.texts("question").await?;
+    browser.click("run").await?;
+    wait_for_the_middle(browser).await?;
+    browser.click("next-problem").await?;
+    expect_nothing(browser).await?;
+    tokio::time::sleep(A_WHILE).await;
+    expect_nothing(browser).await?;
+    let question = browser.texts("question").await?;
+    ensure!(
+        question != other,
+        "expected another question than {other:?}"
+    );
+    let hash = browser.hash().await?;
+    let expected = format!("problem=class:{SEED}");
+    ensure!(
+        hash.contains(&expected),
+        "expected {expected} in the address, found {hash}"
+    );
+    let run = finish(browser).await?;
+    ensure!(run == *whole, "expected {whole}, found {run}");
+    Ok(())
+}
+
+/// The page as it was opened, at a speed, with no run.
+async fn begin(browser: &Browser, speed: &str) -> Result<()> {
+    browser.set_hash(&address(speed)).await?;
+    browser.click("reset").await?;
+    expect_nothing(browser).await
+}
+
+async fn run_to_the_middle(browser: &Browser) -> Result<()> {
+    begin(browser, SLOW).await?;
+    browser.click("run").await?;
+    wait_for_the_middle(browser).await
+}
+
+async fn wait_for_the_middle(browser: &Browser) -> Result<()> {
+    let is_there = |text: &str| steps_of(text) >= 2;
+    browser.wait_text("steps-done", is_there, LIMIT).await?;
+    wait_status(browser, "running").await
+}
+
+/// Presses Run whenever the run waits for it, until the run is over.
+async fn finish(browser: &Browser) -> Result<Value> {
+    // As fast as it goes, whatever it was before.
+    let quicken = "const speed = document.querySelector('[data-testid=speed]'); \
+                   speed.value = 'max'; speed.dispatchEvent(new Event('change'))";
+    browser.execute(quicken, Value::Null).await?;
+    loop {
+        let is_settled = |text: &str| text != "running";
+        let status = browser.wait_text("status", is_settled, LIMIT).await?;
+        if status == "done" {
+            return finished_run(browser).await;
+        }
+        browser.press_at_once(&["run"]).await?;
+    }
+}
+
+async fn expect_nothing(browser: &Browser) -> Result<()> {
+    expect_steps(browser, 0, "idle").await?;
+    for left in ["trace-json", "lane-0-answer", "lane-0-verdict"] {
+        let texts = browser.texts(left).await?;
+        ensure!(texts == [""], "expected {left} empty, found {texts:?}");
+    }
+    Ok(())
+}
+
+async fn expect_steps(browser: &Browser, n_steps: usize, status: &str) -> Result<()> {
+    wait_status(browser, status).await?;
+    let found = steps_done(browser).await?;
+    ensure!(
+        found == n_steps,
+        "expected {n_steps} steps of a run that is {status}, found {found}"
+    );
+    Ok(())
+}
+
+async fn wait_status(browser: &Browser, status: &str) -> Result<()> {
+    let short = Duration::from_secs(10);
+    browser
+        .wait_text("status", |text| text == status, short)
+        .await?;
+    Ok(())
+}
+
+async fn steps_done(browser: &Browser) -> Result<usize> {
+    let texts = browser.texts("steps-done").await?;
+    Ok(texts.first().map_or(0, |text| steps_of(text)))
+}
+
+/// The number in `· step 7`; none before the first step.
+fn steps_of(text: &str) -> usize {
+    let number = text.rsplit(' ').next().unwrap_or_default();
+    number.parse().unwrap_or(0)
+}
