@@ -14,7 +14,7 @@ use crate::reference_run::compare_lanes;
 const SLOW: &str = "8";
 
 /// Longer than a step takes at that speed: what does not come by then, does not come.
-const A_WHILE: Duration = Duration::from_millis(500);
+const A_WHILE: Duration = Duration::from_millis(400);
 
 #[test]
 fn buttons_may_be_pressed_at_any_moment() {
@@ -24,10 +24,10 @@ fn buttons_may_be_pressed_at_any_moment() {
         let whole = finish(browser).await?;
         a_paused_run_waits(browser, &whole).await.context("pause")?;
         a_reset_forgets_the_run(browser).await.context("reset")?;
-        what_was_in_flight_is_dropped(browser, &whole).await?;
         the_next_problem_begins_anew(browser, &whole)
             .await
             .context("next problem")?;
+        what_was_in_flight_is_dropped(browser, &whole).await?;
         check_quiet(browser).await
     });
 }
@@ -61,35 +61,6 @@ async fn a_reset_forgets_the_run(browser: &Browser) -> Result<()> {
     expect_nothing(browser).await
 }
 
-/// Presses that come while the engine computes: whatever they leave behind, the next whole run is
-/// the one that nobody touched.
-async fn what_was_in_flight_is_dropped(browser: &Browser, whole: &Value) -> Result<()> {
-    for speed in [SLOW, "max"] {
-        for presses in [
-            &["run", "reset", "run"][..],
-            &["run", "run", "run"],
-            &["run", "run", "reset", "run"],
-            &["step", "step", "run"],
-            &["step", "reset", "step", "run"],
-            &["reset", "reset", "run", "reset"],
-        ] {
-            // Both before the first command has come back, and in the middle of a run.
-            for in_the_middle in [false, true] {
-                let what = || format!("{presses:?} at speed {speed}, in a run: {in_the_middle}");
-                begin(browser, speed).await?;
-                if in_the_middle {
-                    browser.press_at_once(&["run"]).await?;
-                    tokio::time::sleep(Duration::from_millis(60)).await;
-                }
-                browser.press_at_once(presses).await?;
-                let run = finish(browser).await.with_context(what)?;
-                expect_same(&run, whole).with_context(what)?;
-            }
-        }
-    }
-    Ok(())
-}
-
 /// Another problem forgets the run of the one before, in lanes and address.
 async fn the_next_problem_begins_anew(browser: &Browser, whole: &Value) -> Result<()> {
     let before = SEED - 1;
@@ -115,6 +86,32 @@ async fn the_next_problem_begins_anew(browser: &Browser, whole: &Value) -> Resul
     );
     let run = finish(browser).await?;
     expect_same(&run, whole)
+}
+
+/// Presses that come while the engine computes: whatever they leave behind, the next whole run is
+/// the one that nobody touched.
+async fn what_was_in_flight_is_dropped(browser: &Browser, whole: &Value) -> Result<()> {
+    for presses in [
+        &["run", "reset", "run"][..],
+        &["run", "run", "step"],
+        &["step", "step", "run"],
+        &["step", "reset", "step", "run"],
+        &["reset", "run", "reset"],
+    ] {
+        // Both before the first command has come back, and in the middle of a run.
+        for in_the_middle in [false, true] {
+            let what = || format!("{presses:?} at once, in a run: {in_the_middle}");
+            begin(browser, "max").await?;
+            if in_the_middle {
+                browser.press_at_once(&["run"]).await?;
+                tokio::time::sleep(Duration::from_millis(60)).await;
+            }
+            browser.press_at_once(presses).await?;
+            let run = finish(browser).await.with_context(what)?;
+            expect_same(&run, whole).with_context(what)?;
+        }
+    }
+    Ok(())
 }
 
 /// The page as it was opened, at a speed, with no run.
