@@ -48,6 +48,7 @@ async fn a_paused_run_waits(browser: &Browser, whole: &Value) -> Result<()> {
     wait_status(browser, "paused").await?;
     tokio::time::sleep(A_WHILE).await;
     expect_steps(browser, n_steps + 1, "paused").await?;
+    quicken(browser).await?;
     let run = finish(browser).await?;
     expect_same(&run, whole)
 }
@@ -84,6 +85,7 @@ async fn the_next_problem_begins_anew(browser: &Browser, whole: &Value) -> Resul
         hash.contains(&expected),
         "expected {expected} in the address, found {hash}"
     );
+    quicken(browser).await?;
     let run = finish(browser).await?;
     expect_same(&run, whole)
 }
@@ -93,18 +95,17 @@ async fn the_next_problem_begins_anew(browser: &Browser, whole: &Value) -> Resul
 async fn what_was_in_flight_is_dropped(browser: &Browser, whole: &Value) -> Result<()> {
     for presses in [
         &["run", "reset", "run"][..],
-        &["run", "run", "step"],
-        &["step", "step", "run"],
-        &["step", "reset", "step", "run"],
         &["reset", "run", "reset"],
+        &["run", "run", "step"],
+        &["step", "reset", "step", "run"],
     ] {
-        // Both before the first command has come back, and in the middle of a run.
-        for in_the_middle in [false, true] {
-            let what = || format!("{presses:?} at once, in a run: {in_the_middle}");
+        // Before a run, and so long after its beginning: its first command is in flight, then others.
+        for after_ms in [None, Some(0), Some(40), Some(160)] {
+            let what = || format!("{presses:?} at once, {after_ms:?} ms into a run");
             begin(browser, "max").await?;
-            if in_the_middle {
+            if let Some(after_ms) = after_ms {
                 browser.press_at_once(&["run"]).await?;
-                tokio::time::sleep(Duration::from_millis(60)).await;
+                tokio::time::sleep(Duration::from_millis(after_ms)).await;
             }
             browser.press_at_once(presses).await?;
             let run = finish(browser).await.with_context(what)?;
@@ -133,12 +134,16 @@ async fn wait_for_the_middle(browser: &Browser) -> Result<()> {
     wait_status(browser, "running").await
 }
 
+/// As fast as it goes, in a run too.
+async fn quicken(browser: &Browser) -> Result<()> {
+    let script = "const speed = document.querySelector('[data-testid=speed]'); \
+                  speed.value = 'max'; speed.dispatchEvent(new Event('change'))";
+    browser.execute(script, Value::Null).await?;
+    Ok(())
+}
+
 /// Presses Run whenever the run waits for it, until the run is over.
 async fn finish(browser: &Browser) -> Result<Value> {
-    // As fast as it goes, whatever it was before.
-    let quicken = "const speed = document.querySelector('[data-testid=speed]'); \
-                   speed.value = 'max'; speed.dispatchEvent(new Event('change'))";
-    browser.execute(quicken, Value::Null).await?;
     loop {
         let is_settled = |text: &str| text != "running";
         let status = browser.wait_text("status", is_settled, LIMIT).await?;
