@@ -5,7 +5,7 @@ use std::sync::Arc;
 use latent_model::{
     program::Program,
     record::{StepRecord, flag},
-    tasks::Verdict,
+    tasks::Grade,
 };
 use leptos::prelude::*;
 
@@ -30,7 +30,7 @@ pub struct LaneRun {
     /// The answer so far, as the task's text.
     pub answer: String,
     /// The grader's word, once the lane is done and where the question is a problem.
-    pub verdict: Option<Verdict>,
+    pub verdict: Option<Grade>,
     /// Time spent in the engine that this lane shares, pauses left out.
     pub elapsed_secs: f64,
 }

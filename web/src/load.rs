@@ -29,12 +29,12 @@ pub enum LoadError {
         status: u16,
     },
     /// Not what the name promises.
-    #[error("{url}: {source}")]
+    #[error("{url}: {reason}")]
     Json {
         /// Relative to the page.
         url: String,
         /// The parser's words.
-        source: serde_json::Error,
+        reason: serde_json::Error,
     },
     /// A text that is not UTF-8.
     #[error("{url} is not UTF-8 text")]
@@ -43,12 +43,12 @@ pub enum LoadError {
         url: String,
     },
     /// A checkpoint that cannot be used.
-    #[error("checkpoint {name}: {source}")]
+    #[error("checkpoint {name}: {reason}")]
     Model {
         /// The checkpoint's name.
         name: String,
         /// What is wrong.
-        source: Box<ModelError>,
+        reason: Box<ModelError>,
     },
 }
 
@@ -66,9 +66,9 @@ pub struct Download {
 /// Reads a JSON file of the site.
 pub async fn fetch_json<T: serde::de::DeserializeOwned>(url: &str) -> Result<T, LoadError> {
     let bytes = fetch_bytes(url, |_| {}).await?;
-    serde_json::from_slice(&bytes).map_err(|source| LoadError::Json {
+    serde_json::from_slice(&bytes).map_err(|reason| LoadError::Json {
         url: url.into(),
-        source,
+        reason,
     })
 }
 
@@ -80,6 +80,11 @@ pub async fn fetch_model(
     let url = |file: &str| format!("models/{name}/{file}");
     let config = fetch_text(&url("config.json")).await?;
     let tokenizer = fetch_text(&url("tokenizer.json")).await?;
+    let generation_config = match fetch_text(&url("generation_config.json")).await {
+        // A checkpoint from elsewhere may do without.
+        Err(LoadError::Status { status: 404, .. }) => None,
+        found => Some(found?),
+    };
     let mut fetch_weights = async |file: String| {
         let url = url(&file);
         let on_bytes = |(received, total)| {
@@ -90,7 +95,7 @@ pub async fn fetch_model(
             });
         };
         let bytes = fetch_bytes(&url, on_bytes).await?;
-        Ok((file.clone(), bytes))
+        Ok((file.clone(), bytes.into()))
     };
     let weights = match fetch_weights("model.safetensors".into()).await {
         // A large checkpoint comes in shards instead.
@@ -106,13 +111,12 @@ pub async fn fetch_model(
     let files = ModelFiles {
         config,
         tokenizer,
+        generation_config,
         weights,
-        // The page asks for it only where it is shown.
-        training: None,
     };
-    let wrong = |source: ModelError| LoadError::Model {
+    let wrong = |reason: ModelError| LoadError::Model {
         name: name.into(),
-        source: source.into(),
+        reason: reason.into(),
     };
     Model::from_files(&files).map_err(wrong)
 }
@@ -120,9 +124,9 @@ pub async fn fetch_model(
 /// The shards that stand in place of `model.safetensors`.
 async fn shards(name: &str) -> Result<Vec<String>, LoadError> {
     let json = fetch_text(&format!("models/{name}/model.safetensors.index.json")).await?;
-    shard_names(&json).map_err(|source: CheckpointError| LoadError::Model {
+    shard_names(&json).map_err(|reason: CheckpointError| LoadError::Model {
         name: name.into(),
-        source: Box::new(source.into()),
+        reason: Box::new(reason.into()),
     })
 }
 

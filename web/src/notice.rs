@@ -131,6 +131,8 @@ impl Default for Notices {
 mod tests {
     use latent_model::strategy::Strategy;
 
+    use latent_model::tasks::{arithmetic, prosqa};
+
     use super::*;
     use crate::page_state::LaneChoice;
 
@@ -140,9 +142,9 @@ mod tests {
         let lane = ForeignLane {
             number: 2,
             choice: LaneChoice::new("prosqa-coconut", coconut),
-            task: Task::ProsQa,
+            task: prosqa::TASK,
         };
-        let notice = Notice::foreign_lanes(&[lane], Task::Arithmetic);
+        let notice = Notice::foreign_lanes(&[lane], arithmetic::TASK);
         assert_eq!(
             notice.detail,
             "The page's task is Word problems; lane 2 (Coconut) is on prosqa-coconut, \

@@ -212,6 +212,8 @@ pub fn streams(lanes: &[LaneChoice]) -> Vec<u32> {
 mod tests {
     use latent_model::strategy::STRATEGIES;
 
+    use latent_model::tasks::{arithmetic, prontoqa, prosqa};
+
     use super::*;
     use crate::shipped::shipped_catalogue;
 
@@ -240,17 +242,17 @@ mod tests {
         let catalogue = shipped_catalogue();
         let mut foreign = lane("coconut");
         foreign.model = "prosqa-coconut".into();
-        let mut state = PageState::of_task(Task::Arithmetic, &catalogue);
+        let mut state = PageState::of_task(arithmetic::TASK, &catalogue);
         state.lanes = vec![lane("soft"), foreign.clone()];
         let found = state.take_foreign_lanes(&catalogue);
         let expected = ForeignLane {
             number: 2,
             choice: foreign.clone(),
-            task: Task::ProsQa,
+            task: prosqa::TASK,
         };
         assert_eq!(found, [expected]);
         assert_eq!(state.lanes, [lane("soft")], "an unknown checkpoint stays");
-        let mut of_its_task = PageState::of_task(Task::ProsQa, &catalogue);
+        let mut of_its_task = PageState::of_task(prosqa::TASK, &catalogue);
         of_its_task.lanes = vec![foreign];
         assert_eq!(of_its_task.take_foreign_lanes(&catalogue), []);
         assert_eq!(of_its_task.lanes.len(), 1);
@@ -259,11 +261,11 @@ mod tests {
     #[test]
     fn where_no_lane_is_left_the_default_ones_come() {
         let catalogue = shipped_catalogue();
-        let mut state = PageState::of_task(Task::ProsQa, &catalogue);
+        let mut state = PageState::of_task(prosqa::TASK, &catalogue);
         let default = state.lanes.clone();
-        state.task = Task::ProntoQa;
+        state.task = prontoqa::TASK;
         assert_eq!(state.take_foreign_lanes(&catalogue).len(), default.len());
-        assert_eq!(state.lanes, default_lanes(Task::ProntoQa, &catalogue));
+        assert_eq!(state.lanes, default_lanes(prontoqa::TASK, &catalogue));
     }
 
     #[test]

@@ -351,7 +351,7 @@ fn notice(error: &SessionError, uses_gpu: bool) -> Notice {
             Notice::new("A lane cannot run", error)
                 .advice("Change the lane's settings or remove it, then press Run.")
         }
-        SessionError::Gpu(_) | SessionError::SelfTest(_) | SessionError::NotBegun => {
+        SessionError::Gpu(_) | SessionError::NotBegun => {
             Notice::new("The run stopped", error).advice("Press Run to begin again.")
         }
     }

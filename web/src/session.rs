@@ -10,6 +10,7 @@ use futures::lock::Mutex;
 use latent_gpu::{AnyEngine, GpuContext, GpuEngine, GpuError};
 use latent_model::{
     engine::{Engine, EngineError, LaneSpec},
+    input::Input,
     model::Model,
     record::StepRecord,
     strategy::StrategyError,
@@ -19,7 +20,7 @@ use latent_model::{
 use crate::{
     load::{Download, LoadError, fetch_model},
     page_state::{LaneChoice, streams},
-    self_test::{SelfTest, SelfTestError, self_test},
+    self_test::{SelfTest, self_test},
 };
 
 /// Why a run did not begin or did not go on.
@@ -40,9 +41,6 @@ pub enum SessionError {
     /// The GPU cannot be used, or no longer.
     #[error(transparent)]
     Gpu(#[from] GpuError),
-    /// The self-test could not run.
-    #[error(transparent)]
-    SelfTest(#[from] SelfTestError),
     /// The page's own calls came in the wrong order.
     #[error("no run has begun")]
     NotBegun,
@@ -78,7 +76,7 @@ pub struct Session {
 
 impl Checkpoint {
     fn new(model: Model) -> Self {
-        let words = (0..model.config.vocab_size as u32).map(|id| model.tokenizer.token(id));
+        let words = (0..model.config.vocab_size as u32).map(|id| model.tokenizer.shown(id));
         let embedding = &model.weights.embedding;
         let norm = |row: usize| embedding.row(row).iter().map(|x| x * x).sum::<f32>().sqrt();
         let norms: f32 = (0..embedding.rows).map(norm).sum();
@@ -169,7 +167,7 @@ impl Session {
             let checkpoint = self.loaded(&lane.model).ok_or(SessionError::NotBegun)?;
             let tokenizer = &checkpoint.model.tokenizer;
             Ok(LaneSpec {
-                prompt: tokenizer.encode(prompt)?,
+                inputs: Input::tokens(&tokenizer.encode(prompt)?),
                 program: lane.strategy.program(&lane.settings, tokenizer)?,
                 seed,
                 stream,

@@ -3,14 +3,14 @@
 use latent_model::{
     catalogue::Catalogue,
     strategy::{Settings, Strategy, StrategyError},
-    tasks::{Task, TaskError},
+    tasks::{TASKS, Task, UnknownName},
 };
 use percent_encoding::{AsciiSet, NON_ALPHANUMERIC, percent_decode_str, utf8_percent_encode};
 
 use crate::page_state::{EngineChoice, LaneChoice, PageState, ProblemChoice, Speed};
 
 /// The task of an address that names none, as the first addresses did.
-pub const DEFAULT_TASK: Task = Task::ProsQa;
+pub const DEFAULT_TASK: Task = TASKS[0];
 
 /// Everything but what reads well in an address and separates nothing in ours.
 const ESCAPED: &AsciiSet = &NON_ALPHANUMERIC
@@ -43,7 +43,20 @@ pub enum UrlError {
     Strategy(#[from] StrategyError),
     /// A task or difficulty that does not exist.
     #[error("in the address, {0}")]
-    Task(#[from] TaskError),
+    Task(UnknownName),
+}
+
+// `#[from]` would make the error the cause of a text that already holds it.
+impl From<StrategyError> for UrlError {
+    fn from(error: StrategyError) -> Self {
+        Self::Strategy(error)
+    }
+}
+
+impl From<UnknownName> for UrlError {
+    fn from(error: UnknownName) -> Self {
+        Self::Task(error)
+    }
 }
 
 /// The hash that stands for `state`, without its `#`.
@@ -145,7 +158,7 @@ fn problem_text(problem: &ProblemChoice) -> String {
 }
 
 /// `None` where the part after the colon does not fit the one before it.
-fn problem_from_parts(source: &str, rest: &str) -> Result<Option<ProblemChoice>, TaskError> {
+fn problem_from_parts(source: &str, rest: &str) -> Result<Option<ProblemChoice>, UnknownName> {
     Ok(match source {
         "example" => rest.parse().ok().map(ProblemChoice::Example),
         "text" => unescaped(rest).map(ProblemChoice::Typed),
@@ -199,6 +212,8 @@ mod tests {
     use latent_model::{strategy::STRATEGIES, tasks::Difficulty};
     use proptest::prelude::*;
 
+    use latent_model::tasks::prosqa;
+
     use super::*;
     use crate::shipped::shipped_catalogue;
 
@@ -232,7 +247,7 @@ mod tests {
     proptest! {
         #[test]
         fn the_address_of_a_state_restores_it(
-            task in 0..Task::ALL.len(),
+            task in 0..TASKS.len(),
             problem in any_problem(),
             lanes in prop::collection::vec(any_lane(), 0..6),
             seed in any::<u32>(),
@@ -240,7 +255,7 @@ mod tests {
             on_reference in any::<bool>(),
         ) {
             let engine = if on_reference { EngineChoice::Reference } else { EngineChoice::Auto };
-            let (_, task) = Task::ALL[task];
+            let task = TASKS[task];
             let state = PageState { task, problem, lanes, seed, speed, engine };
             let hash = hash_from_state(&state);
             let restored = read(&hash).map_err(|e| TestCaseError::fail(e.to_string()))?;
@@ -262,7 +277,7 @@ mod tests {
         let state = read("#").expect("an empty hash is fine");
         assert_eq!(
             state,
-            PageState::of_task(Task::ProsQa, &shipped_catalogue())
+            PageState::of_task(prosqa::TASK, &shipped_catalogue())
         );
         assert_eq!(state.lanes.len(), 4);
     }
@@ -282,7 +297,7 @@ mod tests {
     fn an_address_without_a_task_is_of_the_first_one() {
         let old = "problem=class:13&lanes=prosqa-coconut:coconut,thoughts=2&seed=1&speed=max";
         let state = read(old).expect("an address of the page's first version");
-        assert_eq!(state.task, Task::ProsQa);
+        assert_eq!(state.task, prosqa::TASK);
         assert_eq!(hash_from_state(&state), old);
     }
 

@@ -5,6 +5,7 @@ use std::path::{Path, PathBuf};
 use anyhow::{Context, Result, ensure};
 use sha2::{Digest, Sha256};
 
+use crate::python::TRANSFORMERS;
 use crate::requirement::{Requirement, apt_install};
 use crate::wasm::{self, WasmToolchain};
 use crate::workspace::{self, cargo, command, find_program, locked_version, output_of};
@@ -33,6 +34,9 @@ pub fn everything(toolchain: WasmToolchain) -> Vec<&'static Requirement> {
     }
     if std::env::var_os("LATENT_SKIP_GPU").is_none() {
         all.push(&VULKAN);
+    }
+    if std::env::var_os("LATENT_SKIP_TRANSFORMERS").is_none() {
+        all.push(&TRANSFORMERS);
     }
     all
 }

@@ -1,6 +1,6 @@
 //! What stands below the question: the problem's graph or its story, and how it is solved.
 
-use latent_model::tasks::Task;
+use latent_model::tasks;
 use leptos::{either::EitherOf3, prelude::*};
 
 use super::{
@@ -10,7 +10,6 @@ use crate::{
     focus::Cursor,
     runner::Runner,
     view::{
-        graph::Graph,
         layout::{NARROW, WIDE},
         solution::Solution,
     },
@@ -24,8 +23,8 @@ pub fn Picture() -> impl IntoView {
     let is_phone = is_phone();
     let aspect = move || if is_phone.get() { NARROW } else { WIDE };
     let problem = Memo::new(move |_| runner.question.with(|q| q.problem.clone().ok()));
-    move || match (runner.task.get(), problem.get()) {
-        (Task::Arithmetic, problem) => EitherOf3::A(view! {
+    move || match (runner.task.get().picture(), problem.get()) {
+        (tasks::Picture::Story, problem) => EitherOf3::A(view! {
             <Story/>
             <Footer has_shades=false/>
             <div class="problem-foot">
@@ -34,15 +33,17 @@ pub fn Picture() -> impl IntoView {
                 })}
             </div>
         }),
-        (_, Some(problem)) => EitherOf3::B(view! {
-            {Graph::of(&problem).map(|graph| view! { <Drawing graph aspect=aspect() shows_solution/> })}
+        (tasks::Picture::Graph, Some(problem)) => EitherOf3::B(view! {
+            {problem.graph().cloned().map(|graph| view! {
+                <Drawing graph aspect=aspect() shows_solution/>
+            })}
             <Footer has_shades=true/>
             <div class="problem-foot">
                 <Teacher solution=Solution::of(&problem) shows_solution/>
                 <Statements/>
             </div>
         }),
-        (_, None) => EitherOf3::C(view! {
+        (tasks::Picture::Graph, None) => EitherOf3::C(view! {
             <p class="empty">"The graph appears here when the text is a whole problem."</p>
             <Statements/>
         }),

@@ -1,12 +1,10 @@
 //! A word problem's story, and the computations that the lanes have written about it.
 
+use latent_model::tasks;
 use leptos::prelude::*;
 
 use super::stream::{Judged, sentences_of};
-use crate::{
-    lanes::Lane, page_state::LaneChoice, question::story_sentences, runner::Runner,
-    view::sentences::Sentence,
-};
+use crate::{lanes::Lane, page_state::LaneChoice, runner::Runner, view::sentences::Sentence};
 
 /// The whole story, a sentence a line, and below it each lane's computations.
 #[component]
@@ -15,7 +13,7 @@ pub fn Story() -> impl IntoView {
     let lines = move || {
         runner.question.with(|question| {
             let line = |sentence: &str| view! { <p>{sentence.to_string()}</p> };
-            story_sentences(&question.text).map(line).collect_view()
+            tasks::sentences(&question.text).map(line).collect_view()
         })
     };
     let reason = move || {
