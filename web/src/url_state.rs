@@ -40,7 +40,7 @@ pub enum UrlError {
     },
     /// A strategy or setting that does not exist.
     #[error("in the address, {0}")]
-    Strategy(#[from] StrategyError),
+    Strategy(StrategyError),
     /// A task or difficulty that does not exist.
     #[error("in the address, {0}")]
     Task(UnknownName),

@@ -5,6 +5,7 @@ use latent_model::{
     strategy::{STRATEGIES, Strategy},
     tasks::Grade,
     trace::summary,
+    training_record::Accuracy,
 };
 use leptos::prelude::*;
 
