@@ -178,7 +178,6 @@ impl Notices {
 mod tests {
     use latent_model::engine::EngineError;
 
-
     use super::*;
     use crate::load::Absence;
 

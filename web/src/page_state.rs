@@ -171,7 +171,6 @@ mod tests {
         tasks::{prontoqa, prosqa},
     };
 
-
     use super::*;
     use crate::catalogue::shipped_catalogue;
 

@@ -6,7 +6,7 @@ use burn::tensor::Device;
 use latent_model::tasks::prosqa;
 use latent_model::tasks::supervision::BatchSize;
 use latent_train::config::Level;
-use latent_train::lesson::{LossConfig, Passage};
+use latent_train::example::{Context, LossConfig};
 use latent_train::llama::Llama;
 use latent_train::method::{SequenceLayout, Stage};
 use latent_train::objective::{BatchSplit, Objective, soft_sampler};
@@ -46,7 +46,7 @@ fn main() {
     let loss_config = LossConfig {
         gamma: 0.6,
         floor: 0.15,
-        reach: 2.0,
+        latent_targets: 2.0,
         ancestors: 1.0,
         ancestors_from_layer: 2,
         markers: 0.1,
@@ -77,16 +77,16 @@ fn main() {
             parameters: parameters.tracked(),
             device: device.clone().autodiff(),
         };
-        let passages: Vec<Passage> = texts
+        let contexts: Vec<Context> = texts
             .iter()
-            .map(|text| Passage::new(text, &loss_config))
+            .map(|text| Context::new(text, &loss_config))
             .collect();
         let split = BatchSplit {
             layout: SequenceLayout::Coconut,
             stage: Stage::wordless(6),
-            n_lessons: 4 + env("X", 2),
+            n_examples: 4 + env("X", 2),
         };
-        let batch = block_on(objective.loss(&model, &passages, &[split]));
+        let batch = block_on(objective.loss(&model, &contexts, &[split]));
         let batch = batch.expect("the device works");
         let loss = batch.loss.clone().inner().into_scalar::<f32>();
         let t2 = Instant::now();

@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use burn::tensor::ExecutionError;
 
 use crate::config::{Level, RecallConfig, RunConfig};
-use crate::lesson::Passage;
+use crate::example::Context;
 use crate::llama::Llama;
 use crate::method::{SequenceLayout, Stage};
 use crate::objective::{BatchLoss, BatchSplit, Objective};
@@ -22,7 +22,7 @@ pub enum Batch {
     /// Questions, laid out in one or several ways.
     Questions {
         /// What is read, with its questions.
-        passages: Vec<Passage>,
+        contexts: Vec<Context>,
         /// Which of them take which layout.
         splits: Vec<BatchSplit>,
     },
@@ -52,7 +52,7 @@ impl Batch {
         } else {
             current
         };
-        let passages = source.passages(config, &curriculum.levels[level], random);
+        let contexts = source.contexts(config, &curriculum.levels[level], random);
         let varies = random.uniform() < curriculum.vary_thoughts;
         let stage = match &config.stages {
             Some(stages) => stages.draw(progress.step, random),
@@ -60,7 +60,7 @@ impl Batch {
             None => Stage::wordless(curriculum.levels[current].thoughts),
         };
         let splits = splits(config, stage);
-        let batch = Batch::Questions { passages, splits };
+        let batch = Batch::Questions { contexts, splits };
         (batch, !reviews && !varies)
     }
 
@@ -98,7 +98,7 @@ impl Batch {
         model: &Llama<'_>,
     ) -> Result<BatchLoss, ExecutionError> {
         match self {
-            Batch::Questions { passages, splits } => objective.loss(model, passages, splits).await,
+            Batch::Questions { contexts, splits } => objective.loss(model, contexts, splits).await,
             Batch::Successors(sets) => Ok(sets.loss(model, objective.markers)),
             Batch::Ancestors(questions) => {
                 Ok(questions.loss(model, objective.config, objective.markers))
@@ -115,10 +115,10 @@ fn splits(config: &RunConfig, stage: Stage) -> Vec<BatchSplit> {
     for question in 0..n_questions {
         *counts.entry(layouts[question % layouts.len()]).or_default() += 1;
     }
-    let split = |(layout, n_lessons)| BatchSplit {
+    let split = |(layout, n_examples)| BatchSplit {
         layout,
         stage,
-        n_lessons,
+        n_examples,
     };
     counts.into_iter().map(split).collect()
 }

@@ -7,7 +7,7 @@ use toml::{Table, Value};
 
 use crate::end_classifier::EndClassifierConfig;
 use crate::evaluation::Decoding;
-use crate::lesson::LossConfig;
+use crate::example::LossConfig;
 use crate::method::SequenceLayout;
 use crate::optimizer::OptimizerConfig;
 use crate::parameters::LlamaConfig;

@@ -7,7 +7,7 @@
 use burn::tensor::ExecutionError;
 use serde::{Deserialize, Serialize};
 
-use crate::lesson::{Lesson, Passage, Word};
+use crate::example::{Context, Example, Target};
 use crate::llama::{Llama, QuestionCache};
 use crate::method::{SequenceLayout, Stage};
 use crate::objective::{Objective, read_contexts};
@@ -61,14 +61,14 @@ pub async fn fit(
     config: &EndClassifierConfig,
     objective: &Objective<'_>,
     model: &Llama<'_>,
-    mut draw: impl FnMut() -> Vec<Passage>,
+    mut draw: impl FnMut() -> Vec<Context>,
 ) -> Result<Fitted, ExecutionError> {
     let [mut known, mut fresh] = [Examples::default(), Examples::default()];
     for examples in [&mut known, &mut fresh] {
         for _ in 0..config.batches {
-            let passages = draw();
+            let contexts = draw();
             examples
-                .add(objective, model, &passages, config.thoughts)
+                .add(objective, model, &contexts, config.thoughts)
                 .await?;
         }
     }
@@ -81,7 +81,7 @@ pub async fn fit(
 }
 
 impl Examples {
-    /// Adds the states after each of `n_thoughts` thoughts about the lessons of a batch, read all
+    /// Adds the states after each of `n_thoughts` thoughts about the examples of a batch, read all
     /// at once.
     ///
     /// # Errors
@@ -90,23 +90,23 @@ impl Examples {
         &mut self,
         objective: &Objective<'_>,
         model: &Llama<'_>,
-        passages: &[Passage],
+        contexts: &[Context],
         n_thoughts: usize,
     ) -> Result<(), ExecutionError> {
-        let contexts = passages.iter().map(|p| p.context.as_slice());
-        let mut batch = read_contexts(model, contexts, objective.markers.pad);
-        let lessons: Vec<&Lesson> = passages.iter().flat_map(|p| &p.lessons).collect();
-        let sequences: Vec<Vec<Word>> = lessons
+        let tokens = contexts.iter().map(|c| c.tokens.as_slice());
+        let mut batch = read_contexts(model, tokens, objective.markers.pad);
+        let examples: Vec<&Example> = contexts.iter().flat_map(|c| &c.examples).collect();
+        let sequences: Vec<Vec<Target>> = examples
             .iter()
-            .map(|lesson| {
+            .map(|example| {
                 let stage = Stage::wordless(n_thoughts);
                 SequenceLayout::Coconut
-                    .sequence(lesson, stage, objective.markers, 1.0)
+                    .sequence(example, stage, objective.markers, 1.0)
                     .before
             })
             .collect();
-        let sequences: Vec<&[Word]> = sequences.iter().map(Vec::as_slice).collect();
-        let n_questions = passages[0].lessons.len();
+        let sequences: Vec<&[Target]> = sequences.iter().map(Vec::as_slice).collect();
+        let n_questions = contexts[0].examples.len();
         let mut own = QuestionCache::default();
         let (inputs, n_before) = objective.inputs(model, &sequences);
         let residuals = batch.extend(model, inputs, n_questions, &mut own);
@@ -119,10 +119,10 @@ impl Examples {
             states.push(flat(state.clone()));
         }
         for (n_fed, numbers) in (1..).zip(read(states).await?) {
-            for (row, lesson) in numbers.chunks_exact(d).zip(&lessons) {
+            for (row, example) in numbers.chunks_exact(d).zip(&examples) {
                 self.states
                     .push(row.iter().map(|&x| f64::from(x)).collect());
-                self.ends.push(n_fed >= lesson.steps.len());
+                self.ends.push(n_fed >= example.steps.len());
             }
         }
         Ok(())

@@ -10,8 +10,8 @@ use std::sync::Arc;
 
 use burn::tensor::{Device, Tensor};
 
+use crate::example::Distribution;
 use crate::fused::{apply_rope, causal_softmax, rms_norm, shared_softmax, swiglu};
-use crate::lesson::Distribution;
 use crate::parameters::{LayerTensors, LlamaConfig, Parameters};
 use crate::reference_ops::{AngleTable, Visible};
 use crate::tensor_ops::dense_rows;

@@ -15,12 +15,12 @@
 //! | pause as thought | `pause` | step after step, a pause in the place of each |
 //! | Coconut without curriculum | `coconut` | all, at once |
 //! | Coconut | `coconut` | step after step, thoughts in the place of each |
-//! | Coconut + reach | `coconut` | all, at once; thoughts are supervised |
-//! | Soft Thinking + reach | `soft` | all, at once; concept tokens are supervised |
+//! | Coconut, supervised | `coconut` | all, at once; thoughts are supervised |
+//! | Soft Thinking, supervised | `soft` | all, at once; concept tokens are supervised |
 
 use serde::{Deserialize, Serialize};
 
-use crate::lesson::{Distribution, Lesson, Word};
+use crate::example::{Distribution, Example, Target};
 use latent_model::tasks::Markers;
 
 /// What stands between a question and its answer.
@@ -74,11 +74,11 @@ pub enum Latent {
 #[derive(Clone, Debug, PartialEq)]
 pub struct TrainingSequence {
     /// The question, and all of a layout without slots.
-    pub before: Vec<Word>,
+    pub before: Vec<Target>,
     /// What the state that is fed in each slot shall decode to.
     pub slots: Vec<Distribution>,
     /// What follows the slots.
-    pub after: Vec<Word>,
+    pub after: Vec<Target>,
     /// Where the answer is a choice of two: the index of the chosen word in `after` (in `before`
     /// where there are no slots), and the wrong option.
     pub choice: Option<(usize, u32)>,
@@ -109,33 +109,37 @@ impl SequenceLayout {
     /// same.
     pub fn sequence(
         self,
-        lesson: &Lesson,
+        example: &Example,
         stage: Stage,
         markers: &Markers,
         marker_weight: f32,
     ) -> TrainingSequence {
-        let mut before: Vec<Word> = lesson.question.iter().map(|&id| Word::given(id)).collect();
+        let mut before: Vec<Target> = example
+            .question
+            .iter()
+            .map(|&id| Target::given(id))
+            .collect();
         let mut slots = Vec::new();
         let mut after = Vec::new();
         match self {
             SequenceLayout::Cot => {
-                before.push(Word::given(markers.think));
-                before.extend(lesson.steps.iter().flatten().cloned());
-                before.push(Word::wanted(markers.end_think, lesson.stop_weight));
+                before.push(Target::given(markers.think));
+                before.extend(example.steps.iter().flatten().cloned());
+                before.push(Target::wanted(markers.end_think, example.stop_weight));
             }
             SequenceLayout::NoCot => {}
             SequenceLayout::Pause => {
-                before.extend((0..stage.slots).map(|_| Word::given(markers.pause)));
+                before.extend((0..stage.slots).map(|_| Target::given(markers.pause)));
             }
             SequenceLayout::Coconut | SequenceLayout::Soft => {
                 let (open, close) = if self == SequenceLayout::Coconut {
-                    (markers.bot, Word::given(markers.eot))
+                    (markers.bot, Target::given(markers.eot))
                 } else {
                     // The sampler's argmax after the last concept ends the thinking.
-                    (markers.think, Word::wanted(markers.end_think, 1.0))
+                    (markers.think, Target::wanted(markers.end_think, 1.0))
                 };
-                before.push(Word::given(open));
-                slots.extend((0..stage.slots).map(|k| lesson.reach(k)));
+                before.push(Target::given(open));
+                slots.extend((0..stage.slots).map(|k| example.latent_target(k)));
                 after.push(close);
             }
         }
@@ -145,33 +149,33 @@ impl SequenceLayout {
             &mut before
         };
         let (chain, rest) = match self {
-            SequenceLayout::Cot => (lesson.steps.concat(), Vec::new()),
-            _ => (Vec::new(), rest(lesson, stage)),
+            SequenceLayout::Cot => (example.steps.concat(), Vec::new()),
+            _ => (Vec::new(), rest(example, stage)),
         };
         // No `</think>` here: where the chain stops is for `###` to say.
         let open = match rest.is_empty() {
             true => marker_weight,
-            false => lesson.stop_weight,
+            false => example.stop_weight,
         };
-        let last = lesson.answer.len() - 1;
+        let last = example.answer.len() - 1;
         // Words may have said the answer already; where they have not, it is everything.
-        let is_answer = |word: &Word| word.id == lesson.answer[last];
+        let is_answer = |word: &Target| word.id == example.answer[last];
         let decision = match rest.iter().chain(&chain).any(is_answer) {
             true => marker_weight,
             false => 1.0,
         };
         tail.extend(rest);
-        tail.push(Word::wanted(markers.answer, open));
-        for (index, &id) in lesson.answer.iter().enumerate() {
+        tail.push(Target::wanted(markers.answer, open));
+        for (index, &id) in example.answer.iter().enumerate() {
             // In front of a choice of two stands nothing that has to be found.
-            let decides = lesson.rival.is_none() || index == last;
+            let decides = example.distractor.is_none() || index == last;
             let weight = if decides { decision } else { marker_weight };
-            tail.push(Word::wanted(id, weight));
+            tail.push(Target::wanted(id, weight));
         }
         let chosen = tail.len() - 1;
-        tail.push(Word::wanted(markers.eos, marker_weight));
+        tail.push(Target::wanted(markers.eos, marker_weight));
         TrainingSequence {
-            choice: lesson.rival.map(|rival| (chosen, rival)),
+            choice: example.distractor.map(|distractor| (chosen, distractor)),
             before,
             slots,
             after,
@@ -180,9 +184,9 @@ impl SequenceLayout {
 }
 
 /// What is left of the chain in words.
-fn rest(lesson: &Lesson, stage: Stage) -> Vec<Word> {
-    let left = lesson.steps.iter().skip(stage.steps).flatten();
-    let mut rest: Vec<Word> = left.skip(stage.tokens).cloned().collect();
+fn rest(example: &Example, stage: Stage) -> Vec<Target> {
+    let left = example.steps.iter().skip(stage.steps).flatten();
+    let mut rest: Vec<Target> = left.skip(stage.tokens).cloned().collect();
     // Nothing in the sequence says any more what the first word left is.
     if let Some(first) = rest.first_mut()
         && (stage.steps > 0 || stage.tokens > 0)
@@ -202,30 +206,30 @@ mod tests {
     const M: f32 = 0.1;
 
     /// Root 1, then 2 or 3 (the path takes 2), then 4; the options are 4 and 5.
-    fn lesson() -> Lesson {
-        Lesson {
+    fn example() -> Example {
+        Example {
             question: vec![9, 1, 5, 4],
             steps: vec![
                 vec![
-                    Word::wanted(1, M),
-                    Word {
+                    Target::wanted(1, M),
+                    Target {
                         id: 2,
-                        targets: vec![(2, 0.5), (3, 0.5)],
+                        weights: vec![(2, 0.5), (3, 0.5)],
                     },
                 ],
-                vec![Word::wanted(2, M), Word::wanted(4, 1.0)],
+                vec![Target::wanted(2, M), Target::wanted(4, 1.0)],
             ],
             stop_weight: 1.0,
             answer: vec![1, 4],
-            rival: Some(5),
-            reach: vec![vec![(2, 0.5), (3, 0.5)], vec![(4, 1.0)]],
-            goals: Vec::new(),
+            distractor: Some(5),
+            latent_targets: vec![vec![(2, 0.5), (3, 0.5)], vec![(4, 1.0)]],
+            ancestor_targets: Vec::new(),
         }
     }
 
     /// Every position of a part: the token read, and what the position before shall predict.
-    fn mask(words: &[Word]) -> Vec<(u32, Vec<(u32, f32)>)> {
-        let rows = words.iter().map(|word| (word.id, word.targets.clone()));
+    fn mask(words: &[Target]) -> Vec<(u32, Vec<(u32, f32)>)> {
+        let rows = words.iter().map(|word| (word.id, word.weights.clone()));
         rows.collect()
     }
 
@@ -247,7 +251,7 @@ mod tests {
 
     #[test]
     fn words_predict_every_step_and_copy_the_answer() {
-        let sequence = SequenceLayout::Cot.sequence(&lesson(), Stage::wordless(6), &MARKERS, M);
+        let sequence = SequenceLayout::Cot.sequence(&example(), Stage::wordless(6), &MARKERS, M);
         let mut expected = given(&[9, 1, 5, 4, 105]);
         expected.extend(wanted(&[(1, M)]));
         // A branch: both middles begin a shortest path.
@@ -264,22 +268,22 @@ mod tests {
     fn an_answer_that_the_words_do_not_say_weighs_in_full() {
         // ProntoQA's chain ends with a property; whether it is the asked one is the answer.
         let (yes, no) = (90, 91);
-        let lesson = Lesson {
+        let example = Example {
             answer: vec![yes],
-            rival: Some(no),
-            ..lesson()
+            distractor: Some(no),
+            ..example()
         };
-        let sequence = SequenceLayout::Cot.sequence(&lesson, Stage::wordless(6), &MARKERS, M);
+        let sequence = SequenceLayout::Cot.sequence(&example, Stage::wordless(6), &MARKERS, M);
         let end = wanted(&[(106, 1.0), (101, M), (yes, 1.0), (107, M)]);
         assert_eq!(mask(&sequence.before)[9..], end);
-        let sequence = SequenceLayout::NoCot.sequence(&lesson, staged(1, 0), &MARKERS, M);
+        let sequence = SequenceLayout::NoCot.sequence(&example, staged(1, 0), &MARKERS, M);
         let end = wanted(&[(101, 1.0), (yes, 1.0), (107, M)]);
         assert_eq!(mask(&sequence.before)[6..], end);
     }
 
     #[test]
     fn an_answer_at_once_is_all_that_is_asked() {
-        let sequence = SequenceLayout::NoCot.sequence(&lesson(), Stage::wordless(0), &MARKERS, M);
+        let sequence = SequenceLayout::NoCot.sequence(&example(), Stage::wordless(0), &MARKERS, M);
         let mut expected = given(&[9, 1, 5, 4]);
         expected.extend(wanted(&[(101, M), (1, M), (4, 1.0), (107, M)]));
         assert_eq!(mask(&sequence.before), expected);
@@ -288,7 +292,7 @@ mod tests {
 
     #[test]
     fn pauses_predict_nothing_but_the_answer_after_the_last() {
-        let sequence = SequenceLayout::Pause.sequence(&lesson(), Stage::wordless(3), &MARKERS, M);
+        let sequence = SequenceLayout::Pause.sequence(&example(), Stage::wordless(3), &MARKERS, M);
         let mut expected = given(&[9, 1, 5, 4, 104, 104, 104]);
         expected.extend(wanted(&[(101, M), (1, M), (4, 1.0), (107, M)]));
         assert_eq!(mask(&sequence.before), expected);
@@ -296,13 +300,14 @@ mod tests {
 
     #[test]
     fn coconut_masks_question_and_thoughts_and_decodes_to_what_is_reached() {
-        let sequence = SequenceLayout::Coconut.sequence(&lesson(), Stage::wordless(3), &MARKERS, M);
+        let sequence =
+            SequenceLayout::Coconut.sequence(&example(), Stage::wordless(3), &MARKERS, M);
         assert_eq!(mask(&sequence.before), given(&[9, 1, 5, 4, 102]));
         // The search has run dry after two thoughts: the third holds what the second did.
-        let reach = lesson().reach;
+        let latent = example().latent_targets;
         assert_eq!(
             sequence.slots,
-            [reach[0].clone(), reach[1].clone(), reach[1].clone()]
+            [latent[0].clone(), latent[1].clone(), latent[1].clone()]
         );
         let mut expected = given(&[103]);
         expected.extend(wanted(&[(101, M), (1, M), (4, 1.0), (107, M)]));
@@ -312,16 +317,16 @@ mod tests {
 
     #[test]
     fn concept_tokens_end_themselves() {
-        let sequence = SequenceLayout::Soft.sequence(&lesson(), Stage::wordless(2), &MARKERS, M);
+        let sequence = SequenceLayout::Soft.sequence(&example(), Stage::wordless(2), &MARKERS, M);
         assert_eq!(mask(&sequence.before), given(&[9, 1, 5, 4, 105]));
-        assert_eq!(sequence.slots, lesson().reach);
+        assert_eq!(sequence.slots, example().latent_targets);
         let expected = wanted(&[(106, 1.0), (101, M), (1, M), (4, 1.0), (107, M)]);
         assert_eq!(mask(&sequence.after), expected);
     }
 
     #[test]
     fn a_stage_of_coconut_leaves_the_last_steps_in_words() {
-        let sequence = SequenceLayout::Coconut.sequence(&lesson(), staged(1, 1), &MARKERS, M);
+        let sequence = SequenceLayout::Coconut.sequence(&example(), staged(1, 1), &MARKERS, M);
         assert_eq!(sequence.slots.len(), 1);
         let mut expected = given(&[103]);
         // Which middle the path takes is not said any more, so it is asked for in full; and with
@@ -340,11 +345,11 @@ mod tests {
     #[test]
     fn steps_go_with_nothing_or_with_pauses_in_their_place() {
         let rest = wanted(&[(2, 1.0), (4, 1.0), (101, 1.0), (1, M), (4, M), (107, M)]);
-        let sequence = SequenceLayout::NoCot.sequence(&lesson(), staged(1, 0), &MARKERS, M);
+        let sequence = SequenceLayout::NoCot.sequence(&example(), staged(1, 0), &MARKERS, M);
         let mut expected = given(&[9, 1, 5, 4]);
         expected.extend(rest.clone());
         assert_eq!(mask(&sequence.before), expected);
-        let sequence = SequenceLayout::Pause.sequence(&lesson(), staged(1, 2), &MARKERS, M);
+        let sequence = SequenceLayout::Pause.sequence(&example(), staged(1, 2), &MARKERS, M);
         let mut expected = given(&[9, 1, 5, 4, 104, 104]);
         expected.extend(rest);
         assert_eq!(mask(&sequence.before), expected);
@@ -357,7 +362,7 @@ mod tests {
             tokens: 3,
             slots: 0,
         };
-        let sequence = SequenceLayout::NoCot.sequence(&lesson(), stage, &MARKERS, M);
+        let sequence = SequenceLayout::NoCot.sequence(&example(), stage, &MARKERS, M);
         let mut expected = given(&[9, 1, 5, 4]);
         expected.extend(wanted(&[(4, 1.0), (101, 1.0), (1, M), (4, M), (107, M)]));
         assert_eq!(mask(&sequence.before), expected);
@@ -365,8 +370,9 @@ mod tests {
 
     #[test]
     fn when_nothing_is_left_the_answer_weighs_in_full() {
-        let sequence = SequenceLayout::Coconut.sequence(&lesson(), staged(2, 2), &MARKERS, M);
-        let wordless = SequenceLayout::Coconut.sequence(&lesson(), Stage::wordless(2), &MARKERS, M);
+        let sequence = SequenceLayout::Coconut.sequence(&example(), staged(2, 2), &MARKERS, M);
+        let wordless =
+            SequenceLayout::Coconut.sequence(&example(), Stage::wordless(2), &MARKERS, M);
         assert_eq!(sequence, wordless);
     }
 }

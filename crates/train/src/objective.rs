@@ -1,4 +1,4 @@
-//! The training objective: the loss of a batch of lessons, laid out in one or several ways.
+//! The training objective: the loss of a batch of examples, laid out in one or several ways.
 
 use burn::tensor::activation::softmax;
 use burn::tensor::{ExecutionError, Tensor};
@@ -8,21 +8,21 @@ use latent_model::strategy::{Settings, Strategy};
 use latent_model::tasks::{Markers, Task};
 use latent_model::tokenizer::Tokenizer;
 
-use crate::lesson::{Distribution, Lesson, LossConfig, Passage, Word};
+use crate::example::{Context, Distribution, Example, LossConfig, Target};
 use crate::llama::{ContextCache, Llama, QuestionCache, Residuals};
 use crate::method::{Latent, SequenceLayout, Stage, TrainingSequence};
 use crate::tensor_ops::{dense_rows, flat, one_hot, positions, read};
 use crate::token_loss::{TokenLoss, cross_entropy, longest};
 
-/// Which lessons of a batch are laid out in which way at which stage.
+/// Which examples of a batch are laid out in which way at which stage.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct BatchSplit {
     /// The layout.
     pub layout: SequenceLayout,
     /// What is taken away, and how many slots stand for it.
     pub stage: Stage,
-    /// Lessons of each passage, the next ones after the split before.
-    pub n_lessons: usize,
+    /// Lessons of each context, the next ones after the split before.
+    pub n_examples: usize,
 }
 
 /// What a batch is computed with, beside the model.
@@ -64,7 +64,7 @@ pub struct Ungraded {
     pub weight: f64,
 }
 
-/// What one split of a batch contributes, averaged over its lessons.
+/// What one split of a batch contributes, averaged over its examples.
 struct SplitLoss {
     loss: Tensor<1>,
     parts: Vec<(String, Tensor<1>)>,
@@ -116,10 +116,10 @@ impl ReadBatch {
 }
 
 impl Objective<'_> {
-    /// The loss of a batch: the contexts are read once, and each split of their lessons is laid
+    /// The loss of a batch: the contexts are read once, and each split of their examples is laid
     /// out in its own way. Gradients flow through the whole chain of thoughts or concept tokens.
     ///
-    /// The accuracy is the share of lessons whose every prediction, the right beginning given, is
+    /// The accuracy is the share of examples whose every prediction, the right beginning given, is
     /// one that the targets allow; of two options the right one only has to be the likelier.
     ///
     /// # Errors
@@ -127,33 +127,33 @@ impl Objective<'_> {
     pub async fn loss(
         &self,
         model: &Llama<'_>,
-        passages: &[Passage],
+        contexts: &[Context],
         splits: &[BatchSplit],
     ) -> Result<BatchLoss, ExecutionError> {
-        let contexts = passages.iter().map(|p| p.context.as_slice());
-        let mut batch = read_contexts(model, contexts, self.markers.pad);
-        let n_lessons: usize = splits.iter().map(|split| split.n_lessons).sum();
+        let tokens = contexts.iter().map(|c| c.tokens.as_slice());
+        let mut batch = read_contexts(model, tokens, self.markers.pad);
+        let n_examples: usize = splits.iter().map(|split| split.n_examples).sum();
         // Where an answer begins at the question's last position, what the head reads there is
         // taken: the state after the last layer cannot be an option's ancestors as well. The
         // question reads the same to all layouts, so it is the same for all.
         let speaks = splits
             .iter()
             .any(|split| split.layout == SequenceLayout::NoCot);
-        let n_goal_layers = model.config.n_layers - usize::from(speaks);
+        let n_search_layers = model.config.n_layers - usize::from(speaks);
         let mut losses = Vec::new();
         let mut parts = Vec::new();
         let mut ungraded = Vec::new();
         let mut first = 0;
         for split in splits {
-            let lessons: Vec<&Lesson> = passages
+            let examples: Vec<&Example> = contexts
                 .iter()
-                .flat_map(|passage| &passage.lessons[first..first + split.n_lessons])
+                .flat_map(|context| &context.examples[first..first + split.n_examples])
                 .collect();
-            first += split.n_lessons;
+            first += split.n_examples;
             let of_split = self
-                .split_loss(model, &mut batch, &lessons, *split, n_goal_layers)
+                .split_loss(model, &mut batch, &examples, *split, n_search_layers)
                 .await?;
-            let weight = split.n_lessons as f64 / n_lessons as f64;
+            let weight = split.n_examples as f64 / n_examples as f64;
             losses.push(of_split.loss.mul_scalar(weight as f32));
             parts.extend(of_split.parts);
             ungraded.push(Ungraded {
@@ -169,42 +169,42 @@ impl Objective<'_> {
                 .expect("a batch has at least one split"),
             parts,
             ungraded,
-            n_questions: n_lessons * passages.len(),
+            n_questions: n_examples * contexts.len(),
             n_positions: batch.n_positions,
         })
     }
 
-    /// The loss of the lessons of one split, averaged over them.
+    /// The loss of the examples of one split, averaged over them.
     async fn split_loss(
         &self,
         model: &Llama<'_>,
         batch: &mut ReadBatch,
-        lessons: &[&Lesson],
+        examples: &[&Example],
         split: BatchSplit,
-        n_goal_layers: usize,
+        n_search_layers: usize,
     ) -> Result<SplitLoss, ExecutionError> {
-        let n_sequences = lessons.len();
+        let n_sequences = examples.len();
         let (layout, markers) = (split.layout, self.config.markers);
-        let sequences: Vec<TrainingSequence> = lessons
+        let sequences: Vec<TrainingSequence> = examples
             .iter()
-            .map(|lesson| layout.sequence(lesson, split.stage, self.markers, markers))
+            .map(|example| layout.sequence(example, split.stage, self.markers, markers))
             .collect();
         let mut own = QuestionCache::default();
-        let mut feed = |inputs| batch.extend(model, inputs, split.n_lessons, &mut own);
+        let mut feed = |inputs| batch.extend(model, inputs, split.n_examples, &mut own);
         let mut tokens = TokenLoss::default();
         let name = |part: &str| format!("{}/{part}", layout.name());
         let mut parts = Vec::new();
 
-        let before: Vec<&[Word]> = sequences.iter().map(|s| s.before.as_slice()).collect();
+        let before: Vec<&[Target]> = sequences.iter().map(|s| s.before.as_slice()).collect();
         let (inputs, n_before) = self.inputs(model, &before);
         let residuals = feed(inputs);
         let choice = |s: &TrainingSequence| s.choice.filter(|_| s.after.is_empty());
         tokens.add(&residuals.last, &before, sequences.iter().map(choice));
         let mut loss = Tensor::zeros([1], &model.device);
-        let searches = n_goal_layers >= self.config.ancestors_from_layer;
+        let searches = n_search_layers >= self.config.ancestors_from_layer;
         if self.config.ancestors > 0.0 && searches {
-            let residuals = &residuals.by_layer[..n_goal_layers];
-            let ancestors = ancestor_loss(model, residuals, lessons, n_before, self.config).loss;
+            let residuals = &residuals.by_layer[..n_search_layers];
+            let ancestors = ancestor_loss(model, residuals, examples, n_before, self.config).loss;
             parts.push((name("ancestors"), ancestors.clone().inner()));
             loss = loss + ancestors.mul_scalar(self.config.ancestors);
         }
@@ -216,19 +216,19 @@ impl Objective<'_> {
                 thoughts.push(thought.clone());
                 last = feed(self.latent_input(model, thought, latent).await?).last;
             }
-            if self.config.reach > 0.0 && !thoughts.is_empty() {
-                let reach = reach_loss(model, thoughts, &sequences);
-                parts.push((name("reach"), reach.clone().inner()));
-                loss = loss + reach.mul_scalar(self.config.reach);
+            if self.config.latent_targets > 0.0 && !thoughts.is_empty() {
+                let latent = latent_target_loss(model, thoughts, &sequences);
+                parts.push((name("latent_targets"), latent.clone().inner()));
+                loss = loss + latent.mul_scalar(self.config.latent_targets);
             }
             // What the last slot's output says: nothing in Coconut, the end in Soft Thinking.
-            let opening: Vec<[Word; 2]> = sequences
+            let opening: Vec<[Target; 2]> = sequences
                 .iter()
-                .map(|s| [Word::given(self.markers.pad), s.after[0].clone()])
+                .map(|s| [Target::given(self.markers.pad), s.after[0].clone()])
                 .collect();
-            let opening: Vec<&[Word]> = opening.iter().map(<[Word; 2]>::as_slice).collect();
+            let opening: Vec<&[Target]> = opening.iter().map(<[Target; 2]>::as_slice).collect();
             tokens.add(&last, &opening, sequences.iter().map(|_| None));
-            let after: Vec<&[Word]> = sequences.iter().map(|s| s.after.as_slice()).collect();
+            let after: Vec<&[Target]> = sequences.iter().map(|s| s.after.as_slice()).collect();
             let residuals = feed(self.inputs(model, &after).0);
             let choices = sequences.iter().map(|s| s.choice);
             tokens.add(&residuals.last, &after, choices);
@@ -245,7 +245,7 @@ impl Objective<'_> {
     }
 
     /// Input vectors of the words of each sequence, padded to the longest: `[N·n, d]`, and n.
-    pub fn inputs(&self, model: &Llama, sequences: &[&[Word]]) -> (Tensor<2>, usize) {
+    pub fn inputs(&self, model: &Llama, sequences: &[&[Target]]) -> (Tensor<2>, usize) {
         let n_new = longest(sequences);
         let padded = sequences.iter().flat_map(|words| {
             (0..n_new).map(|position| words.get(position).map_or(self.markers.pad, |w| w.id))
@@ -308,7 +308,7 @@ pub fn soft_sampler(task: Task) -> anyhow::Result<Sampler> {
 
 /// The loss of thoughts, each `[N, d]`, that shall decode to what their slots say, averaged over
 /// sequences and thoughts.
-fn reach_loss(
+fn latent_target_loss(
     model: &Llama,
     thoughts: Vec<Tensor<2>>,
     sequences: &[TrainingSequence],
@@ -324,25 +324,25 @@ fn reach_loss(
 /// `by_layer` are the residuals `[N·n, d]` after each layer. After layer `ancestors_from_layer`
 /// the state at an option's position shall decode to the option and its parents, after the next
 /// layer to its grandparents too, and so on: once the statements know their subject, each layer
-/// can take one step backward. It is a search from the goal, at positions that the question has
+/// can take one step backward. It is a search from the option, at positions that the question has
 /// anyway; the forward search only has to meet it.
 pub fn ancestor_loss(
     model: &Llama,
     by_layer: &[Tensor<2>],
-    lessons: &[&Lesson],
+    examples: &[&Example],
     n_new: usize,
     config: &LossConfig,
 ) -> Ancestors {
     let mut states = Vec::new();
     let mut targets: Vec<Distribution> = Vec::new();
     let first = config.ancestors_from_layer;
-    let n_goals = lessons[0].goals.len();
+    let n_options = examples[0].ancestor_targets.len();
     for (index, residual) in by_layer.iter().enumerate().skip(first - 1) {
-        for goal in 0..n_goals {
-            let position = lessons[0].goals[goal].position;
+        for option in 0..n_options {
+            let position = examples[0].ancestor_targets[option].position;
             states.push(positions(residual.clone(), n_new, position, 1));
-            targets.extend(lessons.iter().map(|lesson| {
-                let sets = &lesson.goals[goal].by_steps;
+            targets.extend(examples.iter().map(|example| {
+                let sets = &example.ancestor_targets[option].by_steps;
                 sets[(index + 1 - first).min(sets.len() - 1)].clone()
             }));
         }

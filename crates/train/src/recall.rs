@@ -6,7 +6,7 @@
 use latent_model::tasks::Markers;
 use latent_model::tasks::supervision::{GraphQuestion, StatementGraph};
 
-use crate::lesson::{Distribution, Lesson, LossConfig, Passage};
+use crate::example::{Context, Distribution, Example, LossConfig};
 use crate::llama::{Llama, QuestionCache};
 use crate::objective::{BatchLoss, Ungraded, ancestor_loss, read_contexts};
 use crate::random::Random;
@@ -88,7 +88,7 @@ impl SuccessorSets {
 /// Questions `? R A B` about any three nodes, of which only the ancestors of A and B are asked for,
 /// layer by layer.
 pub struct AncestorQuestions {
-    passages: Vec<Passage>,
+    contexts: Vec<Context>,
 }
 
 impl AncestorQuestions {
@@ -112,11 +112,11 @@ impl AncestorQuestions {
             };
             graph.questions = (0..n_questions).map(|_| ask()).collect();
         }
-        let passages = graphs
+        let contexts = graphs
             .iter()
-            .map(|graph| Passage::new(&graph.supervised(random), config));
+            .map(|graph| Context::new(&graph.supervised(random), config));
         AncestorQuestions {
-            passages: passages.collect(),
+            contexts: contexts.collect(),
         }
     }
 
@@ -125,17 +125,17 @@ impl AncestorQuestions {
     /// The accuracy is the softmax mass that lies on the ancestors, averaged over options and
     /// layers.
     pub fn loss(&self, model: &Llama, config: &LossConfig, markers: &Markers) -> BatchLoss {
-        let passages = &self.passages;
-        let lessons: Vec<&Lesson> = passages.iter().flat_map(|p| &p.lessons).collect();
-        let questions = lessons.iter().flat_map(|lesson| &lesson.question);
+        let contexts = &self.contexts;
+        let examples: Vec<&Example> = contexts.iter().flat_map(|c| &c.examples).collect();
+        let questions = examples.iter().flat_map(|example| &example.question);
         let inputs: Vec<Distribution> = questions.map(|&id| one_hot(id)).collect();
-        let contexts = passages.iter().map(|p| p.context.as_slice());
-        let mut batch = read_contexts(model, contexts, markers.pad);
+        let tokens = contexts.iter().map(|c| c.tokens.as_slice());
+        let mut batch = read_contexts(model, tokens, markers.pad);
         let vectors = model.embed_rows(&inputs);
-        let n_questions = lessons.len() / passages.len();
+        let n_questions = examples.len() / contexts.len();
         let residuals = batch.extend(model, vectors, n_questions, &mut QuestionCache::default());
-        let n_new = lessons[0].question.len();
-        let ancestors = ancestor_loss(model, &residuals.by_layer, &lessons, n_new, config);
+        let n_new = examples[0].question.len();
+        let ancestors = ancestor_loss(model, &residuals.by_layer, &examples, n_new, config);
         let targets = ancestors.targets;
         BatchLoss {
             loss: ancestors.loss,
@@ -145,7 +145,7 @@ impl AncestorQuestions {
                 accuracy: Box::new(move |logits| covered(logits, &targets)),
                 weight: 1.0,
             }],
-            n_questions: lessons.len(),
+            n_questions: examples.len(),
             n_positions: batch.n_positions,
         }
     }

@@ -1,4 +1,4 @@
-//! Where lessons come from: a task's generator, with everything withheld that is evaluated on.
+//! Where examples come from: a task's generator, with everything withheld that is evaluated on.
 
 use std::collections::HashSet;
 
@@ -7,7 +7,7 @@ use latent_model::tasks::{Difficulty, Fingerprint, Problem, Task};
 
 use crate::config::{Level, RunConfig};
 use crate::evaluation::held_out;
-use crate::lesson::Passage;
+use crate::example::Context;
 use crate::random::Random;
 
 /// A task's generator, and the problems that a run is measured with.
@@ -70,8 +70,8 @@ impl Source {
         graphs.expect("a recall of statements that the config's check has let pass")
     }
 
-    /// A batch of lessons at a level.
-    pub fn passages(&self, config: &RunConfig, level: &Level, random: &mut Random) -> Vec<Passage> {
+    /// A batch of examples at a level.
+    pub fn contexts(&self, config: &RunConfig, level: &Level, random: &mut Random) -> Vec<Context> {
         let size = BatchSize {
             texts: config.batch.graphs,
             main_questions: config.batch.main_questions,
@@ -81,7 +81,7 @@ impl Source {
         let texts = self
             .task
             .draw_texts(random, &level.extent(), &size, &is_withheld);
-        let weighted = texts.iter().map(|text| Passage::new(text, &config.loss));
+        let weighted = texts.iter().map(|text| Context::new(text, &config.loss));
         weighted.collect()
     }
 }
@@ -92,7 +92,7 @@ mod tests {
 
     use super::*;
     use crate::config::BatchConfig;
-    use crate::lesson::{Distribution, LossConfig};
+    use crate::example::{Distribution, LossConfig};
 
     /// FNV-1a, 64 bits.
     fn digest(bytes: impl Iterator<Item = u8>) -> u64 {
@@ -102,28 +102,28 @@ mod tests {
     }
 
     /// Everything that a batch teaches, in order; a weight as its bits.
-    fn told(passages: &[Passage], n_layers: usize) -> Vec<u32> {
+    fn told(contexts: &[Context], n_layers: usize) -> Vec<u32> {
         let weights = |set: &Distribution| -> Vec<u32> {
             set.iter().flat_map(|(id, w)| [*id, w.to_bits()]).collect()
         };
         let mut told = Vec::new();
-        for passage in passages {
-            told.extend(&passage.context);
-            for lesson in &passage.lessons {
-                told.extend(&lesson.question);
-                told.push(lesson.steps.len() as u32);
-                for word in lesson.steps.iter().flatten() {
+        for context in contexts {
+            told.extend(&context.tokens);
+            for example in &context.examples {
+                told.extend(&example.question);
+                told.push(example.steps.len() as u32);
+                for word in example.steps.iter().flatten() {
                     told.push(word.id);
-                    told.extend(weights(&word.targets));
+                    told.extend(weights(&word.weights));
                 }
-                told.push(lesson.stop_weight.to_bits());
-                told.extend(lesson.answer.iter().chain(&lesson.rival));
-                (0..9).for_each(|thought| told.extend(weights(&lesson.reach(thought))));
-                for goal in &lesson.goals {
-                    told.push(goal.position as u32);
-                    let last = goal.by_steps.len() - 1;
+                told.push(example.stop_weight.to_bits());
+                told.extend(example.answer.iter().chain(&example.distractor));
+                (0..9).for_each(|thought| told.extend(weights(&example.latent_target(thought))));
+                for option in &example.ancestor_targets {
+                    told.push(option.position as u32);
+                    let last = option.by_steps.len() - 1;
                     for layer in 0..n_layers {
-                        told.extend(weights(&goal.by_steps[layer.min(last)]));
+                        told.extend(weights(&option.by_steps[layer.min(last)]));
                     }
                 }
             }
@@ -141,7 +141,7 @@ mod tests {
         config.loss = LossConfig {
             gamma: 0.6,
             floor: 0.15,
-            reach: 1.0,
+            latent_targets: 1.0,
             ancestors: 1.0,
             ancestors_from_layer: 1,
             markers: 0.1,
@@ -168,8 +168,8 @@ mod tests {
             let mut random = Random::new(7);
             let mut numbers = Vec::new();
             for _ in 0..2 {
-                let passages = source.passages(&config, &level, &mut random);
-                numbers.extend(told(&passages, 6));
+                let contexts = source.contexts(&config, &level, &mut random);
+                numbers.extend(told(&contexts, 6));
             }
             numbers.push(random.bits() as u32);
             found.push((

@@ -2,7 +2,7 @@
 
 use burn::tensor::{Device, ExecutionError, Tensor, TensorData, Transaction};
 
-use crate::lesson::Distribution;
+use crate::example::Distribution;
 
 /// Rows `[N, V]` over a vocabulary of `n_tokens`, 0 where a distribution has no weight.
 pub fn dense_rows(rows: &[Distribution], n_tokens: usize, device: &Device) -> Tensor<2> {

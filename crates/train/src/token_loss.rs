@@ -3,7 +3,7 @@
 use burn::tensor::Tensor;
 use burn::tensor::activation::log_softmax;
 
-use crate::lesson::{Distribution, Word};
+use crate::example::{Distribution, Target};
 use crate::llama::Llama;
 use crate::tensor_ops::{argmax, dense_rows, positions};
 
@@ -37,12 +37,12 @@ impl TokenLoss {
     pub fn add(
         &mut self,
         residuals: &Tensor<2>,
-        sequences: &[&[Word]],
+        sequences: &[&[Target]],
         choices: impl Iterator<Item = Option<(usize, u32)>>,
     ) {
         let n_new = residuals.dims()[0] / sequences.len();
         // The first word of a part is asked of the part before it.
-        let wanted = |words: &&[Word]| (1..words.len()).find(|&i| !words[i].targets.is_empty());
+        let wanted = |words: &&[Target]| (1..words.len()).find(|&i| !words[i].weights.is_empty());
         let Some(first) = sequences.iter().filter_map(wanted).min() else {
             return;
         };
@@ -53,7 +53,7 @@ impl TokenLoss {
                 let distractor = choice.filter(|(index, _)| *index == position);
                 self.rows.push(Row {
                     sequence,
-                    targets: word.map_or_else(Vec::new, |word| word.targets.clone()),
+                    targets: word.map_or_else(Vec::new, |word| word.weights.clone()),
                     distractor: distractor.map(|(_, distractor)| distractor),
                 });
             }
@@ -123,7 +123,7 @@ pub fn cross_entropy(
 }
 
 /// The number of words of the longest sequence.
-pub fn longest(sequences: &[&[Word]]) -> usize {
+pub fn longest(sequences: &[&[Target]]) -> usize {
     let lengths = sequences.iter().map(|sequence| sequence.len());
     lengths.max().unwrap_or(0)
 }

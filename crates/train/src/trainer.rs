@@ -219,7 +219,7 @@ impl Trainer {
         let levels = &self.config.curriculum.levels;
         let level = levels.last().expect("a curriculum has levels");
         let mut random = Random::of_step(self.config.seed, u64::MAX);
-        let draw = || self.source.passages(&self.config, level, &mut random);
+        let draw = || self.source.contexts(&self.config, level, &mut random);
         let objective = self.objective();
         let fitted = end_classifier::fit(config, &objective, &model, draw).await?;
         Ok(Some(fitted))

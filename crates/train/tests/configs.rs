@@ -4,6 +4,7 @@ use std::path::Path;
 
 use latent_train::config::RunConfig;
 use latent_train::driver::load_config;
+use latent_train::example::LossConfig;
 
 #[test]
 fn shipped_configs_load_under_their_own_names() {
@@ -70,4 +71,25 @@ fn the_learning_rate_runs_in_straight_lines_between_its_points() {
             "step {step}"
         );
     }
+}
+
+#[test]
+fn what_published_weights_were_trained_with_is_still_read() {
+    let models = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../public/models");
+    let mut n_supervised = 0;
+    for entry in std::fs::read_dir(models).expect("they ship") {
+        let path = entry.expect("the folder can be listed").path();
+        let Ok(text) = std::fs::read_to_string(path.join("training.json")) else {
+            continue;
+        };
+        let record: serde_json::Value = serde_json::from_str(&text).expect("JSON");
+        let loss = &record["config"]["loss"];
+        let read: LossConfig = serde_json::from_value(loss.clone())
+            .unwrap_or_else(|error| panic!("{}: {error}", path.display()));
+        // The key had another name when they were trained.
+        let expected = loss["reach"].as_f64().expect("a number") as f32;
+        assert_eq!(read.latent_targets, expected, "{}", path.display());
+        n_supervised += usize::from(expected > 0.0);
+    }
+    assert!(n_supervised > 0, "no checkpoint has supervised thoughts");
 }

@@ -9,8 +9,8 @@ use latent_model::tasks::{Problem, Task, prontoqa, prosqa};
 use latent_train::config::RunConfig;
 use latent_train::driver::Run;
 use latent_train::evaluation::{Decoding, measure};
+use latent_train::example::{Context, LossConfig};
 use latent_train::export::model_files;
-use latent_train::lesson::{LossConfig, Passage};
 use latent_train::llama::Llama;
 use latent_train::method::{SequenceLayout, Stage};
 use latent_train::objective::{BatchLoss, BatchSplit, Objective, soft_sampler};
@@ -36,7 +36,7 @@ const SIZES: LlamaConfig = LlamaConfig {
 const LOSS: LossConfig = LossConfig {
     gamma: 0.6,
     floor: 0.15,
-    reach: 1.0,
+    latent_targets: 1.0,
     ancestors: 0.5,
     ancestors_from_layer: 2,
     markers: 0.5,
@@ -55,10 +55,10 @@ fn problems(n: u64) -> Vec<prosqa::Problem> {
         .collect()
 }
 
-fn passages(problems: &[prosqa::Problem]) -> Vec<Passage> {
+fn contexts(problems: &[prosqa::Problem]) -> Vec<Context> {
     let graphs = problems.iter().map(prosqa::Problem::statement_graph);
     graphs
-        .map(|graph| Passage::new(&graph.supervised(&mut Random::new(7)), &LOSS))
+        .map(|graph| Context::new(&graph.supervised(&mut Random::new(7)), &LOSS))
         .collect()
 }
 
@@ -66,7 +66,7 @@ fn loss(
     layout: SequenceLayout,
     stage: Stage,
     parameters: Parameters,
-    passages: &[Passage],
+    contexts: &[Context],
 ) -> BatchLoss {
     let model = Llama {
         config: &SIZES,
@@ -81,9 +81,9 @@ fn loss(
     let split = BatchSplit {
         layout,
         stage,
-        n_lessons: 1,
+        n_examples: 1,
     };
-    block_on(objective.loss(&model, passages, &[split])).expect("the device works")
+    block_on(objective.loss(&model, contexts, &[split])).expect("the device works")
 }
 
 /// Enough for the tiny model to know three problems by heart.
@@ -93,7 +93,7 @@ const N_STEPS: usize = 200;
 /// right, as `latent eval` would.
 fn overfitted(layout: SequenceLayout, strategy: &str, set: &str) -> f64 {
     let problems = problems(3);
-    let passages = passages(&problems);
+    let contexts = contexts(&problems);
     let device = Device::flex();
     let mut parameters = Parameters::init(&SIZES, VOCABULARY_SIZE, 3, &device);
     let config = OptimizerConfig {
@@ -105,7 +105,7 @@ fn overfitted(layout: SequenceLayout, strategy: &str, set: &str) -> f64 {
     let mut optimizer = Optimizer::new(&config, &parameters.weights());
     for step in 0..N_STEPS {
         let tracked = parameters.tracked();
-        let batch = loss(layout, Stage::wordless(N_SLOTS), tracked.clone(), &passages);
+        let batch = loss(layout, Stage::wordless(N_SLOTS), tracked.clone(), &contexts);
         let mut gradients = batch.loss.backward();
         let gradients = tracked.weights().into_iter().map(|weight| {
             let gradient = weight.tensor.grad_remove(&mut gradients);
@@ -165,16 +165,16 @@ fn concept_tokens_overfit_a_handful_of_problems() {
 /// each weight along the gradient itself and along two random directions.
 #[test]
 fn the_gradient_of_coconut_is_that_of_finite_differences() {
-    let passages = passages(&problems(2));
+    let contexts = contexts(&problems(2));
     let stage = Stage::wordless(N_SLOTS);
     let device = Device::flex();
     let parameters = Parameters::init(&SIZES, VOCABULARY_SIZE, 5, &device);
     let tracked = parameters.tracked();
-    let batch = loss(SequenceLayout::Coconut, stage, tracked.clone(), &passages);
+    let batch = loss(SequenceLayout::Coconut, stage, tracked.clone(), &contexts);
     let mut gradients = batch.loss.backward();
     let value = |parameters: &Parameters| -> f64 {
         let tracked = parameters.tracked();
-        let batch = loss(SequenceLayout::Coconut, stage, tracked, &passages);
+        let batch = loss(SequenceLayout::Coconut, stage, tracked, &contexts);
         f64::from(batch.loss.inner().into_scalar::<f32>())
     };
     let norm_of = |tensor: &Tensor<2>| {
@@ -239,7 +239,7 @@ fn tiny_run() -> RunConfig {
         [loss]
         gamma = 0.6
         floor = 0.15
-        reach = 1.0
+        latent_targets = 1.0
         ancestors = 1.0
         ancestors_from_layer = 2
         markers = 0.1

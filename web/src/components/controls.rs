@@ -40,35 +40,38 @@ pub fn Controls() -> impl IntoView {
     };
     view! {
         <div class="controls" role="toolbar" aria-label="The run">
-            <button
-                class="primary"
-                data-testid="run"
-                disabled=move || !can_run()
-                on:click=run_or_pause
-            >
-                {run_label}
-            </button>
-            <button
-                data-testid="step"
-                disabled=move || is_running() || status.get() == RunStatus::Done || !can_run()
-                title="One step of every lane"
-                on:click=move |_| runner.step()
-            >
-                "Step"
-            </button>
-            <button
-                data-testid="reset"
-                title="Forget this run; problem and lanes stay"
-                on:click=move |_| runner.reset()
-            >
-                "Reset"
-            </button>
-            <SpeedPicker/>
-            <ThoughtsSlider/>
-            <SeedField/>
-            <CopyLink/>
-            <span class="spring"></span>
-            <Progress/>
+            <div class="run-buttons">
+                <button
+                    class="primary"
+                    data-testid="run"
+                    disabled=move || !can_run()
+                    on:click=run_or_pause
+                >
+                    {run_label}
+                </button>
+                <button
+                    data-testid="step"
+                    disabled=move || is_running() || status.get() == RunStatus::Done || !can_run()
+                    title="One step of every lane"
+                    on:click=move |_| runner.step()
+                >
+                    "Step"
+                </button>
+                <button
+                    data-testid="reset"
+                    title="Forget this run; problem and lanes stay"
+                    on:click=move |_| runner.reset()
+                >
+                    "Reset"
+                </button>
+                <Progress/>
+            </div>
+            <div class="run-settings">
+                <SpeedPicker/>
+                <ThoughtsSlider/>
+                <SeedField/>
+                <CopyLink/>
+            </div>
         </div>
     }
 }
@@ -196,6 +199,7 @@ fn CopyLink() -> impl IntoView {
     view! {
         <button
             class="quiet"
+            data-testid="copy-link"
             title="The address holds problem, lanes, settings and seed"
             on:click=copy
         >
@@ -221,7 +225,9 @@ fn Progress() -> impl IntoView {
             <span class="status" data-status=move || runner.status.get().word() data-testid="status">
                 {move || runner.status.get().word()}
             </span>
-            {move || last_step().map(|step| format!(" · step {step}"))}
+            <span data-testid="steps-done">
+                {move || last_step().map(|step| format!(" · step {step}"))}
+            </span>
         </span>
     }
 }

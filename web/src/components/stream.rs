@@ -136,8 +136,10 @@ fn kind_name(kind: RowKind) -> &'static str {
 #[component]
 pub fn Judged(sentence: Sentence) -> impl IntoView {
     let question = expect_context::<PageSignals>().question;
-    let judged = question
-        .with(|question| judgement(question.task, question.problem.as_ref().ok(), &sentence));
+    // Another problem forgets the run, and its sentences with it.
+    let judged = question.with_untracked(|question| {
+        judgement(question.task, question.problem.as_ref().ok(), &sentence)
+    });
     let holds = judged.as_ref().map(|judged| judged.holds);
     let mark = match holds {
         Some(true) => "✓ ",

@@ -1,11 +1,11 @@
-//! What a question teaches, whatever the task: its words, its steps, its answer.
+//! What a question teaches, whatever the task: its steps, its answer and what thoughts shall hold,
+//! each with its weight in the loss.
 //!
-//! Every training method is a way of lining up the same lesson ([`crate::method`]).
+//! Every training method is a way of laying out the same example ([`crate::method`]).
 
 use latent_model::tasks::supervision::{
     BackwardSearch, LatentTargets, Search, StepToken, SupervisedQuestion, SupervisedText,
 };
-
 use serde::{Deserialize, Serialize};
 
 /// Weights over token ids; what a state shall decode to.
@@ -22,10 +22,11 @@ pub struct LossConfig {
     /// No member of a set weighs less than this, relative to a new one.
     #[serde(default)]
     pub floor: f32,
-    /// Weight of the thoughts' reachable sets (of a story: results), averaged over the thoughts. At 0 the thoughts
-    /// are not supervised, as in the Coconut paper.
-    #[serde(default)]
-    pub reach: f32,
+    /// Weight of what thoughts shall decode to (what a search reaches, or a story's results),
+    /// averaged over the thoughts. At 0 the thoughts are not supervised, as in the Coconut paper.
+    /// Earlier versions called it `reach`.
+    #[serde(default, alias = "reach")]
+    pub latent_targets: f32,
     /// Weight of the options' ancestors, averaged over the layers.
     #[serde(default)]
     pub ancestors: f32,
@@ -83,39 +84,39 @@ impl Ageing {
 
 /// A token of a training sequence: what is read at its position, and what may stand there.
 #[derive(Clone, Debug, PartialEq)]
-pub struct Word {
+pub struct Target {
     /// The token that is read.
     pub id: u32,
     /// What the position before shall predict, with the loss's weight; empty: nothing.
-    pub targets: Distribution,
+    pub weights: Distribution,
 }
 
-impl Word {
+impl Target {
     /// A token that nothing has to predict: the question, a forced marker.
-    pub fn given(id: u32) -> Word {
-        Word {
+    pub fn given(id: u32) -> Target {
+        Target {
             id,
-            targets: Vec::new(),
+            weights: Vec::new(),
         }
     }
 
     /// A token to predict, with its weight in the loss.
-    pub fn wanted(id: u32, weight: f32) -> Word {
-        Word {
+    pub fn wanted(id: u32, weight: f32) -> Target {
+        Target {
             id,
-            targets: vec![(id, weight)],
+            weights: vec![(id, weight)],
         }
     }
 
     /// The same token, wanted alone and with this weight.
-    pub fn alone(&self, weight: f32) -> Word {
-        Word::wanted(self.id, weight)
+    pub fn alone(&self, weight: f32) -> Target {
+        Target::wanted(self.id, weight)
     }
 }
 
 /// A position of the question at which a search backward from an option is asked for.
 #[derive(Clone, Debug, PartialEq)]
-pub struct Goal {
+pub struct AncestorTargets {
     /// The index of the option's token in the question.
     pub position: usize,
     /// What its state shall decode to after 1, 2, … steps backward.
@@ -124,87 +125,87 @@ pub struct Goal {
 
 /// One question with everything that some method may want to teach about it.
 #[derive(Clone, Debug, Default)]
-pub struct Lesson {
+pub struct Example {
     /// The question's tokens.
     pub question: Vec<u32>,
     /// The chain of thought, step by step.
-    pub steps: Vec<Vec<Word>>,
+    pub steps: Vec<Vec<Target>>,
     /// The loss's weight of the end of the chain: where it ends may be a decision.
     pub stop_weight: f32,
     /// What follows `###`, without `<eos>`.
     pub answer: Vec<u32>,
     /// The wrong option, where the last token of the answer is a choice of two.
-    pub rival: Option<u32>,
+    pub distractor: Option<u32>,
     /// What the thoughts shall decode to, thought by thought; beyond its end the last one holds.
     /// Empty: thoughts are not supervised.
-    pub reach: Vec<Distribution>,
+    pub latent_targets: Vec<Distribution>,
     /// Searches backward.
-    pub goals: Vec<Goal>,
+    pub ancestor_targets: Vec<AncestorTargets>,
 }
 
-impl Word {
+impl Target {
     /// A token of a chain: of several that are allowed, each is wanted alike.
-    fn of_step(token: &StepToken, loss: &LossConfig) -> Word {
+    fn of_step(token: &StepToken, loss: &LossConfig) -> Target {
         let weight = if token.is_implied { loss.markers } else { 1.0 };
         let weight = weight / token.allowed.len() as f32;
-        Word {
+        Target {
             id: token.id,
-            targets: token.allowed.iter().map(|&id| (id, weight)).collect(),
+            weights: token.allowed.iter().map(|&id| (id, weight)).collect(),
         }
     }
 }
 
-impl Lesson {
+impl Example {
     /// What a question teaches with these weights.
-    pub fn new(question: &SupervisedQuestion, loss: &LossConfig) -> Lesson {
+    pub fn new(question: &SupervisedQuestion, loss: &LossConfig) -> Example {
         let step = |step: &Vec<StepToken>| {
-            let words = step.iter().map(|token| Word::of_step(token, loss));
+            let words = step.iter().map(|token| Target::of_step(token, loss));
             words.collect()
         };
-        let goal = |backward: &BackwardSearch| Goal {
+        let ancestors = |backward: &BackwardSearch| AncestorTargets {
             position: backward.position,
             by_steps: reached(&backward.search, loss),
         };
-        Lesson {
+        Example {
             question: question.question.clone(),
             steps: question.steps.iter().map(step).collect(),
             // Where the chain ends is a decision.
             stop_weight: 1.0,
             answer: question.answer.clone(),
-            rival: question.distractor,
-            reach: match &question.latent_targets {
+            distractor: question.distractor,
+            latent_targets: match &question.latent_targets {
                 LatentTargets::Search(search) => reached(search, loss),
                 LatentTargets::Results(results) => {
                     results.iter().map(|ids| number(ids, loss.gamma)).collect()
                 }
             },
-            goals: question.backward.iter().map(goal).collect(),
+            ancestor_targets: question.backward.iter().map(ancestors).collect(),
         }
     }
 
     /// What thought `k` (from 0) shall decode to.
-    pub fn reach(&self, k: usize) -> Distribution {
-        let last = self.reach.len().checked_sub(1);
-        last.map_or_else(Vec::new, |last| self.reach[k.min(last)].clone())
+    pub fn latent_target(&self, k: usize) -> Distribution {
+        let last = self.latent_targets.len().checked_sub(1);
+        last.map_or_else(Vec::new, |last| self.latent_targets[k.min(last)].clone())
     }
 }
 
 /// What is read once, and the questions about it.
 #[derive(Clone, Debug, Default)]
-pub struct Passage {
+pub struct Context {
     /// Tokens that all questions share: a graph's statements, or nothing.
-    pub context: Vec<u32>,
-    /// The same number for every passage of a batch.
-    pub lessons: Vec<Lesson>,
+    pub tokens: Vec<u32>,
+    /// The same number for every context of a batch.
+    pub examples: Vec<Example>,
 }
 
-impl Passage {
+impl Context {
     /// What a text's questions teach with these weights.
-    pub fn new(text: &SupervisedText, loss: &LossConfig) -> Passage {
-        let lesson = |question| Lesson::new(question, loss);
-        Passage {
-            context: text.context.clone(),
-            lessons: text.questions.iter().map(lesson).collect(),
+    pub fn new(text: &SupervisedText, loss: &LossConfig) -> Context {
+        let example = |question| Example::new(question, loss);
+        Context {
+            tokens: text.context.clone(),
+            examples: text.questions.iter().map(example).collect(),
         }
     }
 }
@@ -236,13 +237,13 @@ mod tests {
     const LOSS: LossConfig = LossConfig {
         gamma: 0.5,
         floor: 0.2,
-        reach: 1.0,
+        latent_targets: 1.0,
         ancestors: 0.0,
         ancestors_from_layer: 2,
         markers: 0.1,
     };
 
-    fn lesson(statements: Vec<[usize; 2]>, options: [usize; 2]) -> Lesson {
+    fn example(statements: Vec<[usize; 2]>, options: [usize; 2]) -> Example {
         let question = GraphQuestion {
             root: 0,
             options,
@@ -252,14 +253,14 @@ mod tests {
             questions: vec![question],
             ..StatementGraph::new(vec![0, 1, 20, 21, 22, 23], statements, 55)
         };
-        Passage::new(&graph.supervised(&mut Random::new(0)), &LOSS)
-            .lessons
+        Context::new(&graph.supervised(&mut Random::new(0)), &LOSS)
+            .examples
             .remove(0)
     }
 
     /// 0 → 2 → 3 → 4; the other root's 1 → 5.
-    fn chain() -> Lesson {
-        lesson(vec![[0, 2], [2, 3], [3, 4], [1, 5]], [4, 5])
+    fn chain() -> Example {
+        example(vec![[0, 2], [2, 3], [3, 4], [1, 5]], [4, 5])
     }
 
     /// Compares a distribution with weights that are not normalised yet.
@@ -283,31 +284,34 @@ mod tests {
             &[(0, 0.2), (20, 0.25), (21, 0.5), (22, 1.0)],
         ];
         for (thought, expected) in expected.into_iter().enumerate() {
-            assert_set(&chain().reach(thought), expected);
+            assert_set(&chain().latent_target(thought), expected);
         }
     }
 
     #[test]
     fn options_search_backward_one_step_a_layer() {
-        let goals = chain().goals;
-        assert_eq!([goals[0].position, goals[1].position], [2, 3]);
-        assert_set(&goals[0].by_steps[0], &[(21, 1.0), (22, 0.5)]);
-        let last = goals[1].by_steps.last().expect("a step");
+        let ancestors = chain().ancestor_targets;
+        assert_eq!([ancestors[0].position, ancestors[1].position], [2, 3]);
+        assert_set(&ancestors[0].by_steps[0], &[(21, 1.0), (22, 0.5)]);
+        let last = ancestors[1].by_steps.last().expect("a step");
         assert_set(last, &[(1, 1.0), (23, 0.5)]);
     }
 
     #[test]
     fn a_branch_shares_the_weight_among_what_it_allows() {
         // 0 → 2 → 4 and 0 → 3 → 4 are the two shortest paths.
-        let lesson = lesson(vec![[0, 2], [0, 3], [2, 4], [3, 4], [1, 5]], [5, 4]);
-        let first = &lesson.steps[0];
-        assert_eq!(first[0], Word::wanted(0, 0.1));
-        assert_eq!(first[1].targets, [(20, 0.5), (21, 0.5)]);
+        let example = example(vec![[0, 2], [0, 3], [2, 4], [3, 4], [1, 5]], [5, 4]);
+        let first = &example.steps[0];
+        assert_eq!(first[0], Target::wanted(0, 0.1));
+        assert_eq!(first[1].weights, [(20, 0.5), (21, 0.5)]);
         assert_eq!(
-            lesson.steps[1],
-            [Word::wanted(first[1].id, 0.1), Word::wanted(22, 1.0)]
+            example.steps[1],
+            [Target::wanted(first[1].id, 0.1), Target::wanted(22, 1.0)]
         );
-        assert_eq!((lesson.answer, lesson.rival), (vec![0, 22], Some(23)));
+        assert_eq!(
+            (example.answer, example.distractor),
+            (vec![0, 22], Some(23))
+        );
     }
 
     #[test]
@@ -320,11 +324,11 @@ mod tests {
             latent_targets: LatentTargets::Results(vec![vec![4, 8, 18], vec![1, 2, 4, 18]]),
             backward: Vec::new(),
         };
-        let lesson = Lesson::new(&question, &LOSS);
-        assert_set(&lesson.reach(0), &[(4, 4.0), (8, 2.0), (18, 1.0)]);
+        let example = Example::new(&question, &LOSS);
+        assert_set(&example.latent_target(0), &[(4, 4.0), (8, 2.0), (18, 1.0)]);
         let answer = [(1, 8.0), (2, 4.0), (4, 2.0), (18, 1.0)];
-        assert_set(&lesson.reach(1), &answer);
-        assert_set(&lesson.reach(5), &answer);
+        assert_set(&example.latent_target(1), &answer);
+        assert_set(&example.latent_target(5), &answer);
     }
 
     #[test]
