@@ -268,10 +268,7 @@ fn numbers_text(run: &LaneRun) -> String {
     let entropy = counts
         .mean_entropy
         .map_or(String::new(), |nats| format!(" · ⌀ {nats:.2} nats"));
-    let n_steps = counts.think_steps;
-    let steps = if n_steps == 1 { "step" } else { "steps" };
-    format!(
-        "{n_steps} thinking {steps}{entropy} · {:.2} s",
-        run.elapsed_secs
-    )
+    // The status counts all steps of a run; here are those in which the lane thought.
+    let n_thinking = counts.think_steps;
+    format!("{n_thinking} thinking{entropy} · {:.2} s", run.elapsed_secs)
 }
