@@ -133,9 +133,7 @@ fn own_lanes(
     }
     if own.len() > MAX_LANES {
         left_out.push(format!(
-            "The address has {n_lanes} lanes and a page holds {MAX_LANES}; the last {} were left \
-             out.",
-            own.len() - MAX_LANES
+            "The address has {n_lanes} lanes and a page holds {MAX_LANES}; the rest was left out."
         ));
         own.truncate(MAX_LANES);
     }
@@ -251,7 +249,7 @@ mod tests {
         let lanes = ["prosqa-cot:soft"; 8].join(";");
         let opened = open(&format!("lanes={lanes}"));
         assert_eq!(opened.state.lanes.len(), MAX_LANES);
-        let told = "The address has 8 lanes and a page holds 6; the last 2 were left out.";
+        let told = "The address has 8 lanes and a page holds 6; the rest was left out.";
         assert_eq!(opened.left_out, [told]);
     }
 

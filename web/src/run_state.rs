@@ -336,8 +336,14 @@ mod tests {
         /// The engines' command whose reply is still to come.
         under_way: Option<Command>,
         naps: Vec<u32>,
-        /// The run that the engines have begun, and how many steps of each lane they have made.
-        engine: (RunNumber, Vec<u32>),
+        /// How often the page was cleared: what the lanes and the problem were then is another
+        /// run's, whatever number the state machine gives it.
+        n_clears: u32,
+        /// The same, when the command under way was given.
+        asked_at: u32,
+        /// The same of the run that the engines have begun, with its number, and how many steps of
+        /// each lane they have made.
+        engine: (u32, RunNumber, Vec<u32>),
         /// How many records of each lane the page shows.
         shown: Vec<u32>,
         is_finished: bool,
@@ -350,7 +356,9 @@ mod tests {
         fn new(lengths: Vec<u32>) -> Self {
             Self {
                 state: RunState::new(Speed::PerSecond(4)),
-                engine: (0, vec![0; lengths.len()]),
+                n_clears: 0,
+                asked_at: 0,
+                engine: (0, 0, vec![0; lengths.len()]),
                 lengths,
                 under_way: None,
                 naps: Vec::new(),
@@ -380,10 +388,11 @@ mod tests {
                     let busy = self.under_way.replace(command.clone());
                     assert!(busy.is_none(), "{command:?} while {busy:?} is under way");
                     assert!(self.notice.is_none(), "an error outlives its cause");
+                    self.asked_at = self.n_clears;
                     match command {
                         Command::Advance { run, n_steps } => {
-                            assert_eq!(run, self.engine.0, "the engines have begun another run");
-                            assert!(self.state.is_current(run));
+                            assert_eq!(run, self.engine.1, "the engines have begun another run");
+                            assert_eq!(self.n_clears, self.engine.0, "it is forgotten");
                             assert!(n_steps > 0);
                             self.n_asked += n_steps;
                         }
@@ -395,14 +404,18 @@ mod tests {
                     self.naps.push(nap);
                 }
                 Command::Clear => {
+                    self.n_clears += 1;
                     self.shown.clear();
                     self.is_finished = false;
                 }
                 Command::ClearNotice => self.notice = None,
-                Command::Prepare(lanes) => self.shown = vec![0; lanes.len()],
+                Command::Prepare(lanes) => {
+                    assert_eq!(self.engine.0, self.n_clears, "lanes of another run");
+                    self.shown = vec![0; lanes.len()];
+                }
                 Command::Append { records, .. } => {
                     for (lane, record) in records {
-                        assert!(self.state.is_current(record.position), "of another run");
+                        assert_eq!(record.position, self.n_clears, "of another run");
                         assert_eq!(record.step, self.shown[lane], "a count goes back or jumps");
                         self.shown[lane] += 1;
                     }
@@ -416,21 +429,21 @@ mod tests {
             }
         }
 
-        /// The engines' reply to their command; records tell their run in `position`.
+        /// The engines' reply to their command; records tell of which run they are in `position`.
         fn reply(&mut self, took_ms: f64) {
             match self.under_way.take() {
                 Some(Command::Begin(run)) => {
-                    self.engine = (run, vec![0; self.lengths.len()]);
+                    self.engine = (self.asked_at, run, vec![0; self.lengths.len()]);
                     let lanes = vec![LaneRun::default(); self.lengths.len()];
                     self.on(Event::Begun { run, lanes });
                 }
                 Some(Command::Advance { run, n_steps }) => {
                     let mut records = Vec::new();
-                    for (lane, step) in self.engine.1.iter_mut().enumerate() {
+                    for (lane, step) in self.engine.2.iter_mut().enumerate() {
                         let length = self.lengths[lane];
                         for _ in 0..n_steps.min((length - *step) as usize) {
                             let mut record: StepRecord = bytemuck::Zeroable::zeroed();
-                            (record.position, record.step) = (run, *step);
+                            (record.position, record.step) = (self.engine.0, *step);
                             *step += 1;
                             record.flags = if *step == length { flag::DONE } else { 0 };
                             records.push((lane, record));
@@ -450,7 +463,7 @@ mod tests {
             if let Some(Command::Begin(run) | Command::Advance { run, .. }) = self.under_way.take()
             {
                 let notice = Notice::new("lost", &"the device was lost");
-                let was_current = self.state.is_current(run);
+                let was_current = self.asked_at == self.n_clears;
                 self.on(Event::Failed { run, notice });
                 assert!(
                     was_current || self.notice.is_none(),
@@ -628,7 +641,7 @@ mod tests {
         let mut world = begun();
         world.on(Event::Run);
         world.under_way = None;
-        let run = world.engine.0;
+        let run = world.engine.1;
         world.on(Event::Advanced {
             run,
             records: Vec::new(),
