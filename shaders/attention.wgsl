@@ -1,7 +1,8 @@
-// attended = softmax(q · Kᵀ / sqrt(head_dim)) · V over positions 0 ..= position of the column.
+// attended = softmax(q · Kᵀ / sqrt(head_dim)) · V over positions 0 ..= position of the row: its
+// prefix, its lane's own positions, and itself.
 // Query head h reads key and value head h / (heads / kv heads).
 //
-// One workgroup: one head of one column. Its threads share the positions for the scores, then
+// One workgroup: one head of one row. Its threads share the positions for the scores, then
 // the head's dimensions for the weighted sum of values; two barriers in all.
 
 override THREADS: u32;    // at most 64
@@ -9,20 +10,21 @@ override N_HEADS: u32;
 override N_KV_HEADS: u32;
 override HEAD_DIM: u32;
 
-@group(0) @binding(0) var<storage, read> columns: array<Column>;                // (columns)
-@group(0) @binding(1) var<storage, read> queries: array<vec4<f32>>;             // (columns, heads, head_dim)
+@group(0) @binding(0) var<storage, read> rows: array<Row>;                // (rows)
+@group(0) @binding(1) var<storage, read> queries: array<vec4<f32>>;             // (rows, heads, head_dim)
 @group(0) @binding(2) var<storage, read> keys: array<vec4<f32>>;                // (cache rows, kv heads, head_dim)
 @group(0) @binding(3) var<storage, read> values: array<vec4<f32>>;              // (cache rows, kv heads, head_dim)
-@group(0) @binding(4) var<storage, read_write> scores: array<f32>;              // (columns, heads, positions)
-@group(0) @binding(5) var<storage, read_write> attended: array<vec4<f32>>;      // (columns, heads, head_dim)
+@group(0) @binding(4) var<storage, read_write> scores: array<f32>;              // (rows, heads, positions)
+@group(0) @binding(5) var<storage, read_write> attended: array<vec4<f32>>;      // (rows, heads, head_dim)
 
 var<workgroup> maxima: array<f32, 64>;
 var<workgroup> sums: array<f32, 64>;
 
 // Index of the first vec4 of a cached key or value.
-fn cached(column: Column, position: u32, kv_head: u32) -> u32 {
-    let base = select(column.base, column.prefix_base, position < column.n_prefix);
-    return ((base + position) * N_KV_HEADS + kv_head) * (HEAD_DIM / 4u);
+fn cached(row: Row, position: u32, kv_head: u32) -> u32 {
+    let base = select(row.base, row.prefix_base, position < row.n_prefix);
+    let cache_row = select(base + position, row.write_row, position == row.position);
+    return (cache_row * N_KV_HEADS + kv_head) * (HEAD_DIM / 4u);
 }
 
 @compute @workgroup_size(THREADS)
@@ -32,30 +34,30 @@ fn main(
     @builtin(local_invocation_index) thread: u32,
 ) {
     let head = group.x;
-    let column = columns[group.y];
-    if (column.live == 0u) {
+    let row = rows[group.y];
+    if (row.live == 0u) {
         return;
     }
     let quads = HEAD_DIM / 4u;
     let kv_head = head / (N_HEADS / N_KV_HEADS);
-    let row = group.y * N_HEADS + head;
-    let score_row = row * (arrayLength(&scores) / (N_HEADS * groups.y));
-    let n_keys = column.position + 1u;
+    let head_row = group.y * N_HEADS + head;
+    let score_row = head_row * (arrayLength(&scores) / (N_HEADS * groups.y));
+    let n_keys = row.position + 1u;
 
     let scale = inverseSqrt(f32(HEAD_DIM));
     var largest = -3.0e38;
     for (var p = thread; p < n_keys; p += 4u * THREADS) {
         // Four positions at a time, so that the query is read once for all of them.
         let positions = p + THREADS * vec4(0u, 1u, 2u, 3u);
-        let at = min(positions, vec4(column.position));
-        let key_0 = cached(column, at[0], kv_head);
-        let key_1 = cached(column, at[1], kv_head);
-        let key_2 = cached(column, at[2], kv_head);
-        let key_3 = cached(column, at[3], kv_head);
+        let at = min(positions, vec4(row.position));
+        let key_0 = cached(row, at[0], kv_head);
+        let key_1 = cached(row, at[1], kv_head);
+        let key_2 = cached(row, at[2], kv_head);
+        let key_3 = cached(row, at[3], kv_head);
         var four = vec4<f32>();
         for (var i = 0u; i < quads; i++) {
             let k = mat4x4(keys[key_0 + i], keys[key_1 + i], keys[key_2 + i], keys[key_3 + i]);
-            four += queries[row * quads + i] * k;
+            four += queries[head_row * quads + i] * k;
         }
         for (var i = 0u; i < 4u && positions[i] < n_keys; i++) {
             let score = scale * four[i];
@@ -86,8 +88,8 @@ fn main(
     for (var i = thread; i < quads; i += THREADS) {
         var mixed = vec4<f32>();
         for (var p = 0u; p < n_keys; p++) {
-            mixed += scores[score_row + p] * values[cached(column, p, kv_head) + i];
+            mixed += scores[score_row + p] * values[cached(row, p, kv_head) + i];
         }
-        attended[row * quads + i] = mixed / total;
+        attended[head_row * quads + i] = mixed / total;
     }
 }

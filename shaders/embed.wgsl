@@ -1,20 +1,52 @@
-// residual[c] = E[token of column c]
+// residual = E[token], Σ wᵢ·E[idᵢ], or a hidden state that was kept.
 //
-// One thread: four values of one column. Used for prompts; at later positions the select stage
-// writes the next input itself.
+// One thread: four values of one row. A table in several shards takes one dispatch a shard: the
+// first writes, the others add what their tokens bring.
 
 override THREADS: u32;
-override WIDTH: u32; // d / 4
+override WIDTH: u32;      // d / 4
+override FIRST_ID: u32;   // the shard's first token
+override N_IDS: u32;      // tokens of the shard
 
-@group(0) @binding(0) var<storage, read> columns: array<Column>;                // (columns)
-@group(0) @binding(1) var<storage, read> embedding: array<vec4<f32>>;           // (V, d)
-@group(0) @binding(2) var<storage, read_write> residual: array<vec4<f32>>;      // (columns, d)
+@group(0) @binding(0) var<storage, read> rows: array<Row>;                      // (rows)
+@group(0) @binding(1) var<storage, read> inputs: array<Input>;                  // (rows)
+@group(0) @binding(2) var<storage, read> table: array<vec4<f32>>;               // (N_IDS, d)
+@group(0) @binding(3) var<storage, read> hidden: array<vec4<f32>>;              // (taps, rows, d)
+@group(0) @binding(4) var<storage, read_write> residual: array<vec4<f32>>;      // (rows, d)
+
+// Four values of w·E[token]; nothing where another shard holds the token.
+fn share(token: u32, weight: f32, i: u32) -> vec4<f32> {
+    let place = token - FIRST_ID;
+    if (token < FIRST_ID || place >= N_IDS) {
+        return vec4<f32>();
+    }
+    return weight * table[place * WIDTH + i];
+}
 
 @compute @workgroup_size(THREADS)
-fn main(@builtin(global_invocation_id) id: vec3<u32>) {
-    let column = columns[id.y];
-    if (id.x >= WIDTH || column.live == 0u) {
+fn main(
+    @builtin(global_invocation_id) id: vec3<u32>,
+    @builtin(num_workgroups) groups: vec3<u32>,
+) {
+    let row = id.y;
+    let i = id.x;
+    if (i >= WIDTH || rows[row].live == 0u) {
         return;
     }
-    residual[id.y * WIDTH + id.x] = embedding[column.token * WIDTH + id.x];
+    let kind = inputs[row].kind;
+    var x = vec4<f32>();
+    if (FIRST_ID > 0u) {
+        x = residual[row * WIDTH + i];
+    } else if (kind == INPUT_HIDDEN) {
+        x = hidden[(inputs[row].tap * groups.y + row) * WIDTH + i];
+    }
+    if (kind == INPUT_TOKEN) {
+        x += share(inputs[row].token, 1.0, i);
+    }
+    if (kind == INPUT_CONCEPT) {
+        for (var k = 0u; k < inputs[row].n_kept; k++) {
+            x += share(inputs[row].ids[k], inputs[row].weights[k], i);
+        }
+    }
+    residual[row * WIDTH + i] = x;
 }

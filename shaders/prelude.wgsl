@@ -1,26 +1,59 @@
-// Shared by every kernel: what a column and a lane are, the trace record, and random numbers.
+// Shared by every kernel: what a row and a lane are, the trace record, and random numbers.
 // The Rust twins are crates/gpu/src/layout.rs, record.rs and rng.rs; tests compare them.
 
 // Where there is no token: no stop token, no marker, an empty place in a list.
 const NO_TOKEN = 0xffffffffu;
 
-// One column of the batch that the forward pass works on: a lane that decodes, or one position
-// of a prompt that is prefilled. A key or value at position p lies in the cache's row
-// prefix_base + p for p < n_prefix (the prompt, which lanes share), else in row base + p.
-struct Column {
+// One row of the batch that the forward pass works on: a lane's newest input, or one position of
+// a prompt that is prefilled. Its key and value go to the cache's row write_row. It sees itself
+// and what lies before it: position p in cache row prefix_base + p for p < n_prefix (what lanes
+// with the same prompt share), else in row base + p.
+struct Row {
+    lane: u32,
+    position: u32,
+    write_row: u32,
     base: u32,
     prefix_base: u32,
     n_prefix: u32,
-    position: u32,
-    live: u32,         // 0: skip this column
+    live: u32,         // 0: skip this row
+    commits: u32,      // 0: its lane does not move on, whatever comes out of it
     wants_logits: u32, // 0: the LM head may be skipped
-    token: u32,        // the input where it comes from the host
+}
+
+// What enters the first layer at a row.
+struct Input {
+    kind: u32,         // INPUT_*
+    token: u32,
+    tap: u32,          // which block of the hidden states is fed
+    n_kept: u32,       // tokens of the mixture
+    ids: array<u32, 32>,
+    weights: array<f32, 32>,
+}
+
+// What the final norm leaves of a row beside the vector itself.
+struct RowState {
+    hidden_norm: f32,
+    end_probability: f32,
+}
+
+// The distribution over a part of the vocabulary: of the logits z with their largest m,
+// s = Σ exp((z − m) / T) and u = Σ (z − m) / T · exp((z − m) / T), also at T = 1.
+struct Part {
+    largest: f32,
+    n_bad: u32,        // logits that are not finite
+    sum: f32,
+    weighted: f32,
+    raw_sum: f32,
+    raw_weighted: f32,
+    ids: array<u32, 32>,    // the largest logits, falling, equal ones by rising id
+    logits: array<f32, 32>, // −LARGE where the part has no more
 }
 
 // One phase of a lane's program (crates/model/src/program.rs).
 struct Phase {
     is_thinking: u32,
     feed: u32,          // FEED_*
+    tap: u32,           // which block of the hidden states a hidden phase feeds
     pause_token: u32,
     max_steps: u32,
     temperature: f32,
@@ -50,6 +83,7 @@ struct Lane {
     pending: u32,       // a marker still to be fed before the first phase, or NO_TOKEN
     n_phases: u32,
     decode_thoughts: u32,
+    tick: u32,          // steps of the run so far: the place in the ring of records
 }
 
 // StepRecord in crates/model/src/record.rs: what thread 0 decides, and the kept tokens.
@@ -72,6 +106,7 @@ struct RecordHead {
     cold_count: u32,
     n_kept: u32,        // 0 until a distribution is written
     entropy: f32,
+    raw_entropy: f32,
     hidden_norm: f32,
     end_probability: f32,
 }
@@ -79,9 +114,12 @@ struct RecordHead {
 const MAX_KEPT = 32u;
 const MAX_PHASES = 8u;
 
+// Tokens of a part of the vocabulary, per thread that reads them.
+const TOKENS_PER_THREAD = 16u;
+
 const FEED_TOKEN = 0u;
 const FEED_CONCEPT = 1u;
-const FEED_THOUGHT = 2u;
+const FEED_HIDDEN = 2u;
 const FEED_PAUSE = 3u;
 
 const NOISE_NONE = 0u;
@@ -91,7 +129,7 @@ const NOISE_DIRICHLET = 2u;
 const INPUT_NONE = 0u;
 const INPUT_TOKEN = 1u;
 const INPUT_CONCEPT = 2u;
-const INPUT_THOUGHT = 3u;
+const INPUT_HIDDEN = 3u;
 
 const FLAG_FORCED = 1u;
 const FLAG_STOP = 2u;
@@ -102,6 +140,9 @@ const FLAG_NON_FINITE = 32u;
 const FLAG_END_CLASSIFIER = 64u;
 const FLAG_END_TESTED = 128u;
 
+// Below every logit: where a list has no more tokens.
+const LARGE = 3.4028234663852886e38;
+
 // The draw that picks a token; noise uses the token's id as its draw (rng.rs).
 const DRAW_TOKEN = 0xffffffffu;
 const ATTEMPT_SHIFT = 20u;
@@ -109,6 +150,24 @@ const ATTEMPT_SHIFT = 20u;
 // Squared length of each of four vectors.
 fn squared_lengths(x: mat4x4<f32>) -> vec4<f32> {
     return vec4(dot(x[0], x[0]), dot(x[1], x[1]), dot(x[2], x[2]), dot(x[3], x[3]));
+}
+
+// Whether logit z of token id comes before another one: larger, or as large with a smaller id.
+fn comes_before(z: f32, id: u32, other_z: f32, other_id: u32) -> bool {
+    return z > other_z || (z == other_z && id < other_id);
+}
+
+// The end classifier is asked in a phase that has fed something.
+fn asks_classifier(phase: Phase, phase_step: u32) -> bool {
+    return phase.asks_classifier != 0u && phase_step > 0u;
+}
+
+// The flag of what ends a phase before it feeds anything at this step; 0 where it goes on.
+fn end_before_feeding(phase: Phase, phase_step: u32, end_probability: f32) -> u32 {
+    if (asks_classifier(phase, phase_step) && end_probability >= phase.end_threshold) {
+        return FLAG_END_CLASSIFIER;
+    }
+    return select(0u, FLAG_CAP, phase_step >= phase.max_steps);
 }
 
 // By its bits, because a shader compiler may assume that a float is never NaN.

@@ -1,43 +1,43 @@
 // (q, k, v) = W · x / sqrt(mean(x²) + ε), then RoPE on q and k: in each head the pairs
 // (i, i + head_dim/2) turn, (a, b) ← (a·cos − b·sin, b·cos + a·sin). W holds the norm's gain.
 //
-// One thread: two pairs of one head (4 rows of W) for COLUMNS columns, without barriers.
+// One thread: two pairs of one head (4 outputs of W) for TILE rows, without barriers.
 
 override THREADS: u32;
-override COLUMNS: u32;    // columns per thread: 1, 4 or 8
+override TILE: u32;       // rows per thread: 1, 4 or 8
 override WIDTH: u32;      // d / 4
 override N_HEADS: u32;
 override N_KV_HEADS: u32;
 override HEAD_DIM: u32;
 override EPSILON: f32;
 
-@group(0) @binding(0) var<storage, read> columns: array<Column>;                // (columns)
-@group(0) @binding(1) var<storage, read> residual: array<vec4<f32>>;            // (columns, d)
+@group(0) @binding(0) var<storage, read> rows: array<Row>;                // (rows)
+@group(0) @binding(1) var<storage, read> residual: array<vec4<f32>>;            // (rows, d)
 @group(0) @binding(2) var<storage, read> weights: array<mat4x4<f32>>;           // (d / 4, row quads)
 @group(0) @binding(3) var<storage, read> rotations: array<vec4<f32>>;           // (positions, head_dim / 4): cos, sin, cos, sin
-@group(0) @binding(4) var<storage, read_write> queries: array<vec2<f32>>;       // (columns, heads · head_dim)
+@group(0) @binding(4) var<storage, read_write> queries: array<vec2<f32>>;       // (rows, heads · head_dim)
 @group(0) @binding(5) var<storage, read_write> keys: array<vec2<f32>>;          // (cache rows, kv heads · head_dim)
 @group(0) @binding(6) var<storage, read_write> values: array<vec2<f32>>;        // (cache rows, kv heads · head_dim)
 
 // Turns the two pairs of `y` and stores them; `quad` counts head_dim / 4 quads per head through
 // the heads of q, k and v.
 fn store(index: u32, quad: u32, y: vec4<f32>) {
-    let column = columns[index];
-    if (column.live == 0u) {
+    let row = rows[index];
+    if (row.live == 0u) {
         return;
     }
     let quads_per_head = HEAD_DIM / 4u;
     let head = quad / quads_per_head;
     let pair = quad % quads_per_head;
     let half_head = HEAD_DIM / 2u; // in vec2s: one whole head
-    let cache_row = (column.base + column.position) * N_KV_HEADS;
+    let cache_row = row.write_row * N_KV_HEADS;
     if (head >= N_HEADS + N_KV_HEADS) {
         let first = (cache_row + head - N_HEADS - N_KV_HEADS) * half_head + pair;
         values[first] = y.xy;
         values[first + quads_per_head] = y.zw;
         return;
     }
-    let rotation = rotations[column.position * quads_per_head + pair];
+    let rotation = rotations[row.position * quads_per_head + pair];
     let low = y.xy * rotation.xz - y.zw * rotation.yw;
     let high = y.zw * rotation.xz + y.xy * rotation.yw;
     if (head < N_HEADS) {
@@ -55,10 +55,10 @@ fn store(index: u32, quad: u32, y: vec4<f32>) {
 fn main(@builtin(global_invocation_id) id: vec3<u32>) {
     let quad = id.x;
     let n_quads = (N_HEADS + 2u * N_KV_HEADS) * HEAD_DIM / 4u;
-    let first = id.y * COLUMNS;
+    let first = id.y * TILE;
     var n_live = 0u;
-    for (var c = 0u; c < COLUMNS; c++) {
-        n_live += columns[first + c].live;
+    for (var r = 0u; r < TILE; r++) {
+        n_live += rows[first + r].live;
     }
     if (quad >= n_quads || n_live == 0u) {
         return;
@@ -70,7 +70,7 @@ fn main(@builtin(global_invocation_id) id: vec3<u32>) {
     for (var k = 0u; k < WIDTH; k++) {
         let w = weights[k * n_quads + quad];
         let at = first * WIDTH + k;
-        if (COLUMNS == 1u) {
+        if (TILE == 1u) {
             let x = residual[at];
             low[0] += w * x;
             low_squares[0] += dot(x, x);
@@ -79,7 +79,7 @@ fn main(@builtin(global_invocation_id) id: vec3<u32>) {
             low += w * x;
             low_squares += squared_lengths(x);
         }
-        if (COLUMNS > 4u) {
+        if (TILE > 4u) {
             let next = at + 4u * WIDTH;
             let x = mat4x4(residual[next], residual[next + WIDTH], residual[next + 2u * WIDTH], residual[next + 3u * WIDTH]);
             high += w * x;
@@ -89,12 +89,12 @@ fn main(@builtin(global_invocation_id) id: vec3<u32>) {
     let n = f32(4u * WIDTH);
     let low_scale = inverseSqrt(low_squares / n + EPSILON);
     store(first, quad, low[0] * low_scale[0]);
-    if (COLUMNS > 1u) {
+    if (TILE > 1u) {
         store(first + 1u, quad, low[1] * low_scale[1]);
         store(first + 2u, quad, low[2] * low_scale[2]);
         store(first + 3u, quad, low[3] * low_scale[3]);
     }
-    if (COLUMNS > 4u) {
+    if (TILE > 4u) {
         let high_scale = inverseSqrt(high_squares / n + EPSILON);
         store(first + 4u, quad, high[0] * high_scale[0]);
         store(first + 5u, quad, high[1] * high_scale[1]);

@@ -1,56 +1,52 @@
-// From logits and a lane's state to a record, the next input and the next state: the twin of
-// crates/model/src/select.rs, in the order of the released Soft Thinking sampler (papers.md A2).
-//   p = softmax(z / T), H = −Σ p ln p; top-k, top-p, min-p; Dirichlet; max_concepts;
-//   Gumbel-Softmax; Cold Stop; phase change; residual ← E[token], Σ wᵢ·E[idᵢ] or the hidden state.
-//   h = g ⊙ x / sqrt(mean(x²) + ε); end classifier: σ(w·h + b).
+// From a distribution and a lane's state to a record, the next input and the next state: the twin
+// of crates/model/src/select, in the order of the sampler released with Soft Thinking
+// (arXiv 2505.15778).
+//   the parts' distributions, merged; top-k, top-p, min-p; Dirichlet; max_concepts;
+//   Gumbel-Softmax; Cold Stop; phase change.
 //
-// One workgroup: one lane. All threads share the passes over d and over the vocabulary; the at
-// most 32 kept tokens and the phase machine are thread 0's.
+// One workgroup: one row. All threads merge the parts' largest logits and write the record's kept
+// tokens; the at most MAX_KEPT kept tokens and the phase machine are thread 0's.
 
 override THREADS: u32;     // at most 64
-override VOCAB_SIZE: u32;
-override WIDTH: u32;       // d / 4
-override EPSILON: f32;
+override N_PARTS: u32;     // parts of the vocabulary, at most 256
 override RING_STEPS: u32;
 
-@group(0) @binding(0) var<storage, read_write> columns: array<Column>;          // (lanes)
+@group(0) @binding(0) var<storage, read_write> rows: array<Row>;                // (rows)
 @group(0) @binding(1) var<storage, read_write> lanes: array<Lane>;              // (lanes)
 @group(0) @binding(2) var<storage, read> phases: array<Phase>;                  // (lanes, MAX_PHASES)
-@group(0) @binding(3) var<storage, read> logits: array<f32>;                    // (lanes, V rounded up to 4)
-// g (d), then the end classifier's w (d) and b (1): eight storage buffers are all that a stage has.
-@group(0) @binding(4) var<storage, read> final_norm: array<vec4<f32>>;          // (2·d + 4)
-@group(0) @binding(5) var<storage, read> embedding: array<vec4<f32>>;           // (V, d)
-@group(0) @binding(6) var<storage, read_write> residual: array<vec4<f32>>;      // (lanes, d)
-@group(0) @binding(7) var<storage, read_write> records: array<Record>;          // (RING_STEPS, lanes)
+@group(0) @binding(3) var<storage, read> states: array<RowState>;               // (rows)
+@group(0) @binding(4) var<storage, read> parts: array<Part>;                    // (rows, N_PARTS)
+@group(0) @binding(5) var<storage, read_write> inputs: array<Input>;            // (rows)
+@group(0) @binding(6) var<storage, read_write> records: array<Record>;          // (RING_STEPS, lanes)
 
-// The top tokens so far and the next TILE of the vocabulary, among which ranks are counted.
-const TILE = 96u;
-const POOL = MAX_KEPT + TILE;
-var<workgroup> pool_ids: array<u32, POOL>;
-var<workgroup> pool_logits: array<f32, POOL>;
-
-// The kept tokens by falling weight.
+// The kept tokens by falling weight; before thread 0 makes them so, probs holds their logits.
 var<workgroup> ids: array<u32, MAX_KEPT>;
 var<workgroup> probs: array<f32, MAX_KEPT>;
 var<workgroup> weights: array<f32, MAX_KEPT>;
 var<workgroup> n_kept: u32;
 
-// Per thread: Σ x², Σ (g·x)², Σ w·g·x over its part of the residual, and Σ eᶻ, Σ z·eᶻ over its
-// logits.
-var<workgroup> hidden_sums: array<vec3<f32>, 64>;
-var<workgroup> logit_sums: array<vec2<f32>, 64>;
-var<workgroup> n_bad_logits: atomic<u32>;
-var<workgroup> is_live: u32;
+// The tokens that may be among the MAX_KEPT largest of all parts: of at most MAX_KEPT parts, those
+// whose largest token does not come behind MAX_KEPT others'.
+const POOL = 1024u;
+var<workgroup> n_pool: atomic<u32>;
+var<workgroup> pool_logits: array<f32, POOL>;
+var<workgroup> pool_ids: array<u32, POOL>;
+var<workgroup> bound_logit: f32;
+var<workgroup> bound_id: u32;
+
+var<workgroup> work: u32; // 0: nothing; 1: a step without logits; 2: a step with them
 var<workgroup> next_input: u32; // INPUT_*
 var<workgroup> next_token: u32;
+var<workgroup> next_tap: u32;
 
 // What thread 0 works on.
+var<private> row: u32;
 var<private> lane: u32;
 var<private> state: Lane;
 var<private> record: RecordHead;
-var<private> end_probability: f32; // the end classifier's
 var<private> n_top: u32;
 var<private> entropy: f32;
+var<private> raw_entropy: f32;
 var<private> scores: array<f32, MAX_KEPT>;
 
 fn phase_at(index: u32) -> Phase {
@@ -67,7 +63,7 @@ fn enter_next_phase() {
     state.cold_count = 0u;
 }
 
-// Whether this step's choice reads the logits; where it does not, the LM head is skipped.
+// Whether the next step's choice reads the logits; where it does not, the LM head is skipped.
 fn wants_logits() -> bool {
     if (state.pending != NO_TOKEN) {
         return false;
@@ -76,109 +72,99 @@ fn wants_logits() -> bool {
     if (phase.feed == FEED_TOKEN || phase.feed == FEED_CONCEPT) {
         return true;
     }
-    let decodes = state.decode_thoughts != 0u && phase.feed == FEED_THOUGHT;
+    let decodes = state.decode_thoughts != 0u && phase.feed == FEED_HIDDEN;
     let may_end = state.phase_step >= phase.max_steps || asks_classifier(phase, state.phase_step);
     return decodes || (may_end && phase.then_force == NO_TOKEN);
 }
 
-// The end classifier is asked in a phase that has fed something.
-fn asks_classifier(phase: Phase, phase_step: u32) -> bool {
-    return phase.asks_classifier != 0u && phase_step > 0u;
-}
-
-// The flag of what ends a phase before it feeds anything at this step; 0 where it goes on.
-fn end_before_feeding(phase: Phase, phase_step: u32) -> u32 {
-    if (asks_classifier(phase, phase_step) && end_probability >= phase.end_threshold) {
-        return FLAG_END_CLASSIFIER;
-    }
-    return select(0u, FLAG_CAP, phase_step >= phase.max_steps);
-}
-
-// The temperature of the phase that will make this step's decision.
-fn deciding_temperature() -> f32 {
-    var index = state.phase;
-    var steps = state.phase_step;
-    var phase = phase_at(index);
-    while (end_before_feeding(phase, steps) != 0u && phase.then_force == NO_TOKEN && index + 1u < state.n_phases) {
-        index += 1u;
-        steps = 0u;
-        phase = phase_at(index);
-    }
-    return phase.temperature;
-}
-
-// Leaves the MAX_KEPT largest logits in the pool's first places, in falling order, equal ones by
-// rising id: each token of the pool finds its place by counting those that beat it.
-fn find_top(thread: u32) {
-    let row = lane * ((VOCAB_SIZE + 3u) / 4u * 4u);
-    for (var start = 0u; start < VOCAB_SIZE; start += TILE) {
-        // The first tile, which is larger than MAX_KEPT, finds no top tokens and leaves all.
-        let first = select(0u, MAX_KEPT, start == 0u);
-        let end = MAX_KEPT + min(TILE, VOCAB_SIZE - start);
-        for (var i = MAX_KEPT + thread; i < end; i += THREADS) {
-            let id = start + i - MAX_KEPT;
-            pool_ids[i] = id;
-            pool_logits[i] = logits[row + id];
+// Leaves the MAX_KEPT largest logits of all parts in ids and probs, falling, equal ones by rising
+// id.
+fn merge_top(thread: u32) {
+    let first = row * N_PARTS;
+    if (N_PARTS == 1u) {
+        for (var k = thread; k < MAX_KEPT; k += THREADS) {
+            ids[k] = parts[first].ids[k];
+            probs[k] = parts[first].logits[k];
         }
         workgroupBarrier();
-        for (var i = first + thread; i < end; i += THREADS) {
-            let id = pool_ids[i];
-            let z = pool_logits[i];
-            var rank = 0u;
-            for (var j = first; j < end; j++) {
-                let other = pool_logits[j];
-                rank += u32(other > z || (other == z && pool_ids[j] < id));
+        return;
+    }
+    if (thread == 0u) {
+        bound_logit = -LARGE;
+        bound_id = NO_TOKEN;
+    }
+    workgroupBarrier();
+    for (var p = thread; p < N_PARTS; p += THREADS) {
+        let z = parts[first + p].logits[0];
+        let id = parts[first + p].ids[0];
+        var rank = 0u;
+        for (var other = 0u; other < N_PARTS; other++) {
+            rank += u32(comes_before(parts[first + other].logits[0], parts[first + other].ids[0], z, id));
+        }
+        if (rank == MAX_KEPT - 1u) {
+            bound_logit = z;
+            bound_id = id;
+        }
+    }
+    workgroupBarrier();
+    for (var p = thread; p < N_PARTS; p += THREADS) {
+        for (var k = 0u; k < MAX_KEPT; k++) {
+            let z = parts[first + p].logits[k];
+            let id = parts[first + p].ids[k];
+            if (id == NO_TOKEN || comes_before(bound_logit, bound_id, z, id)) {
+                break;
             }
-            if (rank < MAX_KEPT) {
-                ids[rank] = id;
-                probs[rank] = z; // only the logit, so far
+            let place = atomicAdd(&n_pool, 1u);
+            if (place < POOL) {
+                pool_logits[place] = z;
+                pool_ids[place] = id;
             }
         }
-        workgroupBarrier();
-        for (var i = thread; i < MAX_KEPT; i += THREADS) {
-            pool_ids[i] = ids[i];
-            pool_logits[i] = probs[i];
+    }
+    workgroupBarrier();
+    let n = min(atomicLoad(&n_pool), POOL);
+    for (var i = thread; i < n; i += THREADS) {
+        let z = pool_logits[i];
+        let id = pool_ids[i];
+        var rank = 0u;
+        for (var j = 0u; j < n; j++) {
+            rank += u32(comes_before(pool_logits[j], pool_ids[j], z, id));
+        }
+        if (rank < MAX_KEPT) {
+            ids[rank] = id;
+            probs[rank] = z;
         }
     }
     workgroupBarrier();
 }
 
-// This thread's part of the sums over d.
-fn sum_hidden(thread: u32) -> vec3<f32> {
-    var sums = vec3<f32>();
-    for (var i = thread; i < WIDTH; i += THREADS) {
-        let x = residual[lane * WIDTH + i];
-        let scaled = x * final_norm[i];
-        sums += vec3(dot(x, x), dot(scaled, scaled), dot(scaled, final_norm[WIDTH + i]));
+// How many logits are not finite.
+fn bad_logits() -> u32 {
+    var n = 0u;
+    for (var p = 0u; p < N_PARTS; p++) {
+        n += parts[row * N_PARTS + p].n_bad;
     }
-    return sums;
+    return n;
 }
 
-// This thread's part of the sums over the vocabulary.
-fn sum_logits(thread: u32, temperature: f32) -> vec2<f32> {
-    var sums = vec2<f32>();
-    let row = lane * ((VOCAB_SIZE + 3u) / 4u * 4u);
-    let largest = pool_logits[0];
-    for (var id = thread; id < VOCAB_SIZE; id += THREADS) {
-        let logit = logits[row + id];
-        if (!is_finite(logit)) {
-            atomicAdd(&n_bad_logits, 1u);
-        }
-        if (temperature > 0.0) {
-            let z = (logit - largest) / temperature;
-            sums += exp(z) * vec2(1.0, z);
-        }
-    }
-    return sums;
-}
-
-// From the top logits to the top tokens' probabilities, and the entropy of all.
+// From the top logits to the top tokens' probabilities, and the entropies of all.
 fn finish_distribution(temperature: f32) {
-    var sums = vec2<f32>();
-    for (var t = 0u; t < THREADS; t++) {
-        sums += logit_sums[t];
+    let largest = probs[0];
+    var sum = vec2<f32>();
+    var raw = vec2<f32>();
+    for (var p = 0u; p < N_PARTS; p++) {
+        let part = row * N_PARTS + p;
+        // A part's sums are relative to its own largest logit.
+        let raw_shift = parts[part].largest - largest;
+        let raw_part = vec2(parts[part].raw_sum, parts[part].raw_weighted);
+        raw += exp(raw_shift) * vec2(raw_part.x, raw_part.y + raw_shift * raw_part.x);
+        if (temperature > 0.0) {
+            let shift = raw_shift / temperature;
+            let of_part = vec2(parts[part].sum, parts[part].weighted);
+            sum += exp(shift) * vec2(of_part.x, of_part.y + shift * of_part.x);
+        }
     }
-    let largest = pool_logits[0];
+    raw_entropy = max(log(raw.x) - raw.y / raw.x, 0.0);
     if (temperature == 0.0) {
         n_top = 1u;
         entropy = 0.0;
@@ -186,17 +172,19 @@ fn finish_distribution(temperature: f32) {
         weights[0] = 0.0;
         return;
     }
-    n_top = min(MAX_KEPT, VOCAB_SIZE);
-    entropy = max(log(sums.x) - sums.y / sums.x, 0.0);
-    for (var i = 0u; i < n_top; i++) {
-        probs[i] = exp((pool_logits[i] - largest) / temperature) / sums.x;
-        weights[i] = 0.0;
+    entropy = max(log(sum.x) - sum.y / sum.x, 0.0);
+    n_top = 0u;
+    while (n_top < MAX_KEPT && ids[n_top] != NO_TOKEN) {
+        probs[n_top] = exp((probs[n_top] - largest) / temperature) / sum.x;
+        weights[n_top] = 0.0;
+        n_top += 1u;
     }
 }
 
 fn write_kept(count: u32) {
     record.n_kept = count;
     record.entropy = entropy;
+    record.raw_entropy = raw_entropy;
 }
 
 fn normalise(count: u32) {
@@ -394,11 +382,11 @@ fn decide(has_logits: bool) -> u32 {
     // A phase that is over and forces no marker hands this very step to the next one.
     var phase = phase_at(state.phase);
     if (asks_classifier(phase, state.phase_step)) {
-        record.end_probability = end_probability;
+        record.end_probability = states[row].end_probability;
         record.flags |= FLAG_END_TESTED;
     }
     while (state.phase < state.n_phases) {
-        let why = end_before_feeding(phase, state.phase_step);
+        let why = end_before_feeding(phase, state.phase_step, states[row].end_probability);
         if (why == 0u) {
             break;
         }
@@ -407,6 +395,7 @@ fn decide(has_logits: bool) -> u32 {
             record.phase = state.phase;
             record.phase_step = state.phase_step;
             if (has_logits) {
+                finish_distribution(phase.temperature);
                 write_kept(n_top);
             }
             enter_next_phase();
@@ -421,29 +410,31 @@ fn decide(has_logits: bool) -> u32 {
     if (phase.feed == FEED_PAUSE) {
         return force(phase.pause_token);
     }
-    if (phase.feed == FEED_THOUGHT) {
+    if (has_logits) {
+        finish_distribution(phase.temperature);
+    }
+    if (phase.feed == FEED_HIDDEN) {
         if (has_logits) {
             write_kept(n_top);
             record.token = ids[0];
         }
-        return INPUT_THOUGHT;
+        next_tap = phase.tap;
+        return INPUT_HIDDEN;
     }
     return choose(phase);
 }
 
-// Thread 0: decides, moves the lane, and writes the record but for its kept tokens.
-fn decide_and_record(has_logits: bool, temperature: f32, hidden_norm: f32, row: u32) {
+// Thread 0: decides, moves the lane, and writes the record and the next input but for their kept
+// tokens.
+fn decide_and_record(has_logits: bool, record_row: u32) {
     record.lane = lane;
     record.step = state.step;
-    record.position = columns[lane].position;
+    record.position = rows[row].position;
     record.phase = state.phase;
     record.phase_step = state.phase_step;
     record.cold_count = state.cold_count;
-    record.hidden_norm = hidden_norm;
-    if (atomicLoad(&n_bad_logits) == 0u && is_finite(hidden_norm)) {
-        if (has_logits) {
-            finish_distribution(temperature);
-        }
+    record.hidden_norm = states[row].hidden_norm;
+    if (is_finite(record.hidden_norm) && (!has_logits || bad_logits() == 0u)) {
         next_input = decide(has_logits);
     } else {
         record.flags = FLAG_NON_FINITE;
@@ -454,77 +445,55 @@ fn decide_and_record(has_logits: bool, temperature: f32, hidden_norm: f32, row: 
     }
     record.input = next_input;
     n_kept = record.n_kept;
-    records[row].head = record;
+    records[record_row].head = record;
+
+    inputs[row].kind = next_input;
+    inputs[row].token = next_token;
+    inputs[row].tap = next_tap;
+    inputs[row].n_kept = n_kept;
 
     state.step += 1u;
+    state.tick += 1u;
     lanes[lane] = state;
-    columns[lane].position += 1u;
-    columns[lane].live = u32(next_input != INPUT_NONE);
-    columns[lane].wants_logits = u32(wants_logits());
-}
-
-// Four values of the next input vector; `i` counts vec4s.
-fn next_vector(i: u32, hidden_scale: f32) -> vec4<f32> {
-    if (next_input == INPUT_THOUGHT) {
-        return residual[lane * WIDTH + i] * hidden_scale * final_norm[i];
-    }
-    if (next_input == INPUT_TOKEN) {
-        return embedding[next_token * WIDTH + i];
-    }
-    var mixture = vec4<f32>();
-    for (var k = 0u; k < n_kept; k++) {
-        mixture += weights[k] * embedding[ids[k] * WIDTH + i];
-    }
-    return mixture;
+    rows[row].position += 1u;
+    rows[row].write_row = rows[row].base + rows[row].position;
+    rows[row].live = u32(next_input != INPUT_NONE);
+    rows[row].wants_logits = u32(wants_logits());
 }
 
 @compute @workgroup_size(THREADS)
 fn main(
     @builtin(workgroup_id) group: vec3<u32>,
-    @builtin(num_workgroups) groups: vec3<u32>,
     @builtin(local_invocation_index) thread: u32,
 ) {
-    lane = group.x;
+    row = group.x;
     if (thread == 0u) {
-        is_live = columns[lane].live;
+        work = rows[row].live * rows[row].commits * (1u + rows[row].wants_logits);
     }
-    if (workgroupUniformLoad(&is_live) == 0u) {
+    let has_work = workgroupUniformLoad(&work);
+    if (has_work == 0u) {
         return;
     }
+    lane = rows[row].lane;
     state = lanes[lane];
-    let row = state.step % RING_STEPS * groups.x + lane;
-    let has_logits = columns[lane].wants_logits != 0u;
-
-    hidden_sums[thread] = sum_hidden(thread);
-    find_top(thread); // behind its barriers, the sums of all threads are there
-    var sums = vec3<f32>();
-    for (var t = 0u; t < THREADS; t++) {
-        sums += hidden_sums[t];
+    let n_lanes = arrayLength(&records) / RING_STEPS;
+    let record_row = state.tick % RING_STEPS * n_lanes + lane;
+    if (has_work == 2u) {
+        merge_top(thread);
     }
-    let hidden_scale = inverseSqrt(sums.x / f32(4u * WIDTH) + EPSILON);
-    // Within ±80 eˣ is a number; beyond, σ is 0 or 1 to the last bit that counts.
-    let end_logit = clamp(hidden_scale * sums.z + final_norm[2u * WIDTH].x, -80.0, 80.0);
-    end_probability = 1.0 / (1.0 + exp(-end_logit));
-
-    let temperature = deciding_temperature();
-    if (has_logits) {
-        logit_sums[thread] = sum_logits(thread, temperature);
-    }
-    workgroupBarrier();
     if (thread == 0u) {
-        decide_and_record(has_logits, temperature, hidden_scale * sqrt(sums.y), row);
+        decide_and_record(has_work == 2u, record_row);
     }
     workgroupBarrier();
 
     for (var i = thread; i < MAX_KEPT; i += THREADS) {
         let is_kept = i < n_kept;
-        records[row].ids[i] = select(0u, ids[i], is_kept);
-        records[row].probs[i] = select(0.0, probs[i], is_kept);
-        records[row].weights[i] = select(0.0, weights[i], is_kept);
-    }
-    if (next_input != INPUT_NONE) {
-        for (var i = thread; i < WIDTH; i += THREADS) {
-            residual[lane * WIDTH + i] = next_vector(i, hidden_scale);
-        }
+        let id = select(0u, ids[i], is_kept);
+        let weight = select(0.0, weights[i], is_kept);
+        records[record_row].ids[i] = id;
+        records[record_row].probs[i] = select(0.0, probs[i], is_kept);
+        records[record_row].weights[i] = weight;
+        inputs[row].ids[i] = id;
+        inputs[row].weights[i] = weight;
     }
 }

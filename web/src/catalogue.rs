@@ -3,12 +3,13 @@
 
 use std::collections::BTreeMap;
 
-use latent_model::catalogue::Catalogue;
+use latent_model::{
+    catalogue::Catalogue,
+    training_record::{Accuracy, TrainingRecord},
+};
 use leptos::{prelude::*, task::spawn_local};
-use serde_json::Value;
 
 use crate::{
-    accuracy::{Accuracy, accuracies},
     load::{LoadError, fetch_json},
     question::AllExamples,
 };
@@ -81,9 +82,9 @@ impl SiteCatalogue {
 }
 
 async fn fetch_accuracies(name: &str) -> Result<Vec<Accuracy>, String> {
-    let training = fetch_json::<Value>(&format!("models/{name}/training.json")).await;
+    let training = fetch_json::<TrainingRecord>(&format!("models/{name}/training.json")).await;
     match training {
-        Ok(training) => Ok(accuracies(&training)),
+        Ok(training) => Ok(training.accuracies().to_vec()),
         // A checkpoint from elsewhere has no such file.
         Err(LoadError::Missing { .. }) => Ok(Vec::new()),
         Err(error) => Err(error.to_string()),

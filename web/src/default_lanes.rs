@@ -45,6 +45,8 @@ pub fn default_lanes(task: Task, catalogue: &Catalogue) -> Vec<LaneChoice> {
 
 #[cfg(test)]
 mod tests {
+    use latent_model::tasks::{arithmetic, prontoqa, prosqa};
+
     use super::*;
     use crate::catalogue::shipped_catalogue;
 
@@ -71,7 +73,7 @@ mod tests {
 
     #[test]
     fn the_first_task_begins_with_four_lanes_on_one_checkpoint() {
-        let found = lanes(Task::ProsQa, &shipped_catalogue());
+        let found = lanes(prosqa::TASK, &shipped_catalogue());
         let expected = ["token-cot", "soft", "soft-gumbel", "coconut"];
         assert_eq!(found, expected.map(|name| format!("prosqa-unified:{name}")));
     }
@@ -81,12 +83,12 @@ mod tests {
         let cot = ("prontoqa-cot", "prontoqa", "token-cot");
         let coconut = ("prontoqa-coconut", "prontoqa", "coconut");
         let in_words = ["token-cot", "soft", "soft-gumbel"].map(|s| format!("prontoqa-cot:{s}"));
-        let both = lanes(Task::ProntoQa, &catalogue(&[cot, coconut]));
+        let both = lanes(prontoqa::TASK, &catalogue(&[cot, coconut]));
         assert_eq!(both[..3], in_words);
         assert_eq!(both[3..], ["prontoqa-coconut:coconut"]);
-        assert_eq!(lanes(Task::ProntoQa, &catalogue(&[cot])), in_words);
+        assert_eq!(lanes(prontoqa::TASK, &catalogue(&[cot])), in_words);
         let unified = ("prontoqa-unified", "prontoqa", "token-cot");
-        let found = lanes(Task::ProntoQa, &catalogue(&[cot, coconut, unified]));
+        let found = lanes(prontoqa::TASK, &catalogue(&[cot, coconut, unified]));
         assert!(
             found
                 .iter()
@@ -102,9 +104,9 @@ mod tests {
         let foreign = ("arithmetic-cot", "prosqa", "token-cot");
         let known = catalogue(&[foreign, other]);
         assert_eq!(
-            lanes(Task::Arithmetic, &known),
+            lanes(arithmetic::TASK, &known),
             ["arithmetic-no-cot:no-cot"]
         );
-        assert!(lanes(Task::ProntoQa, &known).is_empty());
+        assert!(lanes(prontoqa::TASK, &known).is_empty());
     }
 }

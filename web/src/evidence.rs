@@ -15,12 +15,10 @@ pub struct CaseStudy {
 /// What was measured on a set: `82.0 % [77.3, 85.9]`, or why nothing was.
 pub fn cell(row: &RowOfTable, set: &str) -> String {
     match (row.outcome.on(set), &row.outcome) {
-        (Some(found), _) => format!(
-            "{:.1} % [{:.1}, {:.1}]",
-            100.0 * found.accuracy,
-            100.0 * found.ci_low,
-            100.0 * found.ci_high
-        ),
+        (Some(found), _) => {
+            let [value, low, high] = found.accuracy.percent();
+            format!("{value:.1} % [{low:.1}, {high:.1}]")
+        }
         (None, Outcome::NotTrained) => "not trained".into(),
         (None, _) => "not measured".into(),
     }

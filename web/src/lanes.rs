@@ -6,7 +6,8 @@ use latent_model::{
     address::LaneChoice,
     program::Program,
     record::{StepRecord, flag},
-    tasks::Verdict,
+    tasks::Grade,
+    tokenizer::Tokenizer,
 };
 use leptos::prelude::*;
 
@@ -37,7 +38,7 @@ pub struct LaneRun {
     /// The answer so far, as the task's text.
     pub answer: String,
     /// The grader's word, once the lane is done and where the question is a problem.
-    pub verdict: Option<Verdict>,
+    pub verdict: Option<Grade>,
     /// Time spent in the engine that this lane shares, pauses left out.
     pub elapsed_secs: f64,
 }
@@ -51,18 +52,21 @@ impl LaneRun {
     }
 
     /// Takes up new records, and grades the answer when the lane is done.
-    pub fn append(&mut self, new: &[StepRecord], took_secs: f64, question: &Question) {
+    pub fn append(
+        &mut self,
+        new: &[StepRecord],
+        took_secs: f64,
+        question: &Question,
+        tokenizer: &Tokenizer,
+    ) {
         let Some(program) = self.program.clone().filter(|_| !new.is_empty()) else {
             return;
         };
-        let words = self.words.clone();
-        let word = |id| word(&words, id);
         self.records.extend_from_slice(new);
+        let word = |id| word(&self.words, id);
         self.view.append(new, &program, question.task, word);
         self.elapsed_secs += took_secs;
-        let answer: Vec<String> = self.view.answer.iter().map(|&id| word(id)).collect();
-        let answer: Vec<&str> = answer.iter().map(String::as_str).collect();
-        self.answer = question.task.render_tokens(&answer);
+        self.answer = question.task.render(tokenizer, &self.view.answer);
         if self.is_done() {
             self.verdict = question.grade(&self.answer);
         }
@@ -195,7 +199,7 @@ mod tests {
         address::ProblemChoice,
         program::{Feed, Phase, Role, Sampler, Until},
         record::InputKind,
-        tasks::Task,
+        tasks::prosqa,
     };
 
     use super::*;
@@ -203,7 +207,7 @@ mod tests {
 
     #[test]
     fn a_lane_is_graded_when_it_is_done_and_its_last_step_is_its_last_row() {
-        let question = Question::new(Task::ProsQa, &ProblemChoice::FIRST, &AllExamples::default());
+        let question = Question::new(prosqa::TASK, &ProblemChoice::FIRST, &AllExamples::default());
         let phase = Phase {
             role: Role::Answer,
             feed: Feed::Token,
@@ -216,7 +220,9 @@ mod tests {
             },
             then_force: None,
         };
-        let vocabulary = Task::ProsQa.vocabulary();
+        let vocabulary = prosqa::TASK.vocabulary();
+        let tokenizer = Tokenizer::from_json(&prosqa::TASK.tokenizer_json().to_string());
+        let tokenizer = tokenizer.expect("the task's own");
         let mark = vocabulary.iter().position(|word| word == "###");
         let mark = mark.expect("the answer's mark") as u32;
         let problem = question.problem.as_ref().expect("it is drawn");
@@ -242,11 +248,11 @@ mod tests {
         };
         assert_eq!(run.last_step(), None);
         let (last, before) = records.split_last().expect("an answer has words");
-        run.append(before, 0.5, &question);
+        run.append(before, 0.5, &question, &tokenizer);
         assert_eq!((run.verdict, run.is_done()), (None, false));
-        run.append(&[*last], 0.25, &question);
+        run.append(&[*last], 0.25, &question, &tokenizer);
         assert_eq!(run.answer, format!("### {}", problem.answer()));
-        assert_eq!((run.verdict, run.is_done()), (Some(Verdict::Right), true));
+        assert_eq!((run.verdict, run.is_done()), (Some(Grade::Right), true));
         assert_eq!(run.elapsed_secs, 0.75);
         assert_eq!(run.last_step(), run.view.rows.last().map(|row| row.step));
         assert_eq!(run.last_step(), Some(last.step));

@@ -1,6 +1,5 @@
 //! The page: a transformer reasons in front of a class in several ways, side by side.
 
-pub mod accuracy;
 pub mod address_bar;
 pub mod browser;
 pub mod catalogue;

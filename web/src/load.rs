@@ -40,12 +40,12 @@ pub enum LoadError {
         status: u16,
     },
     /// Not what the name promises.
-    #[error("{url}: {source}")]
+    #[error("{url}: {reason}")]
     Json {
         /// Relative to the page.
         url: String,
         /// The parser's words.
-        source: serde_json::Error,
+        reason: serde_json::Error,
     },
     /// A text that is not UTF-8.
     #[error("{url} is not UTF-8 text")]
@@ -54,12 +54,12 @@ pub enum LoadError {
         url: String,
     },
     /// A checkpoint that cannot be used.
-    #[error("checkpoint {name}: {source}")]
+    #[error("checkpoint {name}: {reason}")]
     Model {
         /// The checkpoint's name.
         name: String,
         /// What is wrong.
-        source: Box<ModelError>,
+        reason: Box<ModelError>,
     },
 }
 
@@ -99,9 +99,9 @@ pub struct Download {
 /// Reads a JSON file of the site.
 pub async fn fetch_json<T: serde::de::DeserializeOwned>(url: &str) -> Result<T, LoadError> {
     let bytes = fetch_bytes(url, |_| {}).await?;
-    serde_json::from_slice(&bytes).map_err(|source| LoadError::Json {
+    serde_json::from_slice(&bytes).map_err(|reason| LoadError::Json {
         url: url.into(),
-        source,
+        reason,
     })
 }
 
@@ -109,9 +109,9 @@ pub async fn fetch_json<T: serde::de::DeserializeOwned>(url: &str) -> Result<T, 
 pub async fn fetch_model(name: &str, downloading: Downloading) -> Result<Model, LoadError> {
     let fetched = fetch_files(name, |download| downloading.0.set(Some(download))).await;
     downloading.0.set(None);
-    let wrong = |source: ModelError| LoadError::Model {
+    let wrong = |reason: ModelError| LoadError::Model {
         name: name.into(),
-        source: source.into(),
+        reason: reason.into(),
     };
     Model::from_files(&fetched?).map_err(wrong)
 }
@@ -120,10 +120,15 @@ pub async fn fetch_model(name: &str, downloading: Downloading) -> Result<Model, 
 async fn fetch_files(
     name: &str,
     mut on_progress: impl FnMut(Download),
-) -> Result<ModelFiles<Vec<u8>>, LoadError> {
+) -> Result<ModelFiles, LoadError> {
     let url = |file: &str| format!("models/{name}/{file}");
     let config = fetch_text(&url("config.json")).await?;
     let tokenizer = fetch_text(&url("tokenizer.json")).await?;
+    let generation_config = match fetch_text(&url("generation_config.json")).await {
+        // A checkpoint from elsewhere may do without.
+        Err(LoadError::Missing { .. }) => None,
+        found => Some(found?),
+    };
     let mut fetch_weights = async |file: String| {
         let url = url(&file);
         let on_bytes = |(received, total)| {
@@ -134,7 +139,7 @@ async fn fetch_files(
             });
         };
         let bytes = fetch_bytes(&url, on_bytes).await?;
-        Ok((file.clone(), bytes))
+        Ok((file.clone(), bytes.into()))
     };
     let weights = match fetch_weights("model.safetensors".into()).await {
         // A large checkpoint comes in shards instead.
@@ -155,18 +160,17 @@ async fn fetch_files(
     Ok(ModelFiles {
         config,
         tokenizer,
+        generation_config,
         weights,
-        // The page asks for it only where it is shown.
-        training: None,
     })
 }
 
 /// The shards that stand in place of `model.safetensors`.
 async fn shards(name: &str) -> Result<Vec<String>, LoadError> {
     let json = fetch_text(&format!("models/{name}/model.safetensors.index.json")).await?;
-    shard_names(&json).map_err(|source: CheckpointError| LoadError::Model {
+    shard_names(&json).map_err(|reason: CheckpointError| LoadError::Model {
         name: name.into(),
-        source: Box::new(source.into()),
+        reason: Box::new(reason.into()),
     })
 }
 

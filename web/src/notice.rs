@@ -101,7 +101,7 @@ impl Notice {
                 Self::new("A lane cannot run", error)
                     .advice("Change the lane's settings or remove it, then press Run.")
             }
-            SessionError::Gpu(_) | SessionError::SelfTest(_) | SessionError::NotBegun => {
+            SessionError::Gpu(_) | SessionError::NotBegun => {
                 Self::new("The run stopped", error).advice("Press Run to begin again.")
             }
         }
@@ -177,6 +177,8 @@ impl Notices {
 #[cfg(test)]
 mod tests {
     use latent_model::engine::EngineError;
+
+    use latent_model::tasks::{arithmetic, prosqa};
 
     use super::*;
     use crate::load::Absence;

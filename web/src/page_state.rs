@@ -166,7 +166,12 @@ pub fn streams(lanes: &[LaneChoice]) -> Vec<u32> {
 
 #[cfg(test)]
 mod tests {
-    use latent_model::strategy::{STRATEGIES, Setting, Strategy};
+    use latent_model::{
+        strategy::{STRATEGIES, Setting, Strategy},
+        tasks::{prontoqa, prosqa},
+    };
+
+    use latent_model::tasks::{arithmetic, prontoqa, prosqa};
 
     use super::*;
     use crate::catalogue::shipped_catalogue;
@@ -190,7 +195,7 @@ mod tests {
     #[test]
     fn an_empty_address_is_the_default_page() {
         let opened = open("#");
-        let default = PageState::of_task(Task::ProsQa, &shipped_catalogue());
+        let default = PageState::of_task(prosqa::TASK, &shipped_catalogue());
         assert_eq!(opened.state, default);
         assert_eq!(opened.state.lanes.len(), 4);
         assert!(opened.left_out.is_empty());
@@ -238,7 +243,7 @@ mod tests {
         assert_eq!(opened.left_out.len(), 1);
         assert_eq!(
             opened.state.lanes,
-            default_lanes(Task::ProntoQa, &catalogue)
+            default_lanes(prontoqa::TASK, &catalogue)
         );
         assert!(open("lanes=").state.lanes.is_empty(), "none were asked for");
     }
@@ -255,7 +260,7 @@ mod tests {
     #[test]
     fn a_task_without_checkpoints_is_told_of() {
         let mut catalogue = shipped_catalogue();
-        catalogue.models.retain(|entry| entry.task == Task::ProsQa);
+        catalogue.models.retain(|entry| entry.task == prosqa::TASK);
         let opened = PageState::from_hash("task=prontoqa", &catalogue).expect("a task");
         assert!(opened.left_out[0].contains("there are some of: ProsQA"));
         // A page whose list of checkpoints did not arrive knows of none.

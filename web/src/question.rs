@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 
 use latent_model::{
     address::ProblemChoice,
-    tasks::{Problem, Task, Verdict, arithmetic, prontoqa, prosqa},
+    tasks::{Grade, Picture, Problem, Task, last_sentence},
 };
 
 /// One of the official problems that ship with the page.
@@ -35,7 +35,7 @@ pub struct AllExamples(BTreeMap<String, Examples>);
 pub struct Question {
     /// The task that it belongs to.
     pub task: Task,
-    /// The prompt in the task's English.
+    /// The prompt: where the text is a problem, its official form, whatever way it was typed.
     pub text: String,
     /// What the text means, or why that is not known; without it there is no graph and no verdict.
     pub problem: Result<Problem, String>,
@@ -53,12 +53,7 @@ impl Question {
     pub fn new(task: Task, choice: &ProblemChoice, examples: &AllExamples) -> Self {
         match choice {
             ProblemChoice::Drawn { difficulty, seed } => {
-                let problem = task.generate(*seed, *difficulty);
-                Self {
-                    task,
-                    text: problem.question(),
-                    problem: Ok(problem),
-                }
+                Self::of(task.generate(*seed, *difficulty))
             }
             ProblemChoice::Typed(text) => Self::read(task, text),
             ProblemChoice::Example(index) => {
@@ -80,42 +75,37 @@ impl Question {
         }
     }
 
-    fn read(task: Task, text: &str) -> Self {
+    fn of(problem: Problem) -> Self {
         Self {
-            task,
-            text: text.trim().into(),
-            problem: parse(task, text),
+            task: problem.task(),
+            text: problem.question().into(),
+            problem: Ok(problem),
+        }
+    }
+
+    fn read(task: Task, text: &str) -> Self {
+        match task.read(text) {
+            Ok(problem) => Self::of(problem),
+            Err(reason) => Self {
+                task,
+                text: text.trim().into(),
+                problem: Err(reason.to_string()),
+            },
         }
     }
 
     /// What is asked, without the statements that the graph shows or the story before it.
     pub fn headline(&self) -> String {
-        match &self.problem {
-            Ok(Problem::ProsQa(problem)) => {
-                let name = |node: usize| problem.symbols[node].name();
-                let [a, b] = problem.options();
-                format!("Is {} a {} or a {}?", name(problem.root), name(a), name(b))
-            }
-            Ok(Problem::ProntoQa(problem)) => {
-                let claim = prontoqa::Statement {
-                    subject: problem.entity,
-                    object: problem.query,
-                    form: prontoqa::Form::Every,
-                };
-                let claim = claim.english();
-                format!("Is it true that {}?", claim.trim_end_matches('.'))
-            }
-            Ok(Problem::Arithmetic(_)) => last_sentence(&self.text).into(),
-            Err(_) if self.task == Task::Arithmetic && !self.text.is_empty() => {
-                last_sentence(&self.text).into()
-            }
-            Err(reason) if self.task == Task::Arithmetic => format!("No verdict: {reason}"),
-            Err(reason) => format!("No graph and no verdict: {reason}"),
+        match (&self.problem, self.task.picture()) {
+            (Ok(problem), _) => problem.headline().into(),
+            (Err(_), Picture::Story) if !self.text.is_empty() => last_sentence(&self.text).into(),
+            (Err(reason), Picture::Story) => format!("No verdict: {reason}"),
+            (Err(reason), Picture::Graph) => format!("No graph and no verdict: {reason}"),
         }
     }
 
     /// The grader's word on a completion, where the question is a problem.
-    pub fn grade(&self, completion: &str) -> Option<Verdict> {
+    pub fn grade(&self, completion: &str) -> Option<Grade> {
         self.problem
             .as_ref()
             .ok()
@@ -123,57 +113,9 @@ impl Question {
     }
 }
 
-/// What a text means, or why that is not known.
-fn parse(task: Task, text: &str) -> Result<Problem, String> {
-    match task {
-        Task::ProsQa => {
-            let problem = prosqa::Problem::parse(text);
-            problem.map(Problem::ProsQa).map_err(|e| e.to_string())
-        }
-        Task::ProntoQa => {
-            let problem = prontoqa::Problem::parse(text);
-            problem.map(Problem::ProntoQa).map_err(|e| e.to_string())
-        }
-        Task::Arithmetic => Err(why_no_answer(text)),
-    }
-}
-
-/// Why a story that somebody wrote is not graded, and which of its words no checkpoint can read.
-fn why_no_answer(text: &str) -> String {
-    if text.trim().is_empty() {
-        return "type a story that ends with a question".into();
-    }
-    let mut unknown: Vec<String> = Vec::new();
-    for piece in arithmetic::pieces(text) {
-        let word = format!("{piece:?}");
-        if arithmetic::token_id(piece).is_none() && !unknown.contains(&word) {
-            unknown.push(word);
-        }
-    }
-    if unknown.is_empty() {
-        return "the page does not know the answer of a story that was typed".into();
-    }
-    format!(
-        "the models do not know {}; put other words in place to run the story",
-        unknown.join(", ")
-    )
-}
-
-/// What stands after the last full stop or question mark but one.
-fn last_sentence(text: &str) -> &str {
-    story_sentences(text).last().unwrap_or(text)
-}
-
-/// The sentences of a story, each with its full stop or question mark.
-pub fn story_sentences(text: &str) -> impl Iterator<Item = &str> {
-    text.split_inclusive(['.', '?'])
-        .map(str::trim)
-        .filter(|sentence| !sentence.is_empty())
-}
-
 #[cfg(test)]
 mod tests {
-    use latent_model::tasks::Difficulty;
+    use latent_model::tasks::{Difficulty, arithmetic, prontoqa, prosqa};
 
     use super::*;
 
@@ -190,23 +132,39 @@ mod tests {
 
     #[test]
     fn a_drawn_problem_typed_again_is_graded_alike() {
-        for task in [Task::ProsQa, Task::ProntoQa] {
+        for task in [prosqa::TASK, prontoqa::TASK] {
             let drawn = drawn(task, 5);
             let typed = typed(task, &drawn.text);
             let answer = drawn.problem.as_ref().expect("generated").answer();
             let completion = format!("### {answer}");
-            assert_eq!(typed.grade(&completion), Some(Verdict::Right));
-            assert_eq!(typed.grade("### nothing"), Some(Verdict::Malformed));
+            assert_eq!(typed.grade(&completion), Some(Grade::Right));
+            assert_eq!(typed.grade("### nothing"), Some(Grade::Malformed));
             assert_eq!(typed.headline(), drawn.headline());
         }
     }
 
     #[test]
+    fn what_people_type_is_the_prompt_in_its_official_form() {
+        for task in [prosqa::TASK, prontoqa::TASK] {
+            let drawn = drawn(task, 5);
+            let last = drawn.text.len() - 1;
+            let spaced = format!("{} {}", &drawn.text[..last], &drawn.text[last..]);
+            for text in [
+                spaced,
+                drawn.text.to_lowercase(),
+                drawn.text.replace(". ", ".\r\n"),
+            ] {
+                assert_eq!(typed(task, &text), drawn, "{text}");
+            }
+        }
+    }
+
+    #[test]
     fn a_drawn_story_is_graded_and_a_typed_one_says_why_it_is_not() {
-        let story = drawn(Task::Arithmetic, 5);
+        let story = drawn(arithmetic::TASK, 5);
         let answer = story.problem.as_ref().expect("generated").answer();
-        assert_eq!(story.grade(&format!("### {answer}")), Some(Verdict::Right));
-        let again = typed(Task::Arithmetic, &story.text);
+        assert_eq!(story.grade(&format!("### {answer}")), Some(Grade::Right));
+        let again = typed(arithmetic::TASK, &story.text);
         assert_eq!(again.grade(&format!("### {answer}")), None);
         assert!(again.problem.is_err_and(|why| why.contains("answer")));
     }
@@ -214,7 +172,7 @@ mod tests {
     #[test]
     fn unknown_words_of_a_story_are_named_once_before_it_runs() {
         let story = typed(
-            Task::Arithmetic,
+            arithmetic::TASK,
             "Zoe has 12 dogs. Tom buys 3 more dogs. How many dogs?",
         );
         let why = story.problem.expect_err("no answer is known");
@@ -225,20 +183,20 @@ mod tests {
     #[test]
     fn the_headline_asks_the_question_alone() {
         let text = "Tom is a terpus. Bob is a gerpus. Is Tom a gerpus or terpus?";
-        let headline = typed(Task::ProsQa, text).headline();
+        let headline = typed(prosqa::TASK, text).headline();
         assert_eq!(headline, "Is Tom a gerpus or a terpus?");
         let text = "Fae is a wumpus. Wumpuses are red. True or false: Fae is not red.";
-        let headline = typed(Task::ProntoQa, text).headline();
+        let headline = typed(prontoqa::TASK, text).headline();
         assert_eq!(headline, "Is it true that Fae is not red?");
         let text = "Tom has 3 bags with 4 pens in each bag. How many pens does Tom have?";
-        let headline = typed(Task::Arithmetic, text).headline();
+        let headline = typed(arithmetic::TASK, text).headline();
         assert_eq!(headline, "How many pens does Tom have?");
-        assert!(drawn(Task::Arithmetic, 2).headline().ends_with('?'));
+        assert!(drawn(arithmetic::TASK, 2).headline().ends_with('?'));
     }
 
     #[test]
     fn text_that_asks_nothing_has_no_verdict_but_a_reason() {
-        for task in [Task::ProsQa, Task::ProntoQa] {
+        for task in [prosqa::TASK, prontoqa::TASK] {
             let question = typed(task, "Sam is a terpus.");
             assert_eq!(question.grade("### Sam is a terpus."), None);
             let reason = question.problem.clone().expect_err("no question");
@@ -268,13 +226,13 @@ mod tests {
     #[test]
     fn an_example_that_a_task_lacks_is_an_error() {
         let choice = ProblemChoice::Example(2);
-        let question = Question::new(Task::Arithmetic, &choice, &shipped());
+        let question = Question::new(arithmetic::TASK, &choice, &shipped());
         let why = question.problem.expect_err("no such example");
         assert!(
             why.contains("example 3 of Word problems; there are 0"),
             "{why}"
         );
-        let question = Question::new(Task::ProsQa, &choice, &shipped());
+        let question = Question::new(prosqa::TASK, &choice, &shipped());
         assert!(question.problem.is_ok());
     }
 }

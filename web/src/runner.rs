@@ -226,12 +226,14 @@ impl Plan {
 
     /// Writes each lane's new records, one write a lane.
     fn append(&self, records: &[LaneRecord], took_secs: f64) {
-        for (index, lane) in self.lanes.iter().enumerate() {
+        let checkpoints = self.checkpoints.get().into_iter().flatten();
+        for (index, (lane, checkpoint)) in self.lanes.iter().zip(checkpoints).enumerate() {
             let of_lane = records.iter().filter(|(lane, _)| *lane == index);
             let new: Vec<_> = of_lane.map(|(_, record)| *record).collect();
             if !new.is_empty() {
+                let tokenizer = &checkpoint.model.tokenizer;
                 lane.run
-                    .update(|run| run.append(&new, took_secs, &self.question));
+                    .update(|run| run.append(&new, took_secs, &self.question, tokenizer));
             }
         }
     }

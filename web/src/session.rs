@@ -11,6 +11,7 @@ use latent_gpu::{AnyEngine, GpuContext, GpuError};
 use latent_model::{
     address::LaneChoice,
     engine::{Engine, EngineError, LaneSpec},
+    input::Input,
     model::Model,
     record::StepRecord,
     strategy::StrategyError,
@@ -21,7 +22,7 @@ use crate::{
     load::{Downloading, LoadError, fetch_model},
     page_state::streams,
     run_state::LaneRecord,
-    self_test::{SelfTest, SelfTestError, self_test},
+    self_test::{SelfTest, self_test},
 };
 
 /// Why a run did not begin or did not go on.
@@ -42,9 +43,6 @@ pub enum SessionError {
     /// The GPU cannot be used, or no longer.
     #[error(transparent)]
     Gpu(#[from] GpuError),
-    /// The self-test could not run.
-    #[error(transparent)]
-    SelfTest(#[from] SelfTestError),
     /// The page's own calls came in the wrong order.
     #[error("no run has begun")]
     NotBegun,
@@ -56,7 +54,7 @@ impl SessionError {
         let is_device = |error: &EngineError| matches!(error, EngineError::Device(_));
         match self {
             Self::Gpu(_) => true,
-            Self::Engine(error) | Self::SelfTest(SelfTestError::Engine(error)) => is_device(error),
+            Self::Engine(error) => is_device(error),
             _ => false,
         }
     }
@@ -89,7 +87,7 @@ pub struct Session {
 
 impl Checkpoint {
     fn new(model: Model) -> Self {
-        let words = (0..model.config.vocab_size as u32).map(|id| model.tokenizer.token(id));
+        let words = (0..model.config.vocab_size as u32).map(|id| model.tokenizer.shown(id));
         let embedding = &model.weights.embedding;
         let norm = |row: usize| embedding.row(row).iter().map(|x| x * x).sum::<f32>().sqrt();
         let norms: f32 = (0..embedding.rows).map(norm).sum();
@@ -230,7 +228,7 @@ impl Session {
             let checkpoint = self.loaded(&lane.model).ok_or(SessionError::NotBegun)?;
             let tokenizer = &checkpoint.model.tokenizer;
             Ok(LaneSpec {
-                prompt: tokenizer.encode(prompt)?,
+                inputs: Input::tokens(&tokenizer.encode(prompt)?),
                 program: lane.strategy.program(&lane.settings, tokenizer)?,
                 seed,
                 stream,

@@ -8,9 +8,10 @@ use latent_gpu::AnyEngine;
 use latent_model::{
     address::{Address, LaneChoice, ProblemChoice},
     engine::{Engine, LaneSpec, run_to_end},
+    input::Input,
     model::Model,
     strategy::{Setting, Settings, Strategy},
-    tasks::{Difficulty, Problem, Task, Verdict},
+    tasks::{Difficulty, Grade, Problem, Task},
     trace::answer_ids,
 };
 use serde::{Deserialize, Serialize};
@@ -28,7 +29,7 @@ pub struct CaseStudyArgs {
     #[arg(long)]
     model: PathBuf,
     /// The task.
-    #[arg(long, default_value = "prosqa", value_parser = str::parse::<Task>)]
+    #[arg(long, default_value = Task::first().name(), value_parser = str::parse::<Task>)]
     task: Task,
     /// Difficulty of the generated problems.
     #[arg(long, default_value = "class", value_parser = str::parse::<Difficulty>)]
@@ -144,8 +145,8 @@ pub async fn case_study(args: &CaseStudyArgs) -> Result<ExitCode> {
         difficulty: args.difficulty.name().into(),
         seed,
         hops: problem.steps().len(),
-        question: problem.question(),
-        answer: problem.answer(),
+        question: problem.question().into(),
+        answer: problem.answer().into(),
         right_from: args.right_from,
         runs,
         hash: address(
@@ -174,12 +175,12 @@ pub async fn case_study(args: &CaseStudyArgs) -> Result<ExitCode> {
 /// Answers a problem with 0 to [`MOST`] thoughts, as lanes of one batch.
 async fn trials(engine: &mut AnyEngine, model: &Model, problem: &Problem) -> Result<Vec<Trial>> {
     let coconut = Strategy::by_name("coconut")?;
-    let prompt = model.tokenizer.encode(&problem.question())?;
+    let prompt = model.tokenizer.encode(problem.question())?;
     let lane = |thoughts: u32| -> Result<LaneSpec> {
         let setting = format!("thoughts={thoughts}");
         let settings = Settings::parse(coconut, [setting.as_str()])?;
         Ok(LaneSpec {
-            prompt: prompt.clone(),
+            inputs: Input::tokens(&prompt),
             program: coconut.program(&settings, &model.tokenizer)?,
             seed: 0,
             stream: 0,
@@ -190,7 +191,7 @@ async fn trials(engine: &mut AnyEngine, model: &Model, problem: &Problem) -> Res
     let traces = run_to_end(engine, &lanes, CHUNK, |_| {}).await?;
     let trial = |((thoughts, lane), records): ((u32, &LaneSpec), &Vec<_>)| {
         let ids = answer_ids(records, &lane.program);
-        let answer = Task::of(problem).render(&model.tokenizer, &ids);
+        let answer = problem.task().render(&model.tokenizer, &ids);
         Trial {
             thoughts,
             verdict: problem.grade(&answer).to_string(),
@@ -208,12 +209,12 @@ fn is_case(trials: &[Trial], hops: usize, right_from: RightFrom) -> bool {
         RightFrom::Two => 2,
         RightFrom::Distance => hops.max(2) as u32,
     };
-    let has = |trial: &Trial, verdict: Verdict| trial.verdict == verdict.to_string();
+    let has = |trial: &Trial, grade: Grade| trial.verdict == grade.to_string();
     let mut of_one = trials.iter().filter(|trial| trial.thoughts == 1);
     let mut of_more = trials.iter().filter(|t| t.thoughts >= bound).peekable();
-    of_one.any(|trial| has(trial, Verdict::Wrong))
+    of_one.any(|trial| has(trial, Grade::Wrong))
         && of_more.peek().is_some()
-        && of_more.all(|trial| has(trial, Verdict::Right))
+        && of_more.all(|trial| has(trial, Grade::Right))
 }
 
 /// The page with the problem and lanes of one thought, two, and as many as are needed and
@@ -270,19 +271,19 @@ mod tests {
 
     use super::*;
 
-    fn trials_of(verdicts: [Verdict; 5]) -> Vec<Trial> {
-        let trial = |(thoughts, verdict): (u32, Verdict)| Trial {
+    fn trials_of(grades: [Grade; 5]) -> Vec<Trial> {
+        let trial = |(thoughts, grade): (u32, Grade)| Trial {
             thoughts,
             answer: String::new(),
-            verdict: verdict.to_string(),
+            verdict: grade.to_string(),
         };
-        (0..).zip(verdicts).map(trial).collect()
+        (0..).zip(grades).map(trial).collect()
     }
 
     #[test]
     fn a_case_is_wrong_with_one_thought_and_right_from_a_bound_on() {
+        use Grade::{Malformed, Right, Wrong};
         use RightFrom::{Distance, Two};
-        use Verdict::{Malformed, Right, Wrong};
         let cases = [
             ([Wrong, Wrong, Right, Right, Right], Two, true),
             ([Right, Wrong, Right, Right, Right], Two, true),
@@ -293,9 +294,9 @@ mod tests {
             ([Wrong, Wrong, Wrong, Right, Right], Distance, true),
             ([Wrong, Wrong, Right, Wrong, Right], Distance, false),
         ];
-        for (verdicts, right_from, expected) in cases {
-            let found = is_case(&trials_of(verdicts), 3, right_from);
-            assert_eq!(found, expected, "{verdicts:?} {right_from:?}");
+        for (grades, right_from, expected) in cases {
+            let found = is_case(&trials_of(grades), 3, right_from);
+            assert_eq!(found, expected, "{grades:?} {right_from:?}");
         }
         // Nothing was tried with as many thoughts as it takes.
         let untried = trials_of([Wrong, Wrong, Right, Right, Right]);
@@ -333,7 +334,7 @@ mod tests {
         assert_eq!(runs, case.runs);
         assert_eq!(
             (problem.question(), problem.answer()),
-            (case.question, case.answer)
+            (case.question.as_str(), case.answer.as_str())
         );
         assert_eq!(problem.steps().len(), case.hops);
         let address = address(&case.model, task, difficulty, case.seed, case.hops);

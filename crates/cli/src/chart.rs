@@ -1,5 +1,6 @@
 //! What all charts share: axes, marks, a legend, and colours for light and dark pages.
 
+use latent_model::metrics::Proportion;
 use svg::{
     Document,
     node::element::{Circle, Group, Line, Polygon, Polyline, Rectangle, Style, Text, Title},
@@ -83,6 +84,19 @@ pub struct Estimate {
     pub low: f64,
     /// Its upper end.
     pub high: f64,
+}
+
+impl Estimate {
+    /// A proportion at `x`, in percent.
+    pub fn new(x: f64, proportion: &Proportion) -> Self {
+        let [value, low, high] = proportion.percent();
+        Self {
+            x,
+            value,
+            low,
+            high,
+        }
+    }
 }
 
 impl Panel {

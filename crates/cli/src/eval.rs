@@ -64,11 +64,8 @@ struct Evaluation {
     problems: String,
     seed: u32,
     samples: usize,
-    /// Problems.
-    n: usize,
-    accuracy: f64,
-    ci_low: f64,
-    ci_high: f64,
+    #[serde(flatten)]
+    accuracy: Proportion,
     /// Share of answers that were none.
     malformed: f64,
     /// Share of problems that at least one sample solved.
@@ -111,7 +108,6 @@ pub async fn eval(args: &EvalArgs) -> Result<ExitCode> {
     })
     .await?;
     bar.finish_and_clear();
-    let accuracy = measured.accuracy;
     let evaluation = Evaluation {
         model: model_name(&args.model),
         strategy: strategy.name,
@@ -120,10 +116,7 @@ pub async fn eval(args: &EvalArgs) -> Result<ExitCode> {
         problems: args.problems.describe(),
         seed: args.seed,
         samples: args.samples,
-        n: problems.len(),
-        accuracy: accuracy.value,
-        ci_low: accuracy.low,
-        ci_high: accuracy.high,
+        accuracy: measured.accuracy,
         malformed: measured.malformed,
         solved_by_any: measured.solved_by_any,
         mean_think_steps: measured.mean_think_steps,
@@ -135,12 +128,13 @@ pub async fn eval(args: &EvalArgs) -> Result<ExitCode> {
     if args.json {
         println!("{}", serde_json::to_string(&evaluation)?);
     } else {
-        print_evaluation(&evaluation, &accuracy);
+        print_evaluation(&evaluation);
     }
     Ok(ExitCode::SUCCESS)
 }
 
-fn print_evaluation(evaluation: &Evaluation, accuracy: &Proportion) {
+fn print_evaluation(evaluation: &Evaluation) {
+    let accuracy = &evaluation.accuracy;
     let percent = |value: f64| format!("{:.1} %", 100.0 * value);
     println!(
         "{} · {} {} · {}",
@@ -154,7 +148,7 @@ fn print_evaluation(evaluation: &Evaluation, accuracy: &Proportion) {
         percent(accuracy.value),
         percent(accuracy.low),
         percent(accuracy.high),
-        evaluation.n,
+        accuracy.n,
         evaluation.samples,
         percent(evaluation.malformed),
     );

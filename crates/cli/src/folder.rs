@@ -2,6 +2,7 @@
 
 use std::{
     fs,
+    io::ErrorKind,
     path::{Path, PathBuf},
 };
 
@@ -9,7 +10,10 @@ use anyhow::{Context, Result, ensure};
 use latent_model::{
     checkpoint::shard_names,
     model::{Model, ModelFiles},
+    text,
+    training_record::TrainingRecord,
 };
+use serde::de::DeserializeOwned;
 use sha2::{Digest, Sha256};
 
 /// Loads and checks the model in `folder`.
@@ -29,16 +33,39 @@ pub fn load_model(folder: &Path) -> Result<Model> {
             let bytes =
                 fs::read(&path).with_context(|| format!("cannot read {}", path.display()))?;
             let name = path.file_name().unwrap_or_default();
-            Ok((name.to_string_lossy().into_owned(), bytes))
+            Ok((name.to_string_lossy().into_owned(), bytes.into()))
         })
         .collect::<Result<_>>()?;
     let files = ModelFiles {
         config: text("config.json")?,
         tokenizer: text("tokenizer.json")?,
+        generation_config: optional_text(&folder.join("generation_config.json"))?,
         weights,
-        training: fs::read_to_string(folder.join("training.json")).ok(),
     };
     Model::from_files(&files).with_context(|| format!("in {}", folder.display()))
+}
+
+/// The text of a file, if there is one.
+fn optional_text(path: &Path) -> Result<Option<String>> {
+    match fs::read_to_string(path) {
+        Ok(text) => Ok(Some(text)),
+        Err(error) if error.kind() == ErrorKind::NotFound => Ok(None),
+        Err(error) => Err(error).with_context(|| format!("cannot read {}", path.display())),
+    }
+}
+
+/// How the model in `folder` was trained, where its `training.json` tells.
+pub fn load_training_record<C: DeserializeOwned>(
+    folder: &Path,
+) -> Result<Option<TrainingRecord<C>>> {
+    let path = folder.join("training.json");
+    let Some(json) = optional_text(&path)? else {
+        return Ok(None);
+    };
+    let record = serde_json::from_str(&text::clean(&json));
+    record
+        .with_context(|| format!("in {}", path.display()))
+        .map(Some)
 }
 
 /// `model.safetensors`, or every shard in the order of their index.

@@ -1,5 +1,8 @@
 //! The command `latent`: runs, evaluates, checks, trains and gathers evidence from a terminal.
 
+#[macro_use]
+mod output;
+
 mod case_study;
 mod chart;
 mod check;

@@ -1,11 +1,17 @@
-//! `latent models`: lists the checkpoints that ship.
+//! `latent models`: lists the checkpoints of a folder.
 
-use std::{fs, path::PathBuf, process::ExitCode};
+use std::{
+    fs,
+    path::{Path, PathBuf},
+    process::ExitCode,
+};
 
 use anyhow::{Context, Result};
 use clap::Args;
+use latent_model::training_record::Accuracy;
+use serde::de::IgnoredAny;
 
-use crate::folder::load_model;
+use crate::folder::{load_model, load_training_record};
 
 /// Arguments of `latent models`.
 #[derive(Args)]
@@ -15,7 +21,8 @@ pub struct ModelsArgs {
     dir: PathBuf,
 }
 
-/// Prints a line for each model folder: name, size, and how it was evaluated.
+/// Prints each model folder: name, size, and how it was evaluated, or why it cannot be used; the
+/// exit code is 1 where one cannot.
 pub fn models(args: &ModelsArgs) -> Result<ExitCode> {
     let entries = fs::read_dir(&args.dir);
     let entries = entries.with_context(|| format!("cannot read {}", args.dir.display()))?;
@@ -24,26 +31,35 @@ pub fn models(args: &ModelsArgs) -> Result<ExitCode> {
         .collect::<Result<_>>()?;
     folders.retain(|folder| folder.join("config.json").exists());
     folders.sort();
+    let mut exit_code = ExitCode::SUCCESS;
     for folder in folders {
-        let model = load_model(&folder)?;
-        let config = &model.config;
-        println!(
-            "{:24} {:>9} parameters, {} layers, d {}, {} heads of {}, {} tokens",
-            folder.display().to_string(),
-            model.weights.n_parameters(),
-            config.n_layers,
-            config.hidden_size,
-            config.n_heads,
-            config.head_dim,
-            config.vocab_size,
-        );
-        let evaluations = model
-            .training
-            .as_ref()
-            .and_then(|t| t["evaluations"].as_array());
-        for evaluation in evaluations.into_iter().flatten() {
-            println!("    {evaluation}");
+        let name = folder.display().to_string();
+        match description(&folder) {
+            Ok(lines) => println!("{name:24} {}", lines.join("\n    ")),
+            Err(error) => {
+                println!("{name:24} cannot be used: {error:#}");
+                exit_code = ExitCode::FAILURE;
+            }
         }
     }
-    Ok(ExitCode::SUCCESS)
+    Ok(exit_code)
+}
+
+/// A model's shape, then its accuracies.
+fn description(folder: &Path) -> Result<Vec<String>> {
+    let model = load_model(folder)?;
+    let config = &model.config;
+    let shape = format!(
+        "{:>9} parameters, {} layers, d {}, {} heads of {}, {} tokens",
+        model.weights.n_parameters(),
+        config.n_layers,
+        config.hidden_size,
+        config.n_heads,
+        config.head_dim,
+        config.vocab_size,
+    );
+    let record = load_training_record::<IgnoredAny>(folder)?;
+    let accuracies = record.iter().flat_map(|record| record.accuracies());
+    let sentences = accuracies.map(Accuracy::sentence);
+    Ok([shape].into_iter().chain(sentences).collect())
 }

@@ -4,7 +4,10 @@ use std::{fs, path::PathBuf};
 
 use anyhow::{Context, Result, bail, ensure};
 use clap::Args;
-use latent_model::tasks::{Difficulty, Problem, Task};
+use latent_model::{
+    tasks::{Difficulty, Problem, Task},
+    text,
+};
 
 /// A source of problems.
 #[derive(Args, Debug)]
@@ -15,7 +18,8 @@ pub struct ProblemArgs {
     /// Difficulty of generated problems.
     #[arg(long, default_value = "class", value_parser = str::parse::<Difficulty>)]
     pub difficulty: Difficulty,
-    /// Reads problems from a file in the task's official format (prosqa unless --task says else).
+    /// Reads problems from a file in one of the task's formats (of the first task unless --task
+    /// says else).
     #[arg(long)]
     pub data: Option<PathBuf>,
 }
@@ -26,15 +30,23 @@ impl ProblemArgs {
         let Some(path) = &self.data else {
             return Ok(None);
         };
-        let text =
-            fs::read_to_string(path).with_context(|| format!("cannot read {}", path.display()))?;
-        let loaded = self.task.unwrap_or(Task::ProsQa).load(&text);
-        let loaded = loaded.with_context(|| format!("in {}", path.display()))?;
-        let (n, n_skipped) = (loaded.problems.len(), loaded.n_skipped);
-        ensure!(n > 0, "{} holds no problems", path.display());
+        let bytes = fs::read(path).with_context(|| format!("cannot read {}", path.display()))?;
+        let task = self.task.unwrap_or(Task::first());
+        let loaded = text::decode(&bytes)
+            .map_err(anyhow::Error::from)
+            .and_then(|text| Ok(task.load(&text)?))
+            .with_context(|| format!("in {}", path.display()))?;
+        let (n, n_skipped) = (loaded.problems.len(), loaded.skipped.len());
+        let reasons = loaded.reasons().join("; ");
+        ensure!(
+            n > 0,
+            "{} holds no problem that can be used; left out: {}",
+            path.display(),
+            if n_skipped > 0 { &reasons } else { "none" }
+        );
         if n_skipped > 0 {
             eprintln!(
-                "{}: {n} problems, {n_skipped} more left out (not in whole numbers)",
+                "{}: {n} problems, {n_skipped} more left out: {reasons}",
                 path.display()
             );
         }

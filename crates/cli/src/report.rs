@@ -4,13 +4,13 @@ use std::{fs, path::PathBuf, process::ExitCode};
 
 use anyhow::{Context, Result, ensure};
 use clap::Args;
-use latent_train::progress::{CurvePoint, Evaluation};
-use serde::Deserialize;
+use latent_model::training_record::{Accuracy, History, TrainingRecord};
+use serde::de::IgnoredAny;
 use svg::{Document, node::element::Group};
 
 use crate::{
     chart::{self, Axis, Estimate, Panel},
-    folder::model_name,
+    folder::{load_training_record, model_name},
 };
 
 /// Arguments of `latent report`.
@@ -27,19 +27,6 @@ pub struct ReportArgs {
     problems: Option<String>,
 }
 
-/// What is read of `training.json`.
-#[derive(Deserialize)]
-struct Training {
-    progress: History,
-}
-
-/// How a training went.
-#[derive(Deserialize)]
-struct History {
-    curve: Vec<CurvePoint>,
-    evaluations: Vec<Evaluation>,
-}
-
 /// Evaluations of one decoding, step by step, in percent.
 struct EvaluationSeries {
     /// The problems' name and how they were decoded.
@@ -50,12 +37,14 @@ struct EvaluationSeries {
 
 /// Draws.
 pub fn report(args: &ReportArgs) -> Result<ExitCode> {
-    let path = args.dir.join("training.json");
-    let text =
-        fs::read_to_string(&path).with_context(|| format!("cannot read {}", path.display()))?;
-    let name = model_name(&args.dir);
-    let svg = svg(&name, &text, args.problems.as_deref())
-        .with_context(|| format!("in {}", path.display()))?;
+    let record: TrainingRecord<IgnoredAny> = load_training_record(&args.dir)?
+        .with_context(|| format!("there is no training.json in {}", args.dir.display()))?;
+    let svg = svg(
+        &model_name(&args.dir),
+        record.progress,
+        args.problems.as_deref(),
+    )
+    .with_context(|| format!("in {}", args.dir.display()))?;
     let out = args
         .out
         .clone()
@@ -66,10 +55,10 @@ pub fn report(args: &ReportArgs) -> Result<ExitCode> {
 }
 
 /// The drawing of a `training.json`.
-fn svg(name: &str, training: &str, problems: Option<&str>) -> Result<String> {
-    let Training { progress: history } = serde_json::from_str(training)?;
-    ensure!(!history.curve.is_empty(), "there is no training curve");
-    let series = history.evaluation_series(problems)?;
+fn svg(name: &str, history: History, problems: Option<&str>) -> Result<String> {
+    let chart = Chart(history);
+    ensure!(!chart.0.curve.is_empty(), "there is no training curve");
+    let series = chart.evaluation_series(problems)?;
     let heading = match series.first() {
         Some(first) => format!(
             "{name}: training, and evaluations on {} with 95 % intervals, n {}",
@@ -80,7 +69,7 @@ fn svg(name: &str, training: &str, problems: Option<&str>) -> Result<String> {
     };
     let document = chart::document(WIDTH, HEIGHT, &heading)
         .add(chart::text(&heading, LEFT, 26.0).set("class", "heading"));
-    let document = history.add_accuracy(history.add_loss(document), &series);
+    let document = chart.add_accuracy(chart.add_loss(document), &series);
     Ok(format!("{document}\n"))
 }
 
@@ -92,32 +81,29 @@ const DOWN: [[f64; 2]; 2] = [[100.0, 260.0], [320.0, 520.0]];
 /// Two stages nearer than this do not both get their names.
 const NAME_WIDTH: f64 = 12.0;
 
-impl History {
+/// How a training went, to be drawn.
+struct Chart(History);
+
+impl Chart {
     /// The evaluations on some problems, one series for each way of decoding.
     fn evaluation_series(&self, problems: Option<&str>) -> Result<Vec<EvaluationSeries>> {
-        let last = self.evaluations.last().and_then(|e| e.accuracies.last());
-        let Some(problems) = problems.or(last.map(|accuracy| problems_of(&accuracy.problems)))
-        else {
+        let last = self.0.evaluations.last().and_then(|e| e.accuracies.last());
+        let Some(problems) = problems.or(last.map(Accuracy::problems_name)) else {
             return Ok(Vec::new());
         };
         let mut all: Vec<EvaluationSeries> = Vec::new();
-        for evaluation in &self.evaluations {
+        for evaluation in &self.0.evaluations {
             let of_set = evaluation
                 .accuracies
                 .iter()
-                .filter(|accuracy| problems_of(&accuracy.problems) == problems);
+                .filter(|accuracy| accuracy.problems_name() == problems);
             for accuracy in of_set {
-                let estimate = Estimate {
-                    x: evaluation.step as f64,
-                    value: 100.0 * accuracy.accuracy,
-                    low: 100.0 * accuracy.ci_low,
-                    high: 100.0 * accuracy.ci_high,
-                };
+                let estimate = Estimate::new(evaluation.step as f64, &accuracy.share);
                 match all.iter_mut().find(|s| s.name == accuracy.problems) {
                     Some(series) => series.estimates.push(estimate),
                     None => all.push(EvaluationSeries {
                         name: accuracy.problems.clone(),
-                        n: accuracy.n,
+                        n: accuracy.share.n,
                         estimates: vec![estimate],
                     }),
                 }
@@ -128,15 +114,15 @@ impl History {
     }
 
     fn last_step(&self) -> f64 {
-        let steps = self.curve.iter().map(|point| point.step);
-        let steps = steps.chain(self.evaluations.iter().map(|evaluation| evaluation.step));
+        let steps = self.0.curve.iter().map(|point| point.step);
+        let steps = steps.chain(self.0.evaluations.iter().map(|evaluation| evaluation.step));
         steps.max().unwrap_or(1).max(1) as f64
     }
 
     /// The steps at which another stage or level begins, with its name.
     fn stages(&self) -> Vec<(f64, &str)> {
         let mut stages: Vec<(f64, &str)> = Vec::new();
-        for point in &self.curve {
+        for point in &self.0.curve {
             if stages.last().is_none_or(|(_, name)| *name != point.stage) {
                 stages.push((point.step as f64, &point.stage));
             }
@@ -146,11 +132,12 @@ impl History {
 
     /// The loss, and the stages with their names above it.
     fn add_loss(&self, document: Document) -> Document {
-        let losses = self.curve.iter().map(|point| point.loss);
+        let losses = self.0.curve.iter().map(|point| point.loss);
         let highest = losses.fold(f64::MIN_POSITIVE, f64::max);
         let panel = self.panel(0, highest);
         let line = panel.line(
-            self.curve
+            self.0
+                .curve
                 .iter()
                 .map(|point| (point.step as f64, point.loss)),
         );
@@ -184,7 +171,7 @@ impl History {
             unit: " %",
             every: 20.0,
         };
-        let points = self.curve.iter();
+        let points = self.0.curve.iter();
         let line = panel.line(points.map(|point| (point.step as f64, 100.0 * point.accuracy)));
         let mut legend = vec![(chart::colour(0), "in training, running mean".to_string())];
         let mut document = document
@@ -231,13 +218,8 @@ impl History {
 
 impl EvaluationSeries {
     fn problems(&self) -> &str {
-        problems_of(&self.name)
+        self.name.split(',').next().unwrap_or_default()
     }
-}
-
-/// An accuracy is named after its problems and, behind a comma, how they were decoded.
-fn problems_of(name: &str) -> &str {
-    name.split_once(',').map_or(name, |(problems, _)| problems)
 }
 
 #[cfg(test)]
@@ -245,7 +227,11 @@ mod tests {
     use super::*;
 
     /// Two stages, two evaluations of two sets, one of them decoded in two ways.
-    const TRAINING: &str = include_str!("../tests/fixtures/training.json");
+    fn history() -> History {
+        let json = include_str!("../tests/fixtures/training.json");
+        let record: TrainingRecord<IgnoredAny> = serde_json::from_str(json).expect("a record");
+        record.progress
+    }
 
     fn circles(svg: &str) -> usize {
         let xml = roxmltree::Document::parse(svg).expect("it is XML");
@@ -256,7 +242,7 @@ mod tests {
 
     #[test]
     fn every_evaluation_is_a_point_and_every_stage_is_named() {
-        let svg = svg("a <b>", TRAINING, None).expect("it can be drawn");
+        let svg = svg("a <b>", history(), None).expect("it can be drawn");
         assert_eq!(circles(&svg), 2 * 2, "two evaluations of two decodings");
         let xml = roxmltree::Document::parse(&svg).expect("it is XML");
         let texts: Vec<&str> = xml.descendants().filter_map(|n| n.text()).collect();
@@ -271,15 +257,14 @@ mod tests {
 
     #[test]
     fn problems_are_chosen_by_name_and_unknown_ones_refused() {
-        let class = svg("a", TRAINING, Some("class")).expect("it can be drawn");
+        let class = svg("a", history(), Some("class")).expect("it can be drawn");
         assert_eq!(circles(&class), 2);
-        let error = svg("a", TRAINING, Some("clas")).expect_err("there are none");
+        let error = svg("a", history(), Some("clas")).expect_err("there are none");
         assert!(error.to_string().contains("clas"), "{error}");
     }
 
     #[test]
     fn a_training_without_a_curve_is_refused() {
-        let empty = r#"{"progress": {"curve": [], "evaluations": []}}"#;
-        assert!(svg("a", empty, None).is_err());
+        assert!(svg("a", History::default(), None).is_err());
     }
 }

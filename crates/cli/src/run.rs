@@ -6,8 +6,9 @@ use anyhow::{Result, bail, ensure};
 use clap::Args;
 use latent_model::{
     engine::{Engine, LaneSpec, run_to_end},
+    input::Input,
     strategy::{Settings, Strategy},
-    tasks::{Problem, Task},
+    tasks::{Problem, TASKS, Task},
     trace::{RanLane, RunJson, StepJson},
 };
 
@@ -56,7 +57,7 @@ pub async fn run(args: &RunArgs) -> Result<ExitCode> {
     let model = load_model(&args.model)?;
     let problem = problem(args)?;
     let question = match (&problem, &args.prompt) {
-        (Some(problem), _) => problem.question(),
+        (Some(problem), _) => problem.question().to_string(),
         (None, Some(prompt)) => prompt.clone(),
         (None, None) => bail!("give a prompt: --prompt TEXT, --task NAME or --data FILE"),
     };
@@ -69,7 +70,7 @@ pub async fn run(args: &RunArgs) -> Result<ExitCode> {
     let lane = |strategy: &&Strategy| -> Result<LaneSpec> {
         let settings = Settings::parse(strategy, args.set.iter().map(String::as_str))?;
         Ok(LaneSpec {
-            prompt: prompt.clone(),
+            inputs: Input::tokens(&prompt),
             program: strategy.program(&settings, &model.tokenizer)?,
             seed: args.seed,
             stream: 0,
@@ -93,7 +94,8 @@ pub async fn run(args: &RunArgs) -> Result<ExitCode> {
         }
     })
     .await?;
-    let task = problem.as_ref().map_or(Task::ProsQa, Task::of);
+    let named = args.problems.task.unwrap_or(Task::first());
+    let task = problem.as_ref().map_or(named, Problem::task);
     let lanes = lanes.iter().zip(&traces).zip(&strategies);
     let lanes = lanes
         .map(|((spec, records), strategy)| {
@@ -121,9 +123,15 @@ pub async fn run(args: &RunArgs) -> Result<ExitCode> {
     Ok(ExitCode::SUCCESS)
 }
 
+/// The problem that is run; `None` for a prompt that is none. A prompt that is a whole problem is
+/// read as one: the model gets its official form, and the answer is graded.
 fn problem(args: &RunArgs) -> Result<Option<Problem>> {
-    if args.prompt.is_some() {
-        return Ok(None);
+    if let Some(prompt) = &args.prompt {
+        let named = args.problems.task;
+        let mut tasks = TASKS
+            .iter()
+            .filter(|task| named.is_none_or(|n| n == **task));
+        return Ok(tasks.find_map(|task| task.read(prompt).ok()));
     }
     let Some(mut problems) = args.problems.read_file()? else {
         return Ok(args.problems.generated(args.seed.into(), 1)?.pop());

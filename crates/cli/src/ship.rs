@@ -13,13 +13,14 @@ use latent_model::{
     catalogue::{Catalogue, Entry},
     model::Model,
     strategy::{STRATEGIES, Strategy},
-    tasks::Task,
+    text,
     tokenizer::Marker,
+    training_record::{Recipe, TrainingRecord},
 };
-use latent_train::method::Form;
+use latent_train::method::SequenceLayout;
 use serde::Deserialize;
 
-use crate::folder::load_model;
+use crate::folder::{load_model, load_training_record};
 
 /// Arguments of `latent ship`.
 #[derive(Args)]
@@ -32,46 +33,38 @@ pub struct ShipArgs {
     models: PathBuf,
 }
 
+/// The weights of a model folder; a model that ships is small enough for one file.
+const WEIGHTS: &str = "model.safetensors";
+
 /// The files of a model folder.
-const FILES: [&str; 4] = [
+const FILES: [&str; 6] = [
     "config.json",
-    "model.safetensors",
+    "generation_config.json",
+    WEIGHTS,
     "tokenizer.json",
+    "tokenizer_config.json",
     "training.json",
 ];
 
-/// What is read of `training.json`.
+/// What tells the strategies of a checkpoint. A training config has had other keys in earlier
+/// versions.
 #[derive(Deserialize)]
-struct Training {
-    config: Recipe,
-}
-
-/// What is read of a training config. The rest has had other keys in earlier versions.
-#[derive(Deserialize)]
-struct Recipe {
-    name: String,
-    title: String,
-    summary: String,
-    #[serde(default = "prosqa")]
-    task: Task,
+struct TrainedRecipe {
+    #[serde(flatten)]
+    recipe: Recipe,
     #[serde(default)]
-    forms: Vec<Form>,
+    forms: Vec<SequenceLayout>,
     /// The only form, as the first version had it.
-    method: Option<Form>,
-}
-
-/// Configs without a task are of the first one that there was.
-fn prosqa() -> Task {
-    Task::ProsQa
+    method: Option<SequenceLayout>,
 }
 
 /// Copies each run's model and lists it.
 pub fn ship(args: &ShipArgs) -> Result<ExitCode> {
     let index = args.models.join("index.json");
-    let text =
+    let json =
         fs::read_to_string(&index).with_context(|| format!("cannot read {}", index.display()))?;
-    let mut catalogue: Catalogue =
-        serde_json::from_str(&text).with_context(|| format!("in {}", index.display()))?;
+    let catalogue = serde_json::from_str(&text::clean(&json));
+    let mut catalogue: Catalogue = catalogue.with_context(|| format!("in {}", index.display()))?;
     for run in &args.runs {
         let entry = ship_one(run, &args.models)
             .with_context(|| format!("cannot ship {}", run.display()))?;
@@ -86,10 +79,13 @@ pub fn ship(args: &ShipArgs) -> Result<ExitCode> {
 fn ship_one(run: &Path, models: &Path) -> Result<Entry> {
     let from = run.join("model");
     let model = load_model(&from)?;
-    let training = fs::read_to_string(from.join("training.json"))
+    let record = load_training_record(&from)?
         .context("a model that ships says in training.json how it was trained")?;
-    let Training { config } = serde_json::from_str(&training).context("in training.json")?;
-    let entry = entry(&config, &model, fs::metadata(from.join(FILES[1]))?.len());
+    let entry = entry(&record, &model, fs::metadata(from.join(WEIGHTS))?.len());
+    ensure!(
+        !entry.strategies.is_empty(),
+        "no strategy decodes its forms"
+    );
     let to = models.join(&entry.name);
     fs::create_dir_all(&to).with_context(|| format!("cannot create {}", to.display()))?;
     for file in FILES {
@@ -97,14 +93,11 @@ fn ship_one(run: &Path, models: &Path) -> Result<Entry> {
         fs::copy(&from, &to)
             .with_context(|| format!("cannot copy {} to {}", from.display(), to.display()))?;
     }
-    ensure!(
-        !entry.strategies.is_empty(),
-        "no strategy decodes its forms"
-    );
     Ok(entry)
 }
 
-fn entry(config: &Recipe, model: &Model, bytes: u64) -> Entry {
+fn entry(record: &TrainingRecord<TrainedRecipe>, model: &Model, bytes: u64) -> Entry {
+    let TrainingRecord { config, .. } = record;
     let has_classifier = model.weights.end_classifier.is_some();
     let suits = |strategy: &&Strategy| {
         let mut forms = config.forms.iter().chain(&config.method);
@@ -112,10 +105,10 @@ fn entry(config: &Recipe, model: &Model, bytes: u64) -> Entry {
     };
     let suited = STRATEGIES.iter().filter(suits);
     Entry {
-        name: config.name.clone(),
-        title: config.title.clone(),
-        task: config.task,
-        summary: config.summary.clone(),
+        name: config.recipe.name.clone(),
+        title: config.recipe.title.clone(),
+        task: config.recipe.task,
+        summary: config.recipe.summary.clone(),
         strategies: suited.map(|strategy| strategy.name.into()).collect(),
         params: model.weights.n_parameters(),
         bytes,
@@ -123,22 +116,24 @@ fn entry(config: &Recipe, model: &Model, bytes: u64) -> Entry {
 }
 
 /// Whether a model that was trained in a form can be decoded by a strategy.
-fn suits(form: Form, strategy: &Strategy, has_classifier: bool) -> bool {
+fn suits(form: SequenceLayout, strategy: &Strategy, has_classifier: bool) -> bool {
     match form {
         // The mixtures of a model of words are what Soft Thinking is about.
-        Form::Cot => strategy.start == Some(Marker::ThinkStart),
-        Form::Soft => strategy.name == "soft",
-        Form::Coconut => {
+        SequenceLayout::Cot => strategy.start == Some(Marker::ThinkStart),
+        SequenceLayout::Soft => strategy.name == "soft",
+        SequenceLayout::Coconut => {
             strategy.start == Some(Marker::Bot)
                 && (has_classifier || !strategy.asks_end_classifier())
         }
-        Form::Pause => strategy.name == "pause",
-        Form::NoCot => strategy.think.is_none(),
+        SequenceLayout::Pause => strategy.name == "pause",
+        SequenceLayout::NoCot => strategy.think.is_none(),
     }
 }
 
 #[cfg(test)]
 mod tests {
+    use latent_model::hub::hub_files;
+
     use super::*;
 
     #[test]
@@ -149,10 +144,18 @@ mod tests {
         for listed in &catalogue.models {
             let folder = models.join(&listed.name);
             let model = load_model(&folder).unwrap_or_else(|error| panic!("{error:#}"));
-            let text = fs::read_to_string(folder.join("training.json")).expect("it ships");
-            let training: Training = serde_json::from_str(&text).expect("of a run");
-            let bytes = fs::metadata(folder.join("model.safetensors")).expect("it ships");
-            assert_eq!(*listed, entry(&training.config, &model, bytes.len()));
+            let record = load_training_record(&folder).unwrap_or_else(|e| panic!("{e:#}"));
+            let bytes = fs::metadata(folder.join(WEIGHTS)).expect("it ships");
+            assert_eq!(
+                *listed,
+                entry(&record.expect("it ships"), &model, bytes.len())
+            );
+            let max_positions = model.config.max_position_embeddings;
+            for (name, expected) in hub_files(&listed.task.markers(), max_positions) {
+                let text = fs::read_to_string(folder.join(name)).unwrap_or_default();
+                let expected = serde_json::to_string_pretty(&expected).expect("JSON") + "\n";
+                assert_eq!(text, expected, "{}: {name}", listed.name);
+            }
         }
         let folders = fs::read_dir(models).expect("it ships").filter(|entry| {
             let path = entry.as_ref().expect("the folder can be listed").path();

@@ -10,7 +10,8 @@ use std::time::Instant;
 use latent_gpu::{GpuContext, GpuEngine};
 use latent_model::{
     engine::{Engine, LaneSpec},
-    program::{Feed, Noise, Phase, Program, Role, Sampler, Until},
+    input::{Feed, Input},
+    program::{Noise, Phase, Program, Role, Sampler, Until},
 };
 use pollster::block_on;
 
@@ -29,12 +30,7 @@ fn lanes(n: usize, feed: Feed) -> Vec<LaneSpec> {
         role,
         feed,
         sampler,
-        until: Until {
-            max_steps,
-            stop_token: None,
-            cold_stop: None,
-            end_classifier: None,
-        },
+        until: Until::steps(max_steps),
         then_force: None,
     };
     let program = Program {
@@ -45,7 +41,7 @@ fn lanes(n: usize, feed: Feed) -> Vec<LaneSpec> {
         ],
     };
     let spec = |lane| LaneSpec {
-        prompt: (0..PROMPT_TOKENS).map(|i| i % 64).collect(),
+        inputs: (0..PROMPT_TOKENS).map(|i| Input::Token(i % 64)).collect(),
         program: program.clone(),
         seed: lane,
         stream: 0,
@@ -91,7 +87,7 @@ fn main() {
     } else {
         chosen
     };
-    for feed in [Feed::Token, Feed::Concept, Feed::Thought] {
+    for feed in [Feed::Token, Feed::Concept, Feed::THOUGHT] {
         for &n_lanes in &n_lanes {
             measure(&mut engine, n_lanes, feed);
         }

@@ -2,7 +2,7 @@
 
 use latent_model::{
     config::ModelConfig,
-    engine::{Engine, EngineError, LaneSpec},
+    engine::{Engine, EngineError, LaneCursor, LaneSpec},
     model::Model,
     record::StepRecord,
     reference::{Precision, ReferenceEngine},
@@ -64,6 +64,13 @@ impl Engine for AnyEngine {
         match self {
             Self::Gpu(engine) => engine.advance(n_steps).await,
             Self::Reference(engine) => engine.advance(n_steps).await,
+        }
+    }
+
+    fn set_cursors(&mut self, cursors: &[LaneCursor]) -> Result<(), EngineError> {
+        match self {
+            Self::Gpu(engine) => engine.set_cursors(cursors),
+            Self::Reference(engine) => engine.set_cursors(cursors),
         }
     }
 }

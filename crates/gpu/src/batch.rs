@@ -1,68 +1,101 @@
-//! What one run needs on the device: columns, activations, and the KV cache.
+//! What one run needs on the device: rows, activations, and the KV cache.
 
-use latent_model::{config::ModelConfig, reference::Rope};
+use latent_model::{config::ModelConfig, input::Input, reference::Rope};
 
 use crate::{
     context::{GpuContext, GpuError},
     kernels::tile_for,
-    layout::Column,
+    layout::{Row, RowInput, RowState},
 };
 
-/// The columns of a batch and the vectors that pass between kernels; one for the lanes of a run,
-/// one for its prefill.
+/// The rows of a batch and the vectors that pass between kernels; one for the lanes of a run, one
+/// for its prefill.
 #[derive(Debug)]
 pub(crate) struct Batch {
-    /// Number of columns, a multiple of the tile.
-    pub n_columns: u32,
-    /// Columns per thread of a matmul.
+    /// Number of rows, a multiple of the tile.
+    pub n_rows: u32,
+    /// Rows per thread of a matmul.
     pub tile: u32,
-    /// (columns) of [`Column`]
-    pub columns: wgpu::Buffer,
-    /// (columns, d): the residual stream
+    /// (rows) of [`Row`]
+    pub rows: wgpu::Buffer,
+    /// (rows) of [`RowInput`]
+    pub inputs: wgpu::Buffer,
+    /// (rows, d): the residual stream
     pub residual: wgpu::Buffer,
-    /// (columns, heads · head_dim), rotated
+    /// (rows, heads · head_dim), rotated
     pub queries: wgpu::Buffer,
-    /// (columns, heads, positions)
+    /// (rows, heads, positions)
     pub scores: wgpu::Buffer,
-    /// (columns, heads · head_dim)
+    /// (rows, heads · head_dim)
     pub attended: wgpu::Buffer,
-    /// (columns, intermediate)
+    /// (rows, intermediate)
     pub gated: wgpu::Buffer,
+    /// (taps, rows, d): the states that can be fed back; block 0 is the one after the final norm
+    pub hidden: wgpu::Buffer,
+    /// (rows) of [`RowState`]
+    pub states: wgpu::Buffer,
 }
 
 impl Batch {
-    /// Room for `n_columns` columns, rounded up to whole tiles; all of them are dead until
-    /// [`Batch::write_columns`].
+    /// Room for `n_rows` rows, rounded up to whole tiles, of which `n_taps` states each are kept;
+    /// all of them are dead until [`Batch::write_rows`].
     pub fn new(
         context: &GpuContext,
         config: &ModelConfig,
-        n_columns: usize,
+        n_rows: usize,
         n_positions: usize,
+        n_taps: usize,
     ) -> Result<Self, GpuError> {
-        let tile = tile_for(n_columns);
-        let n_columns = n_columns.next_multiple_of(tile as usize);
-        let floats = |what: &str, width: usize| {
-            context.storage(what, (n_columns * width * size_of::<f32>()) as u64)
-        };
+        let tile = tile_for(n_rows);
+        let n_rows = n_rows.next_multiple_of(tile as usize);
+        let bytes = |width: usize, size: usize| (n_rows * width * size) as u64;
+        let floats =
+            |what: &str, width: usize| context.storage(what, bytes(width, size_of::<f32>()));
         Ok(Self {
-            n_columns: n_columns as u32,
+            n_rows: n_rows as u32,
             tile,
-            columns: context.storage("columns", (n_columns * size_of::<Column>()) as u64)?,
+            rows: context.storage("rows", bytes(1, size_of::<Row>()))?,
+            inputs: context.storage("inputs", bytes(1, size_of::<RowInput>()))?,
             residual: floats("the residual stream", config.hidden_size)?,
             queries: floats("queries", config.q_width())?,
             scores: floats("attention scores", config.n_heads * n_positions)?,
             attended: floats("attention outputs", config.q_width())?,
             gated: floats("MLP activations", config.intermediate_size)?,
+            hidden: floats("hidden states", n_taps * config.hidden_size)?,
+            states: context.storage("states", bytes(1, size_of::<RowState>()))?,
         })
     }
 
-    /// Sets the columns; those past the end of `columns` are dead.
-    pub fn write_columns(&self, context: &GpuContext, columns: &[Column]) {
-        let mut all = columns.to_vec();
-        all.resize(self.n_columns as usize, Column::default());
-        context
-            .queue
-            .write_buffer(&self.columns, 0, bytemuck::cast_slice(&all));
+    /// Sets the rows and what enters them; rows past the end are dead.
+    pub fn write_rows(&self, context: &GpuContext, rows: &[(Row, &Input)]) {
+        let mut all: Vec<Row> = rows.iter().map(|(row, _)| *row).collect();
+        all.resize(self.n_rows as usize, Row::default());
+        let inputs: Vec<RowInput> = rows.iter().map(|(_, input)| RowInput::new(input)).collect();
+        let queue = &context.queue;
+        queue.write_buffer(&self.rows, 0, bytemuck::cast_slice(&all));
+        queue.write_buffer(&self.inputs, 0, bytemuck::cast_slice(&inputs));
+        for (index, (_, input)) in rows.iter().enumerate() {
+            self.write_vector(context, index, input);
+        }
+    }
+
+    /// Sets one row and what enters it.
+    pub fn write_row(&self, context: &GpuContext, index: usize, row: &Row, input: &Input) {
+        let entry = RowInput::new(input);
+        let (row_at, input_at) = (index * size_of::<Row>(), index * size_of::<RowInput>());
+        let queue = &context.queue;
+        queue.write_buffer(&self.rows, row_at as u64, bytemuck::bytes_of(row));
+        queue.write_buffer(&self.inputs, input_at as u64, bytemuck::bytes_of(&entry));
+        self.write_vector(context, index, input);
+    }
+
+    /// A vector is fed from its row's place in block 0 of the hidden states.
+    fn write_vector(&self, context: &GpuContext, index: usize, input: &Input) {
+        if let Input::Vector(vector) = input {
+            let bytes: &[u8] = bytemuck::cast_slice(vector);
+            let offset = (index * bytes.len()) as u64;
+            context.queue.write_buffer(&self.hidden, offset, bytes);
+        }
     }
 }
 

@@ -33,6 +33,28 @@ pub enum GpuError {
         /// Its value.
         available: u64,
     },
+    /// A shape at which some drivers end a kernel's loops before they are through.
+    #[error(
+        "the kernel {kernel} takes {iterations} loop iterations at {shape}, and drivers may end \
+         an invocation's loops after {} without a word",
+        crate::kernels::MOST_ITERATIONS
+    )]
+    TooManyIterations {
+        /// The kernel's name.
+        kernel: &'static str,
+        /// Its constants, in words.
+        shape: String,
+        /// All loops of one invocation.
+        iterations: u64,
+    },
+    /// A vocabulary that the select stage cannot merge.
+    #[error("the GPU engine runs vocabularies of at most {most} tokens, found {found}")]
+    TooManyTokens {
+        /// Tokens of the model.
+        found: usize,
+        /// The engine's limit.
+        most: usize,
+    },
     /// Not enough memory on the device.
     #[error("the GPU has not enough memory for {0}")]
     OutOfMemory(&'static str),
@@ -195,6 +217,14 @@ impl GpuContext {
         let buffer = self.storage(what, bytes.len() as u64)?;
         self.queue.write_buffer(&buffer, 0, bytes);
         Ok(buffer)
+    }
+
+    /// Bytes of the largest storage buffer that a kernel can read.
+    pub(crate) fn max_binding(&self) -> u64 {
+        let limits = self.device.limits();
+        limits
+            .max_storage_buffer_binding_size
+            .min(limits.max_buffer_size)
     }
 
     fn check_size(&self, what: &str, needed: u64) -> Result<(), GpuError> {

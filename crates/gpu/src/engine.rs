@@ -3,7 +3,8 @@
 use latent_model::{
     checkpoint::Weights,
     config::ModelConfig,
-    engine::{Engine, EngineError, LaneSpec, Limits, check_lanes, check_records},
+    engine::{Engine, EngineError, LaneCursor, LaneSpec, Limits, check_lanes, check_records},
+    input::{Input, Tap},
     record::StepRecord,
 };
 
@@ -11,9 +12,12 @@ use crate::{
     batch::{Batch, KvCache},
     context::{GpuContext, GpuError},
     forward::{Cost, Dispatch, Forward},
-    kernels::{ColumnPipelines, MAX_TILE, RING_STEPS, TilePipelines, tile_for},
-    layout::Column,
-    run::{Run, SelectBuffers, lane_columns, positions_needed, prefill_columns, submit_columns},
+    kernels::{
+        MAX_TILE, Pipeline, RING_STEPS, RowPipelines, TilePipelines, check_positions, tap_pipeline,
+        tile_for,
+    },
+    layout::Row,
+    run::{Run, SelectBuffers, lane_rows, positions_needed, prefill_rows, submit_rows, taps_of},
     weights::DeviceWeights,
 };
 
@@ -22,7 +26,7 @@ use crate::{
 pub const MAX_LANES: usize = 64;
 
 /// Positions that one submit prefills.
-const PREFILL_COLUMNS: usize = 64;
+const PREFILL_ROWS: usize = 64;
 
 /// What an engine has done since it was made, and what one step costs it.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -47,7 +51,7 @@ pub struct GpuEngine {
     pub(crate) context: GpuContext,
     pub(crate) config: ModelConfig,
     pub(crate) weights: DeviceWeights,
-    pub(crate) column_pipelines: ColumnPipelines,
+    pub(crate) row_pipelines: RowPipelines,
     /// One set per tile that was asked for so far.
     tile_pipelines: Vec<TilePipelines>,
     run: Option<Run>,
@@ -64,18 +68,17 @@ impl GpuEngine {
         let create = || DeviceWeights::upload(context, config, weights);
         let weights = context.checked("the model's weights", create).await?;
         let create = || {
-            let columns = ColumnPipelines::new(&context.device, config);
-            Ok((
-                columns,
-                vec![TilePipelines::new(&context.device, config, MAX_TILE)],
-            ))
+            let (device, tables) = (&context.device, &weights.tables);
+            let rows = RowPipelines::new(device, config, tables)?;
+            let tiles = vec![TilePipelines::new(device, config, tables, MAX_TILE)?];
+            Ok((rows, tiles))
         };
-        let (column_pipelines, tile_pipelines) = context.checked("the kernels", create).await?;
+        let (row_pipelines, tile_pipelines) = context.checked("the kernels", create).await?;
         Ok(Self {
             context: context.clone(),
             config: config.clone(),
             weights,
-            column_pipelines,
+            row_pipelines,
             tile_pipelines,
             run: None,
             stats: EngineStats::default(),
@@ -96,7 +99,7 @@ impl GpuEngine {
     pub(crate) fn limits(&self, max_lanes: usize) -> Limits<'_> {
         Limits {
             config: &self.config,
-            has_end_classifier: self.weights.has_end_classifier,
+            capabilities: self.weights.capabilities,
             max_lanes,
         }
     }
@@ -110,7 +113,8 @@ impl GpuEngine {
         if let Some(compiled) = known {
             return Ok(compiled.clone());
         }
-        let create = || Ok(TilePipelines::new(&self.context.device, &self.config, tile));
+        let (device, tables) = (&self.context.device, &self.weights.tables);
+        let create = || TilePipelines::new(device, &self.config, tables, tile);
         let compiled = self.context.checked("the kernels", create).await?;
         self.tile_pipelines.push(compiled.clone());
         Ok(compiled)
@@ -128,40 +132,61 @@ impl GpuEngine {
             device: &self.context.device,
             config: &self.config,
             weights: &self.weights,
-            column_pipelines: &self.column_pipelines,
+            row_pipelines: &self.row_pipelines,
             tile_pipelines,
             batch,
             cache,
         }
     }
 
-    /// The select stage over a batch's first `n_lanes` columns.
-    pub(crate) fn select(
-        &self,
-        batch: &Batch,
-        buffers: &SelectBuffers,
-        n_lanes: usize,
-    ) -> Dispatch {
-        let pipeline = &self.column_pipelines.select;
-        let bound = [
-            &batch.columns,
+    /// The select stage over a batch's first `n_rows` rows: the distribution over each part of
+    /// the vocabulary, then the decision.
+    fn select(&self, batch: &Batch, buffers: &SelectBuffers, n_rows: usize) -> [Dispatch; 2] {
+        let pipelines = &self.row_pipelines;
+        let dispatch = |pipeline: &Pipeline, bound: &[&wgpu::Buffer], grid| Dispatch {
+            pipeline: pipeline.clone(),
+            bind_group: pipeline.bind(&self.context.device, bound),
+            grid,
+            cost: Cost::default(),
+        };
+        let distribution = [
+            &batch.rows,
             &buffers.lanes,
             &buffers.phases,
+            &batch.states,
             &buffers.logits,
-            &self.weights.final_norm,
-            &self.weights.embedding,
-            &batch.residual,
+            &buffers.parts,
+        ];
+        let select = [
+            &batch.rows,
+            &buffers.lanes,
+            &buffers.phases,
+            &batch.states,
+            &buffers.parts,
+            &batch.inputs,
             &buffers.records,
         ];
-        Dispatch {
-            pipeline: pipeline.clone(),
-            bind_group: pipeline.bind(&self.context.device, &bound),
-            grid: [n_lanes as u32, 1],
-            cost: Cost::default(),
-        }
+        let n_rows = n_rows as u32;
+        let parts = [pipelines.n_parts, n_rows];
+        [
+            dispatch(&pipelines.distribution, &distribution, parts),
+            dispatch(&pipelines.select, &select, [n_rows, 1]),
+        ]
     }
 
-    /// Allocates a run's buffers, prefills its prompts, and embeds its lanes' first inputs.
+    /// The kernels that keep layers' states, by their block; block 0 is the final norm's own.
+    fn tap_pipelines(&self, taps: &[Tap]) -> Result<Vec<(Tap, Option<Pipeline>)>, GpuError> {
+        let pipeline = |(slot, &tap): (usize, &Tap)| {
+            let compiled = match tap {
+                Tap::FinalNorm => None,
+                Tap::Layer(_) => Some(tap_pipeline(&self.context.device, &self.config, slot)?),
+            };
+            Ok((tap, compiled))
+        };
+        taps.iter().enumerate().map(pipeline).collect()
+    }
+
+    /// Allocates a run's buffers, prefills its prompts, and sets its lanes' first inputs.
     /// Returns the run and the number of submits.
     fn begin_run(
         &self,
@@ -169,37 +194,70 @@ impl GpuEngine {
         prefill_pipelines: &TilePipelines,
         lane_pipelines: &TilePipelines,
     ) -> Result<(Run, u64), GpuError> {
-        let (context, config) = (&self.context, &self.config);
         let n_positions = positions_needed(specs);
-        let cache = KvCache::new(context, config, specs.len(), n_positions)?;
-        let columns = prefill_columns(specs, cache.n_positions);
-        let mut n_submits = 0;
-        if !columns.is_empty() {
-            let batch = Batch::new(context, config, prefill_width(&columns), n_positions)?;
-            let forward = self.forward(prefill_pipelines, &batch, &cache);
-            let dispatches: Vec<Dispatch> = std::iter::once(forward.embed())
-                .chain(forward.layers())
-                .collect();
-            n_submits += submit_columns(context, &batch, &dispatches, &columns);
+        check_positions(&self.config, n_positions)?;
+        let cache = KvCache::new(&self.context, &self.config, specs.len(), n_positions)?;
+        let n_submits = self.prefill(specs, prefill_pipelines, &cache)?;
+        let rows = lane_rows(specs, cache.n_positions);
+        let run = self.lanes_run(specs, rows, lane_pipelines, &cache)?;
+        Ok((run, n_submits))
+    }
+
+    /// Fills the cache with every distinct prompt but its last input; returns the number of
+    /// submits.
+    fn prefill(
+        &self,
+        specs: &[LaneSpec],
+        pipelines: &TilePipelines,
+        cache: &KvCache,
+    ) -> Result<u64, GpuError> {
+        let prompts = prefill_rows(specs, cache.n_positions);
+        if prompts.is_empty() {
+            return Ok(0);
         }
-        let batch = Batch::new(context, config, specs.len(), n_positions)?;
-        let buffers = SelectBuffers::new(context, config, specs, batch.n_columns)?;
-        let forward = self.forward(lane_pipelines, &batch, &cache);
-        let first = lane_columns(specs, cache.n_positions);
-        n_submits += submit_columns(context, &batch, &[forward.embed()], &first);
-        let mut dispatches: Vec<Dispatch> = forward.layers().collect();
-        dispatches.push(forward.head(&buffers.logits));
-        dispatches.push(self.select(&batch, &buffers, specs.len()));
-        Ok((
-            Run::new(context, specs.len(), buffers.records, dispatches),
-            n_submits,
-        ))
+        let (context, n_positions) = (&self.context, cache.n_positions as usize);
+        let batch = Batch::new(
+            context,
+            &self.config,
+            prefill_width(&prompts),
+            n_positions,
+            1,
+        )?;
+        let forward = self.forward(pipelines, &batch, cache);
+        let mut dispatches = forward.embed();
+        dispatches.extend(forward.layers(&[]));
+        Ok(submit_rows(context, &batch, &dispatches, &prompts))
+    }
+
+    /// The run of prefilled lanes, whose `rows` begin with each lane's own, in order.
+    fn lanes_run(
+        &self,
+        specs: &[LaneSpec],
+        rows: Vec<Row>,
+        pipelines: &TilePipelines,
+        cache: &KvCache,
+    ) -> Result<Run, GpuError> {
+        let (context, config) = (&self.context, &self.config);
+        let (taps, n_positions) = (taps_of(specs), cache.n_positions as usize);
+        let batch = Batch::new(context, config, rows.len(), n_positions, taps.len())?;
+        let n_parts = self.row_pipelines.n_parts;
+        let buffers = SelectBuffers::new(context, config, specs, &taps, batch.n_rows, n_parts)?;
+        let fed = |row: &Row| Some((*row, specs[row.lane as usize].inputs.last()?));
+        let fed: Vec<(Row, &Input)> = rows.iter().filter_map(fed).collect();
+        batch.write_rows(context, &fed);
+        let forward = self.forward(pipelines, &batch, cache);
+        let mut dispatches = forward.embed();
+        dispatches.extend(forward.layers(&self.tap_pipelines(&taps)?));
+        dispatches.push(forward.final_norm());
+        dispatches.extend(forward.head(&buffers.logits));
+        dispatches.extend(self.select(&batch, &buffers, rows.len()));
+        Ok(Run::new(context, specs, (batch, rows), buffers, dispatches))
     }
 }
 
-/// Columns of the prefill's batch: whole tiles of the largest kind, whatever the prompts.
-fn prefill_width(columns: &[Column]) -> usize {
-    columns.len().clamp(MAX_TILE as usize, PREFILL_COLUMNS)
+/// Rows of the prefill's batch: whole tiles of the largest kind, whatever the prompts.
+fn prefill_width(prompts: &[(Row, &Input)]) -> usize {
+    prompts.len().clamp(MAX_TILE as usize, PREFILL_ROWS)
 }
 
 impl Engine for GpuEngine {
@@ -240,6 +298,16 @@ impl Engine for GpuEngine {
             n_left -= n_chunk;
         }
         self.run = Some(run);
-        check_records(records)
+        check_records(records, self.config.vocab_size, || self.description())
+    }
+
+    fn set_cursors(&mut self, cursors: &[LaneCursor]) -> Result<(), EngineError> {
+        let run = self.run.as_mut().ok_or(EngineError::NotBegun)?;
+        run.set_cursors(&self.context, cursors);
+        Ok(())
     }
 }
+
+#[cfg(test)]
+#[path = "engine_tests.rs"]
+mod tests;

@@ -1,11 +1,11 @@
 //! The forward pass as an ordered list of dispatches, built once and replayed every step.
 
-use latent_model::config::ModelConfig;
+use latent_model::{config::ModelConfig, input::Tap};
 
 use crate::{
     batch::{Batch, KvCache},
-    kernels::{ColumnPipelines, Pipeline, TilePipelines},
-    weights::{DeviceLayer, DeviceWeights},
+    kernels::{Pipeline, RowPipelines, TilePipelines},
+    weights::{DeviceLayer, DeviceWeights, Shard},
 };
 
 /// What one dispatch declares of its work. Attention counts no positions: its part grows with
@@ -45,7 +45,7 @@ pub(crate) struct Forward<'a> {
     pub device: &'a wgpu::Device,
     pub config: &'a ModelConfig,
     pub weights: &'a DeviceWeights,
-    pub column_pipelines: &'a ColumnPipelines,
+    pub row_pipelines: &'a RowPipelines,
     /// Compiled for the batch's tile.
     pub tile_pipelines: &'a TilePipelines,
     pub batch: &'a Batch,
@@ -53,27 +53,39 @@ pub(crate) struct Forward<'a> {
 }
 
 impl Forward<'_> {
-    /// residual ← E[token]
-    pub fn embed(&self) -> Dispatch {
+    /// residual ← what enters each row: a dispatch per shard of the embedding table.
+    pub fn embed(&self) -> Vec<Dispatch> {
         let batch = self.batch;
-        let pipeline = &self.column_pipelines.embed;
-        let buffers = [&batch.columns, &self.weights.embedding, &batch.residual];
-        let n_groups = self
-            .config
-            .hidden_size
-            .div_ceil(4)
-            .div_ceil(pipeline.threads as usize);
-        Dispatch {
-            pipeline: pipeline.clone(),
-            bind_group: pipeline.bind(self.device, &buffers),
-            grid: [n_groups as u32, batch.n_columns],
-            cost: Cost::default(),
-        }
+        let shards = self.weights.tables.embedding.iter();
+        let dispatch = |(shard, pipeline): (&Shard, &Pipeline)| {
+            let buffers = [
+                &batch.rows,
+                &batch.inputs,
+                &shard.buffer,
+                &batch.hidden,
+                &batch.residual,
+            ];
+            self.over_width(pipeline, &buffers)
+        };
+        shards
+            .zip(&self.row_pipelines.embed)
+            .map(dispatch)
+            .collect()
     }
 
-    /// All layers, in order.
-    pub fn layers(&self) -> impl Iterator<Item = Dispatch> {
-        (0..self.config.n_layers).flat_map(|index| self.layer(index))
+    /// All layers, in order, each followed by what keeps its state where `taps` has it.
+    pub fn layers(&self, taps: &[(Tap, Option<Pipeline>)]) -> Vec<Dispatch> {
+        let mut dispatches = Vec::new();
+        for index in 0..self.config.n_layers {
+            dispatches.extend(self.layer(index));
+            let tap = Tap::Layer(index as u32);
+            if let Some((_, Some(pipeline))) = taps.iter().find(|(known, _)| *known == tap) {
+                let batch = self.batch;
+                let buffers = [&batch.rows, &batch.residual, &batch.hidden];
+                dispatches.push(self.over_width(pipeline, &buffers));
+            }
+        }
+        dispatches
     }
 
     /// Layer `index`: five dispatches.
@@ -81,7 +93,7 @@ impl Forward<'_> {
         let (batch, pipelines) = (self.batch, self.tile_pipelines);
         let layer: &DeviceLayer = &self.weights.layers[index];
         let (keys, values) = (&self.cache.keys[index], &self.cache.values[index]);
-        let (columns, residual) = (&batch.columns, &batch.residual);
+        let (rows, residual) = (&batch.rows, &batch.residual);
         let (d, intermediate) = (self.config.hidden_size, self.config.intermediate_size);
         let qkv_rows = self.config.q_width() + 2 * self.config.kv_width();
         [
@@ -89,7 +101,7 @@ impl Forward<'_> {
                 &pipelines.qkv,
                 (qkv_rows, d),
                 &[
-                    columns,
+                    rows,
                     residual,
                     &layer.qkv,
                     &self.cache.rotations,
@@ -102,41 +114,76 @@ impl Forward<'_> {
             self.matmul(
                 &pipelines.output,
                 (d, self.config.q_width()),
-                &[columns, &batch.attended, &layer.output, residual],
+                &[rows, &batch.attended, &layer.output, residual],
             ),
             self.matmul(
                 &pipelines.swiglu,
                 (intermediate, 2 * d),
-                &[columns, residual, &layer.gate, &layer.up, &batch.gated],
+                &[rows, residual, &layer.gate, &layer.up, &batch.gated],
             ),
             self.matmul(
                 &pipelines.down,
                 (d, intermediate),
-                &[columns, &batch.gated, &layer.down, residual],
+                &[rows, &batch.gated, &layer.down, residual],
             ),
         ]
     }
 
-    /// Final norm and LM head; `logits` is (columns, V rounded up to 4).
-    pub fn head(&self, logits: &wgpu::Buffer) -> Dispatch {
-        self.matmul(
-            &self.tile_pipelines.head,
-            (self.config.vocab_size, self.config.hidden_size),
-            &[
-                &self.batch.columns,
-                &self.batch.residual,
-                &self.weights.final_norm,
-                &self.weights.head,
-                logits,
-            ],
-        )
+    /// hidden[0] ← the state after the final norm, with its norm and the end classifier's word.
+    pub fn final_norm(&self) -> Dispatch {
+        let batch = self.batch;
+        let pipeline = &self.row_pipelines.final_norm;
+        let buffers = [
+            &batch.rows,
+            &batch.residual,
+            &self.weights.final_norm,
+            &self.weights.end_classifier,
+            &batch.hidden,
+            &batch.states,
+        ];
+        Dispatch {
+            pipeline: pipeline.clone(),
+            bind_group: pipeline.bind(self.device, &buffers),
+            grid: [batch.n_rows, 1],
+            cost: Cost::default(),
+        }
+    }
+
+    /// The LM head, a dispatch per shard; `logits` is (rows, V rounded up to 4).
+    pub fn head(&self, logits: &wgpu::Buffer) -> Vec<Dispatch> {
+        let shards = self.weights.tables.head.iter();
+        let dispatch = |(shard, pipeline): (&Shard, &Pipeline)| {
+            let batch = self.batch;
+            let shape = (shard.n_ids as usize, self.config.hidden_size);
+            self.matmul(
+                pipeline,
+                shape,
+                &[&batch.rows, &batch.hidden, &shard.buffer, logits],
+            )
+        };
+        shards
+            .zip(&self.tile_pipelines.head)
+            .map(dispatch)
+            .collect()
+    }
+
+    /// A thread per four values of every row.
+    fn over_width(&self, pipeline: &Pipeline, buffers: &[&wgpu::Buffer]) -> Dispatch {
+        let n_quads = self.config.hidden_size.div_ceil(4);
+        let n_groups = n_quads.div_ceil(pipeline.threads as usize);
+        Dispatch {
+            pipeline: pipeline.clone(),
+            bind_group: pipeline.bind(self.device, buffers),
+            grid: [n_groups as u32, self.batch.n_rows],
+            cost: Cost::default(),
+        }
     }
 
     fn attention(&self, keys: &wgpu::Buffer, values: &wgpu::Buffer) -> Dispatch {
         let batch = self.batch;
-        let pipeline = &self.column_pipelines.attention;
+        let pipeline = &self.row_pipelines.attention;
         let buffers = [
-            &batch.columns,
+            &batch.rows,
             &batch.queries,
             keys,
             values,
@@ -146,12 +193,12 @@ impl Forward<'_> {
         Dispatch {
             pipeline: pipeline.clone(),
             bind_group: pipeline.bind(self.device, &buffers),
-            grid: [self.config.n_heads as u32, batch.n_columns],
+            grid: [self.config.n_heads as u32, batch.n_rows],
             cost: Cost::default(),
         }
     }
 
-    /// A thread per four rows and tile of columns; `shape` is the weight's (rows, columns).
+    /// A thread per four outputs and tile of rows; `shape` is the weight's (outputs, inputs).
     fn matmul(
         &self,
         pipeline: &Pipeline,
@@ -159,7 +206,7 @@ impl Forward<'_> {
         buffers: &[&wgpu::Buffer],
     ) -> Dispatch {
         let n_groups = shape.0.div_ceil(4).div_ceil(pipeline.threads as usize);
-        let n_tiles = self.batch.n_columns / self.tile_pipelines.tile;
+        let n_tiles = self.batch.n_rows / self.tile_pipelines.tile;
         let n_weights = (shape.0 * shape.1) as u64;
         Dispatch {
             pipeline: pipeline.clone(),
@@ -167,7 +214,7 @@ impl Forward<'_> {
             grid: [n_groups as u32, n_tiles],
             cost: Cost {
                 weight_bytes: u64::from(n_tiles) * n_weights * size_of::<f32>() as u64,
-                flops: 2 * u64::from(self.batch.n_columns) * n_weights,
+                flops: 2 * u64::from(self.batch.n_rows) * n_weights,
             },
         }
     }

@@ -1,8 +1,8 @@
 //! Activations of every layer, read back for comparison with the reference.
 
 use latent_model::{
-    engine::{EngineError, LaneSpec, check_lanes},
-    program::{Feed, Phase, Program, Role, Sampler, Until},
+    engine::{EngineError, check_input},
+    input::Input,
     reference::LayerStates,
 };
 
@@ -10,131 +10,112 @@ use crate::{
     batch::{Batch, KvCache},
     context::GpuError,
     engine::GpuEngine,
-    forward,
-    kernels::tile_for,
-    layout::Column,
+    forward::{self, Dispatch},
+    kernels::{check_positions, tile_for},
+    layout::Row,
     readback,
-    run::SelectBuffers,
 };
 
-/// One thought, so that the select stage leaves the hidden state as the next input.
-fn thought_program() -> Program {
-    let phase = |role, feed| Phase {
-        role,
-        feed,
-        sampler: Sampler::GREEDY,
-        until: Until {
-            max_steps: 1,
-            stop_token: None,
-            cold_stop: None,
-            end_classifier: None,
-        },
-        then_force: None,
-    };
-    Program {
-        start: None,
-        phases: vec![
-            phase(Role::Think, Feed::Thought),
-            phase(Role::Answer, Feed::Token),
-        ],
-    }
-}
-
 impl GpuEngine {
-    /// Runs tokens through every kernel that decoding uses, and reads back what each layer made
-    /// of them. A run that was under way goes on afterwards.
+    /// Runs tokens through the kernels that decoding uses, and reads back what each layer, the
+    /// final norm and the head made of them. A run that was under way goes on afterwards.
     pub async fn layer_states(&mut self, tokens: &[u32]) -> Result<LayerStates, EngineError> {
-        // Every position is a lane of its own to the select stage; the checks are the same.
-        let spec = |&token: &u32| LaneSpec {
-            prompt: vec![token],
-            program: thought_program(),
-            seed: 0,
-            stream: 0,
-            decode_thoughts: true,
-        };
-        let specs: Vec<LaneSpec> = tokens.iter().map(spec).collect();
-        let context_length = self.config.max_position_embeddings;
-        if tokens.len() > context_length {
+        let inputs = Input::tokens(tokens);
+        let context = self.config.max_position_embeddings;
+        if tokens.len() > context {
             return Err(EngineError::ContextTooShort {
                 lane: 0,
-                prompt: tokens.len(),
+                given: tokens.len(),
                 continuation: 0,
-                context: context_length,
+                context,
             });
         }
-        check_lanes(&specs, &self.limits(context_length))?;
+        if tokens.is_empty() {
+            return Err(EngineError::NoInputs { lane: 0 });
+        }
+        for (index, input) in inputs.iter().enumerate() {
+            check_input(0, index, input, &self.config)?;
+        }
+        check_positions(&self.config, tokens.len())?;
         let tile_pipelines = self.tile_pipelines(tile_for(tokens.len())).await?;
         let create = || {
             let (context, config) = (&self.context, &self.config);
             let cache = KvCache::new(context, config, 1, tokens.len())?;
-            let batch = Batch::new(context, config, tokens.len(), tokens.len())?;
-            let select = SelectBuffers::new(context, config, &specs, batch.n_columns)?;
-            Ok((cache, batch, select))
+            let batch = Batch::new(context, config, tokens.len(), tokens.len(), 1)?;
+            let stride = config.vocab_size.next_multiple_of(4);
+            let bytes = batch.n_rows as usize * stride * size_of::<f32>();
+            Ok((cache, batch, context.storage("logits", bytes as u64)?))
         };
-        let (cache, batch, buffers) = self.context.checked("the self-test", create).await?;
-        let column = |(position, &token): (usize, &u32)| Column {
-            position: position as u32,
-            live: 1,
-            wants_logits: 1,
-            token,
-            ..Column::default()
+        let (cache, batch, logits) = self.context.checked("the self-test", create).await?;
+        let row = |(position, input)| {
+            let row = Row {
+                position,
+                write_row: position,
+                live: 1,
+                wants_logits: 1,
+                ..Row::default()
+            };
+            (row, input)
         };
-        let columns: Vec<Column> = tokens.iter().enumerate().map(column).collect();
-        batch.write_columns(&self.context, &columns);
+        let rows: Vec<(Row, &Input)> = (0..).zip(&inputs).map(row).collect();
+        batch.write_rows(&self.context, &rows);
 
         let forward = self.forward(&tile_pipelines, &batch, &cache);
-        let mut stages = vec![vec![forward.embed()]];
-        stages.extend((0..self.config.n_layers).map(|index| Vec::from(forward.layer(index))));
-        let select = self.select(&batch, &buffers, tokens.len());
-        stages.push(vec![forward.head(&buffers.logits), select]);
-        Ok(self
-            .read_stages(&stages, &batch, &buffers.logits, tokens.len())
-            .await?)
+        let mut stages = vec![(forward.embed(), &batch.residual)];
+        let layers = (0..self.config.n_layers).map(|index| Vec::from(forward.layer(index)));
+        stages.extend(layers.map(|layer| (layer, &batch.residual)));
+        stages.push((vec![forward.final_norm()], &batch.hidden));
+        stages.push((forward.head(&logits), &logits));
+        Ok(self.read_stages(&stages, tokens.len()).await?)
     }
 
-    /// Runs the stages and keeps the residual stream after each, and the logits after all.
+    /// Runs the stages and keeps what each leaves in its buffer.
     async fn read_stages(
         &self,
-        stages: &[Vec<forward::Dispatch>],
-        batch: &Batch,
-        logits: &wgpu::Buffer,
+        stages: &[(Vec<Dispatch>, &wgpu::Buffer)],
         n_tokens: usize,
     ) -> Result<LayerStates, GpuError> {
-        let residual_bytes = batch.residual.size();
-        let n_bytes = stages.len() as u64 * residual_bytes + logits.size();
+        let n_bytes = stages.iter().map(|(_, result)| result.size()).sum();
         let staging = readback::staging(&self.context, n_bytes);
-        let mut encoder = self
-            .context
-            .device
-            .create_command_encoder(&Default::default());
+        let device = &self.context.device;
+        let mut encoder = device.create_command_encoder(&Default::default());
         let mut copied = 0;
-        for dispatches in stages {
+        for (dispatches, result) in stages {
             forward::record(
                 dispatches,
                 &mut encoder.begin_compute_pass(&Default::default()),
             );
-            encoder.copy_buffer_to_buffer(&batch.residual, 0, &staging, copied, residual_bytes);
-            copied += residual_bytes;
+            encoder.copy_buffer_to_buffer(result, 0, &staging, copied, result.size());
+            copied += result.size();
         }
-        encoder.copy_buffer_to_buffer(logits, 0, &staging, copied, logits.size());
         self.context.queue.submit([encoder.finish()]);
         let bytes = readback::read(&self.context, &staging, n_bytes).await?;
 
         let (d, vocab_size) = (self.config.hidden_size, self.config.vocab_size);
-        let rows = |bytes: &[u8], stride: usize, width: usize| -> Vec<Vec<f32>> {
+        let mut rest = &bytes[..];
+        let mut read = |stage: &(Vec<Dispatch>, &wgpu::Buffer), stride: usize, width: usize| {
+            let (bytes, after) = rest.split_at(stage.1.size() as usize);
+            rest = after;
             let values: Vec<f32> = bytemuck::pod_collect_to_vec(bytes);
             let rows = values.chunks_exact(stride).take(n_tokens);
-            rows.map(|row| row[..width].to_vec()).collect()
+            rows.map(|row| row[..width].to_vec()).collect::<Vec<_>>()
         };
-        let (residuals, logits) = bytes.split_at(copied as usize);
-        let mut stages = residuals
-            .chunks_exact(residual_bytes as usize)
-            .map(|stage| rows(stage, d, d));
+        let mut vectors: Vec<Vec<Vec<f32>>> = stages[..stages.len() - 1]
+            .iter()
+            .map(|stage| read(stage, d, d))
+            .collect();
+        let logits = read(
+            &stages[stages.len() - 1],
+            vocab_size.next_multiple_of(4),
+            vocab_size,
+        );
+        let hidden = vectors.pop().unwrap_or_default();
+        let layers = vectors.split_off(1);
         Ok(LayerStates {
-            embedded: stages.next().unwrap_or_default(),
-            layers: stages.by_ref().take(self.config.n_layers).collect(),
-            hidden: stages.next().unwrap_or_default(),
-            logits: rows(logits, vocab_size.next_multiple_of(4), vocab_size),
+            embedded: vectors.pop().unwrap_or_default(),
+            layers,
+            hidden,
+            logits,
         })
     }
 }

@@ -1,6 +1,19 @@
 //! The kernels' sources and pipelines, with the constants that a model's shape gives them.
 
-use latent_model::config::ModelConfig;
+use latent_model::{
+    config::ModelConfig,
+    program::{MAX_KEPT, MAX_PHASES},
+};
+
+use crate::{
+    context::GpuError,
+    layout::TOKENS_PER_THREAD,
+    weights::{Shard, Tables},
+};
+
+/// The most iterations that all loops of one invocation may take together. Mesa's llvmpipe ends
+/// them there, in silence, whatever they were doing (`LP_MAX_TGSI_LOOP_ITERATIONS`).
+pub const MOST_ITERATIONS: u64 = 65_535;
 
 /// One file of `shaders/`.
 #[derive(Clone, Copy, Debug)]
@@ -9,43 +22,167 @@ pub struct Kernel {
     pub name: &'static str,
     /// The prelude and the file.
     pub source: &'static str,
+    /// For every loop statement that `main` reaches, in no order: the most iterations that one
+    /// invocation makes of it, all its entries together.
+    pub loops: fn(&Shape<'_>) -> Vec<u64>,
+}
+
+/// What the number of a kernel's iterations depends on.
+#[derive(Clone, Copy, Debug)]
+pub struct Shape<'a> {
+    /// Threads of a workgroup.
+    pub threads: u32,
+    /// The kernel's other constants.
+    pub constants: &'a [(&'a str, f64)],
+    /// Positions of the longest lane; 1 where no run is known yet.
+    pub n_positions: usize,
+}
+
+impl Shape<'_> {
+    /// A constant of the kernel.
+    fn get(&self, name: &str) -> u64 {
+        let found = self.constants.iter().find(|(known, _)| *known == name);
+        found.map_or(0, |(_, value)| *value as u64)
+    }
+
+    /// Iterations of a thread that takes every THREADS-th of `n`.
+    fn shared(&self, n: u64) -> u64 {
+        n.div_ceil(u64::from(self.threads))
+    }
 }
 
 macro_rules! kernel {
-    ($name:literal) => {
+    ($name:literal, $loops:expr) => {
         Kernel {
             name: $name,
             source: concat!(
                 include_str!("../../../shaders/prelude.wgsl"),
                 include_str!(concat!("../../../shaders/", $name, ".wgsl"))
             ),
+            loops: $loops,
         }
     };
 }
 
-/// Token embeddings of prompts.
-pub const EMBED: Kernel = kernel!("embed");
+const KEPT: u64 = MAX_KEPT as u64;
+
+/// The input vectors of a batch.
+pub const EMBED: Kernel = kernel!("embed", |_| vec![KEPT]);
 /// Attention norm, query, key and value projections, rotation.
-pub const QKV: Kernel = kernel!("qkv");
+pub const QKV: Kernel = kernel!("qkv", |shape| vec![shape.get("TILE"), shape.get("WIDTH")]);
 /// Attention over the cache.
-pub const ATTENTION: Kernel = kernel!("attention");
+pub const ATTENTION: Kernel = kernel!("attention", |shape| {
+    let (positions, quads) = (shape.n_positions as u64, shape.get("HEAD_DIM") / 4);
+    let (threads, four_positions) = (shape.threads.into(), shape.shared(positions.div_ceil(4)));
+    vec![
+        four_positions,
+        four_positions * quads,
+        four_positions * 4,
+        threads,
+        shape.shared(positions),
+        threads,
+        shape.shared(quads),
+        shape.shared(quads) * positions,
+    ]
+});
 /// Output and down projections, added to the residual stream.
-pub const PROJECT: Kernel = kernel!("project");
+pub const PROJECT: Kernel = kernel!("project", |shape| vec![
+    shape.get("TILE"),
+    shape.get("WIDTH")
+]);
 /// MLP norm, gate and up projections, activation.
-pub const SWIGLU: Kernel = kernel!("swiglu");
-/// Final norm and LM head.
-pub const HEAD: Kernel = kernel!("head");
-/// The select stage and the next input.
-pub const SELECT: Kernel = kernel!("select");
+pub const SWIGLU: Kernel = kernel!("swiglu", |shape| vec![
+    shape.get("TILE"),
+    shape.get("WIDTH")
+]);
+/// A layer's state, kept to be fed back.
+pub const TAP: Kernel = kernel!("tap", |_| Vec::new());
+/// Final norm, and what the end classifier says of it.
+pub const FINAL_NORM: Kernel = kernel!("final_norm", |shape| vec![
+    shape.shared(shape.get("WIDTH")),
+    shape.threads.into(),
+    shape.shared(shape.get("WIDTH")),
+]);
+/// LM head.
+pub const HEAD: Kernel = kernel!("head", |shape| vec![shape.get("TILE"), shape.get("WIDTH")]);
+/// The distribution over each part of the vocabulary.
+pub const DISTRIBUTION: Kernel = kernel!("distribution", |shape| {
+    let (own, threads) = (u64::from(TOKENS_PER_THREAD), u64::from(shape.threads));
+    let pool = own * threads;
+    vec![
+        MAX_PHASES as u64,
+        own,
+        threads,
+        shape.shared(KEPT),
+        own,
+        own,
+        own * pool,
+        threads,
+    ]
+});
+/// The distribution of all parts, the decision, and the next input.
+pub const SELECT: Kernel = kernel!("select", |shape| {
+    let parts = shape.get("N_PARTS");
+    let pool = KEPT * parts.min(KEPT);
+    vec![
+        // ln_gamma_draw, for every kept token
+        16 * KEPT,
+        // merge_top
+        shape.shared(KEPT),
+        shape.shared(parts),
+        shape.shared(parts) * parts,
+        shape.shared(parts),
+        shape.shared(parts) * KEPT,
+        shape.shared(pool),
+        shape.shared(pool) * pool,
+        // bad_logits, finish_distribution
+        parts,
+        parts,
+        KEPT,
+        // normalise, at most six times
+        6 * KEPT,
+        6 * KEPT,
+        // softmax_weights, sort
+        KEPT,
+        KEPT,
+        KEPT,
+        KEPT * KEPT / 2,
+        // truncated, mix, draw_token, make_one_hot twice
+        KEPT,
+        KEPT,
+        KEPT,
+        KEPT,
+        KEPT,
+        KEPT,
+        2 * KEPT,
+        // decide, main
+        MAX_PHASES as u64,
+        shape.shared(KEPT),
+    ]
+});
 
 /// Every kernel: `tests/shaders.rs` compares this with the folder.
-pub const KERNELS: [Kernel; 7] = [EMBED, QKV, ATTENTION, PROJECT, SWIGLU, HEAD, SELECT];
+pub const KERNELS: [Kernel; 10] = [
+    EMBED,
+    QKV,
+    ATTENTION,
+    PROJECT,
+    SWIGLU,
+    TAP,
+    FINAL_NORM,
+    HEAD,
+    DISTRIBUTION,
+    SELECT,
+];
 
 /// Steps that the ring of records holds: the most that one submit runs.
 pub const RING_STEPS: u32 = 64;
 
-/// Columns that one thread of a matmul can hold.
+/// Rows that one thread of a matmul can hold.
 pub const MAX_TILE: u32 = 8;
+
+/// The most parts of a vocabulary that the select stage merges.
+pub const MAX_PARTS: u32 = 256;
 
 /// A pipeline and what is needed to dispatch it.
 #[derive(Clone, Debug)]
@@ -58,13 +195,45 @@ pub struct Pipeline {
 }
 
 impl Kernel {
+    /// The most iterations that all loops of one invocation take together.
+    pub fn iterations(&self, shape: &Shape<'_>) -> u64 {
+        (self.loops)(shape).into_iter().sum()
+    }
+
+    /// Whether every driver runs the kernel to its end at this shape.
+    pub fn check(&self, shape: &Shape<'_>) -> Result<(), GpuError> {
+        let iterations = self.iterations(shape);
+        if iterations <= MOST_ITERATIONS {
+            return Ok(());
+        }
+        let constants = shape.constants.iter();
+        let constants: Vec<String> = constants
+            .map(|(name, value)| format!("{name} {value}"))
+            .collect();
+        Err(GpuError::TooManyIterations {
+            kernel: self.name,
+            shape: format!(
+                "{} threads, {} positions, {}",
+                shape.threads,
+                shape.n_positions,
+                constants.join(", ")
+            ),
+            iterations,
+        })
+    }
+
     /// Compiles the kernel with `threads` threads a workgroup and its other constants.
     pub fn pipeline(
         &self,
         device: &wgpu::Device,
         threads: u32,
         constants: &[(&str, f64)],
-    ) -> Pipeline {
+    ) -> Result<Pipeline, GpuError> {
+        self.check(&Shape {
+            threads,
+            constants,
+            n_positions: 1,
+        })?;
         let module = device.create_shader_module(wgpu::ShaderModuleDescriptor {
             label: Some(self.name),
             source: wgpu::ShaderSource::Wgsl(self.source.into()),
@@ -83,11 +252,11 @@ impl Kernel {
             },
             cache: None,
         });
-        Pipeline {
+        Ok(Pipeline {
             name: self.name,
             threads,
             inner,
-        }
+        })
     }
 }
 
@@ -122,9 +291,14 @@ pub fn threads_for(n_items: u32) -> u32 {
     (n_items / 8).next_power_of_two().clamp(8, 64)
 }
 
-/// Columns per thread for a batch of `n_columns`.
-pub fn tile_for(n_columns: usize) -> u32 {
-    match n_columns {
+/// Parts that a vocabulary is cut into, with `threads` threads for each.
+pub fn parts_of(vocab_size: usize, threads: u32) -> u32 {
+    (vocab_size as u32).div_ceil(threads * TOKENS_PER_THREAD)
+}
+
+/// Rows per thread for a batch of `n_rows`.
+pub fn tile_for(n_rows: usize) -> u32 {
+    match n_rows {
         1 => 1,
         2..=4 => 4,
         _ => MAX_TILE,
@@ -133,13 +307,18 @@ pub fn tile_for(n_columns: usize) -> u32 {
 
 /// The pipelines that do not depend on the batch.
 #[derive(Clone, Debug)]
-pub(crate) struct ColumnPipelines {
-    pub embed: Pipeline,
+pub(crate) struct RowPipelines {
+    /// One per shard of the embedding table.
+    pub embed: Vec<Pipeline>,
     pub attention: Pipeline,
+    pub final_norm: Pipeline,
+    pub distribution: Pipeline,
     pub select: Pipeline,
+    /// Parts of the vocabulary.
+    pub n_parts: u32,
 }
 
-/// The pipelines of matmuls, for one number of columns per thread.
+/// The pipelines of matmuls, for one number of rows per thread.
 #[derive(Clone, Debug)]
 pub(crate) struct TilePipelines {
     pub tile: u32,
@@ -147,95 +326,162 @@ pub(crate) struct TilePipelines {
     pub output: Pipeline,
     pub swiglu: Pipeline,
     pub down: Pipeline,
-    pub head: Pipeline,
+    /// One per shard of the head.
+    pub head: Vec<Pipeline>,
 }
 
-impl ColumnPipelines {
-    pub fn new(device: &wgpu::Device, config: &ModelConfig) -> Self {
-        let width = config.hidden_size as f64 / 4.0;
-        let head_dim = config.head_dim as u32;
-        Self {
-            embed: EMBED.pipeline(
-                device,
-                threads_for(config.hidden_size as u32 / 4),
-                &[("WIDTH", width)],
-            ),
-            // As many threads as the weighted sum of values has vec4s: none idles, and on CPU
-            // adapters a workgroup is one subgroup, whose barriers cost nothing.
+/// Constants of the attention kernel.
+fn attention_constants(config: &ModelConfig) -> [(&'static str, f64); 3] {
+    [
+        ("N_HEADS", config.n_heads as f64),
+        ("N_KV_HEADS", config.n_kv_heads as f64),
+        ("HEAD_DIM", config.head_dim as f64),
+    ]
+}
+
+/// As many threads as the weighted sum of values has vec4s: none idles, and on CPU adapters a
+/// workgroup is one subgroup, whose barriers cost nothing.
+fn attention_threads(config: &ModelConfig) -> u32 {
+    (config.head_dim as u32 / 4)
+        .next_power_of_two()
+        .clamp(8, 64)
+}
+
+/// Whether attention over `n_positions` positions runs to its end everywhere.
+pub(crate) fn check_positions(config: &ModelConfig, n_positions: usize) -> Result<(), GpuError> {
+    ATTENTION.check(&Shape {
+        threads: attention_threads(config),
+        constants: &attention_constants(config),
+        n_positions,
+    })
+}
+
+impl RowPipelines {
+    pub fn new(
+        device: &wgpu::Device,
+        config: &ModelConfig,
+        tables: &Tables,
+    ) -> Result<Self, GpuError> {
+        let width = ("WIDTH", config.hidden_size as f64 / 4.0);
+        let vocab_size = config.vocab_size as f64;
+        let row_threads = threads_for(config.hidden_size as u32 / 4);
+        let threads = threads_for(config.vocab_size as u32);
+        let n_parts = parts_of(config.vocab_size, threads);
+        if n_parts > MAX_PARTS {
+            return Err(GpuError::TooManyTokens {
+                found: config.vocab_size,
+                most: (MAX_PARTS * threads * TOKENS_PER_THREAD) as usize,
+            });
+        }
+        let embed = |shard: &Shard| {
+            let constants = [
+                width,
+                ("FIRST_ID", f64::from(shard.first_id)),
+                ("N_IDS", f64::from(shard.n_ids)),
+            ];
+            EMBED.pipeline(device, row_threads, &constants)
+        };
+        let epsilon = ("EPSILON", f64::from(config.rms_norm_eps));
+        Ok(Self {
+            embed: tables
+                .embedding
+                .iter()
+                .map(embed)
+                .collect::<Result<_, _>>()?,
             attention: ATTENTION.pipeline(
                 device,
-                (head_dim / 4).next_power_of_two().clamp(8, 64),
-                &[
-                    ("N_HEADS", config.n_heads as f64),
-                    ("N_KV_HEADS", config.n_kv_heads as f64),
-                    ("HEAD_DIM", config.head_dim as f64),
-                ],
-            ),
+                attention_threads(config),
+                &attention_constants(config),
+            )?,
+            final_norm: FINAL_NORM.pipeline(device, row_threads, &[width, epsilon])?,
+            distribution: DISTRIBUTION.pipeline(device, threads, &[("VOCAB_SIZE", vocab_size)])?,
             select: SELECT.pipeline(
                 device,
-                threads_for(config.vocab_size as u32),
+                threads,
                 &[
-                    ("VOCAB_SIZE", config.vocab_size as f64),
-                    ("WIDTH", width),
-                    ("EPSILON", f64::from(config.rms_norm_eps)),
+                    ("N_PARTS", f64::from(n_parts)),
                     ("RING_STEPS", f64::from(RING_STEPS)),
                 ],
-            ),
-        }
+            )?,
+            n_parts,
+        })
     }
 }
 
+/// The kernel that keeps a layer's state in block `slot` of the hidden states.
+pub(crate) fn tap_pipeline(
+    device: &wgpu::Device,
+    config: &ModelConfig,
+    slot: usize,
+) -> Result<Pipeline, GpuError> {
+    let constants = [
+        ("WIDTH", config.hidden_size as f64 / 4.0),
+        ("SLOT", slot as f64),
+    ];
+    TAP.pipeline(
+        device,
+        threads_for(config.hidden_size as u32 / 4),
+        &constants,
+    )
+}
+
 impl TilePipelines {
-    pub fn new(device: &wgpu::Device, config: &ModelConfig, tile: u32) -> Self {
+    pub fn new(
+        device: &wgpu::Device,
+        config: &ModelConfig,
+        tables: &Tables,
+        tile: u32,
+    ) -> Result<Self, GpuError> {
         let quads = |width: usize| width.div_ceil(4) as f64;
-        let columns = ("COLUMNS", f64::from(tile));
+        let tile_size = ("TILE", f64::from(tile));
         let epsilon = ("EPSILON", f64::from(config.rms_norm_eps));
         let width = ("WIDTH", quads(config.hidden_size));
-        let threads = |rows: usize| threads_for(rows.div_ceil(4) as u32);
+        let threads = |outputs: usize| threads_for(outputs.div_ceil(4) as u32);
         let project = |input_width: usize| {
             let constants = [
-                columns,
+                tile_size,
                 ("WIDTH", quads(input_width)),
                 ("N_QUADS", quads(config.hidden_size)),
             ];
             PROJECT.pipeline(device, threads(config.hidden_size), &constants)
         };
-        Self {
+        let head = |shard: &Shard| {
+            let constants = [
+                tile_size,
+                width,
+                ("N_QUADS", f64::from(shard.n_ids / 4)),
+                ("FIRST_QUAD", f64::from(shard.first_id / 4)),
+                ("ALL_QUADS", quads(config.vocab_size)),
+            ];
+            HEAD.pipeline(device, threads(shard.n_ids as usize), &constants)
+        };
+        Ok(Self {
             tile,
             qkv: QKV.pipeline(
                 device,
                 threads(config.q_width() + 2 * config.kv_width()),
                 &[
-                    columns,
+                    tile_size,
                     width,
                     epsilon,
                     ("N_HEADS", config.n_heads as f64),
                     ("N_KV_HEADS", config.n_kv_heads as f64),
                     ("HEAD_DIM", config.head_dim as f64),
                 ],
-            ),
-            output: project(config.q_width()),
+            )?,
+            output: project(config.q_width())?,
             swiglu: SWIGLU.pipeline(
                 device,
                 threads(config.intermediate_size),
                 &[
-                    columns,
+                    tile_size,
                     width,
                     epsilon,
                     ("N_QUADS", quads(config.intermediate_size)),
                 ],
-            ),
-            down: project(config.intermediate_size),
-            head: HEAD.pipeline(
-                device,
-                threads(config.vocab_size),
-                &[
-                    columns,
-                    width,
-                    epsilon,
-                    ("N_QUADS", quads(config.vocab_size)),
-                ],
-            ),
-        }
+            )?,
+            down: project(config.intermediate_size)?,
+            head: tables.head.iter().map(head).collect::<Result<_, _>>()?,
+        })
     }
 }

@@ -2,30 +2,156 @@
 
 use latent_model::{
     engine::LaneSpec,
-    program::{self, Feed, MAX_PHASES, Noise, Program, Role},
+    input::{Feed, Input, InputKind, Tap},
+    program::{self, MAX_KEPT, MAX_PHASES, Noise, Program, Role},
+    record::flag,
+    rng,
+    select::LaneState,
 };
 
 /// Where there is no token (`NO_TOKEN` in prelude.wgsl).
 pub const NO_TOKEN: u32 = u32::MAX;
 
-/// One column of the batch: a lane that decodes, or one position of a prompt.
+/// `Phase::feed`: a chosen token.
+pub const FEED_TOKEN: u32 = 0;
+/// `Phase::feed`: a mixture.
+pub const FEED_CONCEPT: u32 = 1;
+/// `Phase::feed`: a hidden state.
+pub const FEED_HIDDEN: u32 = 2;
+/// `Phase::feed`: a fixed token.
+pub const FEED_PAUSE: u32 = 3;
+
+/// `Phase::noise`: none.
+pub const NOISE_NONE: u32 = 0;
+/// `Phase::noise`: Gumbel-Softmax.
+pub const NOISE_GUMBEL: u32 = 1;
+/// `Phase::noise`: Dirichlet.
+pub const NOISE_DIRICHLET: u32 = 2;
+
+/// Every whole-number constant of prelude.wgsl, with the Rust value that it must have.
+pub const PRELUDE_CONSTANTS: [(&str, u32); 25] = [
+    ("NO_TOKEN", NO_TOKEN),
+    ("MAX_KEPT", MAX_KEPT as u32),
+    ("MAX_PHASES", MAX_PHASES as u32),
+    ("FEED_TOKEN", FEED_TOKEN),
+    ("FEED_CONCEPT", FEED_CONCEPT),
+    ("FEED_HIDDEN", FEED_HIDDEN),
+    ("FEED_PAUSE", FEED_PAUSE),
+    ("NOISE_NONE", NOISE_NONE),
+    ("NOISE_GUMBEL", NOISE_GUMBEL),
+    ("NOISE_DIRICHLET", NOISE_DIRICHLET),
+    ("INPUT_NONE", InputKind::None as u32),
+    ("INPUT_TOKEN", InputKind::Token as u32),
+    ("INPUT_CONCEPT", InputKind::Concept as u32),
+    ("INPUT_HIDDEN", InputKind::Hidden as u32),
+    ("FLAG_FORCED", flag::FORCED),
+    ("FLAG_STOP", flag::STOP),
+    ("FLAG_COLD_STOP", flag::COLD_STOP),
+    ("FLAG_CAP", flag::CAP),
+    ("FLAG_DONE", flag::DONE),
+    ("FLAG_NON_FINITE", flag::NON_FINITE),
+    ("FLAG_END_CLASSIFIER", flag::END_CLASSIFIER),
+    ("FLAG_END_TESTED", flag::END_TESTED),
+    ("DRAW_TOKEN", rng::DRAW_TOKEN),
+    ("ATTEMPT_SHIFT", rng::ATTEMPT_SHIFT),
+    ("TOKENS_PER_THREAD", TOKENS_PER_THREAD),
+];
+
+/// Tokens of the vocabulary that one thread of the distribution's kernel reads.
+pub const TOKENS_PER_THREAD: u32 = 16;
+
+/// One row of the batch: a lane's newest input, or one position of a prompt.
 #[repr(C)]
 #[derive(Clone, Copy, Debug, Default, PartialEq, bytemuck::Pod, bytemuck::Zeroable)]
-pub struct Column {
-    /// Row of the KV cache where the column's own positions begin (position 0's row).
+pub struct Row {
+    /// The lane that it belongs to.
+    pub lane: u32,
+    /// Position of the input.
+    pub position: u32,
+    /// Row of the KV cache where its own key and value go.
+    pub write_row: u32,
+    /// Row of the KV cache where the lane's own positions begin (position 0's row).
     pub base: u32,
     /// Row where the shared prompt's positions begin.
     pub prefix_base: u32,
     /// Positions below this one are read from the shared prompt.
     pub n_prefix: u32,
-    /// Position of the input.
-    pub position: u32,
-    /// 0: kernels skip this column.
+    /// 0: kernels skip this row.
     pub live: u32,
+    /// 0: the lane does not move on, whatever comes out of this row.
+    pub commits: u32,
     /// 0: the LM head may be skipped.
     pub wants_logits: u32,
-    /// The input, where it comes from the host.
+}
+
+/// What enters the first layer at a row.
+#[repr(C)]
+#[derive(Clone, Copy, Debug, PartialEq, bytemuck::Pod, bytemuck::Zeroable)]
+pub struct RowInput {
+    /// An [`InputKind`].
+    pub kind: u32,
+    /// The token.
     pub token: u32,
+    /// Which block of the hidden states is fed.
+    pub tap: u32,
+    /// Tokens of the mixture.
+    pub n_kept: u32,
+    /// The mixture's tokens.
+    pub ids: [u32; MAX_KEPT],
+    /// Their weights.
+    pub weights: [f32; MAX_KEPT],
+}
+
+impl RowInput {
+    /// The input of a row; a vector is fed from the row's place in block 0 of the hidden states.
+    pub fn new(input: &Input) -> Self {
+        let mut row: Self = bytemuck::Zeroable::zeroed();
+        match input {
+            Input::Token(id) => (row.kind, row.token) = (InputKind::Token as u32, *id),
+            Input::Mixture(mixture) => {
+                row.kind = InputKind::Concept as u32;
+                row.n_kept = mixture.len() as u32;
+                for (place, &(id, weight)) in mixture.iter().enumerate() {
+                    (row.ids[place], row.weights[place]) = (id, weight);
+                }
+            }
+            Input::Vector(_) => row.kind = InputKind::Hidden as u32,
+        }
+        row
+    }
+}
+
+/// What the final norm leaves of a row beside the vector itself.
+#[repr(C)]
+#[derive(Clone, Copy, Debug, PartialEq, bytemuck::Pod, bytemuck::Zeroable)]
+pub struct RowState {
+    /// Norm of the hidden state.
+    pub hidden_norm: f32,
+    /// What the end classifier says of it.
+    pub end_probability: f32,
+}
+
+/// The distribution over a part of the vocabulary: of the logits z with their largest m,
+/// s = Σ exp((z − m) / T) and u = Σ (z − m) / T · exp((z − m) / T).
+#[repr(C)]
+#[derive(Clone, Copy, Debug, PartialEq, bytemuck::Pod, bytemuck::Zeroable)]
+pub struct Part {
+    /// m
+    pub largest: f32,
+    /// Logits that are not finite.
+    pub n_bad: u32,
+    /// s
+    pub sum: f32,
+    /// u
+    pub weighted: f32,
+    /// s at T = 1
+    pub raw_sum: f32,
+    /// u at T = 1
+    pub raw_weighted: f32,
+    /// Tokens of the largest logits, falling; [`NO_TOKEN`] where the part has no more.
+    pub ids: [u32; MAX_KEPT],
+    /// Their logits.
+    pub logits: [f32; MAX_KEPT],
 }
 
 /// One phase of a program.
@@ -36,6 +162,8 @@ pub struct Phase {
     pub is_thinking: u32,
     /// `FEED_*`
     pub feed: u32,
+    /// Which block of the hidden states a hidden phase feeds.
+    pub tap: u32,
     /// What a pause phase feeds.
     pub pause_token: u32,
     /// `Until::max_steps`
@@ -92,53 +220,59 @@ pub struct Lane {
     pub n_phases: u32,
     /// Whether thoughts are decoded for their records.
     pub decode_thoughts: u32,
+    /// Steps of the run so far, whatever this lane's own are: its place in the ring of records.
+    pub tick: u32,
 }
 
 impl Lane {
-    /// The lane before its first step.
-    pub fn new(spec: &LaneSpec) -> Self {
+    /// The lane where `state` says, at a step of the run.
+    pub fn new(spec: &LaneSpec, state: &LaneState, tick: u32) -> Self {
         Self {
-            seed: spec.seed,
-            stream: spec.stream,
-            step: 0,
-            phase: 0,
-            phase_step: 0,
-            cold_count: 0,
-            pending: spec.program.start.unwrap_or(NO_TOKEN),
+            seed: state.seed,
+            stream: state.stream,
+            step: state.step,
+            phase: state.phase,
+            phase_step: state.phase_step,
+            cold_count: state.cold_count,
+            pending: state.pending.unwrap_or(NO_TOKEN),
+            tick,
             n_phases: spec.program.phases.len() as u32,
             decode_thoughts: u32::from(spec.decode_thoughts),
         }
     }
 }
 
-/// A program's phases, padded with zeros to the table's row.
-pub fn phase_table(program: &Program) -> [Phase; MAX_PHASES] {
+/// A program's phases, padded with zeros to the table's row. `taps` are the run's blocks of
+/// hidden states.
+pub fn phase_table(program: &Program, taps: &[Tap]) -> [Phase; MAX_PHASES] {
     let mut table = [bytemuck::Zeroable::zeroed(); MAX_PHASES];
     for (row, phase) in table.iter_mut().zip(&program.phases) {
-        *row = Phase::new(phase);
+        *row = Phase::new(phase, taps);
     }
     table
 }
 
 impl Phase {
-    fn new(phase: &program::Phase) -> Self {
+    fn new(phase: &program::Phase, taps: &[Tap]) -> Self {
         let sampler = &phase.sampler;
-        let (feed, pause_token) = match phase.feed {
-            Feed::Token => (0, 0),
-            Feed::Concept => (1, 0),
-            Feed::Thought => (2, 0),
-            Feed::Pause(token) => (3, token),
+        let block = |tap: Tap| taps.iter().position(|known| *known == tap).unwrap_or(0) as u32;
+        let (feed, tap, pause_token) = match phase.feed {
+            Feed::Token => (FEED_TOKEN, 0, 0),
+            Feed::Concept => (FEED_CONCEPT, 0, 0),
+            Feed::Hidden { tap } => (FEED_HIDDEN, block(tap), 0),
+            Feed::Pause(token) => (FEED_PAUSE, 0, token),
         };
         let (noise, noise_scale) = match sampler.noise {
-            Noise::None => (0, 0.0),
-            Noise::Gumbel { tau } => (1, tau),
-            Noise::Dirichlet { alpha } => (2, alpha),
+            Noise::None => (NOISE_NONE, 0.0),
+            Noise::Gumbel { tau } => (NOISE_GUMBEL, tau),
+            Noise::Dirichlet { alpha } => (NOISE_DIRICHLET, alpha),
         };
         let cold_stop = phase.until.cold_stop;
         let end_classifier = phase.until.end_classifier;
         Self {
             is_thinking: u32::from(phase.role == Role::Think),
             feed,
+            tap,
             pause_token,
             max_steps: phase.until.max_steps,
             temperature: sampler.temperature,

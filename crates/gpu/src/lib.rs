@@ -2,32 +2,36 @@
 //!
 //! # How a run works
 //!
-//! A **column** is one vector of the batch that the forward pass works on: a lane that decodes,
-//! or one position of a prompt that is prefilled ([`layout::Column`]). The same kernels serve
-//! both; a matmul thread holds four rows of a weight times a tile of 1, 4 or 8 columns in
-//! registers, so every weight is read once for up to eight lanes or positions.
+//! A **row** is one vector of the batch that the forward pass works on: a lane's newest input, or
+//! one position of a prompt that is prefilled ([`layout::Row`]). The same kernels serve both; a
+//! matmul thread holds four outputs of a weight times a tile of 1, 4 or 8 rows in registers, so
+//! every weight is read once for up to eight lanes or positions. A row names its lane and the
+//! cache row that its key and value go to; one that does not commit leaves both lane and cache as
+//! they are.
 //!
 //! [`GpuEngine::new`](engine::GpuEngine::new) uploads the weights and compiles the pipelines.
-//! `begin` allocates what the run needs, runs every distinct prompt (but its last token) through
+//! `begin` allocates what the run needs, runs every distinct prompt (but its last input) through
 //! the layers once, and builds the list of one step's dispatches:
 //!
 //! ```text
-//!   per layer   qkv → attention → project (output) → swiglu → project (down)
-//!   then        head → select
+//!   first       embed
+//!   per layer   qkv → attention → project (output) → swiglu → project (down) [→ tap]
+//!   then        final_norm → head → distribution → select
 //! ```
 //!
-//! That is 5 · layers + 2 dispatches for all lanes and all strategies together. The select stage
-//! decides, writes the record, advances the lane and writes the next input vector, so that the
-//! next step can follow at once: the commands of a step never change, nothing is uploaded or
-//! read between steps, and a lane that is done makes its workgroups return early. `advance(n)`
-//! is the list n times in one pass, one submit, and one readback of the records.
+//! That is 5 · layers + 5 dispatches for all lanes and all strategies together; a table in several
+//! shards takes one more a shard, and a layer whose state is fed back one more. The select stage
+//! decides, writes the record and what is fed next, and advances the lane, so that the next step
+//! can follow at once: the commands of a step never change, nothing is uploaded or read between
+//! steps, and a lane that is done makes its workgroups return early. `advance(n)` is the list n
+//! times in one pass, one submit, and one readback of the records.
 //!
 //! # Three lifetimes
 //!
 //! | struct | lives | holds |
 //! |---|---|---|
 //! | `DeviceWeights` | as long as the engine | weights, packed for the kernels |
-//! | `Batch` | a run, or its prefill | columns and activations |
+//! | `Batch` | a run, or its prefill | rows and activations |
 //! | `KvCache` | a run | keys, values, rotations |
 //!
 //! Lanes with the same prompt read one copy of its keys and values. Every buffer is checked
@@ -38,7 +42,7 @@
 //!
 //! 1. `shaders/<name>.wgsl`, entry point `main`: the header gives the formula and what one
 //!    thread or workgroup does; bindings carry their shapes; dimensions are `override` constants.
-//! 2. A constant in [`kernels`] and its place in [`kernels::KERNELS`]; `tests/shaders.rs` fails
+//! 2. A constant in [`kernels`] with the iterations of its loops, and its place in [`kernels::KERNELS`]; `tests/shaders.rs` fails
 //!    until the table and the folder agree.
 //! 3. A case in `tests/kernels.rs` (or `attention.rs`, `select.rs`) against an f64 twin, at
 //!    sizes 1, odd, and a real model's.

@@ -2,7 +2,8 @@
 
 use latent_model::{
     config::ModelConfig,
-    engine::LaneSpec,
+    engine::{LaneCursor, LaneSpec},
+    input::{Input, Tap},
     record::{StepRecord, flag},
     select::LaneState,
 };
@@ -13,7 +14,7 @@ use crate::{
     engine::EngineStats,
     forward::{self, Cost, Dispatch},
     kernels::RING_STEPS,
-    layout::{Column, Lane, phase_table},
+    layout::{Lane, Part, Row, phase_table},
     readback,
 };
 
@@ -22,13 +23,17 @@ const RECORD_BYTES: u64 = size_of::<StepRecord>() as u64;
 /// The buffers of a run, and the dispatches of one step.
 #[derive(Debug)]
 pub(crate) struct Run {
+    /// The lanes, as they were begun.
+    specs: Vec<LaneSpec>,
     /// Per lane: whether its last record is still to come.
     live: Vec<bool>,
-    /// Steps that every live lane has taken.
-    step: u32,
-    /// (RING_STEPS, lanes) of [`StepRecord`]
-    records: wgpu::Buffer,
-    /// As large as `records`.
+    /// Steps of the run so far: the place in the ring of records.
+    tick: u32,
+    batch: Batch,
+    /// The batch's rows as they were begun; a lane's is the one that commits.
+    rows: Vec<Row>,
+    select: SelectBuffers,
+    /// As large as the ring of records.
     staging: wgpu::Buffer,
     /// One step of all lanes.
     dispatches: Vec<Dispatch>,
@@ -41,8 +46,10 @@ pub(crate) struct SelectBuffers {
     pub lanes: wgpu::Buffer,
     /// (lanes, MAX_PHASES) of [`crate::layout::Phase`]
     pub phases: wgpu::Buffer,
-    /// (columns, V rounded up to 4)
+    /// (rows, V rounded up to 4)
     pub logits: wgpu::Buffer,
+    /// (rows, parts of the vocabulary) of [`Part`]
+    pub parts: wgpu::Buffer,
     /// (RING_STEPS, lanes) of [`StepRecord`]
     pub records: wgpu::Buffer,
 }
@@ -52,27 +59,46 @@ impl SelectBuffers {
         context: &GpuContext,
         config: &ModelConfig,
         specs: &[LaneSpec],
-        n_columns: u32,
+        taps: &[Tap],
+        n_rows: u32,
+        n_parts: u32,
     ) -> Result<Self, GpuError> {
-        let lanes: Vec<Lane> = specs.iter().map(Lane::new).collect();
+        let lane = |(lane, spec): (usize, &LaneSpec)| {
+            Lane::new(spec, &LaneState::new(lane as u32, spec), 0)
+        };
+        let lanes: Vec<Lane> = specs.iter().enumerate().map(lane).collect();
         let phases: Vec<_> = specs
             .iter()
-            .flat_map(|spec| phase_table(&spec.program))
+            .flat_map(|spec| phase_table(&spec.program, taps))
             .collect();
-        let n_logits = n_columns as usize * config.vocab_size.next_multiple_of(4);
+        let n_logits = n_rows as usize * config.vocab_size.next_multiple_of(4);
+        let n_parts = n_rows as usize * n_parts as usize;
         let n_records = RING_STEPS as usize * specs.len();
         Ok(Self {
             lanes: context.storage_of("lanes", &lanes)?,
             phases: context.storage_of("phases", &phases)?,
             logits: context.storage("logits", (n_logits * size_of::<f32>()) as u64)?,
+            parts: context.storage("distributions", (n_parts * size_of::<Part>()) as u64)?,
             records: context.storage("records", n_records as u64 * RECORD_BYTES)?,
         })
     }
 }
 
-/// Which lane's part of the cache holds each lane's prompt: the first lane with that prompt.
+/// The states that a run's lanes feed back, each once; the final norm's is always block 0.
+pub(crate) fn taps_of(specs: &[LaneSpec]) -> Vec<Tap> {
+    let mut taps = vec![Tap::FinalNorm];
+    let layers = specs.iter().flat_map(|spec| spec.program.taps());
+    for tap in layers.map(|(_, layer)| Tap::Layer(layer)) {
+        if !taps.contains(&tap) {
+            taps.push(tap);
+        }
+    }
+    taps
+}
+
+/// Which lane's part of the cache holds what each lane is given: the first lane with the same.
 fn prompt_owners(specs: &[LaneSpec]) -> Vec<usize> {
-    let owner = |spec: &LaneSpec| specs.iter().position(|other| other.prompt == spec.prompt);
+    let owner = |spec: &LaneSpec| specs.iter().position(|other| other.inputs == spec.inputs);
     specs
         .iter()
         .enumerate()
@@ -80,63 +106,103 @@ fn prompt_owners(specs: &[LaneSpec]) -> Vec<usize> {
         .collect()
 }
 
-/// Every distinct prompt's positions but the last, which is its lanes' first input.
+/// Every distinct prompt's inputs but the last, which is fed at its lanes' first step.
 ///
 /// Lanes with one prompt read one copy of its keys and values, through `prefix_base`; copying
 /// them would cost a pass over the cache for nothing but a simpler index.
-pub(crate) fn prefill_columns(specs: &[LaneSpec], n_positions: u32) -> Vec<Column> {
-    let mut columns = Vec::new();
+pub(crate) fn prefill_rows(specs: &[LaneSpec], n_positions: u32) -> Vec<(Row, &Input)> {
+    let mut rows = Vec::new();
     for (lane, owner) in prompt_owners(specs).into_iter().enumerate() {
         if lane != owner {
             continue;
         }
-        let prompt = &specs[lane].prompt;
-        for (position, &token) in prompt[..prompt.len() - 1].iter().enumerate() {
-            columns.push(Column {
-                base: lane as u32 * n_positions,
-                position: position as u32,
+        let inputs = &specs[lane].inputs;
+        for (position, input) in (0..).zip(&inputs[..inputs.len() - 1]) {
+            let base = lane as u32 * n_positions;
+            let row = Row {
+                lane: lane as u32,
+                position,
+                write_row: base + position,
+                base,
                 live: 1,
-                token,
-                ..Column::default()
-            });
+                ..Row::default()
+            };
+            rows.push((row, input));
         }
     }
-    columns
+    rows
 }
 
-/// Every lane at its first step: the prompt's last token is fed.
-pub(crate) fn lane_columns(specs: &[LaneSpec], n_positions: u32) -> Vec<Column> {
+/// Every lane at its first step, where its last given input is fed.
+pub(crate) fn lane_rows(specs: &[LaneSpec], n_positions: u32) -> Vec<Row> {
     let owners = prompt_owners(specs);
-    let column = |(lane, spec): (usize, &LaneSpec)| {
-        let n_prefix = spec.prompt.len() as u32 - 1;
-        let wants_logits =
-            LaneState::new(lane as u32, spec).wants_logits(&spec.program, spec.decode_thoughts);
-        Column {
-            base: lane as u32 * n_positions,
+    let row = |(lane, spec): (usize, &LaneSpec)| {
+        let base = lane as u32 * n_positions;
+        let row = Row {
+            lane: lane as u32,
+            base,
             prefix_base: owners[lane] as u32 * n_positions,
-            n_prefix,
-            position: n_prefix,
-            live: 1,
-            wants_logits: u32::from(wants_logits),
-            token: spec.prompt[n_prefix as usize],
-        }
+            n_prefix: spec.inputs.len() as u32 - 1,
+            commits: 1,
+            ..Row::default()
+        };
+        row_at(row, spec, &LaneState::new(lane as u32, spec))
     };
-    specs.iter().enumerate().map(column).collect()
+    specs.iter().enumerate().map(row).collect()
+}
+
+/// A lane's row where `state` says that it is.
+fn row_at(row: Row, spec: &LaneSpec, state: &LaneState) -> Row {
+    let wants_logits = state.wants_logits(&spec.program, spec.decode_thoughts);
+    Row {
+        position: state.position,
+        write_row: row.base + state.position,
+        live: u32::from(!state.done),
+        wants_logits: u32::from(!state.done && wants_logits),
+        ..row
+    }
 }
 
 impl Run {
     pub fn new(
         context: &GpuContext,
-        n_lanes: usize,
-        records: wgpu::Buffer,
+        specs: &[LaneSpec],
+        (batch, rows): (Batch, Vec<Row>),
+        select: SelectBuffers,
         dispatches: Vec<Dispatch>,
     ) -> Self {
         Self {
-            live: vec![true; n_lanes],
-            step: 0,
-            staging: readback::staging(context, records.size()),
-            records,
+            specs: specs.to_vec(),
+            live: vec![true; specs.len()],
+            tick: 0,
+            batch,
+            rows,
+            staging: readback::staging(context, select.records.size()),
+            select,
             dispatches,
+        }
+    }
+
+    /// Puts lanes where `cursors` say.
+    pub fn set_cursors(&mut self, context: &GpuContext, cursors: &[LaneCursor]) {
+        for LaneCursor { state, input } in cursors {
+            let lane = state.lane as usize;
+            let spec = &self.specs[lane];
+            let is_its = |row: &Row| row.lane == state.lane && row.commits == 1;
+            let Some(index) = self.rows.iter().position(is_its) else {
+                continue;
+            };
+            let row = row_at(self.rows[index], spec, state);
+            // A lane that is done is fed nothing, and its row is dead.
+            let input = input.as_ref().unwrap_or(&Input::Token(0));
+            self.batch.write_row(context, index, &row, input);
+            let entry = Lane::new(spec, state, self.tick);
+            let offset = (lane * size_of::<Lane>()) as u64;
+            let lanes = &self.select.lanes;
+            context
+                .queue
+                .write_buffer(lanes, offset, bytemuck::bytes_of(&entry));
+            self.live[lane] = !state.done;
         }
     }
 
@@ -178,9 +244,15 @@ impl Run {
         }
         let row_bytes = self.live.len() as u64 * RECORD_BYTES;
         let mut copied = 0;
-        for (first_row, n_rows) in ring_rows(self.step, n_steps) {
+        for (first_row, n_rows) in ring_rows(self.tick, n_steps) {
             let (source, bytes) = (first_row * row_bytes, n_rows * row_bytes);
-            encoder.copy_buffer_to_buffer(&self.records, source, &self.staging, copied, bytes);
+            encoder.copy_buffer_to_buffer(
+                &self.select.records,
+                source,
+                &self.staging,
+                copied,
+                bytes,
+            );
             copied += bytes;
         }
         context.queue.submit([encoder.finish()]);
@@ -189,7 +261,7 @@ impl Run {
         stats.submits += 1;
         stats.maps += 1;
         stats.bytes_read_back += copied;
-        self.step += n_steps;
+        self.tick += n_steps;
         Ok(self.take_live(&bytes))
     }
 
@@ -208,10 +280,10 @@ impl Run {
     }
 }
 
-/// The ring's rows of `n_steps` steps from `step` on, as (first row, number of rows): one
+/// The ring's rows of `n_steps` steps from `tick` on, as (first row, number of rows): one
 /// stretch, or two where the ring wraps.
-fn ring_rows(step: u32, n_steps: u32) -> impl Iterator<Item = (u64, u64)> {
-    let first = step % RING_STEPS;
+fn ring_rows(tick: u32, n_steps: u32) -> impl Iterator<Item = (u64, u64)> {
+    let first = tick % RING_STEPS;
     let n_before_wrap = n_steps.min(RING_STEPS - first);
     [(first, n_before_wrap), (0, n_steps - n_before_wrap)]
         .into_iter()
@@ -219,23 +291,23 @@ fn ring_rows(step: u32, n_steps: u32) -> impl Iterator<Item = (u64, u64)> {
         .map(|(first, n_rows)| (u64::from(first), u64::from(n_rows)))
 }
 
-/// Runs columns through `dispatches`, a batch at a time; returns the number of submits.
-pub(crate) fn submit_columns(
+/// Runs rows through `dispatches`, a batch at a time; returns the number of submits.
+pub(crate) fn submit_rows(
     context: &GpuContext,
     batch: &Batch,
     dispatches: &[Dispatch],
-    columns: &[Column],
+    rows: &[(Row, &Input)],
 ) -> u64 {
-    let chunks = columns.chunks(batch.n_columns as usize);
+    let chunks = rows.chunks(batch.n_rows as usize);
     let n_submits = chunks.len() as u64;
     for chunk in chunks {
-        batch.write_columns(context, chunk);
+        batch.write_rows(context, chunk);
         let mut encoder = context.device.create_command_encoder(&Default::default());
         forward::record(
             dispatches,
             &mut encoder.begin_compute_pass(&Default::default()),
         );
-        // One submit per chunk: a write to `columns` takes effect before the next submit.
+        // One submit per chunk: a write to `rows` takes effect before the next submit.
         context.queue.submit([encoder.finish()]);
     }
     n_submits
@@ -243,6 +315,6 @@ pub(crate) fn submit_columns(
 
 /// Positions of the cache that a run can need.
 pub(crate) fn positions_needed(specs: &[LaneSpec]) -> usize {
-    let needed = |spec: &LaneSpec| spec.prompt.len() + spec.program.max_positions();
+    let needed = |spec: &LaneSpec| spec.inputs.len() + spec.program.max_positions();
     specs.iter().map(needed).max().unwrap_or(1)
 }

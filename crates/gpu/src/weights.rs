@@ -1,8 +1,11 @@
 //! A model's weights on the device, in the order in which the kernels read them.
 
+use std::{borrow::Cow, ops::Deref};
+
 use latent_model::{
     checkpoint::{EndClassifierWeights, LayerWeights, Matrix, Weights},
     config::ModelConfig,
+    engine::ModelCapabilities,
 };
 
 use crate::context::{GpuContext, GpuError};
@@ -10,16 +13,35 @@ use crate::context::{GpuContext, GpuError};
 /// The weights of one model; they live as long as the engine.
 #[derive(Debug)]
 pub(crate) struct DeviceWeights {
-    /// (V rounded up to 4, d); rows past V are zeros.
-    pub embedding: wgpu::Buffer,
-    /// (V rounded up to 4, d); the embedding's own buffer where the two are tied.
-    pub head: wgpu::Buffer,
-    /// (2 · d + 4), see [`norm_and_classifier`]
+    pub tables: Tables,
+    /// (d)
     pub final_norm: wgpu::Buffer,
-    /// Whether that buffer's classifier is the checkpoint's and not zeros.
-    pub has_end_classifier: bool,
+    /// (d + 4), see [`classifier_values`]
+    pub end_classifier: wgpu::Buffer,
+    /// What the checkpoint brings.
+    pub capabilities: ModelCapabilities,
     /// One per layer.
     pub layers: Vec<DeviceLayer>,
+}
+
+/// The two tables with a row per token.
+#[derive(Debug)]
+pub(crate) struct Tables {
+    /// (V rounded up to 4, d); rows past V are zeros.
+    pub embedding: Vec<Shard>,
+    /// (V rounded up to 4, d); the embedding's own buffers where the two are tied.
+    pub head: Vec<Shard>,
+}
+
+/// Some rows of a table: as many as one binding can hold.
+#[derive(Clone, Debug)]
+pub(crate) struct Shard {
+    /// (n_ids, d)
+    pub buffer: wgpu::Buffer,
+    /// The first row's token, a multiple of 4.
+    pub first_id: u32,
+    /// Rows, a multiple of 4.
+    pub n_ids: u32,
 }
 
 /// The weights of one layer, packed by [`packed`].
@@ -43,26 +65,45 @@ impl DeviceWeights {
         config: &ModelConfig,
         weights: &Weights,
     ) -> Result<Self, GpuError> {
-        let embedding = context.storage_of("the embedding table", &padded(&weights.embedding))?;
+        let embedding = upload_table(context, "the embedding table", &weights.embedding)?;
         let head = match &weights.lm_head {
-            Some(head) => context.storage_of("the LM head", &padded(head))?,
+            Some(head) => upload_table(context, "the LM head", head)?,
             None => embedding.clone(),
         };
         let layers = weights
             .layers
             .iter()
             .map(|layer| upload_layer(context, config, layer));
+        let classifier = classifier_values(config.hidden_size, weights.end_classifier.as_ref());
         Ok(Self {
-            embedding,
-            head,
-            final_norm: context.storage_of(
-                "the final norm",
-                &norm_and_classifier(&weights.final_norm, weights.end_classifier.as_ref()),
-            )?,
-            has_end_classifier: weights.end_classifier.is_some(),
+            tables: Tables { embedding, head },
+            final_norm: context.storage_of("the final norm", &weights.final_norm)?,
+            end_classifier: context.storage_of("the end classifier", &classifier)?,
+            capabilities: ModelCapabilities {
+                end_classifier: weights.end_classifier.is_some(),
+            },
             layers: layers.collect::<Result<_, _>>()?,
         })
     }
+}
+
+/// A table in as few shards as the device's bindings allow.
+fn upload_table(context: &GpuContext, what: &str, table: &Matrix) -> Result<Vec<Shard>, GpuError> {
+    let row_bytes = (table.cols * size_of::<f32>()) as u64;
+    let n_rows = ((context.max_binding() / row_bytes) as usize / 4 * 4).max(4);
+    let mut shards = Vec::new();
+    for first in (0..table.rows).step_by(n_rows) {
+        let last = table.rows.min(first + n_rows);
+        let mut values = table.rows_f32(first..last).into_owned();
+        let n_ids = (last - first).next_multiple_of(4);
+        values.resize(n_ids * table.cols, 0.0);
+        shards.push(Shard {
+            buffer: context.storage_of(what, &values)?,
+            first_id: first as u32,
+            n_ids: n_ids as u32,
+        });
+    }
+    Ok(shards)
 }
 
 fn upload_layer(
@@ -71,7 +112,7 @@ fn upload_layer(
     layer: &LayerWeights,
 ) -> Result<DeviceLayer, GpuError> {
     let (attention_norm, mlp_norm) = (Some(&layer.attention_norm), Some(&layer.mlp_norm));
-    let qkv: Vec<&[f32]> = [&layer.q, &layer.k, &layer.v]
+    let qkv: Vec<Cow<[f32]>> = [&layer.q, &layer.k, &layer.v]
         .into_iter()
         .flat_map(|matrix| rotation_order(matrix, config.head_dim))
         .collect();
@@ -85,13 +126,13 @@ fn upload_layer(
 }
 
 /// The rows of a matrix, in order.
-pub fn rows(matrix: &Matrix) -> Vec<&[f32]> {
-    matrix.values.chunks_exact(matrix.cols).collect()
+pub fn rows(matrix: &Matrix) -> Vec<Cow<'_, [f32]>> {
+    (0..matrix.rows).map(|row| matrix.row(row)).collect()
 }
 
 /// The rows of q, k or v, such that four in a row are two rotation pairs of one head:
 /// 2p, 2p + 1, 2p + head_dim/2, 2p + 1 + head_dim/2.
-pub fn rotation_order(matrix: &Matrix, head_dim: usize) -> Vec<&[f32]> {
+pub fn rotation_order(matrix: &Matrix, head_dim: usize) -> Vec<Cow<'_, [f32]>> {
     let heads = (0..matrix.rows / head_dim).map(|head| head * head_dim);
     let quads = heads.flat_map(|head| (0..head_dim / 4).map(move |pair| head + 2 * pair));
     let order = quads.flat_map(|row| {
@@ -106,7 +147,7 @@ pub fn rotation_order(matrix: &Matrix, head_dim: usize) -> Vec<&[f32]> {
 /// own row blocks side by side, so read memory side by side.
 ///
 /// `gain` is a norm's, which multiplies the columns: W·(g ⊙ x) = (W·diag(g))·x.
-pub fn packed(rows: &[&[f32]], gain: Option<&Vec<f32>>) -> Vec<f32> {
+pub fn packed(rows: &[impl Deref<Target = [f32]>], gain: Option<&Vec<f32>>) -> Vec<f32> {
     let n_columns = rows.first().map_or(0, |row| row.len());
     let mut blocks = Vec::with_capacity(rows.len() * n_columns);
     for first_column in (0..n_columns).step_by(4) {
@@ -120,22 +161,12 @@ pub fn packed(rows: &[&[f32]], gain: Option<&Vec<f32>>) -> Vec<f32> {
     blocks
 }
 
-/// The final norm's gain (d), the end classifier's weight (d) and its bias (1), up to a whole
-/// vec4; zeros where there is none. One buffer, because the select stage binds as many as a
-/// stage may.
-pub fn norm_and_classifier(gain: &[f32], classifier: Option<&EndClassifierWeights>) -> Vec<f32> {
-    let mut values = gain.to_vec();
+/// The end classifier's weight (d) and its bias, up to a whole vec4; zeros where there is none.
+pub fn classifier_values(d: usize, classifier: Option<&EndClassifierWeights>) -> Vec<f32> {
+    let mut values = vec![0.0; d + 4];
     if let Some(EndClassifierWeights { weight, bias }) = classifier {
-        values.extend(weight);
-        values.push(*bias);
+        values[..d].copy_from_slice(weight);
+        values[d] = *bias;
     }
-    values.resize(2 * gain.len() + 4, 0.0);
-    values
-}
-
-/// A table's values, with rows of zeros up to a multiple of four rows.
-fn padded(table: &Matrix) -> Vec<f32> {
-    let mut values = table.values.clone();
-    values.resize(table.rows.next_multiple_of(4) * table.cols, 0.0);
     values
 }

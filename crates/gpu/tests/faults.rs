@@ -9,23 +9,18 @@ use latent_model::{
     checkpoint::{Matrix, Weights},
     compare::first_record_difference,
     engine::{Engine, EngineError, LaneSpec, run_to_end},
-    program::{Feed, Phase, Program, Role, Sampler, Until},
+    input::{Feed, Input},
+    program::{Phase, Program, Role, Sampler, Until},
     reference::{Precision, ReferenceEngine},
 };
 use pollster::block_on;
 
 fn lanes() -> [LaneSpec; 1] {
-    let until = Until {
-        max_steps: 3,
-        stop_token: None,
-        cold_stop: None,
-        end_classifier: None,
-    };
     let answer = Phase {
         role: Role::Answer,
         feed: Feed::Token,
         sampler: Sampler::GREEDY,
-        until,
+        until: Until::steps(3),
         then_force: None,
     };
     let program = Program {
@@ -33,7 +28,7 @@ fn lanes() -> [LaneSpec; 1] {
         phases: vec![answer],
     };
     [LaneSpec {
-        prompt: vec![1, 2],
+        inputs: Input::tokens(&[1, 2]),
         program,
         seed: 0,
         stream: 0,
@@ -49,10 +44,11 @@ fn nan_weights_end_the_run_with_an_error() {
     let (config, weights) = common::small();
     for bad in [f32::NAN, f32::INFINITY, f32::NEG_INFINITY] {
         let mut in_layer = Weights::clone(&weights);
-        in_layer.layers[0].o.values[3] = bad;
+        common::random::edit(&mut in_layer.layers[0].o, |values| values[3] = bad);
         // Here the hidden state stays finite, and a logit is not.
         let mut in_head = Weights::clone(&weights);
-        in_head.lm_head.as_mut().expect("an untied head").values[3] = bad;
+        let head = in_head.lm_head.as_mut().expect("an untied head");
+        common::random::edit(head, |values| values[3] = bad);
         for altered in [in_layer, in_head] {
             let mut engine = common::engine(&context, &(config.clone(), Arc::new(altered)));
             block_on(engine.begin(&lanes())).expect("a run");
@@ -86,19 +82,16 @@ fn a_lost_device_is_an_error_and_nothing_hangs() {
 }
 
 #[test]
-fn a_table_beyond_the_limits_is_named_with_its_size() {
+fn a_weight_beyond_the_limits_is_named_with_its_size() {
     let Some(context) = common::context() else {
         return;
     };
     let (mut config, weights) = common::small();
     let mut large = Weights::clone(&weights);
     // One row more than the 128 MiB of WebGPU's default maxStorageBufferBindingSize.
-    config.vocab_size = 128 * 1024 * 1024 / 4 / config.hidden_size + 4;
-    large.embedding = Matrix {
-        rows: config.vocab_size,
-        cols: config.hidden_size,
-        values: vec![0.0; config.vocab_size * config.hidden_size],
-    };
+    config.intermediate_size = 128 * 1024 * 1024 / 4 / config.hidden_size + 4;
+    let (rows, cols) = (config.intermediate_size, config.hidden_size);
+    large.layers[0].gate = Matrix::from_f32(rows, cols, &vec![0.0; rows * cols]);
     let error = block_on(GpuEngine::new(&config, &large, &context)).expect_err("too large");
     let GpuError::Limit {
         what,
@@ -109,7 +102,7 @@ fn a_table_beyond_the_limits_is_named_with_its_size() {
     else {
         panic!("{error}");
     };
-    assert_eq!(what, "the embedding table");
+    assert_eq!(what, "a layer's gate");
     assert_eq!(
         (*limit, *available),
         ("maxStorageBufferBindingSize", 128 * 1024 * 1024)

@@ -4,12 +4,13 @@ mod common;
 
 use common::twins::*;
 use latent_gpu::{
-    kernels::{EMBED, HEAD, PROJECT, SWIGLU},
-    layout::Column,
-    weights::{packed, rows},
+    kernels::{EMBED, FINAL_NORM, HEAD, PROJECT, SWIGLU, TAP},
+    layout::{Row, RowInput, RowState},
+    weights::{classifier_values, packed, rows},
 };
+use latent_model::{checkpoint::EndClassifierWeights, input::Input};
 
-/// (d, rows, columns): one quad, not a multiple of the workgroup, and a shipped model's, up and down.
+/// (d, outputs, rows): one quad, not a multiple of the workgroup, and a shipped model's, up and down.
 const SHAPES: [(usize, usize, usize); 6] = [
     (4, 4, 1),
     (12, 20, 3),
@@ -19,38 +20,171 @@ const SHAPES: [(usize, usize, usize); 6] = [
     (256, 128, 8),
 ];
 
+/// Every kind of input, round the batch.
+fn inputs(n_rows: usize, vocab_size: usize, d: usize) -> Vec<Input> {
+    let id = |r: usize| ((5 * r + 2) % vocab_size) as u32;
+    let mixture = |r: usize| vec![(id(r), 0.5), (id(r + 1), 0.25), (id(r + 7), 0.25)];
+    let input = |r: usize| match r % 3 {
+        0 => Input::Token(id(r)),
+        1 => Input::Mixture(mixture(r)),
+        _ => Input::Vector(common::noise(r as u32, d)),
+    };
+    (0..n_rows).map(input).collect()
+}
+
 #[test]
-fn embed_copies_rows_of_live_columns() {
+fn embed_feeds_every_kind_of_input_from_one_shard_or_several() {
     let Some(context) = common::context() else {
         return;
     };
-    for (d, vocab_size, n_columns) in SHAPES {
+    let shapes = SHAPES.into_iter().zip([1, 1, 2, 3, 4, 5]);
+    for (((d, vocab_size, n_rows), n_shards), threads) in
+        shapes.flat_map(|shape| THREADS.map(|threads| (shape, threads)))
+    {
         let table = matrix(1, vocab_size, d);
-        let mut columns = columns(n_columns, |c| Column {
-            token: ((5 * c + 2) % vocab_size) as u32,
-            ..live()
-        });
-        columns[n_columns / 2].live = 0;
-        let before = vectors(2, &columns, d);
-        let buffers = [
-            common::buffer(&context, &columns),
-            common::buffer(&context, &table.values),
+        let mut batch = rows_of(n_rows, |_| live());
+        batch[n_rows / 2].live = u32::from(n_rows == 1);
+        let fed = inputs(batch.len(), vocab_size, d);
+        let rows: Vec<RowInput> = fed.iter().map(RowInput::new).collect();
+        let vector = |input: &Input| match input {
+            Input::Vector(vector) => vector.clone(),
+            _ => vec![f32::NAN; d],
+        };
+        let hidden: Vec<f32> = fed.iter().flat_map(vector).collect();
+        let before = vectors(2, &batch, d);
+        let [rows_buffer, inputs, hidden, residual] = [
+            common::buffer(&context, &batch),
+            common::buffer(&context, &rows),
+            common::buffer(&context, &hidden),
             common::buffer(&context, &before),
         ];
-        let pipeline = EMBED.pipeline(context.device(), 8, &[("WIDTH", (d / 4) as f64)]);
-        let grid = [(d / 4).div_ceil(8) as u32, columns.len() as u32];
+        for first in (0..vocab_size).step_by(vocab_size.div_ceil(n_shards)) {
+            let last = vocab_size.min(first + vocab_size.div_ceil(n_shards));
+            let shard = common::buffer(&context, &table.to_f32()[first * d..last * d]);
+            let constants = [
+                ("WIDTH", (d / 4) as f64),
+                ("FIRST_ID", first as f64),
+                ("N_IDS", (last - first) as f64),
+            ];
+            let pipeline = EMBED.pipeline(context.device(), threads, &constants);
+            let pipeline = pipeline.expect("a shape that runs");
+            let grid = [
+                (d / 4).div_ceil(threads as usize) as u32,
+                batch.len() as u32,
+            ];
+            let buffers = [&rows_buffer, &inputs, &shard, &hidden, &residual];
+            common::dispatch(&context, &pipeline, &buffers, grid);
+        }
+        let found = common::contents::<f32>(&context, &residual);
+        for (r, row) in batch.iter().enumerate() {
+            let expected = match (&fed[r], row.live) {
+                (_, 0) => before[r * d..(r + 1) * d].to_vec(),
+                (Input::Token(id), _) => table.row(*id as usize).into_owned(),
+                (Input::Vector(vector), _) => vector.clone(),
+                (Input::Mixture(mixture), _) => (0..d)
+                    .map(|i| {
+                        mixture
+                            .iter()
+                            .map(|&(id, w)| w * table.row(id as usize)[i])
+                            .sum()
+                    })
+                    .collect(),
+            };
+            let at = format!("d = {d}, {n_shards} shards, row {r} of {:?}", fed[r]);
+            assert_near(&at, &found[r * d..(r + 1) * d], &expected);
+        }
+    }
+}
+
+#[test]
+fn a_tap_keeps_the_residual_of_live_rows_in_its_block() {
+    let Some(context) = common::context() else {
+        return;
+    };
+    let (d, n_rows, slot) = (20, 9, 2);
+    let mut batch = rows_of(n_rows, |_| live());
+    batch[3].live = 0;
+    let residual = vectors(1, &batch, d);
+    let n = batch.len() * d;
+    let buffers = [
+        common::buffer(&context, &batch),
+        common::buffer(&context, &residual),
+        common::buffer(&context, &vec![7.0_f32; 4 * n]),
+    ];
+    let constants = [("WIDTH", (d / 4) as f64), ("SLOT", f64::from(slot))];
+    let pipeline = TAP.pipeline(context.device(), 8, &constants);
+    let grid = [1, batch.len() as u32];
+    common::dispatch(
+        &context,
+        &pipeline.expect("a shape that runs"),
+        &buffers.each_ref(),
+        grid,
+    );
+    let found = common::contents::<f32>(&context, &buffers[2]);
+    for (index, found) in found.chunks_exact(d).enumerate() {
+        let (block, r) = (index / batch.len(), index % batch.len());
+        let is_kept = block == slot as usize && batch[r].live == 1;
+        let untouched = vec![7.0; d];
+        let expected = if is_kept {
+            &residual[r * d..(r + 1) * d]
+        } else {
+            &untouched[..]
+        };
+        assert_eq!(found, expected, "block {block}, row {r}");
+    }
+}
+
+#[test]
+fn the_final_norm_tells_the_norm_and_what_the_classifier_says() {
+    let Some(context) = common::context() else {
+        return;
+    };
+    for ((d, _, n_rows), threads) in SHAPES.into_iter().flat_map(|s| THREADS.map(|t| (s, t))) {
+        let mut batch = rows_of(n_rows, |_| live());
+        batch[n_rows / 2].live = u32::from(n_rows == 1);
+        let (residual, gain) = (vectors(1, &batch, d), gain(2, d));
+        let classifier = EndClassifierWeights {
+            weight: common::noise(3, d).iter().map(|w| 0.2 * w).collect(),
+            bias: -0.5,
+        };
+        let before = vec![7.0_f32; batch.len() * d];
+        let buffers = [
+            common::buffer(&context, &batch),
+            common::buffer(&context, &residual),
+            common::buffer(&context, &gain),
+            common::buffer(&context, &classifier_values(d, Some(&classifier))),
+            common::buffer(&context, &before),
+            common::buffer(&context, &vec![[7.0_f32; 2]; batch.len()]),
+        ];
+        let constants = [("WIDTH", (d / 4) as f64), ("EPSILON", EPSILON)];
+        let pipeline = FINAL_NORM.pipeline(context.device(), threads, &constants);
+        let pipeline = pipeline.expect("a shape that runs");
         common::dispatch(
             &context,
             &pipeline,
-            &[&buffers[0], &buffers[1], &buffers[2]],
-            grid,
+            &buffers.each_ref(),
+            [batch.len() as u32, 1],
         );
-        let found = common::contents::<f32>(&context, &buffers[2]);
-        for (c, column) in columns.iter().enumerate() {
-            let kept = &before[c * d..(c + 1) * d];
-            let row = table.row(column.token as usize);
-            let expected = if column.live == 1 { row } else { kept };
-            assert_eq!(&found[c * d..(c + 1) * d], expected, "d = {d}, column {c}");
+        let hidden = common::contents::<f32>(&context, &buffers[4]);
+        let states = common::contents::<RowState>(&context, &buffers[5]);
+        for (r, row) in batch.iter().enumerate() {
+            let at = format!("d = {d}, {threads} threads, row {r}");
+            let found = [states[r].hidden_norm, states[r].end_probability];
+            if row.live == 0 {
+                assert_eq!(hidden[r * d..(r + 1) * d], before[..d], "{at} is dead");
+                assert_eq!(found, [7.0; 2], "{at} is dead");
+                continue;
+            }
+            let h = normed(&residual[r * d..(r + 1) * d], &gain);
+            assert_near(&at, &hidden[r * d..(r + 1) * d], &narrow(&h));
+            let norm = h.iter().map(|x| x * x).sum::<f64>().sqrt();
+            let weighted = h
+                .iter()
+                .zip(&classifier.weight)
+                .map(|(h, &w)| h * f64::from(w));
+            let logit = weighted.sum::<f64>() + f64::from(classifier.bias);
+            let expected = [norm, 1.0 / (1.0 + (-logit).exp())];
+            assert_near(&at, &found, &narrow(&expected));
         }
     }
 }
@@ -60,33 +194,37 @@ fn project_adds_to_the_residual() {
     let Some(context) = common::context() else {
         return;
     };
-    for (width, d, n_columns) in SHAPES {
+    for ((width, d, n_rows), threads) in SHAPES.into_iter().flat_map(|s| THREADS.map(|t| (s, t))) {
         let w = matrix(1, d, width);
-        let columns = columns(n_columns, |_| live());
-        let (input, residual) = (vectors(2, &columns, width), vectors(3, &columns, d));
+        let batch = rows_of(n_rows, |_| live());
+        let (input, residual) = (vectors(2, &batch, width), vectors(3, &batch, d));
         let buffers = [
-            common::buffer(&context, &columns),
+            common::buffer(&context, &batch),
             common::buffer(&context, &input),
             common::buffer(&context, &packed(&rows(&w), None)),
             common::buffer(&context, &residual),
         ];
-        let tile = tile_for(n_columns);
+        let tile = tile_for(n_rows);
         let constants = [
-            ("COLUMNS", tile as f64),
+            ("TILE", tile as f64),
             ("WIDTH", (width / 4) as f64),
             ("N_QUADS", (d / 4) as f64),
         ];
-        let pipeline = PROJECT.pipeline(context.device(), 8, &constants);
-        let grid = [(d / 4).div_ceil(8) as u32, (columns.len() / tile) as u32];
+        let pipeline = PROJECT.pipeline(context.device(), threads, &constants);
+        let pipeline = pipeline.expect("a shape that runs");
+        let grid = [
+            (d / 4).div_ceil(threads as usize) as u32,
+            (batch.len() / tile) as u32,
+        ];
         common::dispatch(&context, &pipeline, &buffers.each_ref(), grid);
         let found = common::contents::<f32>(&context, &buffers[3]);
-        for c in 0..n_columns {
-            let x: Vec<f64> = input[c * width..][..width]
+        for r in 0..n_rows {
+            let x: Vec<f64> = input[r * width..][..width]
                 .iter()
                 .map(|&x| x.into())
                 .collect();
             let added = product(&w, &x);
-            let before = &residual[c * d..(c + 1) * d];
+            let before = &residual[r * d..(r + 1) * d];
             let expected: Vec<f32> = before
                 .iter()
                 .zip(added)
@@ -94,7 +232,7 @@ fn project_adds_to_the_residual() {
                 .collect();
             assert_near(
                 &format!("{w} ← {width}", w = d),
-                &found[c * d..(c + 1) * d],
+                &found[r * d..(r + 1) * d],
                 &expected,
             );
         }
@@ -106,53 +244,58 @@ fn swiglu_is_gate_times_up_even_where_exp_overflows() {
     let Some(context) = common::context() else {
         return;
     };
-    for (d, intermediate, n_columns) in SHAPES {
+    for ((d, intermediate, n_rows), threads) in
+        SHAPES.into_iter().flat_map(|s| THREADS.map(|t| (s, t)))
+    {
         let (mut gate, up) = (matrix(1, intermediate, d), matrix(2, intermediate, d));
         // e^-z of rows 1 and 2 is far outside of f32, on either side.
-        gate.values[d..2 * d]
-            .iter_mut()
-            .for_each(|w| *w = 300.0 * w.abs());
-        gate.values[2 * d..3 * d]
-            .iter_mut()
-            .for_each(|w| *w = -300.0 * w.abs());
+        common::random::edit(&mut gate, |values| {
+            values[d..2 * d]
+                .iter_mut()
+                .for_each(|w| *w = 300.0 * w.abs());
+            values[2 * d..3 * d]
+                .iter_mut()
+                .for_each(|w| *w = -300.0 * w.abs());
+        });
         let gain = gain(3, d);
-        let columns = columns(n_columns, |_| live());
-        let residual: Vec<f32> = vectors(4, &columns, d)
+        let batch = rows_of(n_rows, |_| live());
+        let residual: Vec<f32> = vectors(4, &batch, d)
             .iter()
             .map(|x| x.abs() + 0.1)
             .collect();
-        let gated = vec![0.0_f32; columns.len() * intermediate];
+        let gated = vec![0.0_f32; batch.len() * intermediate];
         let buffers = [
-            common::buffer(&context, &columns),
+            common::buffer(&context, &batch),
             common::buffer(&context, &residual),
             common::buffer(&context, &packed(&rows(&gate), Some(&gain))),
             common::buffer(&context, &packed(&rows(&up), Some(&gain))),
             common::buffer(&context, &gated),
         ];
-        let tile = tile_for(n_columns);
+        let tile = tile_for(n_rows);
         let constants = [
-            ("COLUMNS", tile as f64),
+            ("TILE", tile as f64),
             ("WIDTH", (d / 4) as f64),
             ("N_QUADS", (intermediate / 4) as f64),
             ("EPSILON", EPSILON),
         ];
-        let pipeline = SWIGLU.pipeline(context.device(), 8, &constants);
+        let pipeline = SWIGLU.pipeline(context.device(), threads, &constants);
+        let pipeline = pipeline.expect("a shape that runs");
         let grid = [
-            (intermediate / 4).div_ceil(8) as u32,
-            (columns.len() / tile) as u32,
+            (intermediate / 4).div_ceil(threads as usize) as u32,
+            (batch.len() / tile) as u32,
         ];
         common::dispatch(&context, &pipeline, &buffers.each_ref(), grid);
         let found = common::contents::<f32>(&context, &buffers[4]);
-        for c in 0..n_columns {
-            let x = normed(&residual[c * d..(c + 1) * d], &gain);
+        for r in 0..n_rows {
+            let x = normed(&residual[r * d..(r + 1) * d], &gain);
             let (gates, ups) = (product(&gate, &x), product(&up, &x));
             let expected: Vec<f64> = gates
                 .iter()
                 .zip(ups)
                 .map(|(&z, u)| z / (1.0 + (-z).exp()) * u)
                 .collect();
-            let found = &found[c * intermediate..(c + 1) * intermediate];
-            assert_near(&format!("d = {d}, column {c}"), found, &narrow(&expected));
+            let found = &found[r * intermediate..(r + 1) * intermediate];
+            assert_near(&format!("d = {d}, row {r}"), found, &narrow(&expected));
         }
     }
 }
@@ -162,48 +305,65 @@ fn head_gives_logits_to_tiles_that_want_them() {
     let Some(context) = common::context() else {
         return;
     };
-    for (d, vocab_size, n_columns) in [(4, 1, 1), (12, 5, 3), (8, 64, 9), (128, 1000, 8)] {
-        let mut table = matrix(1, vocab_size, d);
-        table.values.resize(vocab_size.next_multiple_of(4) * d, 0.0);
-        let gain = gain(2, d);
+    let shapes: [(usize, usize, usize); 4] = [(4, 1, 1), (12, 5, 3), (8, 64, 9), (128, 1000, 8)];
+    let shapes = shapes.into_iter().zip([1, 2, 3, 1]);
+    for (((d, vocab_size, n_rows), n_shards), threads) in
+        shapes.flat_map(|shape| THREADS.map(|threads| (shape, threads)))
+    {
+        let stride = vocab_size.next_multiple_of(4);
+        let table = matrix(1, vocab_size, d);
+        let mut padded = table.to_f32().into_owned();
+        padded.resize(stride * d, 0.0);
         for is_wanted in [true, false] {
-            let columns = columns(n_columns, |_| Column {
+            let batch = rows_of(n_rows, |_| Row {
                 wants_logits: u32::from(is_wanted),
                 ..live()
             });
-            let stride = vocab_size.next_multiple_of(4);
-            let residual = vectors(3, &columns, d);
-            let before = vec![7.0_f32; columns.len() * stride];
-            let buffers = [
-                common::buffer(&context, &columns),
-                common::buffer(&context, &residual),
-                common::buffer(&context, &gain),
-                common::buffer(&context, &table.values),
+            let hidden = vectors(3, &batch, d);
+            let before = vec![7.0_f32; batch.len() * stride];
+            let [rows_buffer, hidden_buffer, logits] = [
+                common::buffer(&context, &batch),
+                common::buffer(&context, &hidden),
                 common::buffer(&context, &before),
             ];
-            let tile = tile_for(n_columns);
-            let constants = [
-                ("COLUMNS", tile as f64),
-                ("WIDTH", (d / 4) as f64),
-                ("N_QUADS", (stride / 4) as f64),
-                ("EPSILON", EPSILON),
-            ];
-            let pipeline = HEAD.pipeline(context.device(), 8, &constants);
-            let grid = [
-                (stride / 4).div_ceil(8) as u32,
-                (columns.len() / tile) as u32,
-            ];
-            common::dispatch(&context, &pipeline, &buffers.each_ref(), grid);
-            let found = common::contents::<f32>(&context, &buffers[4]);
+            let tile = tile_for(n_rows);
+            let shard_size = stride.div_ceil(n_shards).next_multiple_of(4);
+            for first in (0..stride).step_by(shard_size) {
+                let last = stride.min(first + shard_size);
+                let shard = common::buffer(&context, &padded[first * d..last * d]);
+                let constants = [
+                    ("TILE", tile as f64),
+                    ("WIDTH", (d / 4) as f64),
+                    ("N_QUADS", ((last - first) / 4) as f64),
+                    ("FIRST_QUAD", (first / 4) as f64),
+                    ("ALL_QUADS", (stride / 4) as f64),
+                ];
+                let pipeline = HEAD.pipeline(context.device(), threads, &constants);
+                let grid = [
+                    ((last - first) / 4).div_ceil(threads as usize) as u32,
+                    (batch.len() / tile) as u32,
+                ];
+                let buffers = [&rows_buffer, &hidden_buffer, &shard, &logits];
+                common::dispatch(
+                    &context,
+                    &pipeline.expect("a shape that runs"),
+                    &buffers,
+                    grid,
+                );
+            }
+            let found = common::contents::<f32>(&context, &logits);
             if !is_wanted {
                 assert_eq!(found[..before.len()], before, "the head must be skipped");
                 continue;
             }
-            for c in 0..n_columns {
-                let hidden = normed(&residual[c * d..(c + 1) * d], &gain);
-                let expected = narrow(&product(&table, &hidden)[..vocab_size]);
-                let found = &found[c * stride..c * stride + vocab_size];
-                assert_near(&format!("V = {vocab_size}, column {c}"), found, &expected);
+            for r in 0..n_rows {
+                let x: Vec<f64> = hidden[r * d..(r + 1) * d]
+                    .iter()
+                    .map(|&x| x.into())
+                    .collect();
+                let expected = narrow(&product(&table, &x)[..vocab_size]);
+                let found = &found[r * stride..r * stride + vocab_size];
+                assert_near(&format!("V = {vocab_size}, row {r}"), found, &expected);
             }
         }
     }

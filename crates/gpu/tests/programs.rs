@@ -10,8 +10,10 @@ use latent_model::{
     compare::first_record_difference,
     config::ModelConfig,
     engine::{Engine, EngineError, LaneSpec, run_to_end},
-    program::{Feed, Program},
-    record::{StepRecord, flag},
+    input::{Feed, Input, Tap},
+    parity::forced_differences,
+    program::Program,
+    record::{InputKind, StepRecord, flag},
     reference::{Precision, ReferenceEngine},
     strategy::{STRATEGIES, Setting, Settings, Strategy},
     tokenizer::{Marker, Tokenizer},
@@ -56,7 +58,7 @@ fn program(strategy: &Strategy, config: &ModelConfig) -> Program {
 
 fn lane(program: Program, prompt: &[u32], seed: u32) -> LaneSpec {
     LaneSpec {
-        prompt: prompt.to_vec(),
+        inputs: Input::tokens(prompt),
         program,
         seed,
         stream: 3,
@@ -182,7 +184,7 @@ fn records_come_by_step_then_lane_and_end_with_nothing() {
 
     let stats = engine.stats();
     let n_layers = engine.config().n_layers;
-    assert_eq!(stats.dispatches_per_step, 5 * n_layers + 2);
+    assert_eq!(stats.dispatches_per_step, 5 * n_layers + 5);
     assert_eq!(stats.maps, 1, "a readback per chunk, none after the end");
     let row_bytes = (lanes.len() * size_of::<StepRecord>()) as u64;
     assert_eq!(stats.bytes_read_back, 64 * row_bytes);
@@ -218,7 +220,7 @@ fn thoughts_that_are_not_decoded_are_the_same_thoughts() {
         lane.program
             .phases
             .iter()
-            .any(|phase| phase.feed == Feed::Thought)
+            .any(|phase| phase.feed == Feed::THOUGHT)
     });
     lanes[0].decode_thoughts = false;
     let (found, expected) = (gpu(&mut engine, &lanes, 16), reference(&lanes));
@@ -252,7 +254,7 @@ fn eight_lanes_read_every_weight_once() {
     };
     let (_, weights) = common::small();
     let norms = weights.layers.len() * 2 * weights.final_norm.len() + weights.final_norm.len();
-    let n_read = weights.n_parameters() - weights.embedding.values.len() - norms;
+    let n_read = weights.n_parameters() - weights.embedding.n_values() - norms;
     let lanes = [mixed_lanes(), mixed_lanes(), mixed_lanes(), mixed_lanes()].concat();
     for (n_lanes, n_reads) in [(1, 1), (4, 1), (8, 1), (16, 2)] {
         block_on(engine.begin(&lanes[..n_lanes])).expect("a run");
@@ -274,10 +276,10 @@ fn bad_runs_are_errors() {
         Err(EngineError::LaneCount { .. })
     ));
     let mut lanes = mixed_lanes();
-    lanes[1].prompt.clear();
+    lanes[1].inputs.clear();
     assert_eq!(
         block_on(engine.begin(&lanes)),
-        Err(EngineError::EmptyPrompt { lane: 1 })
+        Err(EngineError::NoInputs { lane: 1 })
     );
 }
 
@@ -301,4 +303,108 @@ fn a_checkpoint_without_an_end_classifier_refuses_programs_that_ask_it() {
     let expected = EngineError::NoEndClassifier { lane: 1, phase: 0 };
     assert_eq!(block_on(engine.begin(&lanes)), Err(expected));
     assert_eq!(block_on(engine.begin(&lanes[..1])), Ok(()));
+}
+
+/// A lane that feeds back the state after a layer, as CCOT does.
+fn contemplating(layer: u32, prompt: &[u32]) -> LaneSpec {
+    let (config, _) = common::small();
+    let mut program = program(Strategy::by_name("coconut").expect("a strategy"), &config);
+    program.phases[0].feed = Feed::Hidden {
+        tap: Tap::Layer(layer),
+    };
+    lane(program, prompt, 4)
+}
+
+#[test]
+fn states_of_any_layer_are_fed_back_as_the_reference_feeds_them() {
+    let Some(mut engine) = engine() else {
+        return;
+    };
+    let mut lanes = vec![
+        contemplating(0, &[1, 2, 3]),
+        contemplating(1, &[1, 2, 3]),
+        mixed_lanes().remove(1),
+    ];
+    let (found, expected) = (gpu(&mut engine, &lanes, 16), reference(&lanes));
+    for (lane, (found, expected)) in found.iter().zip(&expected).enumerate() {
+        assert_same(&format!("tap of lane {lane}"), found, expected);
+    }
+    assert_ne!(found[0].last(), found[1].last(), "two layers, two lanes");
+    lanes[1].program.phases[0].feed = Feed::Hidden { tap: Tap::Layer(2) };
+    let error = EngineError::NoLayer {
+        lane: 1,
+        phase: 0,
+        layer: 2,
+        last: 1,
+    };
+    assert_eq!(block_on(engine.begin(&lanes)), Err(error));
+}
+
+/// What lanes were fed by `position`, as a lane of its own would be given it.
+fn fed_until(lane: &LaneSpec, records: &[StepRecord], hidden: &[Input]) -> Vec<Input> {
+    let mut inputs = lane.inputs.clone();
+    for (record, hidden) in records.iter().zip(hidden) {
+        inputs.push(match record.input_kind() {
+            InputKind::Concept => {
+                Input::Mixture(record.kept().map(|kept| (kept.id, kept.weight)).collect())
+            }
+            InputKind::Hidden => hidden.clone(),
+            InputKind::Token | InputKind::None => Input::Token(record.token),
+        });
+    }
+    inputs
+}
+
+#[test]
+fn a_lane_can_begin_in_the_middle_of_somebodys_thinking() {
+    let Some(mut engine) = engine() else {
+        return;
+    };
+    let (config, weights) = common::small();
+    let mut oracle = ReferenceEngine::new(&config, weights, Precision::Oracle);
+    for whole in mixed_lanes() {
+        let lanes = [whole];
+        block_on(oracle.begin(&lanes)).expect("a run");
+        let (mut records, mut fed, mut cursors) = (Vec::new(), Vec::new(), Vec::new());
+        for _ in 0..5 {
+            records.extend(block_on(oracle.advance(1)).expect("a record"));
+            let cursor = oracle.cursors().remove(0);
+            fed.push(cursor.input.clone().expect("five steps and more"));
+            cursors.push(cursor);
+        }
+        let rest: Vec<StepRecord> = std::iter::from_fn(|| {
+            let records = block_on(oracle.advance(16)).expect("records");
+            (!records.is_empty()).then_some(records)
+        })
+        .flatten()
+        .collect();
+        let later = LaneSpec {
+            inputs: fed_until(&lanes[0], &records, &fed),
+            ..lanes[0].clone()
+        };
+        block_on(engine.begin(&[later])).expect("a lane given its own thinking");
+        engine.set_cursors(&cursors[4..]).expect("a run has begun");
+        let found = block_on(engine.advance(200)).expect("records");
+        assert_same("from step 5 on", &found, &rest);
+    }
+}
+
+#[test]
+fn forced_inputs_undo_what_went_astray() {
+    let Some(mut engine) = engine() else {
+        return;
+    };
+    let (config, weights) = common::small();
+    let mut oracle = ReferenceEngine::new(&config, weights.clone(), Precision::Oracle);
+    let lanes = mixed_lanes();
+    let differences = block_on(forced_differences(&mut engine, &mut oracle, &lanes));
+    assert_eq!(differences.expect("two runs"), vec![None; lanes.len()]);
+
+    let mut altered = Weights::clone(&weights);
+    common::random::edit(&mut altered.layers[1].up, |values| values[5] += 0.5);
+    let context = engine.context().clone();
+    let mut wrong = common::engine(&context, &(config, Arc::new(altered)));
+    let differences = block_on(forced_differences(&mut wrong, &mut oracle, &lanes));
+    let n_found = differences.expect("two runs").iter().flatten().count();
+    assert!(n_found > 0, "an altered weight must show");
 }

@@ -2,24 +2,22 @@
 
 mod common;
 
+use common::twins::THREADS;
 use latent_gpu::{
     GpuContext,
-    kernels::{Pipeline, RING_STEPS, SELECT},
-    layout::{Column, Lane, phase_table},
-    weights::norm_and_classifier,
+    kernels::{DISTRIBUTION, Pipeline, RING_STEPS, SELECT, Shape, parts_of},
+    layout::{Lane, Part, Row, RowInput, RowState, phase_table},
 };
 use latent_model::{
-    checkpoint::EndClassifierWeights,
     engine::LaneSpec,
-    program::{
-        ColdStop, EndClassifier, Feed, MAX_KEPT, Noise, Phase, Program, Role, Sampler, Until,
-    },
+    input::{Feed, Input, NextInput, Tap},
+    program::{ColdStop, EndClassifier, MAX_KEPT, Noise, Phase, Program, Role, Sampler, Until},
     record::{StepRecord, flag},
-    select::{LaneState, NextInput, StepOutput, select},
+    select::{LaneState, StepOutput, select},
 };
 
-const D: usize = 12;
-const EPSILON: f32 = 1e-5;
+/// A run's blocks of hidden states: two phases below feed the second one.
+const TAPS: [Tap; 2] = [Tap::FinalNorm, Tap::Layer(3)];
 /// Random numbers pass through `ln` and `cos`, and Gumbel noise is divided by tau.
 const TOLERANCE: f32 = 5e-4;
 
@@ -40,12 +38,7 @@ fn phase(role: Role, feed: Feed, sampler: Sampler, max_steps: u32) -> Phase {
         role,
         feed,
         sampler,
-        until: Until {
-            max_steps,
-            stop_token: None,
-            cold_stop: None,
-            end_classifier: None,
-        },
+        until: Until::steps(max_steps),
         then_force: None,
     }
 }
@@ -116,8 +109,12 @@ fn programs() -> Vec<Program> {
                 noisy(Noise::Dirichlet { alpha: 2.0 }),
             )],
         ),
-        program(Some(0), vec![thinking(Feed::Thought, Sampler::GREEDY)]),
-        program(None, vec![unforced(thinking(Feed::Thought, sampler()))]),
+        program(Some(0), vec![thinking(Feed::THOUGHT, Sampler::GREEDY)]),
+        program(
+            None,
+            vec![thinking(Feed::Hidden { tap: TAPS[1] }, Sampler::GREEDY)],
+        ),
+        program(None, vec![unforced(thinking(Feed::THOUGHT, sampler()))]),
         program(None, vec![thinking(Feed::Pause(0), Sampler::GREEDY)]),
         program(
             None,
@@ -135,22 +132,22 @@ fn programs() -> Vec<Program> {
         program(
             None,
             vec![
-                phase(Role::Think, Feed::Thought, sampler(), 0),
+                phase(Role::Think, Feed::THOUGHT, sampler(), 0),
                 phase(Role::Think, Feed::Pause(0), sampler(), 2),
-                unforced(thinking(Feed::Thought, sampler())),
+                unforced(thinking(Feed::THOUGHT, sampler())),
                 thinking(Feed::Concept, sampler()),
             ],
         ),
         guarded,
         program(
             Some(0),
-            vec![classified(thinking(Feed::Thought, sampler()), 0.8)],
+            vec![classified(thinking(Feed::THOUGHT, sampler()), 0.8)],
         ),
         // The classifier says which of two temperatures the distribution has.
         program(
             None,
             vec![classified(
-                unforced(thinking(Feed::Thought, sampler())),
+                unforced(thinking(Feed::THOUGHT, sampler())),
                 0.8,
             )],
         ),
@@ -158,28 +155,20 @@ fn programs() -> Vec<Program> {
             None,
             vec![
                 classified(unforced(thinking(Feed::Pause(0), sampler())), 0.8),
-                phase(Role::Think, Feed::Thought, sampler(), 0),
+                phase(Role::Think, Feed::THOUGHT, sampler(), 0),
                 classified(thinking(Feed::Concept, sampler()), 0.8),
                 classified(thinking(Feed::Token, sampler()), 0.8),
             ],
         ),
         program(
             None,
-            vec![classified(thinking(Feed::Thought, sampler()), 0.0)],
+            vec![classified(thinking(Feed::THOUGHT, sampler()), 0.0)],
         ),
         program(
             None,
-            vec![classified(thinking(Feed::Thought, sampler()), 1.0)],
+            vec![classified(thinking(Feed::THOUGHT, sampler()), 1.0)],
         ),
     ]
-}
-
-/// Large enough for probabilities near 0, near 1 and between them.
-fn end_classifier() -> EndClassifierWeights {
-    EndClassifierWeights {
-        weight: common::noise(3, D),
-        bias: -0.5,
-    }
 }
 
 /// A few logits stand out, as a trained model's do; the first one most often.
@@ -190,129 +179,120 @@ fn logits(seed: u32, vocab_size: usize) -> Vec<f32> {
     logits
 }
 
-fn pipeline(context: &GpuContext, vocab_size: usize, threads: u32) -> Pipeline {
-    let constants = [
-        ("VOCAB_SIZE", vocab_size as f64),
-        ("WIDTH", (D / 4) as f64),
-        ("EPSILON", f64::from(EPSILON)),
-        ("RING_STEPS", f64::from(RING_STEPS)),
-    ];
-    SELECT.pipeline(context.device(), threads, &constants)
+/// The two kernels at one size.
+struct Pipelines {
+    distribution: Pipeline,
+    select: Pipeline,
+    n_parts: u32,
+}
+
+impl Pipelines {
+    fn new(context: &GpuContext, vocab_size: usize, threads: u32) -> Self {
+        let n_parts = parts_of(vocab_size, threads);
+        let constants = [("VOCAB_SIZE", vocab_size as f64)];
+        let distribution = DISTRIBUTION.pipeline(context.device(), threads, &constants);
+        let constants = [
+            ("N_PARTS", f64::from(n_parts)),
+            ("RING_STEPS", f64::from(RING_STEPS)),
+        ];
+        let select = SELECT.pipeline(context.device(), threads, &constants);
+        Self {
+            distribution: distribution.expect("a shape that runs"),
+            select: select.expect("a shape that runs"),
+            n_parts,
+        }
+    }
 }
 
 /// The buffers of one lane on the device.
 struct Bench {
     context: GpuContext,
-    columns: wgpu::Buffer,
+    rows: wgpu::Buffer,
     lanes: wgpu::Buffer,
     phases: wgpu::Buffer,
+    states: wgpu::Buffer,
     logits: wgpu::Buffer,
-    final_norm: wgpu::Buffer,
-    embedding: wgpu::Buffer,
-    residual: wgpu::Buffer,
+    parts: wgpu::Buffer,
+    inputs: wgpu::Buffer,
     records: wgpu::Buffer,
 }
 
 impl Bench {
-    fn new(context: &GpuContext, spec: &LaneSpec, gain: &[f32], embedding: &[f32]) -> Self {
+    /// `commits` is 0 for a row that only looks.
+    fn new(
+        context: &GpuContext,
+        spec: &LaneSpec,
+        vocab_size: usize,
+        n_parts: u32,
+        commits: u32,
+    ) -> Self {
         let state = LaneState::new(0, spec);
-        let column = Column {
+        let wants_logits = state.wants_logits(&spec.program, spec.decode_thoughts);
+        let row = Row {
             position: state.position,
             live: 1,
-            wants_logits: state
-                .wants_logits(&spec.program, spec.decode_thoughts)
-                .into(),
-            ..Column::default()
+            commits,
+            base: 100,
+            wants_logits: wants_logits.into(),
+            ..Row::default()
         };
-        let vocab_size = embedding.len() / D;
+        let part: Part = bytemuck::Zeroable::zeroed();
+        let input = RowInput::new(&Input::Token(0));
         let records = vec![bytemuck::Zeroable::zeroed(); RING_STEPS as usize];
         Self {
-            columns: common::buffer(context, &[column]),
-            lanes: common::buffer(context, &[Lane::new(spec)]),
-            phases: common::buffer(context, &phase_table(&spec.program)),
+            rows: common::buffer(context, &[row]),
+            lanes: common::buffer(context, &[Lane::new(spec, &state, 0)]),
+            phases: common::buffer(context, &phase_table(&spec.program, &TAPS)),
+            states: common::buffer(context, &[0.0_f32; 2]),
             logits: common::buffer(context, &vec![0.0_f32; vocab_size.next_multiple_of(4)]),
-            final_norm: common::buffer(
-                context,
-                &norm_and_classifier(gain, Some(&end_classifier())),
-            ),
-            embedding: common::buffer(context, embedding),
-            residual: common::buffer(context, &[0.0_f32; D]),
+            parts: common::buffer(context, &vec![part; n_parts as usize]),
+            inputs: common::buffer(context, &[input]),
             records: common::buffer::<StepRecord>(context, &records),
             context: context.clone(),
         }
     }
 
-    /// One step: the record, the lane's column, and the next input vector.
+    /// One step: the record, the lane's row, and what it is fed next.
     fn step(
         &self,
-        pipeline: &Pipeline,
+        pipelines: &Pipelines,
         step: usize,
         logits: &[f32],
-        residual: &[f32],
-    ) -> (StepRecord, Column, Vec<f32>) {
+        state: RowState,
+    ) -> (StepRecord, Row, RowInput) {
         let queue = self.context.queue();
         queue.write_buffer(&self.logits, 0, bytemuck::cast_slice(logits));
-        queue.write_buffer(&self.residual, 0, bytemuck::cast_slice(residual));
-        let buffers = [
-            &self.columns,
-            &self.lanes,
-            &self.phases,
-            &self.logits,
-            &self.final_norm,
-            &self.embedding,
-            &self.residual,
-            &self.records,
-        ];
-        common::dispatch(&self.context, pipeline, &buffers, [1, 1]);
-        let read = [&self.records, &self.columns, &self.residual];
-        let [records, columns, residual] = common::bytes_of(&self.context, read);
+        queue.write_buffer(&self.states, 0, bytemuck::bytes_of(&state));
+        let (rows, lanes, phases, states) = (&self.rows, &self.lanes, &self.phases, &self.states);
+        let (logits, parts) = (&self.logits, &self.parts);
+        common::dispatch(
+            &self.context,
+            &pipelines.distribution,
+            &[rows, lanes, phases, states, logits, parts],
+            [pipelines.n_parts, 1],
+        );
+        common::dispatch(
+            &self.context,
+            &pipelines.select,
+            &[
+                rows,
+                lanes,
+                phases,
+                states,
+                parts,
+                &self.inputs,
+                &self.records,
+            ],
+            [1, 1],
+        );
+        let read = [&self.records, &self.rows, &self.inputs];
+        let [records, rows, inputs] = common::bytes_of(&self.context, read);
         let record = &records[step * size_of::<StepRecord>()..][..size_of::<StepRecord>()];
         (
             bytemuck::pod_read_unaligned(record),
-            bytemuck::pod_read_unaligned(&columns[..size_of::<Column>()]),
-            bytemuck::pod_collect_to_vec(&residual),
+            bytemuck::pod_read_unaligned(&rows[..size_of::<Row>()]),
+            bytemuck::pod_read_unaligned(&inputs[..size_of::<RowInput>()]),
         )
-    }
-}
-
-/// g ⊙ x / sqrt(mean(x²) + ε) with f64 sums.
-fn final_norm(x: &[f32], gain: &[f32]) -> Vec<f32> {
-    let squares: f64 = x.iter().map(|&x| f64::from(x).powi(2)).sum();
-    let scale = 1.0 / (squares / x.len() as f64 + f64::from(EPSILON)).sqrt();
-    x.iter()
-        .zip(gain)
-        .map(|(&x, &g)| (f64::from(x) * scale) as f32 * g)
-        .collect()
-}
-
-fn dot(a: &[f32], b: &[f32]) -> f64 {
-    let products = a.iter().zip(b).map(|(&a, &b)| f64::from(a) * f64::from(b));
-    products.sum()
-}
-
-/// σ(w · h + b) in f64.
-fn end_probability(hidden: &[f32]) -> f32 {
-    let classifier = end_classifier();
-    let logit = dot(&classifier.weight, hidden) + f64::from(classifier.bias);
-    (1.0 / (1.0 + (-logit).exp())) as f32
-}
-
-fn expected_vector(next: &NextInput, hidden: &[f32], embedding: &[f32]) -> Option<Vec<f32>> {
-    let row = |id: u32| &embedding[id as usize * D..(id as usize + 1) * D];
-    match next {
-        NextInput::None => None,
-        NextInput::Token(id) => Some(row(*id).to_vec()),
-        NextInput::Thought => Some(hidden.to_vec()),
-        NextInput::Concept(mixture) => {
-            let mut vector = vec![0.0; D];
-            for &(id, weight) in mixture {
-                vector
-                    .iter_mut()
-                    .zip(row(id))
-                    .for_each(|(v, e)| *v += weight * e);
-            }
-            Some(vector)
-        }
     }
 }
 
@@ -331,69 +311,97 @@ fn assert_near(at: &str, found: &[f32], expected: &[f32]) {
 fn assert_same_record(at: &str, found: &StepRecord, expected: &StepRecord) {
     assert_near(&format!("{at}: probs"), &found.probs, &expected.probs);
     assert_near(&format!("{at}: weights"), &found.weights, &expected.weights);
-    let numbers =
-        |record: &StepRecord| [record.entropy, record.hidden_norm, record.end_probability];
+    let numbers = |record: &StepRecord| {
+        [
+            record.entropy,
+            record.raw_entropy,
+            record.hidden_norm,
+            record.end_probability,
+        ]
+    };
     assert_near(
-        &format!("{at}: entropy, norm, end probability"),
+        &format!("{at}: entropies, norm, end probability"),
         &numbers(found),
         &numbers(expected),
     );
-    let mut exact = *found;
-    exact.end_probability = expected.end_probability;
-    (exact.probs, exact.weights) = (expected.probs, expected.weights);
-    (exact.entropy, exact.hidden_norm) = (expected.entropy, expected.hidden_norm);
+    let exact = StepRecord {
+        probs: expected.probs,
+        weights: expected.weights,
+        entropy: expected.entropy,
+        raw_entropy: expected.raw_entropy,
+        hidden_norm: expected.hidden_norm,
+        end_probability: expected.end_probability,
+        ..*found
+    };
     assert_eq!(exact, *expected, "{at}");
+}
+
+fn assert_same_input(at: &str, found: &RowInput, expected: &NextInput) {
+    assert_eq!(found.kind, expected.kind() as u32, "{at}");
+    match expected {
+        NextInput::None => {}
+        NextInput::Token(id) => assert_eq!(found.token, *id, "{at}"),
+        NextInput::Hidden(tap) => assert_eq!(TAPS[found.tap as usize], *tap, "{at}"),
+        NextInput::Mixture(mixture) => {
+            let (ids, weights): (Vec<u32>, Vec<f32>) = mixture.iter().copied().unzip();
+            assert_eq!(found.ids[..found.n_kept as usize], ids, "{at}");
+            assert_near(at, &found.weights[..ids.len()], &weights);
+        }
+    }
 }
 
 /// Walks a program to its end on both sides; returns the flags of its records.
 fn check_program(
     context: &GpuContext,
-    pipeline: &Pipeline,
+    pipelines: &Pipelines,
     vocab_size: usize,
     index: usize,
     program: &Program,
 ) -> Vec<u32> {
     let spec = LaneSpec {
-        prompt: vec![0; 4],
+        inputs: vec![Input::Token(0); 4],
         program: program.clone(),
         seed: 40 + index as u32,
         stream: 2,
         decode_thoughts: index.is_multiple_of(2),
     };
-    let gain: Vec<f32> = common::noise(1, D).iter().map(|g| 1.0 + 0.2 * g).collect();
-    let embedding = common::noise(2, vocab_size * D);
-    let bench = Bench::new(context, &spec, &gain, &embedding);
+    let bench = Bench::new(context, &spec, vocab_size, pipelines.n_parts, 1);
     let mut state = LaneState::new(0, &spec);
     let mut flags = Vec::new();
     for step in 0.. {
         let at = format!("V = {vocab_size}, program {index}, step {step}");
         let seed = (1000 * index + step) as u32;
-        let (logits, residual) = (logits(seed, vocab_size), common::noise(seed + 1, D));
-        let hidden = final_norm(&residual, &gain);
+        let logits = logits(seed, vocab_size);
+        let draw = common::noise(seed + 1, 2);
+        let of_row = RowState {
+            hidden_norm: draw[0].abs(),
+            // Near 0, near 1 and between them.
+            end_probability: 1.0 / (1.0 + (-4.0 * draw[1]).exp()),
+        };
         let output = StepOutput {
             logits: state
                 .wants_logits(program, spec.decode_thoughts)
                 .then_some(&logits[..]),
-            hidden_norm: dot(&hidden, &hidden).sqrt() as f32,
-            end_probability: Some(end_probability(&hidden)),
+            hidden_norm: of_row.hidden_norm,
+            end_probability: Some(of_row.end_probability),
         };
         let (expected, next) = select(&mut state, program, output);
         flags.push(expected.flags);
 
-        let (found, column, vector) = bench.step(pipeline, step, &logits, &residual);
+        let (found, row, input) = bench.step(pipelines, step, &logits, of_row);
         assert_same_record(&at, &found, &expected);
-        assert_eq!(column.position, state.position, "{at}");
-        assert_eq!(column.live, u32::from(!state.done), "{at}");
-        let Some(expected_vector) = expected_vector(&next, &hidden, &embedding) else {
-            assert!(state.done);
+        assert_same_input(&at, &input, &next);
+        assert_eq!(row.position, state.position, "{at}");
+        assert_eq!(row.write_row, 100 + state.position, "{at}");
+        assert_eq!(row.live, u32::from(!state.done), "{at}");
+        if state.done {
             // A step after the end changes nothing.
-            let again = bench.step(pipeline, step, &logits, &residual);
-            assert_eq!((again.0, again.1), (found, column), "{at}");
+            let again = bench.step(pipelines, step, &logits, of_row);
+            assert_eq!(again, (found, row, input), "{at}");
             break;
-        };
-        assert_near(&format!("{at}: next input"), &vector, &expected_vector);
+        }
         let wants_logits = state.wants_logits(program, spec.decode_thoughts);
-        assert_eq!(column.wants_logits, u32::from(wants_logits), "{at}");
+        assert_eq!(row.wants_logits, u32::from(wants_logits), "{at}");
     }
     flags
 }
@@ -403,12 +411,28 @@ fn every_branch_of_the_select_stage_is_that_of_its_twin() {
     let Some(context) = common::context() else {
         return;
     };
-    for vocab_size in [1, 5, 64, 97, 1000] {
-        let pipeline = pipeline(&context, vocab_size, 8);
+    // One part and several, with a last one that is full, short, or of one token.
+    for (vocab_size, threads) in [
+        (1, 8),
+        (5, 8),
+        (31, 8),
+        (32, 8),
+        (33, 8),
+        (64, 8),
+        (64, 32),
+        (64, 64),
+        (97, 8),
+        (256, 8),
+        (513, 32),
+        (600, 8),
+        (600, 32),
+        (1000, 64),
+    ] {
+        let pipelines = Pipelines::new(&context, vocab_size, threads);
         let mut flags = Vec::new();
         for (index, program) in programs().iter().enumerate() {
             flags.extend(check_program(
-                &context, &pipeline, vocab_size, index, program,
+                &context, &pipelines, vocab_size, index, program,
             ));
         }
         // The classifier ended phases, let phases go on, and let the cap end one.
@@ -424,28 +448,92 @@ fn every_branch_of_the_select_stage_is_that_of_its_twin() {
 }
 
 #[test]
+fn vocabularies_of_real_models_are_cut_and_merged() {
+    let Some(context) = common::context() else {
+        return;
+    };
+    for (vocab_size, threads) in [(49_152, 32), (49_152, 64), (151_936, 64)] {
+        let pipelines = Pipelines::new(&context, vocab_size, threads);
+        for (index, program) in programs().iter().enumerate().step_by(3) {
+            check_program(&context, &pipelines, vocab_size, index, program);
+        }
+    }
+}
+
+/// A lane that answers at once, and so reads its logits at its first step.
+fn answering() -> LaneSpec {
+    LaneSpec {
+        inputs: vec![Input::Token(0)],
+        program: program(None, vec![]),
+        seed: 0,
+        stream: 0,
+        decode_thoughts: false,
+    }
+}
+
+const FINE: RowState = RowState {
+    hidden_norm: 1.0,
+    end_probability: 0.0,
+};
+
+#[test]
 fn equal_logits_are_ordered_by_id() {
     let Some(context) = common::context() else {
         return;
     };
-    let program = program(None, vec![]);
-    let spec = LaneSpec {
-        prompt: vec![0],
-        program,
-        seed: 0,
-        stream: 0,
-        decode_thoughts: false,
+    for (vocab_size, threads) in [(200, 8), (200, 16), (2000, 32), (49_152, 64)] {
+        let pipelines = Pipelines::new(&context, vocab_size, threads);
+        let bench = Bench::new(&context, &answering(), vocab_size, pipelines.n_parts, 1);
+        let (record, _, _) = bench.step(&pipelines, 0, &vec![0.5; vocab_size], FINE);
+        let expected: Vec<u32> = (0..32).collect();
+        assert_eq!(record.ids.to_vec(), expected);
+        let (found, expected) = (record.entropy, (vocab_size as f32).ln());
+        assert!(
+            (found - expected).abs() < 1e-3,
+            "{found}, expected {expected}"
+        );
+    }
+}
+
+/// The order in which a thread meets the tokens must not matter.
+#[test]
+fn rising_and_falling_logits_and_ties_across_parts_are_ranked() {
+    let Some(context) = common::context() else {
+        return;
     };
-    let pipeline = pipeline(&context, 200, 16);
-    let bench = Bench::new(&context, &spec, &[1.0; D], &[0.0; 200 * D]);
-    let (record, _, _) = bench.step(&pipeline, 0, &[0.5; 200], &[1.0; D]);
-    let expected: Vec<u32> = (0..32).collect();
-    assert_eq!(record.ids.to_vec(), expected);
-    assert!(
-        (record.entropy - 200.0_f32.ln()).abs() < 1e-4,
-        "{}",
-        record.entropy
-    );
+    type Logits = fn(usize) -> f32;
+    let orders: [Logits; 4] = [
+        |id| id as f32 * 1e-3,
+        |id| id as f32 * -1e-3,
+        // Every 500th token is as large as the others of its kind.
+        |id| if id % 500 == 7 { 3.0 } else { 0.0 },
+        // All the largest stand in one part.
+        |id| {
+            if id / 700 == 3 {
+                (id % 700) as f32 * 1e-2
+            } else {
+                -(id as f32) * 1e-4
+            }
+        },
+    ];
+    for (vocab_size, threads) in [(3000, 32), (20_000, 64)] {
+        let pipelines = Pipelines::new(&context, vocab_size, threads);
+        for (order, logit) in orders.iter().enumerate() {
+            let spec = answering();
+            let bench = Bench::new(&context, &spec, vocab_size, pipelines.n_parts, 1);
+            let logits: Vec<f32> = (0..vocab_size).map(logit).collect();
+            let output = StepOutput {
+                logits: Some(&logits),
+                hidden_norm: FINE.hidden_norm,
+                end_probability: Some(FINE.end_probability),
+            };
+            let mut state = LaneState::new(0, &spec);
+            let (expected, _) = select(&mut state, &spec.program, output);
+            let (found, _, _) = bench.step(&pipelines, 0, &logits, FINE);
+            let at = format!("V = {vocab_size}, order {order}");
+            assert_same_record(&at, &found, &expected);
+        }
+    }
 }
 
 #[test]
@@ -453,29 +541,64 @@ fn bad_logits_and_hidden_states_are_flagged() {
     let Some(context) = common::context() else {
         return;
     };
-    let spec = LaneSpec {
-        prompt: vec![0],
-        program: program(None, vec![]),
-        seed: 0,
-        stream: 0,
-        decode_thoughts: false,
+    for (vocab_size, threads) in [(12, 8), (600, 8), (49_152, 64)] {
+        let pipelines = Pipelines::new(&context, vocab_size, threads);
+        for bad in [f32::NAN, f32::INFINITY, f32::NEG_INFINITY] {
+            let of_bad = |logits: &[f32], hidden_norm: f32| {
+                let state = RowState {
+                    hidden_norm,
+                    ..FINE
+                };
+                Bench::new(&context, &answering(), vocab_size, pipelines.n_parts, 1)
+                    .step(&pipelines, 0, logits, state)
+            };
+            let mut logits = vec![0.0; vocab_size];
+            logits[vocab_size - 1] = bad;
+            let (record, row, _) = of_bad(&logits, 1.0);
+            assert_eq!(record.flags, flag::NON_FINITE | flag::DONE, "logit {bad}");
+            assert_eq!(row.live, 0);
+            logits[vocab_size - 1] = 0.0;
+            let (record, _, _) = of_bad(&logits, bad);
+            assert_eq!(record.flags, flag::NON_FINITE | flag::DONE, "state {bad}");
+        }
+    }
+}
+
+#[test]
+fn a_row_that_does_not_commit_decides_nothing() {
+    let Some(context) = common::context() else {
+        return;
     };
-    let pipeline = pipeline(&context, 12, 8);
-    for bad in [f32::NAN, f32::INFINITY, f32::NEG_INFINITY] {
-        let (mut logits, mut residual) = (vec![0.0; 12], vec![1.0; D]);
-        logits[11] = bad;
-        let bench = Bench::new(&context, &spec, &[1.0; D], &[0.0; 12 * D]);
-        let (record, column, _) = bench.step(&pipeline, 0, &logits, &residual);
-        assert_eq!(record.flags, flag::NON_FINITE | flag::DONE, "logit {bad}");
-        assert_eq!(column.live, 0);
-        logits[11] = 0.0;
-        residual[5] = bad;
-        let bench = Bench::new(&context, &spec, &[1.0; D], &[0.0; 12 * D]);
-        let (record, _, _) = bench.step(&pipeline, 0, &logits, &residual);
-        assert_eq!(
-            record.flags,
-            flag::NON_FINITE | flag::DONE,
-            "hidden state {bad}"
-        );
+    let pipelines = Pipelines::new(&context, 64, 8);
+    let bench = Bench::new(&context, &answering(), 64, pipelines.n_parts, 0);
+    let read = [&bench.rows, &bench.lanes, &bench.inputs, &bench.records];
+    let before = common::bytes_of(&context, read);
+    bench.step(&pipelines, 0, &logits(1, 64), FINE);
+    assert_eq!(common::bytes_of(&context, read), before);
+}
+
+#[test]
+fn a_shape_that_drivers_would_cut_short_is_refused_by_name() {
+    // All 20 parts of 8 threads' tokens are pooled and ranked by 8 threads; at 30 it is too much.
+    let shape = |constants| Shape {
+        threads: 8,
+        constants,
+        n_positions: 1,
+    };
+    assert!(SELECT.check(&shape(&[("N_PARTS", 20.0)])).is_ok());
+    let error = SELECT
+        .check(&shape(&[("N_PARTS", 30.0)]))
+        .expect_err("too many")
+        .to_string();
+    assert!(
+        error.contains("kernel select") && error.contains("N_PARTS 30"),
+        "{error}"
+    );
+    for threads in THREADS {
+        let shape = Shape {
+            threads,
+            ..shape(&[])
+        };
+        assert!(DISTRIBUTION.check(&shape).is_ok(), "{threads} threads");
     }
 }

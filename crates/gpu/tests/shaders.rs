@@ -1,6 +1,11 @@
 //! Every shader parses and validates, the table of kernels is the folder, and structs agree.
 
-use latent_gpu::{kernels::KERNELS, layout};
+use std::collections::BTreeSet;
+
+use latent_gpu::{
+    kernels::{KERNELS, Shape},
+    layout,
+};
 use latent_model::record::StepRecord;
 use naga::{
     Module, TypeInner,
@@ -103,16 +108,38 @@ macro_rules! assert_same_layout {
 #[test]
 fn structs_have_the_same_layout_on_both_sides() {
     assert_same_layout!(
-        layout::Column,
-        "Column",
+        layout::Row,
+        "Row",
         [
+            lane,
+            position,
+            write_row,
             base,
             prefix_base,
             n_prefix,
-            position,
             live,
-            wants_logits,
-            token
+            commits,
+            wants_logits
+        ]
+    );
+    assert_same_layout!(
+        layout::RowInput,
+        "Input",
+        [kind, token, tap, n_kept, ids, weights]
+    );
+    assert_same_layout!(layout::RowState, "RowState", [hidden_norm, end_probability]);
+    assert_same_layout!(
+        layout::Part,
+        "Part",
+        [
+            largest,
+            n_bad,
+            sum,
+            weighted,
+            raw_sum,
+            raw_weighted,
+            ids,
+            logits
         ]
     );
     assert_same_layout!(
@@ -121,6 +148,7 @@ fn structs_have_the_same_layout_on_both_sides() {
         [
             is_thinking,
             feed,
+            tap,
             pause_token,
             max_steps,
             temperature,
@@ -151,7 +179,8 @@ fn structs_have_the_same_layout_on_both_sides() {
             cold_count,
             pending,
             n_phases,
-            decode_thoughts
+            decode_thoughts,
+            tick
         ]
     );
     assert_same_layout!(
@@ -169,6 +198,7 @@ fn structs_have_the_same_layout_on_both_sides() {
             cold_count,
             n_kept,
             entropy,
+            raw_entropy,
             hidden_norm,
             end_probability,
             ids,
@@ -176,4 +206,67 @@ fn structs_have_the_same_layout_on_both_sides() {
             weights
         ]
     );
+}
+
+#[test]
+fn constants_have_the_same_value_on_both_sides() {
+    let module = parsed(KERNELS[0].source);
+    let value = |constant: &naga::Constant| match module.global_expressions[constant.init] {
+        naga::Expression::Literal(naga::Literal::U32(value)) => Some(value),
+        _ => None,
+    };
+    let mut found: Vec<(String, u32)> = module
+        .constants
+        .iter()
+        .filter_map(|(_, constant)| Some((constant.name.clone()?, value(constant)?)))
+        .collect();
+    let mut expected: Vec<(String, u32)> = layout::PRELUDE_CONSTANTS
+        .iter()
+        .map(|&(name, value)| (name.to_owned(), value))
+        .collect();
+    found.sort();
+    expected.sort();
+    assert_eq!(found, expected);
+}
+
+/// Loop statements of a block, and of the functions that it calls, each function once.
+fn count_loops(module: &Module, block: &naga::Block, seen: &mut BTreeSet<usize>) -> usize {
+    use naga::Statement;
+    let mut n = 0;
+    for statement in block {
+        n += match statement {
+            Statement::Loop {
+                body, continuing, ..
+            } => 1 + count_loops(module, body, seen) + count_loops(module, continuing, seen),
+            Statement::Block(block) => count_loops(module, block, seen),
+            Statement::If { accept, reject, .. } => {
+                count_loops(module, accept, seen) + count_loops(module, reject, seen)
+            }
+            Statement::Switch { cases, .. } => cases
+                .iter()
+                .map(|case| count_loops(module, &case.body, seen))
+                .sum(),
+            Statement::Call { function, .. } if seen.insert(function.index()) => {
+                count_loops(module, &module.functions[*function].body, seen)
+            }
+            _ => 0,
+        };
+    }
+    n
+}
+
+#[test]
+fn every_loop_has_its_place_in_the_kernels_bound() {
+    for kernel in KERNELS {
+        let module = parsed(kernel.source);
+        let main = &module.entry_points[0].function.body;
+        let shape = Shape {
+            threads: 8,
+            constants: &[],
+            n_positions: 1,
+        };
+        let declared = (kernel.loops)(&shape).len();
+        let found = count_loops(&module, main, &mut BTreeSet::new());
+        assert_eq!(declared, found, "{}", kernel.name);
+    }
 }

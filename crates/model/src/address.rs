@@ -8,12 +8,12 @@ use percent_encoding::{AsciiSet, NON_ALPHANUMERIC, percent_decode_str, utf8_perc
 
 use crate::{
     strategy::{Setting, Settings, Strategy, StrategyError},
-    tasks::{Difficulty, Task, TaskError},
+    tasks::{Difficulty, TASKS, Task, UnknownName},
 };
 use touched::{tidied, unescaped_once, without_sentence};
 
 /// The task of an address that names none, as the first addresses did.
-pub const DEFAULT_TASK: Task = Task::ProsQa;
+pub const DEFAULT_TASK: Task = TASKS[0];
 
 /// Everything but what reads well in an address and separates nothing in ours.
 const ESCAPED: &AsciiSet = &NON_ALPHANUMERIC
@@ -112,16 +112,16 @@ pub enum AddressError {
         found: String,
     },
     /// A strategy or setting that does not exist.
-    #[error("in the address, lane {number}: {source}")]
+    #[error("in the address, lane {number}: {reason}")]
     Lane {
         /// The lane's place, counted from 1.
         number: usize,
         /// What is wrong.
-        source: StrategyError,
+        reason: StrategyError,
     },
     /// A task or difficulty that does not exist.
     #[error("in the address, {0}")]
-    Task(TaskError),
+    Task(UnknownName),
 }
 
 impl Address {
@@ -392,7 +392,7 @@ fn read_lane(text: &str, number: usize) -> Result<LaneChoice, AddressError> {
         return Err(wrong());
     }
     let mut rest = rest.split(',');
-    let in_lane = |source| AddressError::Lane { number, source };
+    let in_lane = |reason| AddressError::Lane { number, reason };
     let strategy = Strategy::by_name(rest.next().unwrap_or_default()).map_err(in_lane)?;
     let settings = Settings::parse(strategy, rest).map_err(in_lane)?;
     strategy.check(&settings).map_err(in_lane)?;
@@ -478,7 +478,7 @@ mod tests {
         let speed = prop_oneof![Just(Speed::Max), (1..=1000_u32).prop_map(Speed::PerSecond)];
         let engine = prop_oneof![Just(EngineChoice::Auto), Just(EngineChoice::Reference)];
         (
-            0..Task::ALL.len(),
+            0..TASKS.len(),
             prop::option::of(any_problem()),
             prop::option::of(prop::collection::vec(any_lane(), 0..9)),
             prop::option::of(any::<u32>()),
@@ -486,7 +486,7 @@ mod tests {
             prop::option::of(engine),
         )
             .prop_map(|(task, problem, lanes, seed, speed, engine)| Address {
-                task: Task::ALL[task].1,
+                task: TASKS[task],
                 problem,
                 lanes,
                 seed,
@@ -526,7 +526,7 @@ mod tests {
     #[test]
     fn an_address_of_the_first_version_is_of_the_first_task_and_is_written_as_it_was() {
         let old = "problem=class:13&lanes=prosqa-coconut:coconut,thoughts=2&seed=1&speed=max";
-        assert_eq!(read(old).task, Task::ProsQa);
+        assert_eq!(read(old).task, crate::tasks::prosqa::TASK);
         assert_eq!(read(old).to_string(), old);
     }
 

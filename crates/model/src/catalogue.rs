@@ -3,7 +3,10 @@
 
 use serde::{Deserialize, Serialize};
 
-use crate::{strategy::Strategy, tasks::Task};
+use crate::{
+    strategy::Strategy,
+    tasks::{TASKS, Task},
+};
 
 /// `models/index.json`.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
@@ -54,9 +57,8 @@ impl Catalogue {
 
     /// The tasks that have a checkpoint.
     pub fn tasks(&self) -> Vec<Task> {
-        let all = Task::ALL.into_iter().map(|(_, task)| task);
-        all.filter(|&task| self.of_task(task).next().is_some())
-            .collect()
+        let has_one = |task: &Task| self.of_task(*task).next().is_some();
+        TASKS.iter().copied().filter(has_one).collect()
     }
 
     /// Why no checkpoint that a lane can have runs a strategy: neither its current one nor any of
@@ -106,6 +108,7 @@ impl Entry {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::tasks::{arithmetic, prontoqa, prosqa};
 
     fn entry(name: &str, task: Task, strategies: &[&str]) -> Entry {
         Entry {
@@ -123,10 +126,10 @@ mod tests {
     fn an_entry_comes_after_its_task_and_replaces_its_own_kind() {
         let mut catalogue = Catalogue::default();
         for (name, task) in [
-            ("a", Task::ProsQa),
-            ("b", Task::Arithmetic),
-            ("c", Task::ProsQa),
-            ("b", Task::Arithmetic),
+            ("a", prosqa::TASK),
+            ("b", arithmetic::TASK),
+            ("c", prosqa::TASK),
+            ("b", arithmetic::TASK),
         ] {
             let bytes = catalogue.models.len() as u64;
             let entry = entry(name, task, &[]);
@@ -143,12 +146,12 @@ mod tests {
     #[test]
     fn a_strategy_moves_to_a_checkpoint_of_the_task_that_was_trained_for_it() {
         let models = vec![
-            entry("pronto", Task::ProntoQa, &["coconut", "pause"]),
-            entry("words", Task::ProsQa, &["soft"]),
-            entry("thoughts", Task::ProsQa, &["coconut"]),
+            entry("pronto", prontoqa::TASK, &["coconut", "pause"]),
+            entry("words", prosqa::TASK, &["soft"]),
+            entry("thoughts", prosqa::TASK, &["coconut"]),
         ];
         let catalogue = Catalogue { models };
-        let model_for = |strategy| catalogue.model_for(Task::ProsQa, strategy, "words");
+        let model_for = |strategy| catalogue.model_for(prosqa::TASK, strategy, "words");
         assert_eq!(model_for("coconut"), "thoughts");
         assert_eq!(model_for("soft"), "words");
         assert_eq!(model_for("pause"), "words");
@@ -159,20 +162,20 @@ mod tests {
     fn a_strategy_that_needs_a_classifier_is_for_checkpoints_that_have_one() {
         let by_itself = Strategy::by_name("coconut-classifier").expect("in the table");
         let coconut = Strategy::by_name("coconut").expect("in the table");
-        let mut models = vec![entry("thoughts", Task::ProsQa, &["coconut"])];
+        let mut models = vec![entry("thoughts", prosqa::TASK, &["coconut"])];
         let lacks = |models: &[Entry], strategy| {
             let catalogue = Catalogue {
                 models: models.to_vec(),
             };
-            catalogue.lacks(Task::ProsQa, strategy, "thoughts")
+            catalogue.lacks(prosqa::TASK, strategy, "thoughts")
         };
         assert!(lacks(&models, by_itself).is_some_and(|why| why.contains("classifier")));
         assert_eq!(lacks(&models, coconut), None);
         // The lane can move to a checkpoint that has one, but to none of another task.
         let both = ["coconut", by_itself.name];
-        models.push(entry("other", Task::ProntoQa, &both));
+        models.push(entry("other", prontoqa::TASK, &both));
         assert!(lacks(&models, by_itself).is_some());
-        models.push(entry("unified", Task::ProsQa, &both));
+        models.push(entry("unified", prosqa::TASK, &both));
         assert_eq!(lacks(&models, by_itself), None);
         assert!(models[0].lacks(by_itself).is_some());
     }

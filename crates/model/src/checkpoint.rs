@@ -1,28 +1,12 @@
 //! Weights in the Hugging Face layout: `model.safetensors`, one file or several.
 
-use safetensors::{Dtype, SafeTensors, tensor::TensorView};
+use bytes::Bytes;
+use safetensors::{SafeTensors, tensor::TensorView};
 
-use crate::config::ModelConfig;
+pub use crate::matrix::{Dtype, Matrix};
+use crate::{config::ModelConfig, text};
 
-/// A dense matrix, row-major; a linear layer's weight is (out features, in features).
-#[derive(Clone, Debug, PartialEq)]
-pub struct Matrix {
-    /// Number of rows.
-    pub rows: usize,
-    /// Number of columns.
-    pub cols: usize,
-    /// rows · cols values.
-    pub values: Vec<f32>,
-}
-
-impl Matrix {
-    /// One row, `cols` values.
-    pub fn row(&self, row: usize) -> &[f32] {
-        &self.values[row * self.cols..(row + 1) * self.cols]
-    }
-}
-
-/// All weights of a model, widened to f32.
+/// All weights of a model. Matrices stay in their file's number format; vectors are f32.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Weights {
     /// (V, d)
@@ -79,14 +63,14 @@ pub struct LayerWeights {
 #[derive(Debug, thiserror::Error)]
 pub enum CheckpointError {
     /// Truncated, or not a safetensors file.
-    #[error("{file}: not a readable safetensors file ({source}); found {bytes} bytes")]
+    #[error("{file}: not a readable safetensors file ({reason}); found {bytes} bytes")]
     Format {
         /// The file's name.
         file: String,
         /// Its size.
         bytes: usize,
         /// The reader's words.
-        source: safetensors::SafeTensorError,
+        reason: safetensors::SafeTensorError,
     },
     /// A tensor that the config asks for is not there.
     #[error("the checkpoint has no tensor {name:?}, which config.json asks for")]
@@ -118,7 +102,7 @@ pub enum CheckpointError {
         /// The tensor's name.
         name: String,
         /// What the file holds.
-        found: Dtype,
+        found: safetensors::Dtype,
     },
     /// NaN or infinite weights.
     #[error("tensor {name:?}: value {index} is {value}, expected a finite number")]
@@ -132,7 +116,7 @@ pub enum CheckpointError {
     },
     /// The shard index is broken.
     #[error("model.safetensors.index.json: {0}")]
-    Index(#[from] serde_json::Error),
+    Index(serde_json::Error),
 }
 
 /// The files that a `model.safetensors.index.json` names, each once, sorted.
@@ -141,7 +125,8 @@ pub fn shard_names(index_json: &str) -> Result<Vec<String>, CheckpointError> {
     struct Index {
         weight_map: std::collections::BTreeMap<String, String>,
     }
-    let index: Index = serde_json::from_str(index_json)?;
+    let index = serde_json::from_str(&text::clean(index_json));
+    let index: Index = index.map_err(CheckpointError::Index)?;
     let mut names: Vec<String> = index.weight_map.into_values().collect();
     names.sort();
     names.dedup();
@@ -150,9 +135,13 @@ pub fn shard_names(index_json: &str) -> Result<Vec<String>, CheckpointError> {
 
 impl Weights {
     /// Reads all weights out of one or more safetensors files, given as (file name, bytes).
-    pub fn from_safetensors<B: AsRef<[u8]>>(
+    /// Matrices are parts of these files and keep them in memory; nothing of them is copied.
+    ///
+    /// # Errors
+    /// If a file is none, or a tensor is missing, of another shape or format, or not finite.
+    pub fn from_safetensors(
         config: &ModelConfig,
-        files: &[(String, B)],
+        files: &[(String, Bytes)],
     ) -> Result<Self, CheckpointError> {
         let shards = Shards::open(files)?;
         let (d, ff) = (config.hidden_size, config.intermediate_size);
@@ -185,6 +174,29 @@ impl Weights {
         })
     }
 
+    /// The same weights with every matrix kept as f32: twice the memory of f16, and quicker to
+    /// multiply with.
+    pub fn widened(&self) -> Self {
+        let layer = |layer: &LayerWeights| LayerWeights {
+            attention_norm: layer.attention_norm.clone(),
+            q: layer.q.widened(),
+            k: layer.k.widened(),
+            v: layer.v.widened(),
+            o: layer.o.widened(),
+            mlp_norm: layer.mlp_norm.clone(),
+            gate: layer.gate.widened(),
+            up: layer.up.widened(),
+            down: layer.down.widened(),
+        };
+        Self {
+            embedding: self.embedding.widened(),
+            layers: self.layers.iter().map(layer).collect(),
+            final_norm: self.final_norm.clone(),
+            lm_head: self.lm_head.as_ref().map(Matrix::widened),
+            end_classifier: self.end_classifier.clone(),
+        }
+    }
+
     /// The matrix that turns a hidden state into logits, (V, d).
     pub fn head(&self) -> &Matrix {
         self.lm_head.as_ref().unwrap_or(&self.embedding)
@@ -194,45 +206,41 @@ impl Weights {
     pub fn n_parameters(&self) -> usize {
         let layer = |l: &LayerWeights| {
             [&l.q, &l.k, &l.v, &l.o, &l.gate, &l.up, &l.down]
-                .map(|matrix| matrix.values.len())
+                .map(Matrix::n_values)
                 .iter()
                 .sum::<usize>()
                 + l.attention_norm.len()
                 + l.mlp_norm.len()
         };
-        self.embedding.values.len()
+        self.embedding.n_values()
             + self.layers.iter().map(layer).sum::<usize>()
             + self.final_norm.len()
-            + self.lm_head.as_ref().map_or(0, |head| head.values.len())
+            + self.lm_head.as_ref().map_or(0, Matrix::n_values)
     }
 }
 
 /// Opened safetensors files, searched in order.
-struct Shards<'a>(Vec<SafeTensors<'a>>);
+struct Shards<'a>(Vec<(&'a Bytes, SafeTensors<'a>)>);
 
 impl<'a> Shards<'a> {
-    fn open<B: AsRef<[u8]>>(files: &'a [(String, B)]) -> Result<Self, CheckpointError> {
-        let open = |(file, bytes): &'a (String, B)| {
-            let bytes = bytes.as_ref();
-            SafeTensors::deserialize(bytes).map_err(|source| CheckpointError::Format {
+    fn open(files: &'a [(String, Bytes)]) -> Result<Self, CheckpointError> {
+        let open = |(file, bytes): &'a (String, Bytes)| match SafeTensors::deserialize(bytes) {
+            Ok(tensors) => Ok((bytes, tensors)),
+            Err(reason) => Err(CheckpointError::Format {
                 file: file.clone(),
                 bytes: bytes.len(),
-                source,
-            })
+                reason,
+            }),
         };
         Ok(Self(files.iter().map(open).collect::<Result<_, _>>()?))
     }
 
     fn vector(&self, name: &str, len: usize) -> Result<Vec<f32>, CheckpointError> {
-        self.values(name, &[len])
+        Ok(self.tensor(name, &[len], 1, len)?.to_f32().into_owned())
     }
 
     fn matrix(&self, name: &str, rows: usize, cols: usize) -> Result<Matrix, CheckpointError> {
-        Ok(Matrix {
-            rows,
-            cols,
-            values: self.values(name, &[rows, cols])?,
-        })
+        self.tensor(name, &[rows, cols], rows, cols)
     }
 
     fn end_classifier(&self, d: usize) -> Result<Option<EndClassifierWeights>, CheckpointError> {
@@ -248,13 +256,21 @@ impl<'a> Shards<'a> {
         }
     }
 
-    fn find(&self, name: &str) -> Option<TensorView<'a>> {
-        self.0.iter().find_map(|file| file.tensor(name).ok())
+    fn find(&self, name: &str) -> Option<(&'a Bytes, TensorView<'a>)> {
+        let mut files = self.0.iter();
+        files.find_map(|(bytes, file)| Some((*bytes, file.tensor(name).ok()?)))
     }
 
-    fn values(&self, name: &str, expected: &[usize]) -> Result<Vec<f32>, CheckpointError> {
+    /// A tensor of the shape that config.json asks for, all of it finite.
+    fn tensor(
+        &self,
+        name: &str,
+        expected: &[usize],
+        rows: usize,
+        cols: usize,
+    ) -> Result<Matrix, CheckpointError> {
         let found = self.find(name);
-        let view = found.ok_or_else(|| CheckpointError::Missing { name: name.into() })?;
+        let (file, view) = found.ok_or_else(|| CheckpointError::Missing { name: name.into() })?;
         if view.shape() != expected {
             return Err(CheckpointError::Shape {
                 name: name.into(),
@@ -262,35 +278,23 @@ impl<'a> Shards<'a> {
                 found: view.shape().to_vec(),
             });
         }
-        let values = widened(name, &view)?;
-        match values.iter().position(|value| !value.is_finite()) {
-            Some(index) => Err(CheckpointError::NonFinite {
+        let dtype = match view.dtype() {
+            safetensors::Dtype::F32 => Dtype::F32,
+            safetensors::Dtype::F16 => Dtype::F16,
+            safetensors::Dtype::BF16 => Dtype::Bf16,
+            found => {
+                let name = name.into();
+                return Err(CheckpointError::Dtype { name, found });
+            }
+        };
+        let matrix = Matrix::from_bytes(rows, cols, dtype, file.slice_ref(view.data()));
+        match matrix.first_non_finite() {
+            Some((index, value)) => Err(CheckpointError::NonFinite {
                 name: name.into(),
                 index,
-                value: values[index],
+                value,
             }),
-            None => Ok(values),
+            None => Ok(matrix),
         }
-    }
-}
-
-fn widened(name: &str, view: &TensorView<'_>) -> Result<Vec<f32>, CheckpointError> {
-    let bytes = view.data();
-    let halves = bytes.chunks_exact(2).map(|b| [b[0], b[1]]);
-    match view.dtype() {
-        Dtype::F32 => Ok(bytes
-            .chunks_exact(4)
-            .map(|b| f32::from_le_bytes([b[0], b[1], b[2], b[3]]))
-            .collect()),
-        Dtype::F16 => Ok(halves
-            .map(|b| half::f16::from_le_bytes(b).to_f32())
-            .collect()),
-        Dtype::BF16 => Ok(halves
-            .map(|b| half::bf16::from_le_bytes(b).to_f32())
-            .collect()),
-        found => Err(CheckpointError::Dtype {
-            name: name.into(),
-            found,
-        }),
     }
 }

@@ -151,7 +151,9 @@ pub fn first_record_difference(found: &[StepRecord], expected: &[StepRecord]) ->
     })
 }
 
-fn record_difference(found: &StepRecord, expected: &StepRecord) -> Option<String> {
+/// Compares two records of one step: integers exactly, numbers within [`RECORD_TOLERANCE`].
+/// Returns the first difference in words.
+pub fn record_difference(found: &StepRecord, expected: &StepRecord) -> Option<String> {
     let near = |a: f32, b: f32| (a - b).abs() <= RECORD_TOLERANCE * b.abs().max(1.0);
     let differs = |field: &str, found: &dyn std::fmt::Debug, expected: &dyn std::fmt::Debug| {
         Some(format!("{field} is {found:?}, expected {expected:?}"))
@@ -159,6 +161,7 @@ fn record_difference(found: &StepRecord, expected: &StepRecord) -> Option<String
     // Everything but the numbers, which are compared below.
     let exact = StepRecord {
         entropy: expected.entropy,
+        raw_entropy: expected.raw_entropy,
         hidden_norm: expected.hidden_norm,
         end_probability: expected.end_probability,
         ids: expected.ids,
@@ -170,6 +173,8 @@ fn record_difference(found: &StepRecord, expected: &StepRecord) -> Option<String
         differs("the record", found, expected)
     } else if !near(found.entropy, expected.entropy) {
         differs("entropy", &found.entropy, &expected.entropy)
+    } else if !near(found.raw_entropy, expected.raw_entropy) {
+        differs("raw entropy", &found.raw_entropy, &expected.raw_entropy)
     } else if !near(found.hidden_norm, expected.hidden_norm) {
         differs("hidden norm", &found.hidden_norm, &expected.hidden_norm)
     } else if !near(found.end_probability, expected.end_probability) {
@@ -292,11 +297,12 @@ mod tests {
     #[test]
     fn every_field_of_a_trace_can_differ() {
         type Change = fn(&mut StepRecord);
-        let changes: [(&str, Change); 9] = [
+        let changes: [(&str, Change); 10] = [
             ("record", |record| record.token = 9),
             ("record", |record| record.flags = 1),
             ("entropy", |record| record.entropy += 0.01),
             ("entropy", |record| record.entropy = f32::NAN),
+            ("raw entropy", |record| record.raw_entropy += 0.01),
             ("hidden norm", |record| record.hidden_norm += 0.01),
             ("end probability", |record| record.end_probability = 0.9),
             ("kept token", |record| record.probs[1] += 0.01),

@@ -2,6 +2,8 @@
 
 use serde::Deserialize;
 
+use crate::text;
+
 /// A Llama-architecture model: RMSNorm, RoPE, grouped-query attention, SwiGLU.
 #[derive(Clone, Debug, PartialEq)]
 pub struct ModelConfig {
@@ -29,12 +31,17 @@ pub struct ModelConfig {
     pub tie_word_embeddings: bool,
 }
 
-/// A `config.json` that cannot be used.
+/// A `config.json` or `generation_config.json` that cannot be used.
 #[derive(Debug, thiserror::Error)]
 pub enum ConfigError {
-    /// Not JSON, or a field is missing.
-    #[error("config.json: {0}")]
-    Json(#[from] serde_json::Error),
+    /// Not JSON, or a field is missing or of another type.
+    #[error("{file}: {reason}")]
+    Json {
+        /// The file's name.
+        file: &'static str,
+        /// The parser's words.
+        reason: serde_json::Error,
+    },
     /// Another architecture.
     #[error("config.json: model_type must be \"llama\", found {0:?}")]
     Architecture(String),
@@ -48,6 +55,48 @@ pub enum ConfigError {
         /// What it is.
         found: String,
     },
+}
+
+/// The tokens that end a text, as Hugging Face's `generate` finds them: those of
+/// `generation_config.json`, or else those of `config.json`; none where neither names any.
+///
+/// # Errors
+/// If one of the files is not what its name says, or a token is not one of the vocabulary.
+pub fn end_tokens(
+    config_json: &str,
+    generation_config_json: Option<&str>,
+) -> Result<Vec<u32>, ConfigError> {
+    #[derive(Deserialize)]
+    struct EndTokens {
+        eos_token_id: Option<OneOrMany>,
+        vocab_size: Option<u32>,
+    }
+    #[derive(Deserialize)]
+    #[serde(
+        untagged,
+        expecting = "eos_token_id: expected a token's id, several, or null"
+    )]
+    enum OneOrMany {
+        One(u32),
+        Many(Vec<u32>),
+    }
+    let read = |file, json: &str| -> Result<EndTokens, ConfigError> {
+        serde_json::from_str(&text::clean(json))
+            .map_err(|reason| ConfigError::Json { file, reason })
+    };
+    let config = read("config.json", config_json)?;
+    let generation = generation_config_json.map(|json| read("generation_config.json", json));
+    let named = generation.transpose()?.and_then(|file| file.eos_token_id);
+    let ids = match named.or(config.eos_token_id) {
+        None => Vec::new(),
+        Some(OneOrMany::One(id)) => vec![id],
+        Some(OneOrMany::Many(ids)) => ids,
+    };
+    for &id in &ids {
+        let is_token = config.vocab_size.is_none_or(|size| id < size);
+        require(is_token, "eos_token_id", "below vocab_size", id)?;
+    }
+    Ok(ids)
 }
 
 /// `config.json` as Hugging Face writes it; fields that change the maths are all read.
@@ -85,7 +134,10 @@ struct RopeParameters {
 impl ModelConfig {
     /// Reads a `config.json`.
     pub fn from_json(json: &str) -> Result<Self, ConfigError> {
-        let raw: Raw = serde_json::from_str(json)?;
+        let raw: Raw = serde_json::from_str(&text::clean(json)).map_err(|reason| {
+            let file = "config.json";
+            ConfigError::Json { file, reason }
+        })?;
         if raw.model_type != "llama" {
             return Err(ConfigError::Architecture(raw.model_type));
         }

@@ -2,12 +2,13 @@
 
 use crate::{
     engine::{Engine, EngineError, LaneSpec, run_to_end},
+    input::Input,
     metrics::{Branches, Proportion, clustered_wilson},
     program::Program,
     record::StepRecord,
-    tasks::{Problem, Task, Verdict},
+    tasks::{Grade, Problem},
     tokenizer::{Tokenizer, TokenizerError},
-    trace::{answer_ids, summary},
+    trace::{StepKind, answer_ids, step_kind, summary},
 };
 
 /// Lanes per batch: enough to share every read of a weight, within every engine's limit.
@@ -62,12 +63,12 @@ pub enum EvaluationError {
         samples: usize,
     },
     /// A question that the model's vocabulary cannot express.
-    #[error("problem {index}: {source}")]
+    #[error("problem {index}: {reason}")]
     Question {
         /// The problem's index.
         index: usize,
         /// What is wrong.
-        source: TokenizerError,
+        reason: TokenizerError,
     },
     /// The engine failed.
     #[error(transparent)]
@@ -107,11 +108,11 @@ pub async fn evaluate<E: Engine>(
     let mut runs = Vec::new();
     for (index, problem) in problems.iter().enumerate() {
         let prompt = tokenizer
-            .encode(&problem.question())
-            .map_err(|source| EvaluationError::Question { index, source })?;
+            .encode(problem.question())
+            .map_err(|reason| EvaluationError::Question { index, reason })?;
         for sample in 0..samples {
             let spec = LaneSpec {
-                prompt: prompt.clone(),
+                inputs: Input::tokens(&prompt),
                 program: program.clone(),
                 seed,
                 stream: (index * samples + sample) as u32,
@@ -141,15 +142,15 @@ impl Tally {
         program: &Program,
         records: &[StepRecord],
     ) {
-        let answer = Task::of(problem).render(tokenizer, &answer_ids(records, program));
-        let verdict = problem.grade(&answer);
+        let answer = answer_ids(records, program);
+        let grade = problem.grade(&problem.task().render(tokenizer, &answer));
         let summary = summary(records, program);
-        self.right.push(verdict == Verdict::Right);
-        self.malformed += usize::from(verdict == Verdict::Malformed);
+        self.right.push(grade == Grade::Right);
+        self.malformed += usize::from(grade == Grade::Malformed);
         self.think_steps += summary.think_steps;
         self.answer_tokens += summary.answer_tokens;
         self.entropies.extend(summary.mean_entropy.map(f64::from));
-        let branches = problem.branch_entropies(tokenizer, program, records);
+        let branches = branch_entropies(problem, tokenizer, program, records);
         self.branch_entropies
             .extend(branches.into_iter().map(f64::from));
     }
@@ -173,6 +174,23 @@ impl Tally {
             rates,
         }
     }
+}
+
+/// Entropies, in nats, of the thinking steps at which the problem offers more than one way on;
+/// empty for a lane that did not think in words or concept tokens.
+fn branch_entropies(
+    problem: &Problem,
+    tokenizer: &Tokenizer,
+    program: &Program,
+    records: &[StepRecord],
+) -> Vec<f32> {
+    let is_decoded =
+        |record: &&StepRecord| step_kind(record, program) == StepKind::Think && record.n_kept > 0;
+    let thinking: Vec<&StepRecord> = records.iter().filter(is_decoded).collect();
+    let words: Vec<String> = thinking.iter().map(|r| tokenizer.token(r.token)).collect();
+    let words: Vec<&str> = words.iter().map(String::as_str).collect();
+    let branches = problem.branch_points(&words).into_iter();
+    branches.map(|index| thinking[index].entropy).collect()
 }
 
 fn mean(values: &[f64]) -> Option<f64> {

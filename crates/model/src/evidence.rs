@@ -5,7 +5,10 @@ use std::collections::BTreeMap;
 
 use serde::{Deserialize, Serialize};
 
-use crate::{evaluation::Evaluation, metrics::Proportion};
+use crate::{
+    evaluation::Evaluation,
+    metrics::{Branches, Proportion},
+};
 
 /// `table.json`. It holds no date and no duration, so that the same command gives the same file.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
@@ -78,13 +81,13 @@ pub struct RowOfTable {
 /// What became of a measurement.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(tag = "state", rename_all = "kebab-case")]
-pub enum Outcome {
+pub enum Outcome<R = Measured> {
     /// The checkpoint ships and was measured.
     Measured {
         /// SHA-256 of `model.safetensors` (of all shards in order, where there are several).
         weights_sha256: String,
         /// One for each set of problems.
-        results: Vec<Measured>,
+        results: Vec<R>,
     },
     /// There is no such checkpoint.
     NotTrained,
@@ -97,14 +100,9 @@ pub enum Outcome {
 pub struct Measured {
     /// Name of the set.
     pub problems: String,
-    /// Problems.
-    pub n: usize,
     /// Share of right answers.
-    pub accuracy: f64,
-    /// Lower end of the 95 % interval.
-    pub ci_low: f64,
-    /// Upper end of it.
-    pub ci_high: f64,
+    #[serde(flatten)]
+    pub accuracy: Proportion,
     /// Share of answers that were none.
     pub malformed: f64,
     /// Mean thinking steps.
@@ -113,6 +111,18 @@ pub struct Measured {
     pub answer_tokens: f64,
     /// Both together.
     pub tokens: f64,
+}
+
+/// Accuracy and cost on one set of problems, and how sure the thinking was.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct MeasuredThinking {
+    /// Accuracy and cost.
+    #[serde(flatten)]
+    pub measured: Measured,
+    /// Nats, over thinking steps whose distribution was computed.
+    pub mean_entropy: Option<f64>,
+    /// The steps in words at which a problem offers more than one way on.
+    pub branches: Option<Branches>,
 }
 
 /// A figure of the paper.
@@ -177,13 +187,9 @@ impl Table {
 impl Measured {
     /// What an evaluation on a set of problems counted.
     pub fn new(problems: &str, evaluation: &Evaluation) -> Self {
-        let accuracy = evaluation.accuracy;
         Self {
             problems: problems.into(),
-            n: accuracy.n,
-            accuracy: accuracy.value,
-            ci_low: accuracy.low,
-            ci_high: accuracy.high,
+            accuracy: evaluation.accuracy,
             malformed: evaluation.malformed,
             think_steps: evaluation.mean_think_steps,
             answer_tokens: evaluation.mean_answer_tokens,
@@ -191,21 +197,38 @@ impl Measured {
         }
     }
 
-    /// Accuracy with its interval.
-    pub fn proportion(&self) -> Proportion {
-        Proportion {
-            value: self.accuracy,
-            n: self.n,
-            low: self.ci_low,
-            high: self.ci_high,
-        }
-    }
-
     /// Accuracy with its interval, in percent.
     pub fn text(&self) -> String {
-        let [value, low, high] =
-            [self.accuracy, self.ci_low, self.ci_high].map(|share| 100.0 * share);
+        let [value, low, high] = self.accuracy.percent();
         format!("{value:.1} [{low:.1}, {high:.1}]")
+    }
+}
+
+impl MeasuredThinking {
+    /// What an evaluation on a set of problems counted.
+    pub fn new(problems: &str, evaluation: &Evaluation) -> Self {
+        Self {
+            measured: Measured::new(problems, evaluation),
+            mean_entropy: evaluation.mean_entropy,
+            branches: evaluation.branches,
+        }
+    }
+}
+
+impl Outcome<MeasuredThinking> {
+    /// Accuracy and cost alone.
+    pub fn without_thinking(self) -> Outcome {
+        match self {
+            Self::Measured {
+                weights_sha256,
+                results,
+            } => Outcome::Measured {
+                weights_sha256,
+                results: results.into_iter().map(|result| result.measured).collect(),
+            },
+            Self::NotTrained => Outcome::NotTrained,
+            Self::LeftOut => Outcome::LeftOut,
+        }
     }
 }
 

@@ -1,18 +1,28 @@
 //! Statistics of evaluations.
 
-use serde::Serialize;
+use serde::{Deserialize, Serialize};
 
-/// A proportion with its 95 % confidence interval.
-#[derive(Clone, Copy, Debug, PartialEq, Serialize)]
+/// A proportion with its 95 % confidence interval; in files, an accuracy.
+#[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
 pub struct Proportion {
-    /// successes / n
-    pub value: f64,
     /// Number of trials.
     pub n: usize,
+    /// successes / n
+    #[serde(rename = "accuracy")]
+    pub value: f64,
     /// Lower end of the interval.
+    #[serde(rename = "ci_low")]
     pub low: f64,
     /// Upper end of the interval.
+    #[serde(rename = "ci_high")]
     pub high: f64,
+}
+
+impl Proportion {
+    /// The share and the ends of its interval, in percent.
+    pub fn percent(&self) -> [f64; 3] {
+        [self.value, self.low, self.high].map(|share| 100.0 * share)
+    }
 }
 
 /// Wilson's 95 % score interval (Wilson 1927), which stays inside 0 ..= 1 and is honest near
@@ -94,7 +104,7 @@ impl Difference {
 }
 
 /// Entropies at the steps where a path really branches.
-#[derive(Clone, Copy, Debug, PartialEq, Serialize)]
+#[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
 pub struct Branches {
     /// Number of branch points.
     pub n: usize,

@@ -1,24 +1,26 @@
-//! A model folder, read from bytes: config, weights, tokenizer and how it was trained.
+//! A model folder, read from bytes: config, weights and tokenizer.
 
 use std::sync::Arc;
 
+use bytes::Bytes;
+
 use crate::{
     checkpoint::{CheckpointError, Weights},
-    config::{ConfigError, ModelConfig},
+    config::{ConfigError, ModelConfig, end_tokens},
     tokenizer::{Tokenizer, TokenizerError},
 };
 
 /// The files of a model folder; whoever does the I/O fills this in.
 #[derive(Clone, Debug)]
-pub struct ModelFiles<B> {
+pub struct ModelFiles {
     /// `config.json`
     pub config: String,
+    /// `generation_config.json`, where there is one.
+    pub generation_config: Option<String>,
     /// `tokenizer.json`
     pub tokenizer: String,
     /// `model.safetensors`, or every shard: (file name, bytes).
-    pub weights: Vec<(String, B)>,
-    /// `training.json`, where there is one.
-    pub training: Option<String>,
+    pub weights: Vec<(String, Bytes)>,
 }
 
 /// A model, ready for an engine.
@@ -30,8 +32,6 @@ pub struct Model {
     pub weights: Arc<Weights>,
     /// Its tokenizer.
     pub tokenizer: Tokenizer,
-    /// How it was made, as `training.json` tells; free-form.
-    pub training: Option<serde_json::Value>,
 }
 
 /// A model folder that cannot be used.
@@ -48,24 +48,28 @@ pub enum ModelError {
     Tokenizer(#[from] TokenizerError),
     /// The two disagree.
     #[error(
-        "tokenizer.json has {tokenizer} tokens, more than config.json's vocab_size of {config}"
+        "tokenizer.json has tokens up to id {}, more than config.json's vocab_size of {config}",
+        tokenizer - 1
     )]
     Vocabulary {
-        /// Tokens of the tokenizer.
+        /// Rows that the tokenizer's ids ask for.
         tokenizer: usize,
         /// Rows of the embedding.
         config: usize,
     },
-    /// `training.json`
-    #[error("training.json: {0}")]
-    Training(#[from] serde_json::Error),
 }
 
 impl Model {
-    /// Reads and checks a whole model folder.
-    pub fn from_files<B: AsRef<[u8]>>(files: &ModelFiles<B>) -> Result<Self, ModelError> {
+    /// Reads and checks a whole model folder. The weights' files stay in memory as long as the
+    /// weights.
+    ///
+    /// # Errors
+    /// If a file is not what its name says, or two of them disagree.
+    pub fn from_files(files: &ModelFiles) -> Result<Self, ModelError> {
         let config = ModelConfig::from_json(&files.config)?;
-        let tokenizer = Tokenizer::from_json(&files.tokenizer)?;
+        let generation_config = files.generation_config.as_deref();
+        let tokenizer = Tokenizer::from_json(&files.tokenizer)?
+            .with_end_tokens(end_tokens(&files.config, generation_config)?);
         if tokenizer.vocab_size() > config.vocab_size {
             return Err(ModelError::Vocabulary {
                 tokenizer: tokenizer.vocab_size(),
@@ -73,16 +77,10 @@ impl Model {
             });
         }
         let weights = Arc::new(Weights::from_safetensors(&config, &files.weights)?);
-        let training = files
-            .training
-            .as_deref()
-            .map(serde_json::from_str)
-            .transpose()?;
         Ok(Self {
             config,
             weights,
             tokenizer,
-            training,
         })
     }
 }

@@ -2,6 +2,8 @@
 
 use serde::{Deserialize, Serialize};
 
+pub use crate::input::{Feed, Tap};
+
 /// The largest number of tokens that a mixture, a top-k filter or a trace record can hold.
 pub const MAX_KEPT: usize = 32;
 
@@ -45,22 +47,8 @@ pub enum Role {
     Answer,
 }
 
-/// The kinds of input (DESIGN.md, "The one idea").
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(rename_all = "kebab-case")]
-pub enum Feed {
-    /// One row of the embedding table: the chosen token.
-    Token,
-    /// `Σ wᵢ·E[idᵢ]` over at most [`MAX_KEPT`] tokens (Soft Thinking).
-    Concept,
-    /// The last hidden state after the final norm, fed raw (Coconut).
-    Thought,
-    /// A fixed token, whatever the model says (pause tokens).
-    Pause(u32),
-}
-
-/// How the next token or mixture is chosen, in the order of the released sampler
-/// (Soft Thinking, arXiv 2505.15778; papers.md A2).
+/// How the next token or mixture is chosen, in the order of the sampler that was released with
+/// Soft Thinking (arXiv 2505.15778).
 #[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
 pub struct Sampler {
     /// Divides the logits; 0 means a one-hot distribution on the largest logit.
@@ -202,6 +190,22 @@ impl Program {
         self.phases.iter().position(asks)
     }
 
+    /// The deepest layer, counted from 0, whose hidden state a phase feeds, with that phase.
+    pub fn deepest_tap(&self) -> Option<(usize, u32)> {
+        self.taps().max_by_key(|&(_, layer)| layer)
+    }
+
+    /// Every layer whose hidden state a phase feeds, as (phase, layer), in the order of phases.
+    pub fn taps(&self) -> impl Iterator<Item = (usize, u32)> + '_ {
+        let tap = |(index, phase): (usize, &Phase)| match phase.feed {
+            Feed::Hidden {
+                tap: Tap::Layer(layer),
+            } => Some((index, layer)),
+            _ => None,
+        };
+        self.phases.iter().enumerate().filter_map(tap)
+    }
+
     /// The largest number of positions that a lane can take after its prompt.
     pub fn max_positions(&self) -> usize {
         let forced = self
@@ -215,6 +219,18 @@ impl Program {
             .map(|phase| phase.until.max_steps as usize)
             .sum();
         usize::from(self.start.is_some()) + forced + fed
+    }
+}
+
+impl Until {
+    /// After `max_steps` inputs and by nothing else.
+    pub const fn steps(max_steps: u32) -> Self {
+        Self {
+            max_steps,
+            stop_token: None,
+            cold_stop: None,
+            end_classifier: None,
+        }
     }
 }
 
@@ -256,7 +272,7 @@ impl Phase {
         check_token(phase, self.until.stop_token, vocab_size)?;
         match self.feed {
             Feed::Pause(token) => check_token(phase, Some(token), vocab_size),
-            Feed::Token | Feed::Concept | Feed::Thought => Ok(()),
+            Feed::Token | Feed::Concept | Feed::Hidden { .. } => Ok(()),
         }
     }
 }

@@ -1,11 +1,12 @@
 //! The trace: one fixed-size record per lane and step, written by the select stage.
 
+pub use crate::input::InputKind;
 use crate::program::MAX_KEPT;
 
 /// What the select stage decided at one step of one lane.
 ///
 /// The input of position `position` went in; this record says what came out of it and which
-/// input is fed next. 436 bytes, the same layout in `shaders/prelude.wgsl` (struct `Record`).
+/// input is fed next. 440 bytes, the same layout in `shaders/prelude.wgsl` (struct `Record`).
 #[repr(C)]
 #[derive(Clone, Copy, Debug, PartialEq, bytemuck::Pod, bytemuck::Zeroable)]
 pub struct StepRecord {
@@ -30,8 +31,11 @@ pub struct StepRecord {
     /// How many entries of `ids`, `probs` and `weights` are filled; 0 where the LM head was
     /// skipped, and then `entropy` means nothing.
     pub n_kept: u32,
-    /// Entropy in nats: full vocabulary, after temperature, before truncation (papers.md A2.2).
+    /// Entropy in nats: full vocabulary, after temperature, before truncation, as Soft Thinking's
+    /// sampler measures it.
     pub entropy: f32,
+    /// The same at temperature 1: of the model's own distribution, whatever the sampler.
+    pub raw_entropy: f32,
     /// Euclidean norm of the hidden state after the final norm.
     pub hidden_norm: f32,
     /// What the end classifier said of the hidden state, where [`flag::END_TESTED`] is set.
@@ -65,20 +69,6 @@ pub mod flag {
     pub const END_TESTED: u32 = 128;
 }
 
-/// Kinds of input as stored in [`StepRecord::input`].
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-#[repr(u32)]
-pub enum InputKind {
-    /// Nothing: the lane is done.
-    None = 0,
-    /// One token.
-    Token = 1,
-    /// A mixture of tokens.
-    Concept = 2,
-    /// The hidden state.
-    Thought = 3,
-}
-
 /// One kept token of a record.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub struct Kept {
@@ -103,12 +93,7 @@ impl StepRecord {
 
     /// The kind of the next input.
     pub fn input_kind(&self) -> InputKind {
-        match self.input {
-            1 => InputKind::Token,
-            2 => InputKind::Concept,
-            3 => InputKind::Thought,
-            _ => InputKind::None,
-        }
+        InputKind::of_code(self.input)
     }
 
     /// The kept tokens, by falling weight.

@@ -2,7 +2,11 @@
 
 use std::collections::BTreeSet;
 
-/// The markers that switch a model between words, thoughts and answers (DESIGN.md).
+use tokenizers::{ModelWrapper, models::unigram::Unigram};
+
+use crate::text;
+
+/// The markers that switch a model between words, thoughts and answers.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Marker {
     /// `<think>`: reasoning in tokens or concept tokens begins.
@@ -53,7 +57,10 @@ pub enum TokenizerError {
     #[error("the tokenizer has no marker {0:?}, which this strategy needs")]
     MissingMarker(&'static str),
     /// A word outside of the vocabulary.
-    #[error("the model does not know the word {word:?}. It knows: {}", known.join(", "))]
+    #[error(
+        "the model does not know the word {word:?}. It knows {}",
+        vocabulary_text(known)
+    )]
     UnknownWord {
         /// The word.
         word: String,
@@ -62,32 +69,119 @@ pub enum TokenizerError {
     },
 }
 
+/// The most words that an error lists one by one.
+const MAX_LISTED: usize = 200;
+
+fn vocabulary_text(known: &[String]) -> String {
+    match known.len() {
+        0..=MAX_LISTED => known.join(", "),
+        n => format!("{n} words and pieces of words"),
+    }
+}
+
 /// A tokenizer and its vocabulary.
 #[derive(Clone, Debug)]
 pub struct Tokenizer {
     inner: tokenizers::Tokenizer,
-    special: BTreeSet<u32>,
+    /// Added tokens: markers, not words.
+    added: BTreeSet<u32>,
+    /// What ends an answer, in the order of the model's files; empty where they name nothing.
+    end_tokens: Vec<u32>,
 }
 
 impl Tokenizer {
     /// Reads a `tokenizer.json`.
+    ///
+    /// What the file says of truncation and padding is left behind: it is what the last caller of
+    /// `save_pretrained` happened to use, and a prompt is never cut or padded here.
+    ///
+    /// # Errors
+    /// If the text is not a tokenizer.
     pub fn from_json(json: &str) -> Result<Self, TokenizerError> {
-        let inner: tokenizers::Tokenizer = json
-            .parse()
-            .map_err(|error: tokenizers::Error| TokenizerError::Format(error.to_string()))?;
-        let special = inner.get_added_tokens_decoder().into_keys().collect();
-        Ok(Self { inner, special })
+        let wrong = |error: tokenizers::Error| TokenizerError::Format(error.to_string());
+        let mut inner: tokenizers::Tokenizer = text::clean(json).parse().map_err(wrong)?;
+        inner.with_truncation(None).map_err(wrong)?;
+        inner.with_padding(None);
+        let model = without_unknown_token(inner.get_model().clone());
+        inner.with_model(model);
+        let added = inner.get_added_tokens_decoder().into_keys().collect();
+        let end_tokens = inner.token_to_id(Marker::Eos.text()).into_iter().collect();
+        Ok(Self {
+            inner,
+            added,
+            end_tokens,
+        })
+    }
+
+    /// The same tokenizer, whose answers end at one of these tokens. None leaves it as it was: at
+    /// `<eos>`, where there is one.
+    pub fn with_end_tokens(mut self, ids: Vec<u32>) -> Self {
+        if !ids.is_empty() {
+            self.end_tokens = ids;
+        }
+        self
+    }
+
+    /// The tokens that end an answer; the first is the one that [`Marker::Eos`] stands for.
+    pub fn end_tokens(&self) -> &[u32] {
+        &self.end_tokens
     }
 
     /// Token ids of a text; no special tokens are added.
+    ///
+    /// # Errors
+    /// If a part of the text is not in the vocabulary.
     pub fn encode(&self, text: &str) -> Result<Vec<u32>, TokenizerError> {
-        let encoded = self.inner.encode(text, false);
-        match encoded {
-            Ok(encoding) if !self.has_unknown(encoding.get_tokens()) => {
-                Ok(encoding.get_ids().to_vec())
-            }
-            Ok(_) => Err(self.unknown_word(text, "unknown token")),
+        match self.inner.encode(text, false) {
+            Ok(encoding) => Ok(encoding.get_ids().to_vec()),
             Err(error) => Err(self.unknown_word(text, &error.to_string())),
+        }
+    }
+
+    /// The text of a sequence of tokens, markers included; `⟨id⟩` where the vocabulary has none.
+    pub fn decode(&self, ids: &[u32]) -> String {
+        let is_known = |id: &u32| self.inner.id_to_token(*id).is_some();
+        let texts = ids.chunk_by(|a, b| is_known(a) && is_known(b)).map(|run| {
+            match run {
+                [id] if !is_known(id) => format!("⟨{id}⟩"),
+                // Decoders rewrite text and refuse none; what one cannot write stands as it is.
+                _ => self.inner.decode(run, false).unwrap_or_else(|_| {
+                    run.iter()
+                        .map(|&id| self.token(id))
+                        .collect::<Vec<_>>()
+                        .join(" ")
+                }),
+            }
+        });
+        let separator = if self.inner.get_decoder().is_none() {
+            " "
+        } else {
+            ""
+        };
+        texts.collect::<Vec<_>>().join(separator)
+    }
+
+    /// One token as people read it: decoded, with spaces and line ends that stand alone made
+    /// visible, and bytes that are no character by themselves in hexadecimal.
+    pub fn shown(&self, id: u32) -> String {
+        let text = self.decode(&[id]);
+        if text.contains(char::REPLACEMENT_CHARACTER) {
+            let token = self.token(id);
+            return match byte_level_bytes(&token) {
+                // Llama's vocabularies spell a byte out: <0xE2>.
+                Some(bytes) if !token.starts_with("<0x") => {
+                    let digits = bytes.iter().map(|byte| format!("{byte:02X}"));
+                    format!("⟨{}⟩", digits.collect::<Vec<_>>().join(" "))
+                }
+                _ => token,
+            };
+        }
+        let text = text.replace('\n', "⏎").replace('\t', "⇥");
+        match text.trim().is_empty() {
+            // Decoders of whole sentences drop a space in front.
+            true if text.is_empty() => self.token(id).replace(['▁', 'Ġ'], "␣"),
+            true => text.replace(' ', "␣"),
+            false => text,
         }
     }
 
@@ -98,61 +192,100 @@ impl Tokenizer {
             .unwrap_or_else(|| format!("⟨{id}⟩"))
     }
 
-    /// The id of a token.
+    /// The id of a token, as it stands in the vocabulary.
     pub fn id(&self, token: &str) -> Option<u32> {
         self.inner.token_to_id(token)
     }
 
-    /// Whether the token is a marker or another added token.
-    pub fn is_special(&self, id: u32) -> bool {
-        self.special.contains(&id)
-    }
-
-    /// The id of a marker.
+    /// The id of a marker; that of [`Marker::Eos`] is the first of [`Self::end_tokens`].
+    ///
+    /// # Errors
+    /// If the vocabulary has none.
     pub fn marker(&self, marker: Marker) -> Result<u32, TokenizerError> {
-        self.id(marker.text())
-            .ok_or(TokenizerError::MissingMarker(marker.text()))
+        let found = match marker {
+            Marker::Eos => self.end_tokens.first().copied(),
+            _ => self.id(marker.text()),
+        };
+        found.ok_or(TokenizerError::MissingMarker(marker.text()))
     }
 
-    /// Number of tokens, added ones included.
+    /// One more than the largest id, added tokens included: the rows that an embedding must have.
     pub fn vocab_size(&self) -> usize {
-        self.inner.get_vocab_size(true)
+        let ids = self.inner.get_vocab(true).into_values();
+        ids.max().map_or(0, |last| last as usize + 1)
     }
 
-    /// Every word of the vocabulary, sorted, without added tokens.
+    /// Every word of the vocabulary as people read it, sorted, without added tokens.
     pub fn words(&self) -> Vec<String> {
         let mut words: Vec<String> = self
             .inner
             .get_vocab(false)
             .into_iter()
-            .filter(|(_, id)| !self.special.contains(id))
-            .map(|(word, _)| word)
+            .filter(|(_, id)| !self.added.contains(id))
+            .map(|(_, id)| self.shown(id))
             .collect();
         words.sort();
         words
     }
 
-    fn has_unknown(&self, tokens: &[String]) -> bool {
-        tokens
-            .iter()
-            .any(|token| token == "<unk>" || token == "[UNK]")
-    }
-
     /// Finds the word that made encoding fail: each piece between spaces is tried by itself.
     fn unknown_word(&self, text: &str, reason: &str) -> TokenizerError {
-        let fails = |piece: &&str| match self.inner.encode(*piece, false) {
-            Ok(encoding) => self.has_unknown(encoding.get_tokens()),
-            Err(_) => true,
-        };
+        let fails = |piece: &&str| self.inner.encode(*piece, false).is_err();
         match text.split_whitespace().find(fails) {
             Some(piece) => {
                 let word = piece.trim_matches(|c: char| c.is_ascii_punctuation());
                 TokenizerError::UnknownWord {
-                    word: word.into(),
+                    word: if word.is_empty() { piece } else { word }.into(),
                     known: self.words(),
                 }
             }
             None => TokenizerError::Format(reason.into()),
         }
     }
+}
+
+/// No vocabulary holds this.
+const NOWHERE: &str = "\u{0}unknown";
+
+/// The model without its token for what it does not know, whatever that is called: a text with an
+/// unknown part then fails to encode, instead of reaching the model as something else.
+fn without_unknown_token(model: ModelWrapper) -> ModelWrapper {
+    match model {
+        ModelWrapper::WordLevel(mut model) => {
+            model.unk_token = NOWHERE.into();
+            model.into()
+        }
+        ModelWrapper::WordPiece(mut model) => {
+            model.unk_token = NOWHERE.into();
+            model.into()
+        }
+        // Without any, it would leave unknown characters out.
+        ModelWrapper::BPE(mut model) => {
+            model.unk_token = Some(NOWHERE.into());
+            model.into()
+        }
+        // With bytes to fall back on nothing is unknown to it.
+        ModelWrapper::Unigram(model) if model.byte_fallback() => model.into(),
+        ModelWrapper::Unigram(model) => {
+            let vocabulary = model.iter().cloned().collect();
+            match Unigram::from(vocabulary, None, false) {
+                Ok(strict) => strict.into(),
+                Err(_) => model.into(),
+            }
+        }
+    }
+}
+
+/// The bytes of a token of a byte-level vocabulary, in which every byte is a printable character
+/// (GPT-2, Radford et al. 2019, `bytes_to_unicode`); `None` where it has others.
+fn byte_level_bytes(token: &str) -> Option<Vec<u8>> {
+    let is_printable = |byte: u8| matches!(byte, 0x21..=0x7E | 0xA1..=0xAC | 0xAE..=0xFF);
+    let hidden: Vec<u8> = (0..=255).filter(|byte| !is_printable(*byte)).collect();
+    token
+        .chars()
+        .map(|char| match u32::from(char) {
+            code @ 0..256 => is_printable(code as u8).then_some(code as u8),
+            code => hidden.get(code as usize - 256).copied(),
+        })
+        .collect()
 }

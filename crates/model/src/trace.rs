@@ -5,7 +5,7 @@ use serde::Serialize;
 use crate::{
     program::{Feed, Program, Role},
     record::{InputKind, StepRecord, flag},
-    tasks::{Task, Verdict},
+    tasks::{Grade, Task},
     tokenizer::Tokenizer,
 };
 
@@ -72,18 +72,9 @@ pub fn summary(records: &[StepRecord], program: &Program) -> LaneSummary {
 
 /// The tokens of the answer, `<eos>` left out.
 pub fn answer_ids(records: &[StepRecord], program: &Program) -> Vec<u32> {
-    ids_of_kind(records, program, StepKind::Answer)
-}
-
-/// The tokens that were thought in words, or that head each concept token.
-pub fn think_ids(records: &[StepRecord], program: &Program) -> Vec<u32> {
-    ids_of_kind(records, program, StepKind::Think)
-}
-
-fn ids_of_kind(records: &[StepRecord], program: &Program, kind: StepKind) -> Vec<u32> {
     records
         .iter()
-        .filter(|record| step_kind(record, program) == kind)
+        .filter(|record| step_kind(record, program) == StepKind::Answer)
         .map(|record| record.token)
         .collect()
 }
@@ -143,14 +134,14 @@ impl RanLane<'_> {
     }
 
     /// The lane as JSON, with its answer and the grader's word on it.
-    pub fn json(&self, answer: String, verdict: Option<Verdict>) -> LaneJson {
+    pub fn json(&self, answer: String, grade: Option<Grade>) -> LaneJson {
         let step = |record| StepJson::new(record, self.tokenizer);
         LaneJson {
             model: self.model.into(),
             strategy: self.strategy.into(),
             engine: self.engine.into(),
             answer,
-            verdict: verdict.map(|verdict| verdict.to_string()),
+            verdict: grade.map(|grade| grade.to_string()),
             summary: summary(self.records, self.program),
             steps: self.records.iter().map(step).collect(),
         }
@@ -209,18 +200,13 @@ impl StepJson {
             (flag::DONE, "done"),
         ];
         let kind = record.input_kind();
-        let has_token = kind != InputKind::Thought || is_decoded;
+        let has_token = kind != InputKind::Hidden || is_decoded;
         Self {
             step: record.step,
             position: record.position,
             phase: record.phase,
-            input: match kind {
-                InputKind::None => "none",
-                InputKind::Token => "token",
-                InputKind::Concept => "concept",
-                InputKind::Thought => "thought",
-            },
-            token: has_token.then(|| tokenizer.token(record.token)),
+            input: kind.spec().name,
+            token: has_token.then(|| tokenizer.shown(record.token)),
             flags: names
                 .iter()
                 .filter(|(bit, _)| record.has(*bit))
@@ -233,7 +219,7 @@ impl StepJson {
             kept: record
                 .kept()
                 .map(|kept| KeptJson {
-                    token: tokenizer.token(kept.id),
+                    token: tokenizer.shown(kept.id),
                     prob: kept.prob,
                     weight: kept.weight,
                 })

@@ -2,7 +2,10 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use latent_model::tasks::arithmetic::{Difficulty, Problem, evaluate, load, vocabulary};
+use latent_model::tasks::{
+    self,
+    arithmetic::{Difficulty, Problem, TASK, evaluate, vocabulary},
+};
 
 /// The two presets in turn.
 fn preset(seed: u64) -> Difficulty {
@@ -251,18 +254,15 @@ fn the_official_file_loads() {
     let text = std::fs::read_to_string(path).unwrap_or_else(|error| {
         panic!("{path}: {error}. Put the official file there, or set LATENT_SKIP_OFFICIAL_DATA=1")
     });
-    let loaded = load(&text).expect("the official file is well-formed");
-    println!(
-        "{} problems, {} skipped",
-        loaded.problems.len(),
-        loaded.n_skipped
-    );
-    assert_eq!(loaded.problems.len() + loaded.n_skipped, 7473);
+    let loaded = TASK.load(&text).expect("the official file is well-formed");
+    println!("{} problems; {:?}", loaded.problems.len(), loaded.reasons());
+    assert_eq!(loaded.problems.len() + loaded.skipped.len(), 7473);
     assert!(loaded.problems.len() > 6_000, "{}", loaded.problems.len());
     let first = &loaded.problems[0];
     assert_eq!(first.steps(), ["<<48/2=24>>", "<<48+24=72>>"]);
     assert_eq!(first.answer(), "72");
-    let official: BTreeSet<_> = loaded.problems.iter().map(Problem::fingerprint).collect();
+    let problems = loaded.problems.iter();
+    let official: BTreeSet<_> = problems.map(tasks::Problem::fingerprint).collect();
     assert!(official.len() > 6_000, "fingerprints tell problems apart");
     let unknown = first.encode().expect_err("a word of the world");
     assert_eq!(unknown.word, "Natalia");

@@ -7,10 +7,10 @@ use std::sync::Arc;
 use latent_model::{
     checkpoint::{EndClassifierWeights, Weights},
     engine::{Engine, EngineError, LaneSpec, run_to_end},
+    input::Input,
     program::{EndClassifier, Feed, MAX_KEPT, Noise, Phase, Program, Role, Sampler, Until},
     record::{InputKind, StepRecord, flag},
     reference::{Forward, KvCache, Precision, ReferenceEngine, layer_states},
-    select::NextInput,
 };
 use pollster::block_on;
 
@@ -25,12 +25,7 @@ fn engine(precision: Precision) -> ReferenceEngine {
 
 fn phase(role: Role, feed: Feed, sampler: Sampler, max_steps: u32) -> Phase {
     let then_force = (role == Role::Think).then_some(EOT);
-    let until = Until {
-        max_steps,
-        stop_token: None,
-        cold_stop: None,
-        end_classifier: None,
-    };
+    let until = Until::steps(max_steps);
     Phase {
         role,
         feed,
@@ -50,7 +45,7 @@ fn lane(think: Feed, sampler: Sampler) -> LaneSpec {
         phases,
     };
     LaneSpec {
-        prompt: PROMPT.to_vec(),
+        inputs: Input::tokens(&PROMPT),
         program,
         seed: 5,
         stream: 0,
@@ -105,17 +100,11 @@ fn a_thought_is_fed_raw_and_a_concept_is_the_weighted_sum_of_its_embeddings() {
     let weights = common::weights(&config);
     let forward = Forward::new(&config, Precision::Fast);
     let hidden: Vec<f32> = (0..config.hidden_size).map(|i| i as f32 - 3.5).collect();
-    assert_eq!(
-        forward.embed(&weights, &NextInput::Thought, &hidden),
-        hidden
-    );
-    let mixture = NextInput::Concept(vec![(7, 0.75), (2, 0.25)]);
+    let thought = Input::Vector(hidden.clone());
+    assert_eq!(forward.embed(&weights, &thought), hidden);
+    let mixture = Input::Mixture(vec![(7, 0.75), (2, 0.25)]);
     let (e7, e2) = (weights.embedding.row(7), weights.embedding.row(2));
-    for (i, found) in forward
-        .embed(&weights, &mixture, &hidden)
-        .into_iter()
-        .enumerate()
-    {
+    for (i, found) in forward.embed(&weights, &mixture).into_iter().enumerate() {
         assert!((found - (0.75 * e7[i] + 0.25 * e2[i])).abs() < 1e-6);
     }
 }
@@ -126,24 +115,23 @@ fn every_kind_of_input_is_fed_as_its_record_says() {
     let config = common::config();
     let weights = common::weights(&config);
     for think in [
-        lane(Feed::Thought, Sampler::GREEDY),
+        lane(Feed::THOUGHT, Sampler::GREEDY),
         lane(Feed::Concept, soft(Noise::None)),
         lane(Feed::Concept, soft(Noise::Gumbel { tau: 0.5 })),
     ] {
         let forward = Forward::new(&config, Precision::Oracle);
         let mut cache = KvCache::new(config.n_layers);
-        let mut hidden = Vec::new();
-        let mut feed = |position: usize, input: NextInput| {
-            let x = forward.embed(&weights, &input, &hidden);
-            hidden = forward.position(&config, &weights, &mut cache, position, x, |_, _| {});
-            forward.logits(&weights, &hidden)
+        let mut feed = |position: usize, input: Input| {
+            let x = forward.embed(&weights, &input);
+            let hidden = forward.position(&config, &weights, &mut cache, position, x, |_, _| {});
+            (forward.logits(&weights, &hidden), hidden)
         };
         for (position, token) in PROMPT.into_iter().take(4).enumerate() {
-            feed(position, NextInput::Token(token));
+            feed(position, Input::Token(token));
         }
-        let mut input = NextInput::Token(PROMPT[4]);
+        let mut input = Input::Token(PROMPT[4]);
         for record in &run(&[think], 4)[0] {
-            let logits = feed(record.position as usize, input);
+            let (logits, hidden) = feed(record.position as usize, input);
             let sum: f64 = logits.iter().map(|z| f64::from(*z).exp()).sum();
             for kept in record.kept() {
                 let expected = f64::from(logits[kept.id as usize]).exp() / sum;
@@ -151,10 +139,10 @@ fn every_kind_of_input_is_fed_as_its_record_says() {
             }
             input = match record.input_kind() {
                 InputKind::Concept => {
-                    NextInput::Concept(record.kept().map(|kept| (kept.id, kept.weight)).collect())
+                    Input::Mixture(record.kept().map(|kept| (kept.id, kept.weight)).collect())
                 }
-                InputKind::Thought => NextInput::Thought,
-                InputKind::Token | InputKind::None => NextInput::Token(record.token),
+                InputKind::Hidden => Input::Vector(hidden),
+                InputKind::Token | InputKind::None => Input::Token(record.token),
             };
         }
     }
@@ -165,7 +153,7 @@ fn lanes_do_not_see_each_other_and_chunks_do_not_matter() {
     let lanes = [
         lane(Feed::Token, Sampler::GREEDY),
         lane(Feed::Concept, soft(Noise::Gumbel { tau: 0.5 })),
-        lane(Feed::Thought, Sampler::GREEDY),
+        lane(Feed::THOUGHT, Sampler::GREEDY),
     ];
     let together = run(&lanes, 1);
     assert_eq!(together, run(&lanes, 16));
@@ -180,7 +168,7 @@ fn lanes_do_not_see_each_other_and_chunks_do_not_matter() {
 
 #[test]
 fn fast_and_oracle_sums_agree() {
-    let lanes = [lane(Feed::Thought, Sampler::GREEDY)];
+    let lanes = [lane(Feed::THOUGHT, Sampler::GREEDY)];
     let oracle = block_on(run_to_end(
         &mut engine(Precision::Oracle),
         &lanes,
@@ -199,13 +187,13 @@ fn fast_and_oracle_sums_agree() {
 #[test]
 fn a_run_that_cannot_fit_is_refused_with_both_numbers() {
     let mut long = lane(Feed::Token, Sampler::GREEDY);
-    long.prompt = vec![1; 45];
+    long.inputs = vec![Input::Token(1); 45];
     let error = block_on(engine(Precision::Fast).begin(&[long])).expect_err("9 more than 3 left");
     assert_eq!(
         error,
         EngineError::ContextTooShort {
             lane: 0,
-            prompt: 45,
+            given: 45,
             continuation: 9,
             context: 48
         }
@@ -221,10 +209,10 @@ fn bad_lanes_are_named() {
     };
     assert!(begin(&[]).contains("found 0"));
     let mut unknown = lane(Feed::Token, Sampler::GREEDY);
-    unknown.prompt.push(40);
+    unknown.inputs.push(Input::Token(40));
     assert!(begin(&[unknown]).contains("token 40"));
     let mut empty = lane(Feed::Token, Sampler::GREEDY);
-    empty.prompt.clear();
+    empty.inputs.clear();
     assert!(begin(&[empty]).contains("empty"));
     let mut hot = lane(Feed::Concept, soft(Noise::None));
     hot.program.phases[0].sampler.top_k = 33;
@@ -237,7 +225,7 @@ fn bad_lanes_are_named() {
 fn nan_weights_end_the_run_with_an_error() {
     let config = common::config();
     let mut weights = (*common::weights(&config)).clone();
-    weights.layers[1].up.values[3] = f32::NAN;
+    common::edit(&mut weights.layers[1].up, |values| values[3] = f32::NAN);
     let mut engine = ReferenceEngine::new(&config, Arc::new(weights), Precision::Fast);
     let lanes = [lane(Feed::Token, Sampler::GREEDY)];
     let error = block_on(run_to_end(&mut engine, &lanes, 4, |_| {}));
@@ -246,7 +234,7 @@ fn nan_weights_end_the_run_with_an_error() {
 
 /// A lane of at most four thoughts that the classifier may end.
 fn classified_lane() -> LaneSpec {
-    let mut lane = lane(Feed::Thought, Sampler::GREEDY);
+    let mut lane = lane(Feed::THOUGHT, Sampler::GREEDY);
     lane.program.phases[0].until.end_classifier = Some(EndClassifier { threshold: 0.5 });
     lane
 }
@@ -266,7 +254,7 @@ fn classified_run(weight: Vec<f32>, bias: f32) -> Vec<StepRecord> {
 }
 
 fn thoughts(trace: &[StepRecord]) -> usize {
-    let is_thought = |record: &&StepRecord| record.input_kind() == InputKind::Thought;
+    let is_thought = |record: &&StepRecord| record.input_kind() == InputKind::Hidden;
     trace.iter().filter(is_thought).count()
 }
 
@@ -313,10 +301,13 @@ fn the_classifier_looks_at_the_state_that_would_be_the_next_thought() {
     let mut hidden = Vec::new();
     // states[k] is the hidden state after k thoughts; states[0] is <bot>'s, the first thought.
     let mut states = Vec::new();
-    let text = PROMPT.into_iter().chain([BOT]).map(NextInput::Token);
-    let inputs = text.chain(std::iter::repeat_n(NextInput::Thought, 4));
-    for (position, input) in inputs.enumerate() {
-        let x = forward.embed(&weights, &input, &hidden);
+    let text = PROMPT.into_iter().chain([BOT]).map(Some);
+    let inputs = text.chain([None; 4]);
+    for (position, token) in inputs.enumerate() {
+        let x = match token {
+            Some(token) => forward.embed(&weights, &Input::Token(token)),
+            None => hidden,
+        };
         hidden = forward.position(&config, &weights, &mut cache, position, x, |_, _| {});
         states.push(hidden.clone());
     }
@@ -351,7 +342,7 @@ fn a_checkpoint_without_a_classifier_refuses_a_program_that_asks_it() {
         ..(*common::weights(&config)).clone()
     };
     let mut engine = ReferenceEngine::new(&config, Arc::new(weights), Precision::Fast);
-    let lanes = [lane(Feed::Thought, Sampler::GREEDY), classified_lane()];
+    let lanes = [lane(Feed::THOUGHT, Sampler::GREEDY), classified_lane()];
     let error = block_on(engine.begin(&lanes)).expect_err("no classifier");
     assert_eq!(error, EngineError::NoEndClassifier { lane: 1, phase: 0 });
     assert!(

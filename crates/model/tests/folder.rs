@@ -17,7 +17,7 @@ const CONFIG: &str = r#"{
 
 /// Hugging Face names and shapes of the test model's tensors.
 fn tensors(weights: &Weights) -> Vec<(String, Vec<usize>, Vec<f32>)> {
-    let matrix = |name: String, m: &Matrix| (name, vec![m.rows, m.cols], m.values.clone());
+    let matrix = |name: String, m: &Matrix| (name, vec![m.rows, m.cols], m.to_f32().into_owned());
     let vector = |name: String, v: &[f32]| (name, vec![v.len()], v.to_vec());
     let mut all = vec![
         matrix("model.embed_tokens.weight".into(), &weights.embedding),
@@ -79,7 +79,7 @@ fn file(tensors: &[(String, Vec<usize>, Vec<f32>)], dtype: Dtype) -> Vec<u8> {
 fn read(files: &[(&str, &[u8])]) -> Result<Weights, CheckpointError> {
     let files: Vec<_> = files
         .iter()
-        .map(|(name, bytes)| (name.to_string(), *bytes))
+        .map(|(name, bytes)| (name.to_string(), bytes.to_vec().into()))
         .collect();
     Weights::from_safetensors(&common::config(), &files)
 }
@@ -100,7 +100,12 @@ fn every_number_format_and_several_shards_are_read() {
     );
     for (dtype, tolerance) in [(Dtype::F16, 1e-3), (Dtype::BF16, 8e-3)] {
         let read = read(&[("model", &file(&all, dtype))]).expect("half precision");
-        for (found, expected) in read.embedding.values.iter().zip(&weights.embedding.values) {
+        for (found, expected) in read
+            .embedding
+            .to_f32()
+            .iter()
+            .zip(weights.embedding.to_f32().iter())
+        {
             assert!(
                 (found - expected).abs() <= tolerance * expected.abs().max(1e-3),
                 "{dtype:?}"

@@ -2,9 +2,10 @@
 
 use latent_model::{
     engine::LaneSpec,
+    input::{Input, NextInput, Tap},
     program::{ColdStop, EndClassifier, Feed, Noise, Phase, Program, Role, Sampler, Until},
     record::{InputKind, StepRecord, flag},
-    select::{LaneState, NextInput, StepOutput, select},
+    select::{LaneState, StepOutput, select},
 };
 use proptest::prelude::*;
 
@@ -32,16 +33,14 @@ fn sampler() -> Sampler {
 }
 
 fn thinking(feed: Feed, sampler: Sampler, max_steps: u32) -> Phase {
-    let speaks = matches!(feed, Feed::Token | Feed::Concept);
+    let speaks = feed.needs_logits();
     Phase {
         role: Role::Think,
         feed,
         sampler,
         until: Until {
-            max_steps,
             stop_token: speaks.then_some(END),
-            cold_stop: None,
-            end_classifier: None,
+            ..Until::steps(max_steps)
         },
         then_force: Some(END),
     }
@@ -53,10 +52,8 @@ fn answer(max_steps: u32) -> Phase {
         feed: Feed::Token,
         sampler: Sampler::GREEDY,
         until: Until {
-            max_steps,
             stop_token: Some(EOS),
-            cold_stop: None,
-            end_classifier: None,
+            ..Until::steps(max_steps)
         },
         then_force: None,
     }
@@ -66,7 +63,7 @@ fn answer(max_steps: u32) -> Phase {
 fn lane(program: &Program, seed: u32) -> LaneSpec {
     let program = program.clone();
     LaneSpec {
-        prompt: vec![0; 11],
+        inputs: vec![Input::Token(0); 11],
         program,
         seed,
         stream: 0,
@@ -108,7 +105,7 @@ fn one_step(think: Phase, seed: u32) -> (StepRecord, NextInput) {
 
 fn concept(sampler: Sampler, seed: u32) -> Vec<(u32, f32)> {
     match one_step(thinking(Feed::Concept, sampler, 9), seed).1 {
-        NextInput::Concept(mixture) => mixture,
+        NextInput::Mixture(mixture) => mixture,
         other => panic!("expected a concept token, found {other:?}"),
     }
 }
@@ -126,7 +123,7 @@ fn assert_weights(mixture: &[(u32, f32)], expected: &[(u32, f32)]) {
 
 #[test]
 fn coconut_feeds_k_thoughts_then_the_marker_then_answers() {
-    let mut coconut = program(thinking(Feed::Thought, Sampler::GREEDY, 2));
+    let mut coconut = program(thinking(Feed::THOUGHT, Sampler::GREEDY, 2));
     coconut.start = Some(THINK);
     let steps = walk(&coconut, &LOGITS);
     let inputs: Vec<&NextInput> = steps.iter().map(|(_, next)| next).collect();
@@ -134,8 +131,8 @@ fn coconut_feeds_k_thoughts_then_the_marker_then_answers() {
         inputs,
         [
             &NextInput::Token(THINK),
-            &NextInput::Thought,
-            &NextInput::Thought,
+            &NextInput::Hidden(Tap::FinalNorm),
+            &NextInput::Hidden(Tap::FinalNorm),
             &NextInput::Token(END),
             &NextInput::Token(0),
             &NextInput::None,
@@ -154,7 +151,7 @@ fn coconut_feeds_k_thoughts_then_the_marker_then_answers() {
 #[test]
 fn no_thoughts_at_all_goes_straight_to_the_marker() {
     let steps = walk(
-        &program(thinking(Feed::Thought, Sampler::GREEDY, 0)),
+        &program(thinking(Feed::THOUGHT, Sampler::GREEDY, 0)),
         &LOGITS,
     );
     assert_eq!(steps[0].1, NextInput::Token(END));
@@ -232,11 +229,11 @@ fn classified(feed: Feed, then_force: Option<u32>) -> Program {
 
 #[test]
 fn the_end_classifier_is_asked_after_every_input_and_never_before_the_first() {
-    let program = classified(Feed::Thought, Some(END));
+    let program = classified(Feed::THOUGHT, Some(END));
     let records = walk_classified(&program, &[0.9, 0.4, 0.5]);
     let tested: Vec<_> = records.iter().map(StepRecord::end_probability).collect();
     assert_eq!(tested, [None, Some(0.4), Some(0.5)]);
-    assert_eq!(records[1].input_kind(), InputKind::Thought);
+    assert_eq!(records[1].input_kind(), InputKind::Hidden);
     let end = records[2];
     assert!(end.has(flag::END_CLASSIFIER | flag::FORCED) && !end.has(flag::CAP));
     assert_eq!((end.token, end.phase, end.phase_step), (END, 0, 2));
@@ -248,14 +245,14 @@ fn the_end_classifier_is_asked_after_every_input_and_never_before_the_first() {
 
 #[test]
 fn at_the_cap_the_end_classifier_goes_first() {
-    let program = classified(Feed::Thought, Some(END));
+    let program = classified(Feed::THOUGHT, Some(END));
     let records = walk_classified(&program, &[0.0, 0.0, 0.0, 0.9]);
     assert!(records[3].has(flag::END_CLASSIFIER) && !records[3].has(flag::CAP));
 }
 
 #[test]
 fn where_no_marker_is_forced_the_end_classifier_hands_the_step_to_the_answer() {
-    for feed in [Feed::Thought, Feed::Pause(THINK)] {
+    for feed in [Feed::THOUGHT, Feed::Pause(THINK)] {
         let program = classified(feed, None);
         let records = walk_classified(&program, &[0.0, 0.2, 0.8, 0.0]);
         let phases: Vec<u32> = records.iter().map(|record| record.phase).collect();
@@ -472,7 +469,7 @@ proptest! {
         let program = program(think);
         let mut state = LaneState::new(3, &lane(&program, seed));
         let (record, next) = select(&mut state, &program, output(&logits));
-        let NextInput::Concept(mixture) = next else {
+        let NextInput::Mixture(mixture) = next else {
             return Err(TestCaseError::fail(format!("expected a concept token, found {next:?}")));
         };
         let sum: f32 = mixture.iter().map(|(_, weight)| weight).sum();

@@ -51,7 +51,7 @@ fn logits_and_hidden_states_are_those_of_transformers() {
     );
     let file = (
         "model.safetensors".to_string(),
-        fixture("model.safetensors"),
+        fixture("model.safetensors").into(),
     );
     let weights = Weights::from_safetensors(&config, &[file]).expect("written by transformers");
     let fixture: Fixture = serde_json::from_slice(&fixture("logits.json")).expect("the fixture");

@@ -3,15 +3,17 @@
 use std::time::Instant;
 
 use burn::tensor::Device;
-use latent_model::tasks::Task;
-use latent_train::lesson::Passage;
-use latent_train::llama::{Llama, LlamaConfig};
-use latent_train::method::{Form, Stage};
-use latent_train::objective::{LossConfig, Objective, Share, soft_sampler};
+use latent_model::tasks::prosqa;
+use latent_model::tasks::supervision::BatchSize;
+use latent_train::config::Level;
+use latent_train::lesson::{LossConfig, Passage};
+use latent_train::llama::Llama;
+use latent_train::method::{SequenceLayout, Stage};
+use latent_train::objective::{BatchSplit, Objective, soft_sampler};
 use latent_train::optimizer::{Optimizer, OptimizerConfig};
-use latent_train::parameters::Parameters;
+use latent_train::parameters::{LlamaConfig, Parameters};
 use latent_train::random::Random;
-use latent_train::samples::{Level, Sample};
+use pollster::block_on;
 
 fn main() {
     let env = |name: &str, default: usize| {
@@ -39,7 +41,7 @@ fn main() {
             beta_2: 0.98,
             clip_norm: 1.0,
         },
-        &parameters,
+        &parameters.weights(),
     );
     let loss_config = LossConfig {
         gamma: 0.6,
@@ -51,8 +53,8 @@ fn main() {
     };
     let objective = Objective {
         config: &loss_config,
-        markers: &Task::ProsQa.markers(),
-        sampler: soft_sampler(Task::ProsQa).expect("a strategy of the table"),
+        markers: &prosqa::TASK.markers(),
+        sampler: soft_sampler(prosqa::TASK).expect("a strategy of the table"),
     };
     let level = Level {
         nodes: [19, 27],
@@ -60,45 +62,54 @@ fn main() {
         dead_ends: false,
         thoughts: 6,
     };
+    let size = BatchSize {
+        texts: env("G", 16),
+        main_questions: 4,
+        extra_questions: env("X", 2),
+    };
     for step in 0..env("STEPS", 8) as u64 {
         let t0 = Instant::now();
         let mut random = Random::of_step(1, step);
-        let samples: Vec<Sample> = (0..env("G", 16))
-            .map(|_| Sample::draw(&mut random, &level, 4, env("X", 2)))
-            .collect();
+        let texts = prosqa::TASK.draw_texts(&mut random, &level.extent(), &size, &|_| false);
         let t1 = Instant::now();
         let model = Llama {
             config: &config,
             parameters: parameters.tracked(),
             device: device.clone().autodiff(),
         };
-        let passages: Vec<Passage> = samples
+        let passages: Vec<Passage> = texts
             .iter()
-            .map(|sample| sample.passage(&loss_config, config.n_layers, &mut random))
+            .map(|text| Passage::new(text, &loss_config))
             .collect();
-        let share = Share {
-            form: Form::Coconut,
+        let split = BatchSplit {
+            layout: SequenceLayout::Coconut,
             stage: Stage::wordless(6),
             n_lessons: 4 + env("X", 2),
         };
-        let outcome = objective.loss(&model, &passages, &[share]);
-        let loss = outcome.loss.clone().inner().into_scalar::<f32>();
+        let batch = block_on(objective.loss(&model, &passages, &[split]));
+        let batch = batch.expect("the device works");
+        let loss = batch.loss.clone().inner().into_scalar::<f32>();
         let t2 = Instant::now();
-        let mut grads = outcome.loss.backward();
+        let mut grads = batch.loss.backward();
         let gradients = model
             .parameters
-            .named()
+            .weights()
             .into_iter()
-            .map(|(_, _, t)| t.grad_remove(&mut grads).expect("every weight is used"))
+            .map(|w| {
+                w.tensor
+                    .grad_remove(&mut grads)
+                    .expect("every weight is used")
+            })
             .collect();
         let t3 = Instant::now();
-        parameters = optimizer.step(parameters, gradients, 1e-3);
+        let update = optimizer.update(&parameters.weights(), gradients, 1e-3);
+        parameters = parameters.replaced(update.tensors);
+        optimizer = update.optimizer;
         let t4 = Instant::now();
         println!(
-            "loss {loss:.3} accuracy {:.2} questions {} positions {} | draw {:.1} forward {:.1} backward {:.1} update {:.1} ms",
-            outcome.accuracy,
-            outcome.n_questions,
-            outcome.n_positions,
+            "loss {loss:.3} questions {} positions {} | draw {:.1} forward {:.1} backward {:.1} update {:.1} ms",
+            batch.n_questions,
+            batch.n_positions,
             (t1 - t0).as_secs_f64() * 1e3,
             (t2 - t1).as_secs_f64() * 1e3,
             (t3 - t2).as_secs_f64() * 1e3,

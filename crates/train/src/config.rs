@@ -1,20 +1,17 @@
 //! The TOML file that defines a training run.
 
-use std::path::Path;
-
-use anyhow::{Context, ensure};
-use latent_model::tasks::Task;
+use anyhow::ensure;
+use latent_model::tasks::{Task, supervision::Extent};
 use serde::{Deserialize, Serialize};
 use toml::{Table, Value};
 
 use crate::end_classifier::EndClassifierConfig;
 use crate::evaluation::Decoding;
-use crate::llama::LlamaConfig;
-use crate::method::{Form, Stage};
-use crate::objective::LossConfig;
+use crate::lesson::LossConfig;
+use crate::method::SequenceLayout;
 use crate::optimizer::OptimizerConfig;
-use crate::random::Random;
-use crate::samples::Level;
+use crate::parameters::LlamaConfig;
+use crate::stages::StagesConfig;
 
 /// Everything that a run depends on, beside the program itself.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
@@ -27,18 +24,19 @@ pub struct RunConfig {
     /// What the model can do and how it learned it, in a sentence or two.
     pub summary: String,
     /// What is learned.
-    #[serde(default = "prosqa")]
+    #[serde(default = "Task::first")]
     pub task: Task,
-    /// What a graph's questions are lined up as, in turn: one form for one method, several for a
+    /// How a text's questions are laid out, in turn: one layout for one method, several for a
     /// model that knows them all by their markers.
-    pub forms: Vec<Form>,
+    #[serde(rename = "forms")]
+    pub layouts: Vec<SequenceLayout>,
     /// Fixes the first weights and every batch.
     pub seed: u64,
-    /// The state file of another run whose weights this run begins with. Where this model has
-    /// more layers, they begin as copies of the other's last layer.
+    /// The weights that this run begins with: the state file of another run, or the folder of a
+    /// model. Where this model has more layers, they begin as copies of the other's last layer.
     pub start_from: Option<String>,
     /// The task of that run, where it is another one: the words that both vocabularies have keep
-    /// their embeddings.
+    /// their embeddings. A model's folder says by itself which words it has.
     pub start_task: Option<Task>,
     /// Sizes of the model.
     pub model: LlamaConfig,
@@ -62,10 +60,6 @@ pub struct RunConfig {
     pub curriculum: CurriculumConfig,
     /// How often is evaluated and on how much.
     pub evaluation: EvaluationConfig,
-}
-
-fn prosqa() -> Task {
-    Task::ProsQa
 }
 
 /// Sizes of a batch.
@@ -99,79 +93,6 @@ pub struct RecallConfig {
     pub nodes: [[usize; 2]; 2],
 }
 
-/// The curriculum of the Coconut paper (section 3) or of iCoT (section 3): stage s takes away the
-/// first s steps or tokens of the chain, and the stage after the last one all of it.
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
-#[serde(deny_unknown_fields)]
-pub struct StagesConfig {
-    /// What one stage takes away.
-    pub unit: Unit,
-    /// The stage of the run's first steps.
-    pub first: usize,
-    /// The last stage that leaves some words; Coconut's `max_latent_stage`.
-    pub last: usize,
-    /// Training steps a stage.
-    pub steps: u64,
-    /// c: thoughts or pauses in the place of each step that is taken away.
-    #[serde(default)]
-    pub slots_per_step: usize,
-    /// The share of batches at a stage drawn from all stages so far (the paper's analysis: 0.3).
-    #[serde(default)]
-    pub uniform: f64,
-    /// λ of iCoT's random offset, P(o) = (1 − e^−λ)·e^(−λo) tokens more; without it there is none.
-    pub offset_rate: Option<f64>,
-    /// Whether the optimizer's running means start afresh at each stage, as in both papers' code.
-    pub reset_optimizer: bool,
-}
-
-/// What one stage of the curriculum takes away.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(rename_all = "kebab-case")]
-pub enum Unit {
-    /// A step of the chain (Coconut).
-    Step,
-    /// A token of the chain (iCoT).
-    Token,
-}
-
-impl StagesConfig {
-    /// The stage of a training step.
-    pub fn at(&self, step: u64) -> usize {
-        let stage = self.first + usize::try_from(step / self.steps).unwrap_or(usize::MAX);
-        stage.min(self.last + 1)
-    }
-
-    /// The stage of one batch, with what is drawn for it.
-    pub fn draw(&self, step: u64, random: &mut Random) -> Stage {
-        let current = self.at(step);
-        let is_drawn = random.uniform() < self.uniform;
-        let number = if is_drawn {
-            random.below(current + 1)
-        } else {
-            current
-        };
-        if number > self.last {
-            return Stage::wordless(self.last * self.slots_per_step);
-        }
-        let offset = self.offset_rate.map_or(0, |rate| {
-            // The geometric distribution of P(o), by inversion.
-            (-(1.0 - random.uniform()).ln() / rate) as usize
-        });
-        match self.unit {
-            Unit::Step => Stage {
-                steps: number,
-                tokens: offset,
-                slots: number * self.slots_per_step,
-            },
-            Unit::Token => Stage {
-                steps: 0,
-                tokens: number + offset,
-                slots: 0,
-            },
-        }
-    }
-}
-
 /// How the run climbs from level to level.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
@@ -193,6 +114,34 @@ pub struct CurriculumConfig {
     pub levels: Vec<Level>,
 }
 
+/// How hard the problems of one stretch of the curriculum are.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Level {
+    /// Fewest and most nodes offered to the generator, where it draws a graph first.
+    #[serde(default)]
+    pub nodes: [usize; 2],
+    /// Fewest and most steps from question to answer.
+    pub hops: [usize; 2],
+    /// Whether there are dead ends beside the way, where the task has some.
+    #[serde(default)]
+    pub dead_ends: bool,
+    /// Continuous thoughts or concept tokens a question, where no stages say how many.
+    #[serde(default)]
+    pub thoughts: usize,
+}
+
+impl Level {
+    /// How large the texts are.
+    pub fn extent(&self) -> Extent {
+        Extent {
+            nodes: self.nodes,
+            hops: self.hops,
+            dead_ends: self.dead_ends,
+        }
+    }
+}
+
 /// How often is evaluated and on how much.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
@@ -208,12 +157,6 @@ pub struct EvaluationConfig {
     pub official: Option<String>,
 }
 
-fn read_table(path: &Path) -> anyhow::Result<Table> {
-    let text = std::fs::read_to_string(path)
-        .with_context(|| format!("cannot read the training config {}", path.display()))?;
-    toml::from_str(&text).with_context(|| format!("{} is not TOML", path.display()))
-}
-
 /// `base` with the keys of `own` in place of its own, table by table.
 fn merged(mut base: Table, own: Table) -> Table {
     for (key, value) in own {
@@ -227,25 +170,13 @@ fn merged(mut base: Table, own: Table) -> Table {
 }
 
 impl RunConfig {
-    /// Reads and checks a TOML file. Its key `extends` names another one, beside it, that holds
-    /// what this one leaves out.
+    /// A config that holds what `base` holds, but for what `own` says otherwise.
     ///
     /// # Errors
-    /// If a file cannot be read, is not TOML, misses a key, has an unknown one, or makes no
-    /// sense; the message says which.
-    pub fn load(path: &Path) -> anyhow::Result<RunConfig> {
-        let mut table = read_table(path)?;
-        if let Some(base) = table.remove("extends") {
-            let base = base.as_str().context("extends must be a file's name")?;
-            let base = read_table(&path.parent().unwrap_or(Path::new("")).join(base))?;
-            table = merged(base, table);
-        }
-        let config: RunConfig = table
-            .try_into()
-            .with_context(|| format!("{} is not a training config", path.display()))?;
-        config
-            .check()
-            .with_context(|| format!("{} makes no sense", path.display()))?;
+    /// If a key is missing or unknown, or the values make no sense; the message says which.
+    pub fn from_tables(base: Table, own: Table) -> anyhow::Result<RunConfig> {
+        let config: RunConfig = merged(base, own).try_into()?;
+        config.check()?;
         Ok(config)
     }
 
@@ -256,11 +187,21 @@ impl RunConfig {
             self.schedule
         );
         ensure!(
+            self.schedule
+                .iter()
+                .all(|(_, rate)| (*rate as f32).is_finite()),
+            "schedule's rates must be finite numbers of f32, found {:?}",
+            self.schedule
+        );
+        ensure!(
             !self.curriculum.levels.is_empty(),
             "curriculum.levels must hold at least one level"
         );
-        ensure!(!self.forms.is_empty(), "forms must name at least one form");
-        let needs_slots = self.forms.iter().any(|form| form.latent().is_some());
+        ensure!(
+            !self.layouts.is_empty(),
+            "forms must name at least one form"
+        );
+        let needs_slots = self.layouts.iter().any(|layout| layout.latent().is_some());
         for level in &self.curriculum.levels {
             ensure!(
                 !needs_slots || self.stages.is_some() || level.thoughts > 0,
@@ -284,23 +225,23 @@ impl RunConfig {
             self.batch.main_questions > 0,
             "batch.main_questions must be at least 1"
         );
-        let n_forms = self.forms.len();
+        let n_layouts = self.layouts.len();
         ensure!(
-            self.task != Task::Arithmetic
-                || (self.batch.main_questions == n_forms && self.batch.extra_questions == 0),
+            self.task.can_teach().several_questions
+                || (self.batch.main_questions == n_layouts && self.batch.extra_questions == 0),
             "{} has one question a problem, for each form once: batch.main_questions must be \
-             {n_forms} and extra_questions 0, found {} and {}",
+             {n_layouts} and extra_questions 0, found {} and {}",
             self.task.name(),
             self.batch.main_questions,
             self.batch.extra_questions
         );
         ensure!(
-            self.task == Task::ProsQa || self.recall.is_none(),
-            "recall is about ProsQA's graphs, but the task is {}",
+            self.task.can_teach().statement_graphs || self.recall.is_none(),
+            "recall is about graphs of statements, but the task is {}",
             self.task.name()
         );
         ensure!(
-            self.task != Task::Arithmetic || self.loss.ancestors == 0.0,
+            self.task.can_teach().backward_search || self.loss.ancestors == 0.0,
             "loss.ancestors is about a search backward, but the task is {}",
             self.task.name()
         );

@@ -4,12 +4,14 @@
 //! After k thoughts have been fed, σ(w·h + b) of the newest state h shall say whether the search
 //! has come as far as the answer: k ≥ the number of steps of the problem's shortest chain.
 
+use burn::tensor::ExecutionError;
 use serde::{Deserialize, Serialize};
 
 use crate::lesson::{Lesson, Passage, Word};
 use crate::llama::{Llama, QuestionCache};
-use crate::method::{Form, Stage};
-use crate::objective::{Objective, numbers, positions, read_contexts};
+use crate::method::{SequenceLayout, Stage};
+use crate::objective::{Objective, read_contexts};
+use crate::tensor_ops::{flat, positions, read};
 
 /// How the classifier is fitted.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
@@ -52,65 +54,78 @@ pub struct Fitted {
 }
 
 /// Fits a classifier to the states of `config.batches` batches, and tries it on as many more.
-pub fn fit(
+///
+/// # Errors
+/// If the device failed.
+pub async fn fit(
     config: &EndClassifierConfig,
-    objective: &Objective,
-    model: &Llama,
+    objective: &Objective<'_>,
+    model: &Llama<'_>,
     mut draw: impl FnMut() -> Vec<Passage>,
-) -> Fitted {
-    let mut examples = || {
-        let mut examples = Examples::default();
+) -> Result<Fitted, ExecutionError> {
+    let [mut known, mut fresh] = [Examples::default(), Examples::default()];
+    for examples in [&mut known, &mut fresh] {
         for _ in 0..config.batches {
-            examples.add(objective, model, &draw(), config.thoughts);
+            let passages = draw();
+            examples
+                .add(objective, model, &passages, config.thoughts)
+                .await?;
         }
-        examples
-    };
-    let classifier = EndClassifier::fit(&examples(), config.ridge);
-    let fresh = examples();
-    Fitted {
+    }
+    let classifier = EndClassifier::fit(&known, config.ridge);
+    Ok(Fitted {
         accuracy: fresh.accuracy(&classifier),
         n_states: fresh.ends.len(),
         classifier,
-    }
+    })
 }
 
 impl Examples {
-    /// Adds the states after each of `n_thoughts` thoughts about the lessons of a batch.
-    pub fn add(
+    /// Adds the states after each of `n_thoughts` thoughts about the lessons of a batch, read all
+    /// at once.
+    ///
+    /// # Errors
+    /// If the device failed.
+    pub async fn add(
         &mut self,
-        objective: &Objective,
-        model: &Llama,
+        objective: &Objective<'_>,
+        model: &Llama<'_>,
         passages: &[Passage],
         n_thoughts: usize,
-    ) {
+    ) -> Result<(), ExecutionError> {
         let contexts = passages.iter().map(|p| p.context.as_slice());
         let mut batch = read_contexts(model, contexts, objective.markers.pad);
         let lessons: Vec<&Lesson> = passages.iter().flat_map(|p| &p.lessons).collect();
-        let lines: Vec<Vec<Word>> = lessons
+        let sequences: Vec<Vec<Word>> = lessons
             .iter()
             .map(|lesson| {
                 let stage = Stage::wordless(n_thoughts);
-                Form::Coconut
-                    .line(lesson, stage, objective.markers, 1.0)
+                SequenceLayout::Coconut
+                    .sequence(lesson, stage, objective.markers, 1.0)
                     .before
             })
             .collect();
-        let lines: Vec<&[Word]> = lines.iter().map(Vec::as_slice).collect();
+        let sequences: Vec<&[Word]> = sequences.iter().map(Vec::as_slice).collect();
         let n_questions = passages[0].lessons.len();
         let mut own = QuestionCache::default();
-        let (inputs, n_before) = objective.inputs(model, &lines);
+        let (inputs, n_before) = objective.inputs(model, &sequences);
         let residuals = batch.extend(model, inputs, n_questions, &mut own);
         let mut state = model.final_norm(positions(residuals.last, n_before, n_before - 1, 1));
-        for n_fed in 1..=n_thoughts {
+        let d = state.dims()[1];
+        let mut states = Vec::new();
+        for _ in 0..n_thoughts {
             let residuals = batch.extend(model, state, n_questions, &mut own);
             state = model.final_norm(residuals.last);
-            let d = state.dims()[1];
-            for (row, lesson) in numbers(state.clone()).chunks_exact(d).zip(&lessons) {
+            states.push(flat(state.clone()));
+        }
+        for (n_fed, numbers) in (1..).zip(read(states).await?) {
+            for (row, lesson) in numbers.chunks_exact(d).zip(&lessons) {
                 self.states
                     .push(row.iter().map(|&x| f64::from(x)).collect());
                 self.ends.push(n_fed >= lesson.steps.len());
             }
         }
+        Ok(())
     }
 
     /// The share of examples on which a classifier with threshold ½ is right.

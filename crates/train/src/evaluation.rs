@@ -7,48 +7,29 @@ use latent_model::model::Model;
 use latent_model::reference::{Precision, ReferenceEngine};
 use latent_model::strategy::{Settings, Strategy};
 use latent_model::tasks::{Difficulty, Problem, Task};
+use latent_model::training_record::Accuracy;
 use serde::{Deserialize, Serialize};
 
-/// How many of some problems came out right.
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
-pub struct Accuracy {
-    /// Which problems, and how they were decoded.
-    pub problems: String,
-    /// How many.
-    pub n: usize,
-    /// Share of exact matches.
-    pub accuracy: f64,
-    /// Lower end of the 95 % Wilson interval.
-    pub ci_low: f64,
-    /// Upper end of it.
-    pub ci_high: f64,
-    /// For each number of steps that a problem takes: right, and all.
-    pub by_hops: Vec<(usize, usize, usize)>,
-}
-
-impl Accuracy {
-    /// Counts what is right, in all and for each number of steps.
-    pub fn count(problems: &str, hops: &[usize], right: &[bool]) -> Accuracy {
-        let n_right = right.iter().filter(|&&right| right).count();
-        let interval = wilson(n_right, right.len());
-        let most = hops.iter().copied().max().unwrap_or(0);
-        let by_hops = (0..=most)
-            .map(|wished| {
-                let of_hops = hops.iter().zip(right).filter(|(h, _)| **h == wished);
-                let rights: Vec<bool> = of_hops.map(|(_, &right)| right).collect();
-                let n_right = rights.iter().filter(|&&right| right).count();
-                (wished, n_right, rights.len())
-            })
-            .filter(|&(_, _, n)| n > 0)
-            .collect();
-        Accuracy {
-            problems: problems.to_string(),
-            n: right.len(),
-            accuracy: interval.map_or(0.0, |interval| interval.value),
-            ci_low: interval.map_or(0.0, |interval| interval.low),
-            ci_high: interval.map_or(1.0, |interval| interval.high),
-            by_hops,
-        }
+/// Counts what is right, in all and for each number of steps.
+///
+/// # Panics
+/// If there are no problems.
+fn count(problems: &str, hops: &[usize], right: &[bool]) -> Accuracy {
+    let n_right = right.iter().filter(|&&right| right).count();
+    let most = hops.iter().copied().max().unwrap_or(0);
+    let by_hops = (0..=most)
+        .map(|wished| {
+            let of_hops = hops.iter().zip(right).filter(|(h, _)| **h == wished);
+            let rights: Vec<bool> = of_hops.map(|(_, &right)| right).collect();
+            let n_right = rights.iter().filter(|&&right| right).count();
+            (wished, n_right, rights.len())
+        })
+        .filter(|&(_, _, n)| n > 0)
+        .collect();
+    Accuracy {
+        problems: problems.to_string(),
+        share: wilson(n_right, right.len()).expect("an evaluation has problems"),
+        by_hops,
     }
 }
 
@@ -75,7 +56,7 @@ pub struct Decoding {
 /// # Errors
 /// If the strategy is unknown or needs a marker that the tokenizer lacks,
 /// or the engine fails.
-pub fn measure(
+pub async fn measure(
     model: &Model,
     decoding: &Decoding,
     name: &str,
@@ -91,10 +72,9 @@ pub fn measure(
         samples: 1,
         seed: 0,
     };
-    // The reference engine never waits.
-    let measured = pollster::block_on(evaluate(&mut engine, &model.tokenizer, trials, |_, _| {}))?;
+    let measured = evaluate(&mut engine, &model.tokenizer, trials, |_, _| {}).await?;
     let right: Vec<bool> = measured.rates.iter().map(|rate| *rate > 0.5).collect();
     let hops: Vec<usize> = problems.iter().map(|p| p.steps().len()).collect();
     let name = format!("{name}, {} {}", strategy.name, decoding.set.join(" "));
-    Ok(Accuracy::count(name.trim_end(), &hops, &right))
+    Ok(count(name.trim_end(), &hops, &right))
 }

@@ -1,19 +1,19 @@
-//! Writes a trained model as a Hugging Face folder that `transformers` loads unchanged.
+//! A trained model as a Hugging Face folder that `transformers` loads unchanged.
 
-use std::path::Path;
-
-use anyhow::Context;
-use burn::tensor::Tensor;
 use half::f16;
+use latent_model::hub::hub_files;
 use latent_model::model::ModelFiles;
+use latent_model::training_record::TrainingRecord;
 use safetensors::tensor::{Dtype, TensorView};
 use serde_json::json;
 
 use crate::config::RunConfig;
 use crate::end_classifier::EndClassifier;
-use crate::objective::numbers;
+use crate::hub_tensors::hub_tensors;
 use crate::parameters::Parameters;
-use crate::progress::Progress;
+use crate::progress::Record;
+use crate::state::check_finite;
+use crate::tensor_ops::{flat, read};
 
 /// Positions that `config.json` promises; an official problem with its chain needs about 130.
 const MAX_POSITIONS: usize = 512;
@@ -22,50 +22,52 @@ const MAX_POSITIONS: usize = 512;
 /// was measured.
 ///
 /// # Errors
-/// If a weight cannot be written as safetensors.
-pub fn model_files(
+/// If a weight is not a finite number, or the device failed.
+pub async fn model_files(
     config: &RunConfig,
     parameters: &Parameters,
     end_classifier: Option<&EndClassifier>,
-) -> anyhow::Result<ModelFiles<Vec<u8>>> {
-    let weights = weights(config, parameters, end_classifier)?;
+) -> anyhow::Result<ModelFiles> {
+    let weights = weights(parameters, end_classifier).await?;
+    let [_, (_, generation_config)] = hub_files(&config.task.markers(), MAX_POSITIONS);
     Ok(ModelFiles {
         config: pretty(&config_json(config, parameters))?,
         tokenizer: pretty(&config.task.tokenizer_json())?,
-        weights: vec![("model.safetensors".into(), weights)],
-        training: None,
+        generation_config: Some(pretty(&generation_config)?),
+        weights: vec![("model.safetensors".into(), weights.into())],
     })
 }
 
-/// Writes `config.json`, `model.safetensors`, `tokenizer.json` and `training.json` to `folder`.
+/// The files of the folder by name: `config.json`, `model.safetensors`, `tokenizer.json`, those of
+/// [`hub_files`] and `training.json`.
 ///
 /// # Errors
-/// If a file cannot be written.
-pub fn export(
-    folder: &Path,
-    files: &ModelFiles<Vec<u8>>,
+/// If the record cannot be written as JSON.
+pub fn folder_files(
+    files: &ModelFiles,
     config: &RunConfig,
-    progress: &Progress,
+    record: &Record,
     parameters: &Parameters,
-) -> anyhow::Result<()> {
-    std::fs::create_dir_all(folder)
-        .with_context(|| format!("cannot create {}", folder.display()))?;
-    let write = |name: &str, content: &[u8]| {
-        let path = folder.join(name);
-        std::fs::write(&path, content).with_context(|| format!("cannot write {}", path.display()))
+) -> anyhow::Result<Vec<(String, Vec<u8>)>> {
+    let training = TrainingRecord {
+        program: concat!("latent-train ", env!("CARGO_PKG_VERSION")).into(),
+        config,
+        parameters: parameters.count(),
+        progress: record,
     };
-    write("config.json", files.config.as_bytes())?;
-    write("tokenizer.json", files.tokenizer.as_bytes())?;
-    for (name, bytes) in &files.weights {
-        write(name, bytes)?;
+    // By way of a value, which sorts the keys.
+    let training = pretty(&json!(training))?;
+    let mut all = vec![
+        ("config.json".to_string(), files.config.clone().into()),
+        ("tokenizer.json".to_string(), files.tokenizer.clone().into()),
+        ("training.json".to_string(), training.into()),
+    ];
+    for (name, content) in hub_files(&config.task.markers(), MAX_POSITIONS) {
+        all.push((name.to_string(), pretty(&content)?.into()));
     }
-    let training = json!({
-        "program": concat!("latent-train ", env!("CARGO_PKG_VERSION")),
-        "config": config,
-        "parameters": parameters.count(),
-        "progress": progress,
-    });
-    write("training.json", pretty(&training)?.as_bytes())
+    let weights = files.weights.iter();
+    all.extend(weights.map(|(name, bytes)| (name.clone(), bytes.to_vec())));
+    Ok(all)
 }
 
 fn pretty(value: &serde_json::Value) -> anyhow::Result<String> {
@@ -100,8 +102,7 @@ fn config_json(config: &RunConfig, parameters: &Parameters) -> serde_json::Value
 }
 
 /// `model.safetensors` with Hugging Face's names, the fused matrices taken apart.
-fn weights(
-    config: &RunConfig,
+async fn weights(
     parameters: &Parameters,
     end_classifier: Option<&EndClassifier>,
 ) -> anyhow::Result<Vec<u8>> {
@@ -110,45 +111,19 @@ fn weights(
         let bytes = values.iter().flat_map(|&v| f16::from_f32(v).to_le_bytes());
         tensors.push((name, shape.to_vec(), bytes.collect()));
     };
-    let model = &config.model;
-    let (d, f) = (model.hidden_size, model.intermediate_size);
-    let width = model.n_heads * model.head_dim;
-    let read = |tensor: &Tensor<2>| numbers(tensor.clone());
-    let embedding = read(&parameters.embedding);
-    add(
-        "model.embed_tokens.weight".into(),
-        &[parameters.n_tokens(), d],
-        &embedding,
-    );
-    for (index, layer) in parameters.layers.iter().enumerate() {
-        let name = |part: &str| format!("model.layers.{index}.{part}.weight");
-        add(name("input_layernorm"), &[d], &read(&layer.attention_norm));
-        let qkv = read(&layer.qkv);
-        let parts = ["self_attn.q_proj", "self_attn.k_proj", "self_attn.v_proj"];
-        for (part, values) in parts.into_iter().zip(qkv.chunks_exact(width * d)) {
-            add(name(part), &[width, d], values);
+    let weights = parameters.weights();
+    let numbers = read(weights.iter().map(|w| flat(w.tensor.clone())).collect()).await?;
+    for (weight, numbers) in weights.iter().zip(numbers) {
+        check_finite(&weight.name, &numbers)?;
+        let parts = hub_tensors(&weight.name, weight.kind, weight.tensor.dims());
+        let size = numbers.len() / parts.len();
+        for ((name, shape), values) in parts.into_iter().zip(numbers.chunks_exact(size)) {
+            add(name, &shape, values);
         }
-        add(name("self_attn.o_proj"), &[d, width], &read(&layer.o));
-        add(
-            name("post_attention_layernorm"),
-            &[d],
-            &read(&layer.mlp_norm),
-        );
-        let gate_up = read(&layer.gate_up);
-        let parts = ["mlp.gate_proj", "mlp.up_proj"];
-        for (part, values) in parts.into_iter().zip(gate_up.chunks_exact(f * d)) {
-            add(name(part), &[f, d], values);
-        }
-        add(name("mlp.down_proj"), &[d, f], &read(&layer.down));
     }
-    add(
-        "model.norm.weight".into(),
-        &[d],
-        &read(&parameters.final_norm),
-    );
     if let Some(classifier) = end_classifier {
         let weight: Vec<f32> = classifier.weight.iter().map(|&w| w as f32).collect();
-        add("end_classifier.weight".into(), &[d], &weight);
+        add("end_classifier.weight".into(), &[weight.len()], &weight);
         add(
             "end_classifier.bias".into(),
             &[1],

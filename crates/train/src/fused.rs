@@ -1,13 +1,13 @@
 //! RMSNorm, SwiGLU, rotary embedding and masked softmax, each as one pass over memory.
 //!
-//! On devices other than burn's `flex` they fall back to [`crate::primitive`].
+//! On devices other than burn's `flex` they fall back to [`crate::reference_ops`].
 
 use std::sync::Arc;
 
 use burn::tensor::Tensor;
 
-use crate::hand_gradient::{apply, is_supported};
-use crate::primitive;
+use crate::custom_op::{apply, is_supported};
+use crate::reference_ops::{self, AngleTable, Visible};
 
 /// e^x by Cephes' polynomial, within 2 ulp; written so that the compiler makes vectors of it.
 #[inline(always)]
@@ -36,7 +36,7 @@ fn exp(x: f32) -> f32 {
 /// x / √(mean x² + ε) · gain for rows `[N, d]` and a gain `[1, d]`.
 pub fn rms_norm(x: Tensor<2>, gain: Tensor<2>, epsilon: f32) -> Tensor<2> {
     if !is_supported(&x) {
-        return primitive::rms_norm(x, gain, epsilon);
+        return reference_ops::rms_norm(x, gain, epsilon);
     }
     let shape @ [_, d] = x.dims();
     apply([x, gain], shape, move |[x, gain]| {
@@ -71,7 +71,7 @@ pub fn rms_norm(x: Tensor<2>, gain: Tensor<2>, epsilon: f32) -> Tensor<2> {
 /// silu(gate) · up, where `[N, 2f]` rows hold gate and up side by side; gives `[N, f]`.
 pub fn swiglu(both: Tensor<2>) -> Tensor<2> {
     if !is_supported(&both) {
-        return primitive::swiglu(both);
+        return reference_ops::swiglu(both);
     }
     let [n_rows, width] = both.dims();
     let f = width / 2;
@@ -100,30 +100,27 @@ pub fn swiglu(both: Tensor<2>) -> Tensor<2> {
     })
 }
 
-/// Cosines and sines of a call's positions, one row of c/2 for each row of `[G·Q·n]`.
-#[derive(Clone, Debug, Default)]
-pub struct AngleTable {
-    /// Cosines, row after row.
-    pub cos: Vec<f32>,
-    /// Sines, row after row.
-    pub sin: Vec<f32>,
-}
-
-/// Turns every head by its position (Hugging Face's `rotate_half`) and scales it: `[N, H·c]`.
-pub fn turn(heads: Tensor<2>, angles: Arc<AngleTable>, head_dim: usize, scale: f32) -> Tensor<2> {
+/// Rotary embedding (RoFormer, arXiv 2104.09864) in Hugging Face's layout (`rotate_half`), times a
+/// scale: `[N, H·c]`.
+pub fn apply_rope(
+    heads: Tensor<2>,
+    angles: Arc<AngleTable>,
+    head_dim: usize,
+    scale: f32,
+) -> Tensor<2> {
     if !is_supported(&heads) {
-        return primitive::turn(heads, &angles, head_dim, scale);
+        return reference_ops::apply_rope(heads, &angles, head_dim, scale);
     }
     let shape = heads.dims();
     apply([heads], shape, move |[heads]| {
-        let output = turned(heads.numbers(), &angles, shape[1], head_dim, scale, 1.0);
-        // Turning back is the transposed map.
-        let gradient = move |dy: &[f32]| [turned(dy, &angles, shape[1], head_dim, scale, -1.0)];
+        let output = rotated(heads.numbers(), &angles, shape[1], head_dim, scale, 1.0);
+        // The rotation back is the transposed map.
+        let gradient = move |dy: &[f32]| [rotated(dy, &angles, shape[1], head_dim, scale, -1.0)];
         (output, Arc::new(gradient))
     })
 }
 
-fn turned(
+fn rotated(
     rows: &[f32],
     angles: &AngleTable,
     width: usize,
@@ -151,20 +148,11 @@ fn turned(
     output
 }
 
-/// Which keys a row of scores may see.
-#[derive(Clone)]
-pub struct Visible {
-    /// Positions of each graph; the rest of its T keys is padding.
-    pub lengths: Arc<Vec<usize>>,
-    /// n, the new positions a question: new position i sees m − n + i + 1 of its own m keys.
-    pub n_new: usize,
-}
-
 /// One softmax over a graph's keys and a question's own: scores `[G, H, Q·n, T]` and
 /// `[G, H, Q·n, m]` give weights `[G, H, Q·n, T + m]`, 0 where hidden.
 pub fn shared_softmax(graph: Tensor<4>, own: Tensor<4>, visible: Visible) -> Tensor<4> {
     if !is_supported(&graph) {
-        return primitive::shared_softmax(graph, own, &visible);
+        return reference_ops::shared_softmax(graph, own, &visible);
     }
     let [n_graphs, n_heads, rows, n_graph] = graph.dims();
     let n_own = own.dims()[3];
@@ -186,7 +174,7 @@ pub fn shared_softmax(graph: Tensor<4>, own: Tensor<4>, visible: Visible) -> Ten
 /// Softmax of `[G, H, T, T]` scores in which each position sees itself and what is before it.
 pub fn causal_softmax(scores: Tensor<4>) -> Tensor<4> {
     if !is_supported(&scores) {
-        return primitive::causal_softmax(scores);
+        return reference_ops::causal_softmax(scores);
     }
     let shape @ [_, n_heads, rows, n_own] = scores.dims();
     apply([scores], shape, move |[scores]| {

@@ -1,27 +1,30 @@
 //! Trains small Llama checkpoints on generated problems and exports them.
 
-pub mod asked;
+pub mod batch;
 pub mod config;
+pub mod custom_op;
+pub mod driver;
 pub mod end_classifier;
 pub mod evaluation;
 pub mod export;
 pub mod fused;
-pub mod hand_gradient;
+mod hub_tensors;
 pub mod lesson;
 pub mod llama;
 pub mod method;
 pub mod objective;
 pub mod optimizer;
-mod pace;
 pub mod parameters;
-pub mod primitive;
 pub mod progress;
 pub mod random;
 pub mod recall;
-pub mod run;
-pub mod samples;
+pub mod reference_ops;
 pub mod source;
-pub mod targets;
+pub mod stages;
+pub mod state;
+pub mod tensor_ops;
+pub mod token_loss;
+pub mod trainer;
 
 use std::{path::Path, str::FromStr};
 
@@ -74,10 +77,13 @@ impl FromStr for Backend {
 /// With `resume` the run goes on from its saved state, else it starts afresh.
 ///
 /// # Errors
-/// If the config or the saved state cannot be used, the backend is not built in, a file cannot be
-/// written, or a loss is not a finite number.
+/// If the config, what it starts from or the saved state cannot be used, the backend is not built
+/// in, a file cannot be written, or the run diverges.
 pub fn run(config_path: &Path, resume: bool, backend: Backend) -> anyhow::Result<()> {
-    let config = config::RunConfig::load(config_path)?;
+    let config = driver::load_config(config_path)?;
+    if !resume {
+        driver::check_start(&config, config_path)?;
+    }
     let folder = Path::new("runs").join(&config.name);
-    run::Run::new(config, &folder, &backend.device()?, resume)?.train()
+    driver::Run::new(config, &folder, &backend.device()?, resume)?.train()
 }

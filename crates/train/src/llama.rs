@@ -9,30 +9,12 @@
 use std::sync::Arc;
 
 use burn::tensor::{Device, Tensor};
-use serde::{Deserialize, Serialize};
 
-use crate::fused::{AngleTable, Visible, causal_softmax, rms_norm, shared_softmax, swiglu, turn};
-use crate::parameters::{LayerTensors, Parameters};
-
-/// The sizes of a model, as they stand in the TOML file.
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
-#[serde(deny_unknown_fields)]
-pub struct LlamaConfig {
-    /// d, the width of the residual stream.
-    pub hidden_size: usize,
-    /// Transformer blocks.
-    pub n_layers: usize,
-    /// H; every head has keys and values of its own.
-    pub n_heads: usize,
-    /// c; H·c need not be d. Sets of nodes need wide heads (64).
-    pub head_dim: usize,
-    /// Width of the SwiGLU.
-    pub intermediate_size: usize,
-    /// Base of the rotary angles; at 1e6 most of a head is nearly free of position.
-    pub rope_theta: f64,
-    /// Added to the mean square in RMSNorm.
-    pub rms_norm_eps: f64,
-}
+use crate::fused::{apply_rope, causal_softmax, rms_norm, shared_softmax, swiglu};
+use crate::lesson::Distribution;
+use crate::parameters::{LayerTensors, LlamaConfig, Parameters};
+use crate::reference_ops::{AngleTable, Visible};
+use crate::tensor_ops::dense_rows;
 
 /// Keys and values of the graphs' statements, shared by all questions of a graph.
 pub struct ContextCache {
@@ -78,6 +60,11 @@ impl Llama<'_> {
     /// Input vectors of mixtures of tokens: `[N, V]` weights to `[N, d]`. A token is a one-hot row.
     pub fn embed(&self, weights: Tensor<2>) -> Tensor<2> {
         weights.matmul(self.parameters.embedding.clone())
+    }
+
+    /// [`Llama::embed`] of rows that the host has.
+    pub fn embed_rows(&self, rows: &[Distribution]) -> Tensor<2> {
+        self.embed(dense_rows(rows, self.n_tokens(), &self.device))
     }
 
     /// The final norm of residuals `[N, d]`: what Coconut feeds back, and what the head reads.
@@ -153,7 +140,7 @@ impl Llama<'_> {
     }
 
     /// Queries, keys and values of `[N, d]` residuals, each `[N, H·c]`; queries are scaled by
-    /// 1/√c, queries and keys are turned.
+    /// 1/√c, queries and keys are rotated.
     fn project(
         &self,
         residual: &Tensor<2>,
@@ -167,8 +154,8 @@ impl Llama<'_> {
             let matrix = layer.qkv.clone().narrow(0, part * width, width);
             normed.clone().matmul(matrix.transpose())
         });
-        let q = turn(q, angles.clone(), c, (c as f32).powf(-0.5));
-        [q, turn(k, angles.clone(), c, 1.0), v]
+        let q = apply_rope(q, angles.clone(), c, (c as f32).powf(-0.5));
+        [q, apply_rope(k, angles.clone(), c, 1.0), v]
     }
 
     /// `[G·r, H·c]` rows as `[G, H, r, c]`, a view.

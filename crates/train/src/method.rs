@@ -1,11 +1,11 @@
-//! The training methods of the Coconut paper, as ways of lining up one lesson.
+//! The training methods of the Coconut paper, as ways of laying out one example.
 //!
 //! Hao et al., arXiv 2412.06769, section 4; iCoT: Deng et al., arXiv 2405.14838; pause tokens:
 //! Goyal et al., arXiv 2310.02226; supervised concept tokens: CoT2, Gozeten et al. 2025.
 //!
-//! A method is a [`Form`], and for those with a curriculum a [`Stage`] that takes reasoning away:
+//! A method is a [`SequenceLayout`], and for those with a curriculum a [`Stage`] that takes reasoning away:
 //!
-//! | method | form | what is taken away |
+//! | method | layout | what is taken away |
 //! |---|---|---|
 //! | CoT | `cot` | nothing |
 //! | no-CoT | `no-cot` | all, at once |
@@ -26,7 +26,7 @@ use latent_model::tasks::Markers;
 /// What stands between a question and its answer.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
-pub enum Form {
+pub enum SequenceLayout {
     /// `question <think> steps </think> ### answer <eos>`.
     Cot,
     /// `question ### answer <eos>`.
@@ -72,8 +72,8 @@ pub enum Latent {
 
 /// One training sequence: `before · slot × n · after`.
 #[derive(Clone, Debug, PartialEq)]
-pub struct Line {
-    /// The question, and all of a form without slots.
+pub struct TrainingSequence {
+    /// The question, and all of a layout without slots.
     pub before: Vec<Word>,
     /// What the state that is fed in each slot shall decode to.
     pub slots: Vec<Distribution>,
@@ -84,51 +84,51 @@ pub struct Line {
     pub choice: Option<(usize, u32)>,
 }
 
-impl Form {
+impl SequenceLayout {
     /// Its name in configs and logs.
     pub fn name(self) -> &'static str {
         match self {
-            Form::Cot => "cot",
-            Form::NoCot => "no-cot",
-            Form::Pause => "pause",
-            Form::Coconut => "coconut",
-            Form::Soft => "soft",
+            SequenceLayout::Cot => "cot",
+            SequenceLayout::NoCot => "no-cot",
+            SequenceLayout::Pause => "pause",
+            SequenceLayout::Coconut => "coconut",
+            SequenceLayout::Soft => "soft",
         }
     }
 
     /// What its slots hold, where they are not tokens.
     pub fn latent(self) -> Option<Latent> {
         match self {
-            Form::Coconut => Some(Latent::Thought),
-            Form::Soft => Some(Latent::Concept),
-            Form::Cot | Form::NoCot | Form::Pause => None,
+            SequenceLayout::Coconut => Some(Latent::Thought),
+            SequenceLayout::Soft => Some(Latent::Concept),
+            SequenceLayout::Cot | SequenceLayout::NoCot | SequenceLayout::Pause => None,
         }
     }
 
-    /// Lines up a lesson. `marker_weight` is the loss's weight of tokens whose place is always the
+    /// Lays out an example. `marker_weight` is the loss's weight of tokens whose place is always the
     /// same.
-    pub fn line(
+    pub fn sequence(
         self,
         lesson: &Lesson,
         stage: Stage,
         markers: &Markers,
         marker_weight: f32,
-    ) -> Line {
+    ) -> TrainingSequence {
         let mut before: Vec<Word> = lesson.question.iter().map(|&id| Word::given(id)).collect();
         let mut slots = Vec::new();
         let mut after = Vec::new();
         match self {
-            Form::Cot => {
+            SequenceLayout::Cot => {
                 before.push(Word::given(markers.think));
                 before.extend(lesson.steps.iter().flatten().cloned());
                 before.push(Word::wanted(markers.end_think, lesson.stop_weight));
             }
-            Form::NoCot => {}
-            Form::Pause => {
+            SequenceLayout::NoCot => {}
+            SequenceLayout::Pause => {
                 before.extend((0..stage.slots).map(|_| Word::given(markers.pause)));
             }
-            Form::Coconut | Form::Soft => {
-                let (open, close) = if self == Form::Coconut {
+            SequenceLayout::Coconut | SequenceLayout::Soft => {
+                let (open, close) = if self == SequenceLayout::Coconut {
                     (markers.bot, Word::given(markers.eot))
                 } else {
                     // The sampler's argmax after the last concept ends the thinking.
@@ -145,7 +145,7 @@ impl Form {
             &mut before
         };
         let (chain, rest) = match self {
-            Form::Cot => (lesson.steps.concat(), Vec::new()),
+            SequenceLayout::Cot => (lesson.steps.concat(), Vec::new()),
             _ => (Vec::new(), rest(lesson, stage)),
         };
         // No `</think>` here: where the chain stops is for `###` to say.
@@ -170,7 +170,7 @@ impl Form {
         }
         let chosen = tail.len() - 1;
         tail.push(Word::wanted(markers.eos, marker_weight));
-        Line {
+        TrainingSequence {
             choice: lesson.rival.map(|rival| (chosen, rival)),
             before,
             slots,
@@ -183,7 +183,7 @@ impl Form {
 fn rest(lesson: &Lesson, stage: Stage) -> Vec<Word> {
     let left = lesson.steps.iter().skip(stage.steps).flatten();
     let mut rest: Vec<Word> = left.skip(stage.tokens).cloned().collect();
-    // Nothing in the line says any more what the first word left is.
+    // Nothing in the sequence says any more what the first word left is.
     if let Some(first) = rest.first_mut()
         && (stage.steps > 0 || stage.tokens > 0)
     {
@@ -247,7 +247,7 @@ mod tests {
 
     #[test]
     fn words_predict_every_step_and_copy_the_answer() {
-        let line = Form::Cot.line(&lesson(), Stage::wordless(6), &MARKERS, M);
+        let sequence = SequenceLayout::Cot.sequence(&lesson(), Stage::wordless(6), &MARKERS, M);
         let mut expected = given(&[9, 1, 5, 4, 105]);
         expected.extend(wanted(&[(1, M)]));
         // A branch: both middles begin a shortest path.
@@ -255,9 +255,9 @@ mod tests {
         // Stopping is a decision, not a marker.
         expected.extend(wanted(&[(2, M), (4, 1.0), (106, 1.0)]));
         expected.extend(wanted(&[(101, M), (1, M), (4, M), (107, M)]));
-        assert_eq!(mask(&line.before), expected);
-        assert_eq!((line.slots, line.after), (vec![], vec![]));
-        assert_eq!(line.choice, Some((12, 5)));
+        assert_eq!(mask(&sequence.before), expected);
+        assert_eq!((sequence.slots, sequence.after), (vec![], vec![]));
+        assert_eq!(sequence.choice, Some((12, 5)));
     }
 
     #[test]
@@ -269,60 +269,60 @@ mod tests {
             rival: Some(no),
             ..lesson()
         };
-        let line = Form::Cot.line(&lesson, Stage::wordless(6), &MARKERS, M);
+        let sequence = SequenceLayout::Cot.sequence(&lesson, Stage::wordless(6), &MARKERS, M);
         let end = wanted(&[(106, 1.0), (101, M), (yes, 1.0), (107, M)]);
-        assert_eq!(mask(&line.before)[9..], end);
-        let line = Form::NoCot.line(&lesson, staged(1, 0), &MARKERS, M);
+        assert_eq!(mask(&sequence.before)[9..], end);
+        let sequence = SequenceLayout::NoCot.sequence(&lesson, staged(1, 0), &MARKERS, M);
         let end = wanted(&[(101, 1.0), (yes, 1.0), (107, M)]);
-        assert_eq!(mask(&line.before)[6..], end);
+        assert_eq!(mask(&sequence.before)[6..], end);
     }
 
     #[test]
     fn an_answer_at_once_is_all_that_is_asked() {
-        let line = Form::NoCot.line(&lesson(), Stage::wordless(0), &MARKERS, M);
+        let sequence = SequenceLayout::NoCot.sequence(&lesson(), Stage::wordless(0), &MARKERS, M);
         let mut expected = given(&[9, 1, 5, 4]);
         expected.extend(wanted(&[(101, M), (1, M), (4, 1.0), (107, M)]));
-        assert_eq!(mask(&line.before), expected);
-        assert_eq!(line.choice, Some((6, 5)));
+        assert_eq!(mask(&sequence.before), expected);
+        assert_eq!(sequence.choice, Some((6, 5)));
     }
 
     #[test]
     fn pauses_predict_nothing_but_the_answer_after_the_last() {
-        let line = Form::Pause.line(&lesson(), Stage::wordless(3), &MARKERS, M);
+        let sequence = SequenceLayout::Pause.sequence(&lesson(), Stage::wordless(3), &MARKERS, M);
         let mut expected = given(&[9, 1, 5, 4, 104, 104, 104]);
         expected.extend(wanted(&[(101, M), (1, M), (4, 1.0), (107, M)]));
-        assert_eq!(mask(&line.before), expected);
+        assert_eq!(mask(&sequence.before), expected);
     }
 
     #[test]
     fn coconut_masks_question_and_thoughts_and_decodes_to_what_is_reached() {
-        let line = Form::Coconut.line(&lesson(), Stage::wordless(3), &MARKERS, M);
-        assert_eq!(mask(&line.before), given(&[9, 1, 5, 4, 102]));
+        let sequence = SequenceLayout::Coconut.sequence(&lesson(), Stage::wordless(3), &MARKERS, M);
+        assert_eq!(mask(&sequence.before), given(&[9, 1, 5, 4, 102]));
         // The search has run dry after two thoughts: the third holds what the second did.
         let reach = lesson().reach;
         assert_eq!(
-            line.slots,
+            sequence.slots,
             [reach[0].clone(), reach[1].clone(), reach[1].clone()]
         );
         let mut expected = given(&[103]);
         expected.extend(wanted(&[(101, M), (1, M), (4, 1.0), (107, M)]));
-        assert_eq!(mask(&line.after), expected);
-        assert_eq!(line.choice, Some((3, 5)));
+        assert_eq!(mask(&sequence.after), expected);
+        assert_eq!(sequence.choice, Some((3, 5)));
     }
 
     #[test]
     fn concept_tokens_end_themselves() {
-        let line = Form::Soft.line(&lesson(), Stage::wordless(2), &MARKERS, M);
-        assert_eq!(mask(&line.before), given(&[9, 1, 5, 4, 105]));
-        assert_eq!(line.slots, lesson().reach);
+        let sequence = SequenceLayout::Soft.sequence(&lesson(), Stage::wordless(2), &MARKERS, M);
+        assert_eq!(mask(&sequence.before), given(&[9, 1, 5, 4, 105]));
+        assert_eq!(sequence.slots, lesson().reach);
         let expected = wanted(&[(106, 1.0), (101, M), (1, M), (4, 1.0), (107, M)]);
-        assert_eq!(mask(&line.after), expected);
+        assert_eq!(mask(&sequence.after), expected);
     }
 
     #[test]
     fn a_stage_of_coconut_leaves_the_last_steps_in_words() {
-        let line = Form::Coconut.line(&lesson(), staged(1, 1), &MARKERS, M);
-        assert_eq!(line.slots.len(), 1);
+        let sequence = SequenceLayout::Coconut.sequence(&lesson(), staged(1, 1), &MARKERS, M);
+        assert_eq!(sequence.slots.len(), 1);
         let mut expected = given(&[103]);
         // Which middle the path takes is not said any more, so it is asked for in full; and with
         // no `</think>`, the end of the chain is for `###` to say.
@@ -334,20 +334,20 @@ mod tests {
             (4, M),
             (107, M),
         ]));
-        assert_eq!(mask(&line.after), expected);
+        assert_eq!(mask(&sequence.after), expected);
     }
 
     #[test]
     fn steps_go_with_nothing_or_with_pauses_in_their_place() {
         let rest = wanted(&[(2, 1.0), (4, 1.0), (101, 1.0), (1, M), (4, M), (107, M)]);
-        let line = Form::NoCot.line(&lesson(), staged(1, 0), &MARKERS, M);
+        let sequence = SequenceLayout::NoCot.sequence(&lesson(), staged(1, 0), &MARKERS, M);
         let mut expected = given(&[9, 1, 5, 4]);
         expected.extend(rest.clone());
-        assert_eq!(mask(&line.before), expected);
-        let line = Form::Pause.line(&lesson(), staged(1, 2), &MARKERS, M);
+        assert_eq!(mask(&sequence.before), expected);
+        let sequence = SequenceLayout::Pause.sequence(&lesson(), staged(1, 2), &MARKERS, M);
         let mut expected = given(&[9, 1, 5, 4, 104, 104]);
         expected.extend(rest);
-        assert_eq!(mask(&line.before), expected);
+        assert_eq!(mask(&sequence.before), expected);
     }
 
     #[test]
@@ -357,16 +357,16 @@ mod tests {
             tokens: 3,
             slots: 0,
         };
-        let line = Form::NoCot.line(&lesson(), stage, &MARKERS, M);
+        let sequence = SequenceLayout::NoCot.sequence(&lesson(), stage, &MARKERS, M);
         let mut expected = given(&[9, 1, 5, 4]);
         expected.extend(wanted(&[(4, 1.0), (101, 1.0), (1, M), (4, M), (107, M)]));
-        assert_eq!(mask(&line.before), expected);
+        assert_eq!(mask(&sequence.before), expected);
     }
 
     #[test]
     fn when_nothing_is_left_the_answer_weighs_in_full() {
-        let line = Form::Coconut.line(&lesson(), staged(2, 2), &MARKERS, M);
-        let wordless = Form::Coconut.line(&lesson(), Stage::wordless(2), &MARKERS, M);
-        assert_eq!(line, wordless);
+        let sequence = SequenceLayout::Coconut.sequence(&lesson(), staged(2, 2), &MARKERS, M);
+        let wordless = SequenceLayout::Coconut.sequence(&lesson(), Stage::wordless(2), &MARKERS, M);
+        assert_eq!(sequence, wordless);
     }
 }

@@ -1,67 +1,27 @@
-//! The training objective: the loss of a batch of lessons, lined up by one or several forms.
+//! The training objective: the loss of a batch of lessons, laid out in one or several ways.
 
-use burn::tensor::Tensor;
 use burn::tensor::activation::softmax;
+use burn::tensor::{ExecutionError, Tensor};
 use latent_model::program::Sampler;
 use latent_model::select::mixed_tokens;
 use latent_model::strategy::{Settings, Strategy};
-use serde::{Deserialize, Serialize};
-
-use crate::asked::{Asked, longest};
-use crate::lesson::{Lesson, Passage, Word};
-use crate::llama::{ContextCache, Llama, QuestionCache, Residuals};
-use crate::method::{Form, Latent, Line, Stage};
-use crate::targets::{Ageing, Rows, context_rows, cross_entropy};
 use latent_model::tasks::{Markers, Task};
 use latent_model::tokenizer::Tokenizer;
 
-/// How the parts of the loss are weighted. A question's answer token weighs 1.
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
-#[serde(deny_unknown_fields)]
-pub struct LossConfig {
-    /// γ: what a node that was found one step earlier weighs, relative to a new one; in a number
-    /// what a digit weighs, relative to the one before it.
-    #[serde(default)]
-    pub gamma: f32,
-    /// No member of a set weighs less than this, relative to a new one.
-    #[serde(default)]
-    pub floor: f32,
-    /// Weight of the thoughts' reachable sets (of a story: results), averaged over the thoughts. At 0 the thoughts
-    /// are not supervised, as in the Coconut paper.
-    #[serde(default)]
-    pub reach: f32,
-    /// Weight of the options' ancestors, averaged over the layers.
-    #[serde(default)]
-    pub ancestors: f32,
-    /// The first layer (from 1) after which an option's position shall know its parents.
-    #[serde(default = "second")]
-    pub ancestors_from_layer: usize,
-    /// Weight of the marker tokens whose place is always the same.
-    pub markers: f32,
-}
+use crate::lesson::{Distribution, Lesson, LossConfig, Passage, Word};
+use crate::llama::{ContextCache, Llama, QuestionCache, Residuals};
+use crate::method::{Latent, SequenceLayout, Stage, TrainingSequence};
+use crate::tensor_ops::{dense_rows, flat, one_hot, positions, read};
+use crate::token_loss::{TokenLoss, cross_entropy, longest};
 
-fn second() -> usize {
-    2
-}
-
-impl LossConfig {
-    /// The ageing of set members.
-    pub fn ageing(&self) -> Ageing {
-        Ageing {
-            gamma: self.gamma,
-            floor: self.floor,
-        }
-    }
-}
-
-/// Which lessons of a batch take which form at which stage.
+/// Which lessons of a batch are laid out in which way at which stage.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Share {
-    /// The form.
-    pub form: Form,
+pub struct BatchSplit {
+    /// The layout.
+    pub layout: SequenceLayout,
     /// What is taken away, and how many slots stand for it.
     pub stage: Stage,
-    /// Lessons of each passage, the next ones after the share before.
+    /// Lessons of each passage, the next ones after the split before.
     pub n_lessons: usize,
 }
 
@@ -75,25 +35,41 @@ pub struct Objective<'a> {
     pub sampler: Sampler,
 }
 
-/// A batch's loss, and what is logged of it.
-pub struct Outcome {
+/// A batch's loss and what is said of it. Nothing of it has been read from the device: a step
+/// reads everything at once, when its update is in the queue too.
+pub struct BatchLoss {
     /// What is minimized, `[1]`.
     pub loss: Tensor<1>,
-    /// The parts of the loss before they are weighted, for the log.
-    pub parts: Vec<(String, f32)>,
-    /// The share of questions (or of sets, in the recall stage) that come out right.
-    pub accuracy: f64,
+    /// The parts of the loss before they are weighted, `[1]` each and without autodiff, for the
+    /// log.
+    pub parts: Vec<(String, Tensor<1>)>,
+    /// What the accuracy is made of.
+    pub ungraded: Vec<Ungraded>,
     /// How many questions were asked.
     pub n_questions: usize,
     /// How many positions were computed.
     pub n_positions: usize,
 }
 
-/// What one share of a batch contributes, averaged over its lessons.
-struct Part {
+/// Tells the share that comes out right of logits, row after row.
+pub type Grade = Box<dyn FnOnce(&[f32]) -> f64>;
+
+/// Predictions whose accuracy is known once they have been read.
+pub struct Ungraded {
+    /// Logits `[N, V]`, without autodiff.
+    pub logits: Tensor<2>,
+    /// The share of them that comes out right.
+    pub accuracy: Grade,
+    /// Its weight in the batch's accuracy.
+    pub weight: f64,
+}
+
+/// What one split of a batch contributes, averaged over its lessons.
+struct SplitLoss {
     loss: Tensor<1>,
-    parts: Vec<(String, f32)>,
-    accuracy: f64,
+    parts: Vec<(String, Tensor<1>)>,
+    logits: Tensor<2>,
+    accuracy: Grade,
 }
 
 /// A batch whose contexts have been read.
@@ -110,12 +86,18 @@ pub fn read_contexts<'a>(
     contexts: impl Iterator<Item = &'a [u32]>,
     pad: u32,
 ) -> ReadBatch {
-    let (rows, lengths) = context_rows(contexts, pad, model.n_tokens());
-    let n_positions = rows.len();
-    let inputs = model.embed(rows.into_tensor(&model.device));
+    let contexts: Vec<&[u32]> = contexts.collect();
+    let lengths: Vec<usize> = contexts.iter().map(|context| context.len()).collect();
+    let longest = lengths.iter().copied().max().unwrap_or(0);
+    let padded = contexts.iter().flat_map(|context| {
+        let padding = std::iter::repeat_n(pad, longest - context.len());
+        context.iter().copied().chain(padding)
+    });
+    let rows: Vec<Distribution> = padded.map(one_hot).collect();
+    let inputs = model.embed_rows(&rows);
     ReadBatch {
         contexts: model.read_contexts(inputs, &lengths),
-        n_positions,
+        n_positions: rows.len(),
     }
 }
 
@@ -134,166 +116,183 @@ impl ReadBatch {
 }
 
 impl Objective<'_> {
-    /// The loss of a batch: the contexts are read once, and each share of their lessons is lined
-    /// up by its own form. Gradients flow through the whole chain of thoughts or concept tokens.
+    /// The loss of a batch: the contexts are read once, and each split of their lessons is laid
+    /// out in its own way. Gradients flow through the whole chain of thoughts or concept tokens.
     ///
     /// The accuracy is the share of lessons whose every prediction, the right beginning given, is
     /// one that the targets allow; of two options the right one only has to be the likelier.
-    pub fn loss(&self, model: &Llama, passages: &[Passage], shares: &[Share]) -> Outcome {
+    ///
+    /// # Errors
+    /// If the device failed: concept tokens are read from it, one read a token.
+    pub async fn loss(
+        &self,
+        model: &Llama<'_>,
+        passages: &[Passage],
+        splits: &[BatchSplit],
+    ) -> Result<BatchLoss, ExecutionError> {
         let contexts = passages.iter().map(|p| p.context.as_slice());
         let mut batch = read_contexts(model, contexts, self.markers.pad);
-        let n_lessons: usize = shares.iter().map(|share| share.n_lessons).sum();
+        let n_lessons: usize = splits.iter().map(|split| split.n_lessons).sum();
         // Where an answer begins at the question's last position, what the head reads there is
         // taken: the state after the last layer cannot be an option's ancestors as well. The
-        // question reads the same to all forms, so it is the same for all.
-        let speaks = shares.iter().any(|share| share.form == Form::NoCot);
+        // question reads the same to all layouts, so it is the same for all.
+        let speaks = splits
+            .iter()
+            .any(|split| split.layout == SequenceLayout::NoCot);
         let n_goal_layers = model.config.n_layers - usize::from(speaks);
         let mut losses = Vec::new();
         let mut parts = Vec::new();
-        let mut accuracy = 0.0;
+        let mut ungraded = Vec::new();
         let mut first = 0;
-        for share in shares {
+        for split in splits {
             let lessons: Vec<&Lesson> = passages
                 .iter()
-                .flat_map(|passage| &passage.lessons[first..first + share.n_lessons])
+                .flat_map(|passage| &passage.lessons[first..first + split.n_lessons])
                 .collect();
-            first += share.n_lessons;
-            let part = self.share_loss(model, &mut batch, &lessons, *share, n_goal_layers);
-            let weight = share.n_lessons as f64 / n_lessons as f64;
-            losses.push(part.loss.mul_scalar(weight as f32));
-            parts.extend(part.parts);
-            accuracy += weight * part.accuracy;
+            first += split.n_lessons;
+            let of_split = self
+                .split_loss(model, &mut batch, &lessons, *split, n_goal_layers)
+                .await?;
+            let weight = split.n_lessons as f64 / n_lessons as f64;
+            losses.push(of_split.loss.mul_scalar(weight as f32));
+            parts.extend(of_split.parts);
+            ungraded.push(Ungraded {
+                logits: of_split.logits,
+                accuracy: of_split.accuracy,
+                weight,
+            });
         }
-        Outcome {
+        Ok(BatchLoss {
             loss: losses
                 .into_iter()
                 .reduce(|a, b| a + b)
-                .expect("a batch has at least one share"),
+                .expect("a batch has at least one split"),
             parts,
-            accuracy,
+            ungraded,
             n_questions: n_lessons * passages.len(),
             n_positions: batch.n_positions,
-        }
+        })
     }
 
-    /// The loss of the lessons of one share, averaged over them.
-    fn share_loss(
+    /// The loss of the lessons of one split, averaged over them.
+    async fn split_loss(
         &self,
-        model: &Llama,
+        model: &Llama<'_>,
         batch: &mut ReadBatch,
         lessons: &[&Lesson],
-        share: Share,
+        split: BatchSplit,
         n_goal_layers: usize,
-    ) -> Part {
-        let n_lines = lessons.len() as f32;
-        let lines: Vec<Line> = lessons
+    ) -> Result<SplitLoss, ExecutionError> {
+        let n_sequences = lessons.len();
+        let (layout, markers) = (split.layout, self.config.markers);
+        let sequences: Vec<TrainingSequence> = lessons
             .iter()
-            .map(|lesson| {
-                let markers = self.config.markers;
-                share.form.line(lesson, share.stage, self.markers, markers)
-            })
+            .map(|lesson| layout.sequence(lesson, split.stage, self.markers, markers))
             .collect();
         let mut own = QuestionCache::default();
-        let mut feed = |inputs| batch.extend(model, inputs, share.n_lessons, &mut own);
-        let mut asked = Asked::new(model.n_tokens());
-        let name = |part: &str| format!("{}/{part}", share.form.name());
+        let mut feed = |inputs| batch.extend(model, inputs, split.n_lessons, &mut own);
+        let mut tokens = TokenLoss::default();
+        let name = |part: &str| format!("{}/{part}", layout.name());
         let mut parts = Vec::new();
 
-        let before: Vec<&[Word]> = lines.iter().map(|line| line.before.as_slice()).collect();
+        let before: Vec<&[Word]> = sequences.iter().map(|s| s.before.as_slice()).collect();
         let (inputs, n_before) = self.inputs(model, &before);
         let residuals = feed(inputs);
-        let choice = |line: &Line| line.choice.filter(|_| line.after.is_empty());
-        asked.add(&residuals.last, &before, lines.iter().map(choice));
+        let choice = |s: &TrainingSequence| s.choice.filter(|_| s.after.is_empty());
+        tokens.add(&residuals.last, &before, sequences.iter().map(choice));
         let mut loss = Tensor::zeros([1], &model.device);
         let searches = n_goal_layers >= self.config.ancestors_from_layer;
         if self.config.ancestors > 0.0 && searches {
             let residuals = &residuals.by_layer[..n_goal_layers];
             let ancestors = ancestor_loss(model, residuals, lessons, n_before, self.config).loss;
-            parts.push((name("ancestors"), number(&ancestors)));
+            parts.push((name("ancestors"), ancestors.clone().inner()));
             loss = loss + ancestors.mul_scalar(self.config.ancestors);
         }
-        if let Some(latent) = share.form.latent() {
+        if let Some(latent) = layout.latent() {
             let mut last = positions(residuals.last, n_before, n_before - 1, 1);
             let mut thoughts = Vec::new();
-            for _ in 0..share.stage.slots {
+            for _ in 0..split.stage.slots {
                 let thought = model.final_norm(last);
                 thoughts.push(thought.clone());
-                last = feed(self.latent_input(model, thought, latent)).last;
+                last = feed(self.latent_input(model, thought, latent).await?).last;
             }
             if self.config.reach > 0.0 && !thoughts.is_empty() {
-                let reach = reach_loss(model, thoughts, &lines);
-                parts.push((name("reach"), number(&reach)));
+                let reach = reach_loss(model, thoughts, &sequences);
+                parts.push((name("reach"), reach.clone().inner()));
                 loss = loss + reach.mul_scalar(self.config.reach);
             }
             // What the last slot's output says: nothing in Coconut, the end in Soft Thinking.
-            let opening: Vec<[Word; 2]> = lines
+            let opening: Vec<[Word; 2]> = sequences
                 .iter()
-                .map(|line| [Word::given(self.markers.pad), line.after[0].clone()])
+                .map(|s| [Word::given(self.markers.pad), s.after[0].clone()])
                 .collect();
             let opening: Vec<&[Word]> = opening.iter().map(<[Word; 2]>::as_slice).collect();
-            asked.add(&last, &opening, lines.iter().map(|_| None));
-            let after: Vec<&[Word]> = lines.iter().map(|line| line.after.as_slice()).collect();
+            tokens.add(&last, &opening, sequences.iter().map(|_| None));
+            let after: Vec<&[Word]> = sequences.iter().map(|s| s.after.as_slice()).collect();
             let residuals = feed(self.inputs(model, &after).0);
-            asked.add(
-                &residuals.last,
-                &after,
-                lines.iter().map(|line| line.choice),
-            );
+            let choices = sequences.iter().map(|s| s.choice);
+            tokens.add(&residuals.last, &after, choices);
         }
-        let (words, accuracy) = asked.answered(model, lines.len());
-        let words = words.div_scalar(n_lines);
-        parts.insert(0, (name("words"), number(&words)));
-        Part {
+        let (words, logits, grader) = tokens.finish(model, n_sequences);
+        let words = words.div_scalar(n_sequences as f32);
+        parts.insert(0, (name("words"), words.clone().inner()));
+        Ok(SplitLoss {
             loss: loss + words,
             parts,
-            accuracy,
-        }
+            logits: logits.inner(),
+            accuracy: Box::new(move |logits| grader.accuracy(logits)),
+        })
     }
 
-    /// Input vectors of the words of each line, padded to the longest: `[N·n, d]`, and n.
-    pub fn inputs(&self, model: &Llama, lines: &[&[Word]]) -> (Tensor<2>, usize) {
-        let n_new = longest(lines);
-        let mut rows = Rows::new(model.n_tokens());
-        for line in lines {
-            for position in 0..n_new {
-                let id = line.get(position).map_or(self.markers.pad, |word| word.id);
-                rows.push_token(id, 1.0);
-            }
-        }
-        (model.embed(rows.into_tensor(&model.device)), n_new)
+    /// Input vectors of the words of each sequence, padded to the longest: `[N·n, d]`, and n.
+    pub fn inputs(&self, model: &Llama, sequences: &[&[Word]]) -> (Tensor<2>, usize) {
+        let n_new = longest(sequences);
+        let padded = sequences.iter().flat_map(|words| {
+            (0..n_new).map(|position| words.get(position).map_or(self.markers.pad, |w| w.id))
+        });
+        let rows: Vec<Distribution> = padded.map(one_hot).collect();
+        (model.embed_rows(&rows), n_new)
     }
 
     /// What is fed in a slot after the normed state `[N, d]`.
-    fn latent_input(&self, model: &Llama, thought: Tensor<2>, latent: Latent) -> Tensor<2> {
+    async fn latent_input(
+        &self,
+        model: &Llama<'_>,
+        thought: Tensor<2>,
+        latent: Latent,
+    ) -> Result<Tensor<2>, ExecutionError> {
         match latent {
-            Latent::Thought => thought,
+            Latent::Thought => Ok(thought),
             Latent::Concept => {
                 let logits = model.logits(thought);
                 // The truncation is a constant to the gradient, as in the released sampler it is
                 // a choice of rows.
-                let kept = kept_tokens(logits.clone(), &self.sampler);
+                let kept = kept_tokens(logits.clone(), &self.sampler).await?;
                 let weights = softmax(logits.div_scalar(self.sampler.temperature), 1)
-                    * kept.into_tensor(&model.device);
+                    * dense_rows(&kept, model.n_tokens(), &model.device);
                 let sums = weights.clone().sum_dim(1);
-                model.embed(weights / sums)
+                Ok(model.embed(weights / sums))
             }
         }
     }
 }
 
-/// 1 for every token that the sampler mixes, 0 elsewhere, for logits `[N, V]`.
-fn kept_tokens(logits: Tensor<2>, sampler: &Sampler) -> Rows {
+/// Weight 1 for every token that the sampler mixes, for each row of logits `[N, V]`.
+async fn kept_tokens(
+    logits: Tensor<2>,
+    sampler: &Sampler,
+) -> Result<Vec<Distribution>, ExecutionError> {
     let n_tokens = logits.dims()[1];
-    let mut rows = Rows::new(n_tokens);
-    for row in numbers(logits.inner()).chunks_exact(n_tokens) {
+    let numbers = read(vec![flat(logits.inner())]).await?.concat();
+    let rows = numbers.chunks_exact(n_tokens).map(|row| {
         // Logits that are not finite mix nothing; the loss then says so.
         let kept = match row.iter().all(|z| z.is_finite()) {
             true => mixed_tokens(row, sampler),
             false => vec![0],
         };
-        rows.push_weights(kept.into_iter().map(|id| (id, 1.0)));
-    }
-    rows
+        kept.into_iter().map(|id| (id, 1.0)).collect()
+    });
+    Ok(rows.collect())
 }
 
 /// The sampler of the strategy `soft` with its defaults: what decodes is what is trained.
@@ -308,17 +307,16 @@ pub fn soft_sampler(task: Task) -> anyhow::Result<Sampler> {
 }
 
 /// The loss of thoughts, each `[N, d]`, that shall decode to what their slots say, averaged over
-/// lines and thoughts.
-fn reach_loss(model: &Llama, thoughts: Vec<Tensor<2>>, lines: &[Line]) -> Tensor<1> {
-    let mut targets = Rows::new(model.n_tokens());
-    for slot in 0..thoughts.len() {
-        for line in lines {
-            targets.push_weights(line.slots[slot].iter().copied());
-        }
-    }
-    let n_rows = targets.len() as f32;
-    let (loss, _) = cross_entropy(model, Tensor::cat(thoughts, 0), targets);
-    loss.div_scalar(n_rows)
+/// sequences and thoughts.
+fn reach_loss(
+    model: &Llama,
+    thoughts: Vec<Tensor<2>>,
+    sequences: &[TrainingSequence],
+) -> Tensor<1> {
+    let of_slot = |slot: usize| sequences.iter().map(move |s| s.slots[slot].clone());
+    let targets: Vec<Distribution> = (0..thoughts.len()).flat_map(of_slot).collect();
+    let (loss, _) = cross_entropy(model, Tensor::cat(thoughts, 0), &targets);
+    loss.div_scalar(targets.len() as f32)
 }
 
 /// The loss of the options' ancestors, layer by layer.
@@ -336,21 +334,21 @@ pub fn ancestor_loss(
     config: &LossConfig,
 ) -> Ancestors {
     let mut states = Vec::new();
-    let mut targets = Rows::new(model.n_tokens());
+    let mut targets: Vec<Distribution> = Vec::new();
     let first = config.ancestors_from_layer;
     let n_goals = lessons[0].goals.len();
     for (index, residual) in by_layer.iter().enumerate().skip(first - 1) {
         for goal in 0..n_goals {
             let position = lessons[0].goals[goal].position;
             states.push(positions(residual.clone(), n_new, position, 1));
-            for lesson in lessons {
+            targets.extend(lessons.iter().map(|lesson| {
                 let sets = &lesson.goals[goal].by_steps;
-                targets.push_weights(sets[(index + 1 - first).min(sets.len() - 1)].clone());
-            }
+                sets[(index + 1 - first).min(sets.len() - 1)].clone()
+            }));
         }
     }
     let states = model.final_norm(Tensor::cat(states, 0));
-    let (loss, logits) = cross_entropy(model, states, targets.clone());
+    let (loss, logits) = cross_entropy(model, states, &targets);
     Ancestors {
         loss: loss.div_scalar(targets.len() as f32),
         logits,
@@ -365,38 +363,5 @@ pub struct Ancestors {
     /// `[layers·options·N, V]`.
     pub logits: Tensor<2>,
     /// The distributions that they shall follow.
-    pub targets: Rows,
-}
-
-/// Takes positions `start .. start + count` of every question's n: `[N·n, d]` to `[N·count, d]`.
-pub fn positions(states: Tensor<2>, n: usize, start: usize, count: usize) -> Tensor<2> {
-    let [rows, d] = states.dims();
-    states
-        .reshape([rows / n, n, d])
-        .narrow(1, start, count)
-        .reshape([rows / n * count, d])
-}
-
-/// A loss as a plain number.
-pub fn number(loss: &Tensor<1>) -> f32 {
-    loss.clone().inner().into_scalar()
-}
-
-/// Logits `[N, V]` as plain numbers, row after row.
-pub fn numbers(logits: Tensor<2>) -> Vec<f32> {
-    logits
-        .into_data()
-        .try_into_vec()
-        .expect("the model computes in f32")
-}
-
-/// The index of the largest number.
-pub fn argmax(row: &[f32]) -> usize {
-    let mut best = 0;
-    for (index, value) in row.iter().enumerate() {
-        if *value > row[best] {
-            best = index;
-        }
-    }
-    best
+    pub targets: Vec<Distribution>,
 }

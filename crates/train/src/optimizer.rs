@@ -6,7 +6,7 @@
 use burn::tensor::Tensor;
 use serde::{Deserialize, Serialize};
 
-use crate::parameters::{Kind, Parameters};
+use crate::parameters::{Kind, Weight};
 
 /// The optimizer's settings; the learning rate comes from the schedule.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
@@ -31,24 +31,35 @@ const NEWTON_SCHULZ_STEPS: usize = 5;
 /// Keeps AdamW's division finite.
 const EPSILON: f32 = 1e-9;
 
-/// Running means for every weight, in the order of [`Parameters::named`].
+/// Running means for every weight of a list.
+///
+/// It knows nothing of the model: an objective that learns other weights than the whole model's
+/// (adapters on a frozen base, say) hands those to it instead.
+#[derive(Clone)]
 pub struct Optimizer {
     config: OptimizerConfig,
     /// Steps taken.
     pub n_steps: u64,
-    /// Mean of gradients (AdamW) or momentum (Muon).
+    /// Mean of gradients (AdamW) or momentum (Muon), one for each weight.
     pub first: Vec<Tensor<2>>,
     /// Mean of squared gradients (AdamW); stays 0 under Muon.
     pub second: Vec<Tensor<2>>,
 }
 
+/// An update that has been computed (or put in the device's queue) and not taken yet.
+pub struct Update {
+    /// The new weights, in the order of the old ones.
+    pub tensors: Vec<Tensor<2>>,
+    /// The optimizer after the step.
+    pub optimizer: Optimizer,
+    /// The Euclidean norm of all gradients together before they were clipped, `[1]`.
+    pub gradient_norm: Tensor<1>,
+}
+
 impl Optimizer {
     /// An optimizer that has seen nothing yet.
-    pub fn new(config: &OptimizerConfig, parameters: &Parameters) -> Optimizer {
-        let zeros = || -> Vec<Tensor<2>> {
-            let named = parameters.named().into_iter();
-            named.map(|(_, _, tensor)| tensor.zeros_like()).collect()
-        };
+    pub fn new(config: &OptimizerConfig, weights: &[Weight]) -> Optimizer {
+        let zeros = || weights.iter().map(|w| w.tensor.zeros_like()).collect();
         Optimizer {
             config: config.clone(),
             n_steps: 0,
@@ -57,33 +68,43 @@ impl Optimizer {
         }
     }
 
-    /// One update; `gradients` are in the order of [`Parameters::named`].
-    pub fn step(
-        &mut self,
-        parameters: Parameters,
+    /// The update of `weights` by `gradients`, which are in their order. Nothing waits for the
+    /// device, and `self` stays as it is, so that a caller can look at the gradients' norm before
+    /// it takes the update.
+    ///
+    /// # Panics
+    /// If there is not one gradient for each weight.
+    pub fn update(
+        &self,
+        weights: &[Weight],
         gradients: Vec<Tensor<2>>,
         learning_rate: f64,
-    ) -> Parameters {
-        self.n_steps += 1;
-        let norm = global_norm(&gradients);
-        let clip = (self.config.clip_norm / norm.max(1e-12)).min(1.0);
-        let kinds: Vec<Kind> = parameters
-            .named()
-            .iter()
-            .map(|(_, kind, _)| *kind)
-            .collect();
-        let mut gradients = gradients.into_iter().zip(kinds).enumerate();
-        parameters.map(|weight| {
-            let (index, (gradient, kind)) = gradients
-                .next()
-                .expect("there is one gradient for each weight");
-            let gradient = gradient.mul_scalar(clip);
-            let update = match kind {
-                Kind::Matrices(count) if self.config.muon => self.muon(index, gradient, count),
-                _ => self.adam(index, gradient),
+    ) -> Update {
+        assert_eq!(
+            weights.len(),
+            gradients.len(),
+            "one gradient for each weight"
+        );
+        let mut optimizer = self.clone();
+        optimizer.n_steps += 1;
+        let gradient_norm = global_norm(&gradients);
+        let largest = gradient_norm.full_like(self.config.clip_norm);
+        let clip = largest / gradient_norm.clone().clamp_min(1e-12);
+        let clip = clip.clamp_max(1.0).reshape([1, 1]);
+        let pairs = weights.iter().zip(gradients).enumerate();
+        let tensors = pairs.map(|(index, (weight, gradient))| {
+            let gradient = gradient * clip.clone();
+            let update = match weight.kind {
+                Kind::Matrices(count) if self.config.muon => optimizer.muon(index, gradient, count),
+                _ => optimizer.adam(index, gradient),
             };
-            weight - update.mul_scalar(learning_rate as f32)
-        })
+            weight.tensor.clone() - update.mul_scalar(learning_rate as f32)
+        });
+        Update {
+            tensors: tensors.collect(),
+            optimizer,
+            gradient_norm,
+        }
     }
 
     /// AdamW without weight decay (Loshchilov & Hutter, arXiv 1711.05101).
@@ -140,9 +161,12 @@ fn orthogonalized(matrices: Tensor<3>) -> Tensor<3> {
     if tall { x.swap_dims(1, 2) } else { x }
 }
 
-/// The Euclidean norm of all gradients together.
-fn global_norm(gradients: &[Tensor<2>]) -> f32 {
-    let squares = gradients.iter().map(|g| g.clone().square().sum());
+/// The Euclidean norm of all tensors together, `[1]`.
+///
+/// # Panics
+/// If there is no tensor.
+pub fn global_norm(tensors: &[Tensor<2>]) -> Tensor<1> {
+    let squares = tensors.iter().map(|tensor| tensor.clone().square().sum());
     let total = squares.reduce(|a, b| a + b);
-    total.map_or(0.0, |sum| sum.sqrt().into_scalar::<f32>())
+    total.expect("there is at least one tensor").sqrt()
 }

@@ -1,9 +1,29 @@
-//! The weights of a model: how they start, and the order in which they are listed.
+//! The weights of a model: its sizes, how they start, and the order in which they are listed.
 
 use burn::tensor::{Device, Tensor, TensorData};
+use serde::{Deserialize, Serialize};
 
-use crate::llama::LlamaConfig;
 use crate::random::Random;
+
+/// The sizes of a model, as they stand in the TOML file.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct LlamaConfig {
+    /// d, the width of the residual stream.
+    pub hidden_size: usize,
+    /// Transformer blocks.
+    pub n_layers: usize,
+    /// H; every head has keys and values of its own.
+    pub n_heads: usize,
+    /// c; H·c need not be d. Sets of nodes need wide heads (64).
+    pub head_dim: usize,
+    /// Width of the SwiGLU.
+    pub intermediate_size: usize,
+    /// Base of the rotary angles; at 1e6 most of a head is nearly free of position.
+    pub rope_theta: f64,
+    /// Added to the mean square in RMSNorm.
+    pub rms_norm_eps: f64,
+}
 
 /// One layer's weights. Matrices are `[out, in]`, as in Hugging Face's files.
 #[derive(Clone)]
@@ -35,6 +55,17 @@ pub struct Parameters {
 
 /// The name of the embedding table.
 pub const EMBEDDING: &str = "embedding";
+
+/// One weight of a list, with what an optimizer and a file have to know of it.
+#[derive(Clone)]
+pub struct Weight {
+    /// Its name, such as `layers.0.qkv`.
+    pub name: String,
+    /// What it is.
+    pub kind: Kind,
+    /// Its numbers.
+    pub tensor: Tensor<2>,
+}
 
 /// What kind of weight a tensor is, which decides how it is optimized and exported.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -89,25 +120,28 @@ impl Parameters {
         }
     }
 
-    /// Every tensor with its name and kind, in a fixed order.
-    pub fn named(&self) -> Vec<(String, Kind, Tensor<2>)> {
-        let mut all = vec![(EMBEDDING.into(), Kind::Embedding, self.embedding.clone())];
+    /// Every weight, in a fixed order.
+    pub fn weights(&self) -> Vec<Weight> {
+        let mut all = Vec::new();
+        let mut add = |name: String, kind, tensor: &Tensor<2>| {
+            let tensor = tensor.clone();
+            all.push(Weight { name, kind, tensor });
+        };
+        add(EMBEDDING.into(), Kind::Embedding, &self.embedding);
         for (index, layer) in self.layers.iter().enumerate() {
-            let mut add = |name: &str, kind, tensor: &Tensor<2>| {
-                all.push((format!("layers.{index}.{name}"), kind, tensor.clone()));
-            };
-            add("attention_norm", Kind::Norm, &layer.attention_norm);
-            add("qkv", Kind::Matrices(3), &layer.qkv);
-            add("o", Kind::Matrices(1), &layer.o);
-            add("mlp_norm", Kind::Norm, &layer.mlp_norm);
-            add("gate_up", Kind::Matrices(2), &layer.gate_up);
-            add("down", Kind::Matrices(1), &layer.down);
+            let name = |part: &str| format!("layers.{index}.{part}");
+            add(name("attention_norm"), Kind::Norm, &layer.attention_norm);
+            add(name("qkv"), Kind::Matrices(3), &layer.qkv);
+            add(name("o"), Kind::Matrices(1), &layer.o);
+            add(name("mlp_norm"), Kind::Norm, &layer.mlp_norm);
+            add(name("gate_up"), Kind::Matrices(2), &layer.gate_up);
+            add(name("down"), Kind::Matrices(1), &layer.down);
         }
-        all.push(("final_norm".into(), Kind::Norm, self.final_norm.clone()));
+        add("final_norm".into(), Kind::Norm, &self.final_norm);
         all
     }
 
-    /// Replaces every tensor by `f` of it, in the order of [`Parameters::named`].
+    /// Replaces every tensor by `f` of it, in the order of [`Parameters::weights`].
     ///
     /// # Errors
     /// The first error of `f`.
@@ -143,6 +177,12 @@ impl Parameters {
         }
     }
 
+    /// The same model with these tensors, which are in the order of [`Parameters::weights`].
+    pub fn replaced(self, tensors: Vec<Tensor<2>>) -> Parameters {
+        let mut tensors = tensors.into_iter();
+        self.map(|_| tensors.next().expect("there is one tensor for each weight"))
+    }
+
     /// The same weights as leaves of a new autodiff graph.
     pub fn tracked(&self) -> Parameters {
         self.clone().map(|tensor| tensor.autodiff().require_grad())
@@ -150,9 +190,8 @@ impl Parameters {
 
     /// How many numbers the model has.
     pub fn count(&self) -> usize {
-        self.named()
-            .iter()
-            .map(|(_, _, t)| t.shape().num_elements())
-            .sum()
+        let weights = self.weights();
+        let counts = weights.iter().map(|w| w.tensor.shape().num_elements());
+        counts.sum()
     }
 }

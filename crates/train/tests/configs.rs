@@ -3,6 +3,7 @@
 use std::path::Path;
 
 use latent_train::config::RunConfig;
+use latent_train::driver::load_config;
 
 #[test]
 fn shipped_configs_load_under_their_own_names() {
@@ -14,7 +15,7 @@ fn shipped_configs_load_under_their_own_names() {
             // What configs extend is none by itself.
             continue;
         }
-        let config = RunConfig::load(&path).unwrap_or_else(|error| panic!("{error:#}"));
+        let config = load_config(&path).unwrap_or_else(|error| panic!("{error:#}"));
         assert_eq!(
             path.file_stem().and_then(|stem| stem.to_str()),
             Some(config.name.as_str())
@@ -35,7 +36,7 @@ fn a_config_says_what_differs_from_the_one_that_it_extends() {
             path
         });
         assert!(base.exists());
-        RunConfig::load(&own)
+        load_config(&own)
     };
     let whole = include_str!("../configs/prosqa-cot.toml");
     let own = "extends = \"base.toml\"\nseed = 99\n[evaluation]\nevery = 7\n";

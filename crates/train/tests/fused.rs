@@ -3,11 +3,9 @@
 use std::sync::Arc;
 
 use burn::tensor::{Device, Tensor, TensorData};
-use latent_train::fused::{
-    AngleTable, Visible, causal_softmax, rms_norm, shared_softmax, swiglu, turn,
-};
-use latent_train::primitive;
+use latent_train::fused::{apply_rope, causal_softmax, rms_norm, shared_softmax, swiglu};
 use latent_train::random::Random;
+use latent_train::reference_ops::{self, AngleTable, Visible};
 
 /// f32 sums of up to a hundred terms in another order differ by a few units in the last place.
 const TOLERANCE: f32 = 2e-5;
@@ -60,7 +58,7 @@ fn check<const N: usize, const D: usize>(
 }
 
 #[test]
-fn rms_norm_equals_primitives() {
+fn rms_norm_equals_the_reference() {
     let mut random = Random::new(1);
     let leaves = [
         leaf(&mut random, [5, 12], 2.0),
@@ -70,23 +68,23 @@ fn rms_norm_equals_primitives() {
         "rms_norm",
         leaves,
         |[x, gain]| rms_norm(x, gain, 1e-6),
-        |[x, gain]| primitive::rms_norm(x, gain, 1e-6),
+        |[x, gain]| reference_ops::rms_norm(x, gain, 1e-6),
     );
 }
 
 #[test]
-fn swiglu_equals_primitives() {
+fn swiglu_equals_the_reference() {
     let mut random = Random::new(2);
     check(
         "swiglu",
         [leaf(&mut random, [7, 16], 3.0)],
         |[both]| swiglu(both),
-        |[both]| primitive::swiglu(both),
+        |[both]| reference_ops::swiglu(both),
     );
 }
 
 #[test]
-fn turn_equals_primitives() {
+fn apply_rope_equals_the_reference() {
     let mut random = Random::new(3);
     let (n_rows, n_heads, half) = (3, 2, 4);
     let angles: Vec<f32> = (0..n_rows * half).map(|i| i as f32 * 0.37).collect();
@@ -95,15 +93,15 @@ fn turn_equals_primitives() {
         sin: angles.iter().map(|a| a.sin()).collect(),
     });
     check(
-        "turn",
+        "apply_rope",
         [leaf(&mut random, [n_rows, n_heads * 2 * half], 1.0)],
-        |[rows]| turn(rows, table.clone(), 2 * half, 0.5),
-        |[rows]| primitive::turn(rows, &table, 2 * half, 0.5),
+        |[rows]| apply_rope(rows, table.clone(), 2 * half, 0.5),
+        |[rows]| reference_ops::apply_rope(rows, &table, 2 * half, 0.5),
     );
 }
 
 #[test]
-fn shared_softmax_equals_primitives() {
+fn shared_softmax_equals_the_reference() {
     let mut random = Random::new(4);
     // Two graphs of 3 and 5 positions, three questions of two new positions that have four.
     let visible = Visible {
@@ -117,17 +115,17 @@ fn shared_softmax_equals_primitives() {
             leaf(&mut random, [2, 2, 6, 4], 3.0),
         ],
         |[graph, own]| shared_softmax(graph, own, visible.clone()),
-        |[graph, own]| primitive::shared_softmax(graph, own, &visible),
+        |[graph, own]| reference_ops::shared_softmax(graph, own, &visible),
     );
 }
 
 #[test]
-fn causal_softmax_equals_primitives() {
+fn causal_softmax_equals_the_reference() {
     let mut random = Random::new(5);
     check(
         "causal_softmax",
         [leaf(&mut random, [2, 3, 6, 6], 3.0)],
         |[scores]| causal_softmax(scores),
-        |[scores]| primitive::causal_softmax(scores),
+        |[scores]| reference_ops::causal_softmax(scores),
     );
 }

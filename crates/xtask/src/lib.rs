@@ -2,6 +2,7 @@
 
 pub mod page;
 pub mod progress;
+pub mod python;
 pub mod server;
 pub mod setup;
 pub mod suite;

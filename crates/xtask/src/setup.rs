@@ -6,6 +6,7 @@ use std::sync::Once;
 use anyhow::{Result, bail, ensure};
 
 use crate::progress::Step;
+use crate::python::TRANSFORMERS;
 use crate::wasm::{self, WasmToolchain};
 use crate::workspace::{self, cargo, command, find_program, locked_version, output_of};
 
@@ -34,6 +35,9 @@ pub fn everything(toolchain: WasmToolchain) -> Vec<&'static Requirement> {
     let mut all = vec![&COMPONENTS];
     all.extend(for_page(toolchain));
     all.extend([&CHROMIUM, &VULKAN]);
+    if std::env::var_os("LATENT_SKIP_TRANSFORMERS").is_none() {
+        all.push(&TRANSFORMERS);
+    }
     all
 }
 

@@ -1,5 +1,6 @@
 //! The problem's graph, shaded by what a lane has in mind, so that one sees the search widen.
 
+use latent_model::tasks::Graph;
 use leptos::prelude::*;
 
 use crate::{
@@ -7,7 +8,6 @@ use crate::{
     lanes::{Lane, LaneRun},
     page_signals::PageSignals,
     view::{
-        graph::Graph,
         layout::{Layout, NODE_HEIGHT, PlacedNode},
         shares::{Shares, shares, shown_record},
     },

@@ -22,7 +22,7 @@ pub fn Guide() -> impl IntoView {
                  same problem and differs only in what it is fed while it thinks."
             </p>
             <p>
-                "In ProsQA and ProntoQA the graph is the problem: every arrow says that one thing is \
+                "Where the problem is a graph, every arrow says that one thing is \
                  another, and the question asks which of the two marked ends follows from the start. \
                  The shading shows how much of each word is in the step that you look at: one word in \
                  token chain of thought, several in a mixture, and in a thought all that the model can \

@@ -3,13 +3,13 @@
 use latent_model::{
     program::{Feed, Role},
     strategy::{STRATEGIES, Strategy},
-    tasks::Verdict,
+    tasks::Grade,
+    training_record::Accuracy,
 };
 use leptos::prelude::*;
 
 use super::{lane_settings::LaneSettings, stream::Stream};
 use crate::{
-    accuracy::Accuracy,
     catalogue::SiteCatalogue,
     lanes::{Lane, LaneRun},
     page_signals::PageSignals,
@@ -212,9 +212,9 @@ fn LaneFoot(index: Memo<usize>, lane: Lane) -> impl IntoView {
     let testid = move |part: &str| format!("lane-{}-{part}", index.get());
     let word = move || verdict().map_or(String::new(), |verdict| verdict.to_string());
     let mark = move || match verdict() {
-        Some(Verdict::Right) => "✓ ",
-        Some(Verdict::Wrong) => "✗ ",
-        Some(Verdict::Malformed) => "⚠ ",
+        Some(Grade::Right) => "✓ ",
+        Some(Grade::Wrong) => "✗ ",
+        Some(Grade::Malformed) => "⚠ ",
         None => "",
     };
     view! {
@@ -250,7 +250,7 @@ fn phase_text(run: &LaneRun) -> &'static str {
         (Role::Answer, _) => "answering",
         (Role::Think, Feed::Token) => "thinking in words",
         (Role::Think, Feed::Concept) => "thinking in mixtures",
-        (Role::Think, Feed::Thought) => "thinking in hidden states",
+        (Role::Think, Feed::Hidden { .. }) => "thinking in hidden states",
         (Role::Think, Feed::Pause(_)) => "waiting",
     }
 }

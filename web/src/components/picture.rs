@@ -1,6 +1,6 @@
 //! What stands below the question: the problem's graph or its story, and how it is solved.
 
-use latent_model::tasks::Task;
+use latent_model::tasks;
 use leptos::{either::EitherOf3, prelude::*};
 
 use super::{graph::Drawing, problem::Statements, story::Story};
@@ -9,7 +9,7 @@ use crate::{
     lanes::{Lane, LaneRun},
     page_signals::PageSignals,
     page_state::LaneChoice,
-    view::{graph::Graph, solution::Solution},
+    view::solution::Solution,
 };
 
 /// The picture with its step slider and the teacher's switch.
@@ -18,8 +18,8 @@ pub fn Picture() -> impl IntoView {
     let PageSignals { question, task, .. } = expect_context();
     let shows_solution = RwSignal::new(false);
     let problem = Memo::new(move |_| question.with(|q| q.problem.clone().ok()));
-    move || match (task.get(), problem.get()) {
-        (Task::Arithmetic, problem) => EitherOf3::A(view! {
+    move || match (task.get().picture(), problem.get()) {
+        (tasks::Picture::Story, problem) => EitherOf3::A(view! {
             <Story/>
             <Footer has_shades=false/>
             <div class="problem-foot">
@@ -28,15 +28,15 @@ pub fn Picture() -> impl IntoView {
                 })}
             </div>
         }),
-        (_, Some(problem)) => EitherOf3::B(view! {
-            {Graph::of(&problem).map(|graph| view! { <Drawing graph shows_solution/> })}
+        (tasks::Picture::Graph, Some(problem)) => EitherOf3::B(view! {
+            {problem.graph().cloned().map(|graph| view! { <Drawing graph shows_solution/> })}
             <Footer has_shades=true/>
             <div class="problem-foot">
                 <Teacher solution=Solution::of(&problem) shows_solution/>
                 <Statements/>
             </div>
         }),
-        (_, None) => EitherOf3::C(view! {
+        (tasks::Picture::Graph, None) => EitherOf3::C(view! {
             <p class="empty">"The graph appears here when the text is a whole problem."</p>
             <Statements/>
         }),

@@ -1,6 +1,6 @@
 //! The problem panel: where the problem comes from, its text and its options.
 
-use latent_model::tasks::{Difficulty, Task};
+use latent_model::tasks::{Difficulty, TASKS, Task};
 use leptos::prelude::*;
 
 use crate::{
@@ -31,8 +31,7 @@ fn TaskPicker() -> impl IntoView {
     let known = catalogue.with_value(|catalogue| catalogue.tasks());
     let offered = move || {
         let is_offered = |task: &Task| known.contains(task) || *task == signals.task.get();
-        let all = Task::ALL.into_iter().map(|(_, task)| task);
-        all.filter(is_offered).collect::<Vec<_>>()
+        TASKS.iter().copied().filter(is_offered).collect::<Vec<_>>()
     };
     let option = move |task: Task| {
         let is_selected = move || signals.task.get() == task;

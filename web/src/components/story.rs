@@ -1,5 +1,6 @@
 //! A word problem's story, and the computations that the lanes have written about it.
 
+use latent_model::tasks;
 use leptos::prelude::*;
 
 use super::stream::Judged;
@@ -7,7 +8,6 @@ use crate::{
     lanes::{Lane, LaneRun},
     page_signals::PageSignals,
     page_state::LaneChoice,
-    question::story_sentences,
     run_state::RunNumber,
 };
 
@@ -18,7 +18,7 @@ pub fn Story() -> impl IntoView {
     let lines = move || {
         question.with(|question| {
             let line = |sentence: &str| view! { <p>{sentence.to_string()}</p> };
-            story_sentences(&question.text).map(line).collect_view()
+            tasks::sentences(&question.text).map(line).collect_view()
         })
     };
     let reason = move || {

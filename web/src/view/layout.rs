@@ -1,8 +1,6 @@
 //! The layout of a problem's graph: nodes in layers by their distance from the root.
 
-use latent_model::tasks::prosqa::Adjacency;
-
-use super::graph::Graph;
+use latent_model::tasks::{Adjacency, Graph};
 
 /// Width of the drawing by its height: the shape of the panel that it fills.
 const ASPECT: f32 = 2.8;
@@ -310,13 +308,14 @@ fn edge_path(points: &[(f32, f32)], node_width: f32) -> String {
 
 #[cfg(test)]
 mod tests {
-    use latent_model::tasks::{Difficulty, Problem, Task, prosqa};
+    use latent_model::tasks::{Difficulty, Task, prontoqa, prosqa};
     use proptest::prelude::*;
 
     use super::*;
 
     fn graph(task: Task, seed: u64, difficulty: Difficulty) -> Graph {
-        Graph::of(&task.generate(seed, difficulty)).expect("a task of statements")
+        let problem = task.generate(seed, difficulty);
+        problem.graph().expect("a task of statements").clone()
     }
 
     fn any_graph() -> impl Strategy<Value = Graph> {
@@ -328,9 +327,9 @@ mod tests {
                 Difficulty::Class
             };
             let task = if is_ontology {
-                Task::ProntoQa
+                prontoqa::TASK
             } else {
-                Task::ProsQa
+                prosqa::TASK
             };
             graph(task, seed, difficulty)
         })
@@ -370,7 +369,7 @@ mod tests {
 
         #[test]
         fn layers_stand_from_left_to_right(seed in any::<u64>()) {
-            let layout = Layout::new(&graph(Task::ProsQa, seed, Difficulty::Class));
+            let layout = Layout::new(&graph(prosqa::TASK, seed, Difficulty::Class));
             for a in &layout.nodes {
                 for b in &layout.nodes {
                     prop_assert_eq!(a.layer < b.layer, a.x < b.x);
@@ -382,8 +381,8 @@ mod tests {
     #[test]
     fn a_path_of_two_is_laid_out_too() {
         let text = "Tom is a terpus. Bob is a gerpus. Is Tom a gerpus or terpus?";
-        let problem = prosqa::Problem::parse(text).expect("decided");
-        let graph = Graph::of(&Problem::ProsQa(problem)).expect("statements are a graph");
-        assert_eq!(Layout::new(&graph).n_layers, 2);
+        let problem = prosqa::TASK.read(text).expect("decided");
+        let graph = problem.graph().expect("statements are a graph");
+        assert_eq!(Layout::new(graph).n_layers, 2);
     }
 }

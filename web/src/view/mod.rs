@@ -1,7 +1,6 @@
 //! What is drawn, as pure functions of records and problems; components only place it.
 
 pub mod chart;
-pub mod graph;
 pub mod lane;
 pub mod layout;
 pub mod sentences;

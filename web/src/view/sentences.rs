@@ -3,12 +3,9 @@
 use latent_model::{
     program::{Feed, Program, Role},
     record::StepRecord,
-    tasks::{Problem, Task, arithmetic, prontoqa::Word},
+    tasks::{Judgement, Problem, Task},
     trace::{StepKind, step_kind},
 };
-
-/// Opens and closes a computation.
-const BRACKETS: [&str; 2] = ["<<", ">>"];
 
 /// What a lane has said while thinking.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -19,15 +16,6 @@ pub struct Sentence {
     pub tokens: Vec<String>,
     /// As the task's text: `Every gerpus is a terpus.` or `<<3*4=12>>`.
     pub text: String,
-}
-
-/// Whether a sentence holds.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Judgement {
-    /// It does.
-    pub holds: bool,
-    /// Why, or why not.
-    pub reason: &'static str,
 }
 
 /// The sentences that a lane has thought in words so far; none for a lane that thinks in anything
@@ -52,20 +40,15 @@ impl Sentences {
         let speaks = phase.role == Role::Think
             && phase.feed == Feed::Token
             && step_kind(record, program) == StepKind::Think;
-        if !speaks {
-            return;
-        }
-        let token = word(record.token);
-        if task == Task::Arithmetic && token == BRACKETS[0] {
-            self.pending.clear();
-        }
-        self.pending.push(token);
-        if let Some((tokens, text)) = completed(&mut self.pending, task) {
-            self.all.push(Sentence {
-                step: record.step,
-                tokens,
-                text,
-            });
+        if speaks {
+            self.pending.push(word(record.token));
+            if let Some((tokens, text)) = completed(&mut self.pending, task) {
+                self.all.push(Sentence {
+                    step: record.step,
+                    tokens,
+                    text,
+                });
+            }
         }
     }
 
@@ -83,72 +66,19 @@ impl Sentences {
     }
 }
 
-/// What the newest word completes, taken out of the words before it. Words that make no sentence
-/// stay, and words that can no longer begin one go.
+/// The words and the text of the sentence that the newest word completes, taken out of the words
+/// before it.
 fn completed(pending: &mut Vec<String>, task: Task) -> Option<(Vec<String>, String)> {
-    let tokens: Vec<&str> = pending.iter().map(String::as_str).collect();
-    let text = task.render_tokens(&tokens);
-    let is_whole = match task {
-        // Only a pair that is a statement is rendered with a full stop.
-        Task::ProsQa | Task::ProntoQa => text.ends_with('.'),
-        Task::Arithmetic => {
-            [tokens.first(), tokens.last()] == [Some(&BRACKETS[0]), Some(&BRACKETS[1])]
-        }
-    };
-    if is_whole {
-        return Some((std::mem::take(pending), text));
-    }
-    if task != Task::Arithmetic && pending.len() == 2 {
-        // As the task's text pairs them: the second word may begin the next statement.
-        pending.remove(0);
-    }
-    None
+    let tokens = task.complete_sentence(pending)?;
+    let words: Vec<&str> = tokens.iter().map(String::as_str).collect();
+    let text = task.render_tokens(&words);
+    Some((tokens, text))
 }
 
-/// What the problem, or arithmetic itself, says of a sentence; `None` where neither can tell.
+/// What the problem, or the task itself, says of a sentence; `None` where neither can tell.
 pub fn judgement(task: Task, problem: Option<&Problem>, sentence: &Sentence) -> Option<Judgement> {
-    let (holds, reason) = match (task, problem) {
-        (Task::Arithmetic, _) => {
-            let is_right = is_computed_right(sentence)?;
-            let steps = problem.map(Problem::steps);
-            match (is_right, steps) {
-                (false, _) => (false, "The computation is wrong"),
-                (true, None) => (true, "Computed right"),
-                (true, Some(steps)) if steps.contains(&sentence.text) => {
-                    (true, "Computed right, as in the worked solution")
-                }
-                (true, Some(_)) => (true, "Computed right, but no step of the worked solution"),
-            }
-        }
-        (_, Some(problem)) if is_stated(problem, sentence) => (true, "The problem says so"),
-        (_, Some(_)) => (false, "The problem does not say this"),
-        (_, None) => return None,
-    };
-    Some(Judgement { holds, reason })
-}
-
-fn is_stated(problem: &Problem, sentence: &Sentence) -> bool {
-    let [subject, object] = &sentence.tokens[..] else {
-        return false;
-    };
-    match problem {
-        Problem::ProsQa(problem) => problem.states(subject, object),
-        Problem::ProntoQa(problem) => {
-            let said = [subject, object].map(|name| Word::from_name(name));
-            let mut statements = problem.statements.iter();
-            statements.any(|stated| said == [Some(stated.subject), Some(stated.object)])
-        }
-        Problem::Arithmetic(_) => false,
-    }
-}
-
-/// Whether what stands right of `=` is what stands left of it; `None` where one of them is nothing
-/// that can be computed.
-fn is_computed_right(sentence: &Sentence) -> Option<bool> {
-    let inner = sentence.tokens.get(1..sentence.tokens.len() - 1)?.concat();
-    let (expression, result) = inner.rsplit_once('=')?;
-    let result: i64 = result.parse().ok()?;
-    Some(arithmetic::evaluate(expression) == Ok(result))
+    let words: Vec<&str> = sentence.tokens.iter().map(String::as_str).collect();
+    task.judge_sentence(&words, problem)
 }
 
 #[cfg(test)]
@@ -156,7 +86,7 @@ mod tests {
     use latent_model::{
         program::{Phase, Sampler, Until},
         record::InputKind,
-        tasks::{Difficulty, prontoqa, prosqa},
+        tasks::{Difficulty, TASKS, arithmetic, prontoqa, prosqa},
     };
 
     use super::*;
@@ -197,21 +127,21 @@ mod tests {
     fn words_pair_up_and_what_is_no_word_breaks_the_pair() {
         let words = ["Tom", "terpus", "###", "gerpus", "###", "terpus", "gerpus"];
         let english = ["Tom is a terpus.", "Every terpus is a gerpus."];
-        assert_eq!(texts(Task::ProsQa, &words), english);
+        assert_eq!(texts(prosqa::TASK, &words), english);
     }
 
     #[test]
     fn a_word_that_ends_no_statement_may_begin_one() {
         let words = ["wumpus", "Fae", "impus", "impus", "not-red", "red", "impus"];
         let english = ["Fae is an impus.", "Every impus is not red."];
-        assert_eq!(texts(Task::ProntoQa, &words), english);
+        assert_eq!(texts(prontoqa::TASK, &words), english);
     }
 
     #[test]
     fn digits_join_up_to_computations() {
         let words = arithmetic::pieces("<<12*5=60>><<7<<60+1=61>>4");
         assert_eq!(
-            texts(Task::Arithmetic, &words),
+            texts(arithmetic::TASK, &words),
             ["<<12*5=60>>", "<<60+1=61>>"]
         );
     }
@@ -219,19 +149,19 @@ mod tests {
     #[test]
     fn the_last_step_of_a_sentence_is_its_step() {
         let words = arithmetic::pieces("<<1+2=3>><<4*5=20>>");
-        let found = sentences_of(Task::Arithmetic, Feed::Token, &words);
+        let found = sentences_of(arithmetic::TASK, Feed::Token, &words);
         assert_eq!(found[0].step, 6);
         assert_eq!(found[1].step as usize, words.len() - 1);
     }
 
     #[test]
     fn mixtures_make_no_statements() {
-        assert!(sentences_of(Task::ProsQa, Feed::Concept, &["Tom", "terpus"]).is_empty());
+        assert!(sentences_of(prosqa::TASK, Feed::Concept, &["Tom", "terpus"]).is_empty());
     }
 
     #[test]
     fn every_worked_solution_is_said_and_holds() {
-        for (_, task) in Task::ALL {
+        for &task in TASKS {
             let problem = task.generate(3, Difficulty::Class);
             let vocabulary = task.vocabulary();
             let ids = problem.step_tokens().concat();
@@ -246,9 +176,9 @@ mod tests {
     }
 
     fn judged(task: Task, problem: Option<&Problem>, words: &str) -> Option<Judgement> {
-        let words = match task {
-            Task::Arithmetic => arithmetic::pieces(words),
-            _ => words.split(' ').collect(),
+        let words: Vec<&str> = match task == arithmetic::TASK {
+            true => arithmetic::pieces(words),
+            false => words.split(' ').collect(),
         };
         judgement(task, problem, &sentences_of(task, Feed::Token, &words)[0])
     }
@@ -256,14 +186,14 @@ mod tests {
     #[test]
     fn only_what_the_problem_states_holds() {
         let text = "Fae is a wumpus. Wumpuses are not red. True or false: Fae is red.";
-        let problem = Problem::ProntoQa(prontoqa::Problem::parse(text).expect("decided"));
-        let holds = |words| judged(Task::ProntoQa, Some(&problem), words).map(|said| said.holds);
+        let problem = prontoqa::TASK.read(text).expect("decided");
+        let holds = |words| judged(prontoqa::TASK, Some(&problem), words).map(|said| said.holds);
         assert_eq!(holds("wumpus not-red"), Some(true));
         assert_eq!(holds("wumpus red"), Some(false));
-        assert_eq!(judged(Task::ProntoQa, None, "wumpus red"), None);
+        assert_eq!(judged(prontoqa::TASK, None, "wumpus red"), None);
         let text = "Tom is a terpus. Bob is a gerpus. Is Tom a gerpus or terpus?";
-        let problem = Problem::ProsQa(prosqa::Problem::parse(text).expect("decided"));
-        let holds = |words| judged(Task::ProsQa, Some(&problem), words).map(|said| said.holds);
+        let problem = prosqa::TASK.read(text).expect("decided");
+        let holds = |words| judged(prosqa::TASK, Some(&problem), words).map(|said| said.holds);
         assert_eq!(
             [holds("Tom terpus"), holds("Bob terpus")],
             [Some(true), Some(false)]
@@ -274,7 +204,7 @@ mod tests {
     fn a_computation_is_checked_with_and_without_a_problem() {
         let problem = three_times_four();
         let reason = |problem, words| {
-            let judged = judged(Task::Arithmetic, problem, words)?;
+            let judged = judged(arithmetic::TASK, problem, words)?;
             Some((judged.holds, judged.reason))
         };
         let wrong = Some((false, "The computation is wrong"));

@@ -93,7 +93,7 @@ mod tests {
     fn a_mixture_shares_by_weight_and_a_thought_by_probability() {
         let mixed = record(0, InputKind::Concept, 0, &[(1, 0.9, 0.5), (2, 0.1, 0.5)]);
         assert_eq!(shares(&mixed), Shares::from([(1, 0.5), (2, 0.5)]));
-        let thought = record(0, InputKind::Thought, 0, &[(1, 0.9, 0.0), (2, 0.1, 0.0)]);
+        let thought = record(0, InputKind::Hidden, 0, &[(1, 0.9, 0.0), (2, 0.1, 0.0)]);
         assert_eq!(shares(&thought), Shares::from([(1, 0.9), (2, 0.1)]));
     }
 

@@ -2,8 +2,6 @@
 
 use latent_model::tasks::Problem;
 
-use super::graph::Graph;
-
 /// A worked solution.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Solution {
@@ -19,9 +17,9 @@ impl Solution {
     /// The solution of a problem.
     pub fn of(problem: &Problem) -> Self {
         Self {
-            steps: problem.steps(),
-            answer: problem.answer(),
-            n_ways: Graph::of(problem).map_or(1, |graph| graph.ways.len()),
+            steps: problem.steps().to_vec(),
+            answer: problem.answer().into(),
+            n_ways: problem.graph().map_or(1, |graph| graph.ways.len()),
         }
     }
 
@@ -55,7 +53,7 @@ mod tests {
     fn a_solution_tells_its_steps_its_answer_and_whether_there_are_others() {
         let text = "Tom is a terpus. Tom is a gorpus. Every terpus is a gerpus. \
                     Every gorpus is a gerpus. Bob is a lempus. Is Tom a gerpus or lempus?";
-        let problem = Problem::ProsQa(prosqa::Problem::parse(text).expect("decided"));
+        let problem = prosqa::TASK.read(text).expect("decided");
         assert_eq!(
             Solution::of(&problem).sentence(),
             "2 shortest ways, one of them in 2 steps: Tom is a terpus. \

@@ -134,7 +134,7 @@ fn row_kind(record: &StepRecord, program: &Program) -> RowKind {
         (StepKind::Marker | StepKind::Stop, _) => RowKind::Marker,
         (StepKind::Answer, _) => RowKind::Answer,
         (StepKind::Think, InputKind::Concept) => RowKind::Concept,
-        (StepKind::Think, InputKind::Thought) => RowKind::Thought,
+        (StepKind::Think, InputKind::Hidden) => RowKind::Thought,
         (StepKind::Think, _) if matches!(feed, Feed::Pause(_)) => RowKind::Pause,
         (StepKind::Think, _) => RowKind::Token,
     }
@@ -227,16 +227,16 @@ mod tests {
     #[test]
     fn a_thought_is_chips_by_probability() {
         let kept = [(1, 0.2, 0.0), (2, 0.6, 0.0)];
-        let record = record(0, InputKind::Thought, 0, &kept);
-        let view = step_view(&record, &program(Feed::Thought), word);
+        let record = record(0, InputKind::Hidden, 0, &kept);
+        let view = step_view(&record, &program(Feed::THOUGHT), word);
         assert_eq!(view.kind, RowKind::Thought);
         assert_eq!(view.chips[0].word, "w2");
     }
 
     #[test]
     fn a_thought_without_the_head_has_no_chips_and_no_entropy() {
-        let record = record(0, InputKind::Thought, 0, &[]);
-        let view = step_view(&record, &program(Feed::Thought), word);
+        let record = record(0, InputKind::Hidden, 0, &[]);
+        let view = step_view(&record, &program(Feed::THOUGHT), word);
         assert_eq!((view.chips.len(), view.rest, view.entropy), (0, 0.0, None));
     }
 
@@ -261,8 +261,8 @@ mod tests {
 
     #[test]
     fn what_the_classifier_says_is_told_where_it_was_asked() {
-        let program = program(Feed::Thought);
-        let mut record = record(0, InputKind::Thought, 0, &[]);
+        let program = program(Feed::THOUGHT);
+        let mut record = record(0, InputKind::Hidden, 0, &[]);
         record.end_probability = 0.25;
         assert_eq!(step_view(&record, &program, word).end_probability, None);
         record.flags = flag::END_TESTED;

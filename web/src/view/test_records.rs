@@ -23,7 +23,7 @@ pub fn record(step: u32, input: InputKind, phase: u32, kept: &[(u32, f32, f32)])
 
 /// A story of one computation.
 pub fn three_times_four() -> Problem {
-    Problem::Arithmetic(arithmetic::Problem {
+    Problem::from(arithmetic::Problem {
         question: "How many?".into(),
         steps: vec![arithmetic::Step {
             expression: "3*4".into(),

@@ -6,7 +6,7 @@ use anyhow::{Context, Result};
 use sha2::{Digest, Sha256};
 
 use crate::folder::hex;
-use latent_model::evidence::Measured;
+use latent_model::evidence::MeasuredThinking;
 
 /// A folder with one file for each measurement.
 #[derive(Debug)]
@@ -40,7 +40,7 @@ impl Cache {
     }
 
     /// The measurement of this key, where there is one.
-    pub fn get(&self, key: &str) -> Result<Option<Measured>> {
+    pub fn get(&self, key: &str) -> Result<Option<MeasuredThinking>> {
         let path = self.path(key);
         match fs::read_to_string(&path) {
             Ok(text) => serde_json::from_str(&text)
@@ -52,7 +52,7 @@ impl Cache {
     }
 
     /// Keeps a measurement.
-    pub fn put(&self, key: &str, measured: &Measured) -> Result<()> {
+    pub fn put(&self, key: &str, measured: &MeasuredThinking) -> Result<()> {
         let path = self.path(key);
         let fresh = path.with_extension("new");
         fs::create_dir_all(&self.folder)
@@ -68,6 +68,11 @@ impl Cache {
 
 #[cfg(test)]
 mod tests {
+    use latent_model::{
+        evidence::Measured,
+        metrics::{Branches, wilson},
+    };
+
     use super::*;
 
     fn cache(program: &str) -> Cache {
@@ -95,16 +100,17 @@ mod tests {
     #[test]
     fn what_was_kept_is_found_and_a_broken_file_is_an_error() {
         let cache = cache("p");
-        let measured = Measured {
-            problems: "class".into(),
-            n: 3,
-            accuracy: 1.0 / 3.0,
-            ci_low: 0.1,
-            ci_high: 0.7,
-            malformed: 0.0,
-            think_steps: 6.0,
-            answer_tokens: 3.1,
-            tokens: 9.1,
+        let measured = MeasuredThinking {
+            measured: Measured {
+                problems: "class".into(),
+                accuracy: wilson(1, 3).expect("n > 0"),
+                malformed: 0.0,
+                think_steps: 6.0,
+                answer_tokens: 3.1,
+                tokens: 9.1,
+            },
+            mean_entropy: Some(0.1),
+            branches: Branches::new(&[0.1, 0.7]),
         };
         let key = cache.key(&["x"]);
         assert_eq!(cache.get(&key).expect("no file is no error"), None);

@@ -1,9 +1,10 @@
-//! The table for people: `table.md` from what `table.json` holds.
+//! What was measured, for people: `table.md` and the results, from what the JSON files hold.
 
 use std::fmt::Write;
 
-use anyhow::{Context, Result};
 use latent_model::evidence::{Origin, Outcome, RowOfTable, SetOfTable, Table};
+
+use super::{thinking::ThinkingDocument, thoughts::ThoughtsDocument};
 
 /// The table for people, one for each task.
 pub fn markdown(table: &Table) -> String {
@@ -87,23 +88,50 @@ fn row_markdown(row: &RowOfTable, sets: &[&SetOfTable]) -> String {
     )
 }
 
-/// What a text holds between two marker comments: the paper's table.
-pub const TABLE: &str = "table";
-/// The accuracies against the number of thoughts.
-pub const THOUGHTS: &str = "thoughts";
+/// All results in one document, which lies in `docs`.
+pub fn results(table: &Table, thoughts: &ThoughtsDocument, thinking: &ThinkingDocument) -> String {
+    format!(
+        "\
+# Results
 
-/// `text` with `content` between the two marker comments of this name; both lines stay.
-pub fn embed(text: &str, name: &str, content: &str) -> Result<String> {
-    let [begin, end] = ["begin", "end"].map(|edge| format!("<!-- latent {name}: {edge} -->"));
-    let missing = || format!("there must be {begin:?} and after it {end:?}");
-    let (before, rest) = text.split_once(&begin).with_context(missing)?;
-    let (_, after) = rest.split_once(&end).with_context(missing)?;
-    Ok(format!("{before}{begin}\n{content}{end}{after}"))
+<!-- `latent table --results docs/results.md` writes this file, and a test fails where it is not
+what public/evidence holds. -->
+
+Accuracy is exact match of the answer, what follows the last `###` as in Coconut's own code, \
+decoded over the whole vocabulary, with Wilson's 95 % interval. There is one training run a \
+checkpoint, of small models: the intervals are those of the problems and not of the training. \
+[EXPERIMENTS.md](../crates/train/EXPERIMENTS.md) tells how each checkpoint was trained.
+
+## {}
+
+The paper ([2412.06769](https://arxiv.org/abs/2412.06769)) gives GPT-2's figures, which stand \
+beside ours. Tokens are thinking steps and answer tokens together, in each model's own vocabulary.
+
+{}
+## Accuracy against the number of thoughts
+
+![Accuracy against the number of continuous thoughts](../public/evidence/thoughts.svg)
+
+{}
+## How sure each way of thinking is
+
+The same weights decoded in several ways. Runs of one problem differ in their noise, and the \
+interval allows for it. Steps and entropies are those of the official problems; a branch point \
+is a word at which the problem's statements offer more than one way on.
+
+{}",
+        table.title,
+        markdown(table),
+        thoughts.markdown(),
+        thinking.markdown()
+    )
 }
 
 #[cfg(test)]
 mod tests {
     use std::{fs, path::Path};
+
+    use serde::de::DeserializeOwned;
 
     use latent_model::{
         evaluation::Evaluation,
@@ -152,69 +180,74 @@ mod tests {
         };
         let measured = Measured::new("official", &evaluation);
         let interval = wilson(31, 40).expect("n > 0");
-        assert_eq!(
-            (measured.ci_low, measured.ci_high),
-            (interval.low, interval.high)
-        );
-        assert_eq!((measured.n, measured.tokens), (40, 9.5));
+        assert_eq!((measured.accuracy, measured.tokens), (interval, 9.5));
+    }
+
+    fn evidence<T: DeserializeOwned>(name: &str) -> T {
+        let json = read(&format!("public/evidence/{name}"));
+        serde_json::from_str(&json).unwrap_or_else(|error| panic!("{name}: {error}"))
     }
 
     #[test]
-    fn a_text_without_markers_is_refused_and_the_rest_of_a_text_stays() {
-        let text = "a\n<!-- latent table: begin -->\nold\n<!-- latent table: end -->\nb\n";
-        let fresh = embed(text, TABLE, "new\n").expect("it has both markers");
-        assert_eq!(
-            fresh,
-            "a\n<!-- latent table: begin -->\nnew\n<!-- latent table: end -->\nb\n"
-        );
-        assert!(embed("a\n<!-- latent table: begin -->\n", TABLE, "new").is_err());
-    }
-
-    #[test]
-    fn the_readme_holds_the_table_that_ships() {
-        let readme = read("README.md");
-        let table: Table =
-            serde_json::from_str(&read("public/evidence/table.json")).expect("a table");
-        let shipped = read("public/evidence/table.md");
-        assert_eq!(markdown(&table), shipped, "table.md is not table.json's");
-        let expected = embed(&readme, TABLE, &shipped).expect("the README has both markers");
+    fn the_results_are_what_the_evidence_holds() {
+        let table: Table = evidence("table.json");
+        assert_eq!(markdown(&table), read("public/evidence/table.md"));
+        let (thoughts, thinking) = (evidence("thoughts.json"), evidence("thinking.json"));
         assert!(
-            readme == expected,
-            "run `latent table --readme README.md`: the README's table is not table.md"
+            results(&table, &thoughts, &thinking) == read("docs/results.md"),
+            "run `latent table --results docs/results.md`"
         );
     }
 
     #[test]
-    fn the_table_that_ships_was_measured_on_the_checkpoints_that_ship() {
-        let table: Table =
-            serde_json::from_str(&read("public/evidence/table.json")).expect("a table");
+    fn the_readme_is_short_and_holds_no_figure() {
+        let readme = read("README.md");
+        assert!(readme.len() <= 8 * 1024, "{} bytes", readme.len());
+        assert!(readme.contains("docs/results.md"));
+        let is_figure = |word: &str| word.contains('.') && word.parse::<f64>().is_ok();
+        let figures: Vec<&str> = readme
+            .split(|c: char| c.is_whitespace() || "[](),".contains(c))
+            // The numbers of papers on arXiv have four digits in front.
+            .filter(|word| is_figure(word) && word.find('.') != Some(4))
+            .collect();
+        assert!(
+            figures.is_empty(),
+            "measured figures belong to the results: {figures:?}"
+        );
+    }
+
+    /// Whether a row was measured on the weights that ship, or there are none.
+    fn assert_of_weights_that_ship<R>(model: &str, outcome: &Outcome<R>) {
+        let folder = root().join("public/models").join(model);
+        let ships = folder.join("config.json").exists();
+        let Outcome::Measured { weights_sha256, .. } = outcome else {
+            assert!(!ships, "{model} ships: run `latent table` again");
+            return;
+        };
+        let digest = crate::folder::weights_digest(&folder).expect("the weights can be read");
+        assert_eq!(*weights_sha256, digest, "{model}: run `latent table`");
+    }
+
+    #[test]
+    fn what_ships_was_measured_on_the_checkpoints_that_ship() {
+        let table: Table = evidence("table.json");
         for row in &table.rows {
-            let folder = root().join("public/models").join(&row.model);
-            let ships = folder.join("config.json").exists();
-            let Outcome::Measured {
-                weights_sha256,
-                results,
-            } = &row.outcome
-            else {
-                assert!(!ships, "{} ships: run `latent table` again", row.model);
+            assert_of_weights_that_ship(&row.model, &row.outcome);
+            let Outcome::Measured { results, .. } = &row.outcome else {
                 continue;
             };
-            let digest = crate::folder::weights_digest(&folder).expect("the weights can be read");
-            assert_eq!(*weights_sha256, digest, "{}: run `latent table`", row.model);
             for result in results {
-                let right = (result.accuracy * result.n as f64).round() as usize;
-                let interval = wilson(right, result.n).expect("n > 0");
-                assert!(
-                    (interval.low - result.ci_low).abs() < 1e-12,
-                    "{}",
-                    row.model
-                );
-                assert!(
-                    (interval.high - result.ci_high).abs() < 1e-12,
-                    "{}",
-                    row.model
-                );
+                let found = result.accuracy;
+                let right = (found.value * found.n as f64).round() as usize;
+                let expected = wilson(right, found.n).expect("n > 0");
+                let off = (expected.low - found.low).hypot(expected.high - found.high);
+                assert!(off < 1e-12, "{}: {found:?}, not {expected:?}", row.model);
             }
+        }
+        let thinking: ThinkingDocument = evidence("thinking.json");
+        assert!(thinking.rows.len() >= 15, "{} rows", thinking.rows.len());
+        for row in &thinking.rows {
+            assert_of_weights_that_ship(&row.model, &row.outcome);
         }
     }
 }

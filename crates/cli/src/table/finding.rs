@@ -42,7 +42,7 @@ impl Claim {
                 sentence: format!("{task}: {}: not measured yet.", self.claim),
             };
         };
-        let difference = Difference::of(&better.proportion(), &worse.proportion());
+        let difference = Difference::of(&better.accuracy, &worse.accuracy);
         let verdict = self.verdict(&difference);
         let says = match verdict {
             Verdict::Holds => "holds here",
@@ -65,9 +65,9 @@ impl Claim {
                 "{task}: {}: {says}, {:.1} against {:.1} % on n {}, a difference of {value:+.1} \
                  [{low:+.1}, {high:+.1}] points{paper}.",
                 self.claim,
-                100.0 * better.accuracy,
-                100.0 * worse.accuracy,
-                better.n
+                100.0 * better.accuracy.value,
+                100.0 * worse.accuracy.value,
+                better.accuracy.n
             ),
         }
     }
@@ -106,22 +106,16 @@ mod tests {
 
     /// A method with so many of `n` problems right.
     fn row(method: &str, n: usize, right: Option<usize>) -> RowOfTable {
-        let outcome = right.map_or(Outcome::NotTrained, |right| {
-            let interval = wilson(right, n).expect("n > 0");
-            Outcome::Measured {
-                weights_sha256: String::new(),
-                results: vec![Measured {
-                    problems: OFFICIAL.into(),
-                    n,
-                    accuracy: interval.value,
-                    ci_low: interval.low,
-                    ci_high: interval.high,
-                    malformed: 0.0,
-                    think_steps: 0.0,
-                    answer_tokens: 0.0,
-                    tokens: 0.0,
-                }],
-            }
+        let outcome = right.map_or(Outcome::NotTrained, |right| Outcome::Measured {
+            weights_sha256: String::new(),
+            results: vec![Measured {
+                problems: OFFICIAL.into(),
+                accuracy: wilson(right, n).expect("n > 0"),
+                malformed: 0.0,
+                think_steps: 0.0,
+                answer_tokens: 0.0,
+                tokens: 0.0,
+            }],
         });
         RowOfTable {
             method: method.into(),

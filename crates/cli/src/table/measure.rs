@@ -8,14 +8,14 @@ use latent_gpu::AnyEngine;
 use latent_model::{
     engine::Engine,
     evaluation::{Trials, evaluate},
-    evidence::{Measured, Outcome, SetOfTable},
+    evidence::{MeasuredThinking, Outcome, SetOfTable},
     program::Program,
     tasks::{Difficulty, Problem, Task},
     tokenizer::Tokenizer,
 };
 use sha2::{Digest, Sha256};
 
-use super::{TableArgs, cache::Cache, suite::Cell};
+use super::{args::TableArgs, cache::Cache, suite::Cell};
 use crate::{
     engines::open_engine,
     folder::{hex, load_model, weights_digest},
@@ -27,6 +27,8 @@ pub struct ProblemSet {
     /// As in `table.json`.
     pub shown: SetOfTable,
     problems: Vec<Problem>,
+    /// Seed of noise, as `latent eval` has it: the first problem's, and 0 for a file's problems.
+    noise_seed: u32,
 }
 
 /// All that measurements share.
@@ -41,8 +43,8 @@ pub struct Bench<'a> {
 
 /// The official problems of a task and the generated ones of class size.
 ///
-/// ProsQA's official problems come from `--data`; a task without such a file gets generated ones
-/// of the official size.
+/// The official problems come from the task's file in the folder `--data`; a task without such a
+/// file gets generated ones of the official size.
 pub fn problem_sets(args: &TableArgs, task: Task) -> Result<[ProblemSet; 2]> {
     let seed = u64::from(args.seed);
     let generated = |name: &str, difficulty: Difficulty| -> Result<ProblemSet> {
@@ -58,26 +60,32 @@ pub fn problem_sets(args: &TableArgs, task: Task) -> Result<[ProblemSet; 2]> {
             difficulty.name()
         );
         let problems = of_task.generated(seed, args.n)?;
-        Ok(ProblemSet::new(task, name, source, problems))
+        Ok(ProblemSet::new(task, name, source, problems, args.seed))
     };
-    let official = if task == Task::ProsQa {
-        let file = ProblemArgs {
-            task: Some(task),
-            difficulty: Difficulty::Official,
-            data: Some(args.data.clone()),
-        };
-        let problems = file.read_file()?.context("--data is given")?;
-        let name = args.data.file_name().unwrap_or_default().to_string_lossy();
-        let source = format!("the {} problems of `{name}`", problems.len());
-        ProblemSet::new(task, "official", source, problems)
-    } else {
-        generated("official", Difficulty::Official)?
+    let official = match task.official_file() {
+        Some(name) => {
+            let file = ProblemArgs {
+                task: Some(task),
+                difficulty: Difficulty::Official,
+                data: Some(args.data.join(name)),
+            };
+            let problems = file.read_file()?.context("--data is given")?;
+            let source = format!("the {} problems of `{name}`", problems.len());
+            ProblemSet::new(task, "official", source, problems, 0)
+        }
+        None => generated("official", Difficulty::Official)?,
     };
     Ok([official, generated("class", Difficulty::Class)?])
 }
 
 impl ProblemSet {
-    fn new(task: Task, name: &str, source: String, problems: Vec<Problem>) -> Self {
+    fn new(
+        task: Task,
+        name: &str,
+        source: String,
+        problems: Vec<Problem>,
+        noise_seed: u32,
+    ) -> Self {
         let mut digest = Sha256::new();
         for problem in &problems {
             digest.update(format!("{}\n{}\n", problem.question(), problem.answer()));
@@ -89,7 +97,11 @@ impl ProblemSet {
             n: problems.len(),
             sha256: hex(&digest.finalize()),
         };
-        Self { shown, problems }
+        Self {
+            shown,
+            problems,
+            noise_seed,
+        }
     }
 }
 
@@ -114,11 +126,20 @@ impl<'a> Bench<'a> {
         let is_measured = self.is_asked_for(label, cell) && self.ships(cell);
         let sets = self.sets.iter().filter(|set| set.shown.task == task);
         let n_problems: usize = sets.map(|set| set.shown.n).sum();
-        if is_measured { n_problems } else { 0 }
+        if is_measured {
+            cell.samples * n_problems
+        } else {
+            0
+        }
     }
 
     /// Measures a cell, or says why not.
-    pub async fn measure(&mut self, task: &str, label: &str, cell: &Cell) -> Result<Outcome> {
+    pub async fn measure(
+        &mut self,
+        task: &str,
+        label: &str,
+        cell: &Cell,
+    ) -> Result<Outcome<MeasuredThinking>> {
         if !self.ships(cell) {
             return Ok(Outcome::NotTrained);
         }
@@ -138,7 +159,11 @@ impl<'a> Bench<'a> {
         })
     }
 
-    async fn results(&mut self, task: &str, cell: &Cell) -> Result<(String, Vec<Measured>)> {
+    async fn results(
+        &mut self,
+        task: &str,
+        cell: &Cell,
+    ) -> Result<(String, Vec<MeasuredThinking>)> {
         let folder = self.folder(cell);
         let model = load_model(&folder)?;
         let program = cell.program(&model.tokenizer)?;
@@ -153,11 +178,11 @@ impl<'a> Bench<'a> {
             fs::read_to_string(folder.join("tokenizer.json"))?,
             format!("{program:?}"),
             engine.description(),
-            self.args.seed.to_string(),
+            cell.samples.to_string(),
         ];
         let mut results = Vec::new();
         for set in self.sets.iter().filter(|set| set.shown.task == task) {
-            let runner = (&mut engine, &model.tokenizer, &program);
+            let runner = (&mut engine, &model.tokenizer, &program, cell.samples);
             results.push(self.result(set, runner, &key_parts).await?);
         }
         Ok((weights_sha256, results))
@@ -167,30 +192,31 @@ impl<'a> Bench<'a> {
     async fn result(
         &self,
         set: &ProblemSet,
-        (engine, tokenizer, program): (&mut AnyEngine, &Tokenizer, &Program),
+        (engine, tokenizer, program, samples): (&mut AnyEngine, &Tokenizer, &Program, usize),
         key_parts: &[String],
-    ) -> Result<Measured> {
-        let of_set = [&set.shown.name, &set.shown.sha256];
+    ) -> Result<MeasuredThinking> {
+        let noise_seed = set.noise_seed.to_string();
+        let of_set = [&set.shown.name, &set.shown.sha256, &noise_seed];
         let parts: Vec<&str> = key_parts.iter().chain(of_set).map(String::as_str).collect();
         let keyed = self.cache.as_ref().map(|cache| (cache, cache.key(&parts)));
         if let Some((cache, key)) = &keyed
             && let Some(measured) = cache.get(key)?
         {
-            self.bar.inc(set.shown.n as u64);
+            self.bar.inc((set.shown.n * samples) as u64);
             return Ok(measured);
         }
         let trials = Trials {
             program,
             problems: &set.problems,
-            samples: 1,
-            seed: self.args.seed,
+            samples,
+            seed: set.noise_seed,
         };
         let done_before = self.bar.position();
         let evaluation = evaluate(engine, tokenizer, trials, |done, _| {
             self.bar.set_position(done_before + done as u64);
         })
         .await?;
-        let measured = Measured::new(&set.shown.name, &evaluation);
+        let measured = MeasuredThinking::new(&set.shown.name, &evaluation);
         if let Some((cache, key)) = &keyed {
             cache.put(key, &measured)?;
         }

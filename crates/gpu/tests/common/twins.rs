@@ -1,6 +1,6 @@
 //! Plain f64 twins of what the kernels compute, and the inputs that they are given.
 
-use latent_gpu::{layout::Column, weights::rows};
+use latent_gpu::{layout::Row, weights::rows};
 use latent_model::{
     checkpoint::Matrix,
     compare::{Tolerance, compare},
@@ -11,8 +11,7 @@ use super::noise;
 pub const EPSILON: f64 = 1e-5;
 
 pub fn matrix(seed: u32, rows: usize, cols: usize) -> Matrix {
-    let values = noise(seed, rows * cols);
-    Matrix { rows, cols, values }
+    Matrix::from_f32(rows, cols, &noise(seed, rows * cols))
 }
 
 pub fn assert_near(at: &str, found: &[f32], expected: &[f32]) {
@@ -23,31 +22,31 @@ pub fn assert_near(at: &str, found: &[f32], expected: &[f32]) {
     );
 }
 
-pub fn tile_for(n_columns: usize) -> usize {
-    latent_gpu::kernels::tile_for(n_columns) as usize
+/// Threads of a workgroup: as few as a subgroup of a CPU adapter has, and as many as production.
+pub const THREADS: [u32; 3] = [8, 32, 64];
+
+pub fn tile_for(n_rows: usize) -> usize {
+    latent_gpu::kernels::tile_for(n_rows) as usize
 }
 
-/// Column tables are whole tiles; what is past `n_columns` is dead.
-pub fn columns(n_columns: usize, column: impl Fn(usize) -> Column) -> Vec<Column> {
-    let mut columns: Vec<Column> = (0..n_columns).map(column).collect();
-    columns.resize(
-        n_columns.next_multiple_of(tile_for(n_columns)),
-        Column::default(),
-    );
-    columns
+/// Batches are whole tiles; what is past `n_rows` is dead.
+pub fn rows_of(n_rows: usize, row: impl Fn(usize) -> Row) -> Vec<Row> {
+    let mut rows: Vec<Row> = (0..n_rows).map(row).collect();
+    rows.resize(n_rows.next_multiple_of(tile_for(n_rows)), Row::default());
+    rows
 }
 
-pub fn live() -> Column {
-    Column {
+pub fn live() -> Row {
+    Row {
         live: 1,
         wants_logits: 1,
-        ..Column::default()
+        ..Row::default()
     }
 }
 
-/// `n` rows of `width` for every column of a table, dead ones too.
-pub fn vectors(seed: u32, columns: &[Column], width: usize) -> Vec<f32> {
-    noise(seed, columns.len() * width)
+/// A vector of `width` for every row, dead ones too.
+pub fn vectors(seed: u32, batch: &[Row], width: usize) -> Vec<f32> {
+    noise(seed, batch.len() * width)
 }
 
 /// W x with f64 sums.

@@ -4,7 +4,7 @@ use super::ops::{Precision, Rope, add, sigmoid, silu, softmax};
 use crate::{
     checkpoint::{LayerWeights, Weights},
     config::ModelConfig,
-    select::NextInput,
+    input::Input,
 };
 
 /// Keys and values of the positions that a lane has seen.
@@ -29,6 +29,15 @@ impl KvCache {
             layers: vec![LayerCache::default(); n_layers],
         }
     }
+
+    /// Forgets every position from `n_positions` on.
+    pub fn truncate(&mut self, config: &ModelConfig, n_positions: usize) {
+        let n_values = n_positions * config.kv_width();
+        for layer in &mut self.layers {
+            layer.keys.truncate(n_values);
+            layer.values.truncate(n_values);
+        }
+    }
 }
 
 /// A model bound to the way in which it adds.
@@ -49,20 +58,21 @@ impl Forward {
         Self { precision, rope }
     }
 
-    /// The vector that enters the first layer, (d); `hidden` is the lane's last hidden state.
-    pub fn embed(&self, weights: &Weights, input: &NextInput, hidden: &[f32]) -> Vec<f32> {
+    /// The vector that enters the first layer, (d).
+    pub fn embed(&self, weights: &Weights, input: &Input) -> Vec<f32> {
         match input {
-            NextInput::None => vec![0.0; weights.embedding.cols],
-            NextInput::Token(id) => weights.embedding.row(*id as usize).to_vec(),
-            NextInput::Concept(mixture) => {
+            Input::Token(id) => weights.embedding.row(*id as usize).into_owned(),
+            Input::Mixture(mixture) => {
                 let mut x = vec![0.0; weights.embedding.cols];
                 for &(id, weight) in mixture {
                     let row = weights.embedding.row(id as usize);
-                    x.iter_mut().zip(row).for_each(|(x, e)| *x += weight * e);
+                    x.iter_mut()
+                        .zip(row.iter())
+                        .for_each(|(x, e)| *x += weight * e);
                 }
                 x
             }
-            NextInput::Thought => hidden.to_vec(),
+            Input::Vector(vector) => vector.clone(),
         }
     }
 

@@ -29,10 +29,9 @@ impl Precision {
     /// y = W x: `w` is (rows, cols), `x` is (cols), the result is (rows).
     pub fn matvec(self, w: &Matrix, x: &[f32]) -> Vec<f32> {
         debug_assert_eq!(w.cols, x.len());
-        w.values
-            .chunks_exact(w.cols)
-            .map(|row| self.dot(row, x))
-            .collect()
+        let mut y = Vec::with_capacity(w.rows);
+        w.for_each_row(|row| y.push(self.dot(row, x)));
+        y
     }
 
     /// g ⊙ x / sqrt(mean(x²) + ε).

@@ -9,7 +9,8 @@ pub use settings::{SETTINGS, Setting, SettingSpec, Settings};
 pub use table::STRATEGIES;
 
 use crate::{
-    program::{ColdStop, EndClassifier, Feed, Noise, Phase, Program, Role, Sampler, Until},
+    input::Feed,
+    program::{ColdStop, EndClassifier, Noise, Phase, Program, Role, Sampler, Until},
     tokenizer::{Marker, Tokenizer, TokenizerError},
 };
 
@@ -35,18 +36,10 @@ pub struct Strategy {
 /// A strategy's thinking phase.
 #[derive(Debug)]
 pub struct Think {
-    feed: ThinkFeed,
+    feed: Feed<Marker>,
     greedy: bool,
     /// Ends the phase when chosen, and is forced when the phase is cut short.
     end: Option<Marker>,
-}
-
-#[derive(Debug)]
-enum ThinkFeed {
-    Token,
-    Concept,
-    Thought,
-    Pause,
 }
 
 /// A strategy or setting that cannot be used.
@@ -84,13 +77,21 @@ pub enum StrategyError {
         /// The value given.
         found: f32,
     },
+    /// A part of something that is counted.
+    #[error("{key} must be a whole number, found {found}")]
+    Fraction {
+        /// The key.
+        key: &'static str,
+        /// The value given.
+        found: f32,
+    },
     /// The tokenizer lacks a marker.
-    #[error("{strategy}: {source}")]
+    #[error("{strategy}: {reason}")]
     Tokenizer {
         /// The strategy's name.
         strategy: &'static str,
         /// What is missing.
-        source: TokenizerError,
+        reason: TokenizerError,
     },
 }
 
@@ -121,42 +122,35 @@ impl Strategy {
         let marker = |marker: Marker| {
             let strategy = self.name;
             let id = tokenizer.marker(marker);
-            id.map_err(|source| StrategyError::Tokenizer { strategy, source })
+            id.map_err(|reason| StrategyError::Tokenizer { strategy, reason })
         };
         let mut phases = Vec::new();
         if let Some(think) = &self.think {
             let end = think.end.map(marker).transpose()?;
-            let feed = match think.feed {
-                ThinkFeed::Token => Feed::Token,
-                ThinkFeed::Concept => Feed::Concept,
-                ThinkFeed::Thought => Feed::Thought,
-                ThinkFeed::Pause => Feed::Pause(marker(Marker::Pause)?),
-            };
-            let speaks = matches!(think.feed, ThinkFeed::Token | ThinkFeed::Concept);
+            let feed = think.feed.try_map(marker)?;
+            let speaks = feed.needs_logits();
             phases.push(Phase {
                 role: Role::Think,
                 feed,
                 sampler: self.sampler(settings, think.greedy),
                 until: Until {
-                    max_steps: self.max_think_steps(settings),
                     stop_token: end.filter(|_| speaks),
                     cold_stop: self.cold_stop(settings),
                     end_classifier: self.end_classifier(settings),
+                    ..Until::steps(self.max_think_steps(settings))
                 },
                 then_force: end,
             });
         }
+        let max_answer = self.value(settings, Setting::MaxAnswer);
+        let max_answer = max_answer.unwrap_or(table::MAX_ANSWER.1);
         phases.push(Phase {
             role: Role::Answer,
             feed: Feed::Token,
             sampler: Sampler::GREEDY,
             until: Until {
-                max_steps: self
-                    .value(settings, Setting::MaxAnswer)
-                    .unwrap_or(table::MAX_ANSWER.1) as u32,
                 stop_token: Some(marker(Marker::Eos)?),
-                cold_stop: None,
-                end_classifier: None,
+                ..Until::steps(max_answer as u32)
             },
             then_force: None,
         });
@@ -179,6 +173,10 @@ impl Strategy {
                     range: spec.range,
                     found,
                 });
+            }
+            if spec.is_whole() && found.fract() != 0.0 {
+                let key = spec.key;
+                return Err(StrategyError::Fraction { key, found });
             }
         }
         Ok(())
@@ -237,7 +235,7 @@ impl Strategy {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::tasks::{Difficulty, Task};
+    use crate::tasks::{Difficulty, TASKS};
 
     #[test]
     fn every_setting_of_every_strategy_has_a_spec_and_a_default_in_range() {
@@ -271,12 +269,12 @@ mod tests {
     fn by_default_there_is_room_for_the_longest_solution_of_any_task() {
         let words = Strategy::by_name("token-cot").expect("in the table");
         let most = words.max_think_steps(&Settings::default()) as usize;
-        for (name, task) in Task::ALL {
+        for task in TASKS {
             let solutions = (0..1000).map(|seed| task.generate(seed, Difficulty::Official));
             // With the marker that ends it.
             let lengths = solutions.map(|problem| problem.step_tokens().concat().len() + 1);
             let longest = lengths.max().unwrap_or(0);
-            assert!(longest <= most, "{name}: {longest} of {most}");
+            assert!(longest <= most, "{task:?}: {longest} of {most}");
         }
     }
 
@@ -286,6 +284,30 @@ mod tests {
         names.sort_unstable();
         names.dedup();
         assert_eq!(names.len(), STRATEGIES.len());
+    }
+
+    #[test]
+    fn a_fraction_of_something_counted_is_refused() {
+        for strategy in STRATEGIES {
+            for (setting, default) in strategy.settings {
+                let mut settings = Settings::default();
+                settings.set(*setting, default + 0.5);
+                let verdict = strategy.check(&settings);
+                let is_fraction = matches!(verdict, Err(StrategyError::Fraction { .. }));
+                assert_eq!(
+                    is_fraction,
+                    setting.spec().is_whole(),
+                    "{setting}: {verdict:?}"
+                );
+            }
+        }
+        let coconut = Strategy::by_name("coconut").expect("in the table");
+        let settings = Settings::parse(coconut, ["thoughts=2.5"]).expect("a number");
+        let error = coconut.check(&settings).expect_err("2.5 thoughts");
+        assert_eq!(
+            error.to_string(),
+            "thoughts must be a whole number, found 2.5"
+        );
     }
 
     #[test]

@@ -28,7 +28,7 @@ pub enum Setting {
 /// What a [`Setting`] is, for people and for checks.
 #[derive(Debug)]
 pub struct SettingSpec {
-    /// Which.
+    /// The setting that this line is about.
     pub setting: Setting,
     /// Name in `--set key=value` and in URLs.
     pub key: &'static str,
@@ -180,8 +180,15 @@ const fn spec(
 #[derive(Clone, Debug, Default, PartialEq)]
 pub struct Settings(pub(super) BTreeMap<Setting, f32>);
 
+impl SettingSpec {
+    /// Whether it counts something, so that only whole numbers mean anything.
+    pub fn is_whole(&self) -> bool {
+        self.step == 1.0
+    }
+}
+
 impl Setting {
-    /// What it is.
+    /// Its line in [`SETTINGS`].
     pub fn spec(self) -> &'static SettingSpec {
         let found = SETTINGS.iter().find(|spec| spec.setting == self);
         found.expect("a test checks that every setting has its line in SETTINGS")

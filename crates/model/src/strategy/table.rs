@@ -1,7 +1,7 @@
 //! The table: every strategy, in the order in which they are offered.
 
-use super::{Setting, Strategy, Think, ThinkFeed};
-use crate::tokenizer::Marker;
+use super::{Setting, Strategy, Think};
+use crate::{input::Feed, tokenizer::Marker};
 
 /// Room for the longest solution of any task, which a test looks after.
 const MAX_THINK: (Setting, f32) = (Setting::MaxThink, 72.0);
@@ -16,19 +16,19 @@ const COLD_PATIENCE: (Setting, f32) = (Setting::ColdPatience, 8.0);
 
 /// In words, the most probable one each time.
 const IN_WORDS: Think = Think {
-    feed: ThinkFeed::Token,
+    feed: Feed::Token,
     greedy: true,
     end: Some(Marker::ThinkEnd),
 };
 /// In mixtures of words.
 const IN_CONCEPTS: Think = Think {
-    feed: ThinkFeed::Concept,
+    feed: Feed::Concept,
     greedy: false,
     end: Some(Marker::ThinkEnd),
 };
 /// In hidden states.
 const IN_THOUGHTS: Think = Think {
-    feed: ThinkFeed::Thought,
+    feed: Feed::THOUGHT,
     greedy: true,
     end: Some(Marker::Eot),
 };
@@ -51,7 +51,7 @@ pub const STRATEGIES: &[Strategy] = &[
         paper: "Wei et al. 2022, arXiv 2201.11903",
         start: Some(Marker::ThinkStart),
         think: Some(Think {
-            feed: ThinkFeed::Token,
+            feed: Feed::Token,
             greedy: false,
             end: Some(Marker::ThinkEnd),
         }),
@@ -143,7 +143,7 @@ pub const STRATEGIES: &[Strategy] = &[
         paper: "Goyal et al. 2023, arXiv 2310.02226",
         start: None,
         think: Some(Think {
-            feed: ThinkFeed::Pause,
+            feed: Feed::Pause(Marker::Pause),
             greedy: true,
             end: None,
         }),

@@ -1,73 +1,136 @@
-//! Tasks: problems that can be generated, rendered, solved and graded.
+//! Tasks: problems that can be generated, read, solved, graded and learned from. A task is a row
+//! of [`TASKS`].
 
 pub mod arithmetic;
+mod file;
 mod fingerprint;
-pub mod markers;
+mod graph;
+mod markers;
+mod problem;
 pub mod prontoqa;
 pub mod prosqa;
 pub mod random;
+mod statements;
+pub mod supervision;
 mod tokenizer_json;
 
-use std::{fmt, str::FromStr};
+use std::{fmt, ops::Deref, str::FromStr};
 
-use serde::{Deserialize, Serialize};
+use serde::{Deserialize, Deserializer, Serialize, Serializer, de};
 
-use crate::{program::Program, record::StepRecord, tokenizer::Tokenizer};
+use crate::{text, tokenizer::Tokenizer};
+use random::SplitMix64;
+use supervision::{BatchSize, Extent, StatementGraph, SupervisedText};
 
+pub use file::{FileError, Format, Loaded, Skipped};
 pub use fingerprint::Fingerprint;
-pub use markers::Markers;
+pub use graph::{Adjacency, Graph, Node};
+pub use markers::{MARKERS, Markers};
+pub use problem::{Grade, Problem, TextError, UnknownWord};
 
-/// A kind of problem.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(rename_all = "lowercase")]
-pub enum Task {
-    /// Search in a graph of fictional concepts (Coconut, arXiv 2412.06769).
-    ProsQa,
-    /// Deduction in an ontology of fictional concepts (Saparov & He, arXiv 2210.01240).
-    ProntoQa,
-    /// Word problems with a computation for each step (after GSM8K, arXiv 2110.14168).
-    Arithmetic,
+/// Every task, in the order in which they are offered. The first one is meant where none is named.
+pub const TASKS: &[Task] = &[prosqa::TASK, prontoqa::TASK, arithmetic::TASK];
+
+/// What a task brings: all that anybody asks of it, in its own folder.
+pub trait TaskSpec: Sync {
+    /// Its name in commands, files and addresses.
+    fn name(&self) -> &'static str;
+    /// Its name for people.
+    fn title(&self) -> &'static str;
+
+    /// All tokens in the order of their ids; the [`MARKERS`] come last.
+    fn vocabulary(&self) -> Vec<String>;
+    /// The ids of the markers in [`TaskSpec::vocabulary`].
+    fn markers(&self) -> Markers;
+    /// What its tokenizer replaces before it splits at spaces, in this order: a regular
+    /// expression and what comes in its place.
+    fn normalizer(&self) -> Vec<(String, &'static str)>;
+    /// Tokens, as they stand in the vocabulary, as the task's text.
+    fn render_tokens(&self, tokens: &[&str]) -> String;
+
+    /// Draws a problem; the same seed gives the same problem on every machine.
+    fn generate(&self, seed: u64, difficulty: Difficulty) -> Problem;
+    /// Parses what [`Task::read`] reads.
+    fn parse(&self, text: &str) -> Result<Problem, TextError>;
+    /// The files of problems that can be read, with the reader of each.
+    fn formats(&self) -> &'static [Format];
+    /// The name of the file, among the official data, that the task's checkpoints are measured
+    /// on; without it, generated problems of official size take its place.
+    fn official_file(&self) -> Option<&'static str> {
+        None
+    }
+
+    /// What a text after `###` says, in the form of [`Problem::answer`]; `None` where it is no
+    /// answer to this problem at all, right or wrong.
+    fn answer_said(&self, problem: &Problem, text: &str) -> Option<String>;
+    /// The words, by index, of a chain of thought in words that choose one of several ways on.
+    fn branch_points(&self, _problem: &Problem, _words: &[&str]) -> Vec<usize> {
+        Vec::new()
+    }
+
+    /// What a page shows of a problem beside its text.
+    fn picture(&self) -> Picture;
+    /// Takes the words of a sentence, if the newest word has completed one, out of the words that
+    /// were said before. Words that can no longer begin a sentence go.
+    fn complete_sentence(&self, pending: &mut Vec<String>) -> Option<Vec<String>>;
+    /// Whether a sentence of a chain of thought holds; `None` where nobody can tell.
+    fn judge_sentence(&self, words: &[&str], problem: Option<&Problem>) -> Option<Judgement>;
+
+    /// Draws texts with questions to learn from, none of them withheld.
+    fn draw_texts(
+        &self,
+        random: &mut SplitMix64,
+        extent: &Extent,
+        size: &BatchSize,
+        is_withheld: &dyn Fn(&Fingerprint) -> bool,
+    ) -> Vec<SupervisedText>;
+    /// Draws graphs of statements for a warm-up that asks about the statements alone; `None` for
+    /// a task without them.
+    fn draw_graphs(
+        &self,
+        _random: &mut SplitMix64,
+        _extent: &Extent,
+        _size: &BatchSize,
+        _is_withheld: &dyn Fn(&Fingerprint) -> bool,
+    ) -> Option<Vec<StatementGraph>> {
+        None
+    }
+    /// Which kinds of supervision its texts can have.
+    fn can_teach(&self) -> CanTeach;
 }
 
-/// One problem of any task.
-#[derive(Clone, Debug, PartialEq)]
-pub enum Problem {
-    /// ProsQA.
-    ProsQa(prosqa::Problem),
-    /// ProntoQA.
-    ProntoQa(prontoqa::Problem),
-    /// Arithmetic.
-    Arithmetic(arithmetic::Problem),
-}
-
-/// The problems of a file.
-#[derive(Clone, Debug, Default, PartialEq)]
-pub struct Loaded {
-    /// The problems in the file's order.
-    pub problems: Vec<Problem>,
-    /// Problems of the file that this project has no use for (see [`arithmetic::Loaded`]).
-    pub n_skipped: usize,
-}
-
-/// How thoughts replace steps of reasoning in Coconut's training (arXiv 2412.06769, section 4).
+/// Which kinds of supervision the texts of a task can have.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Curriculum {
-    /// Thoughts in place of one step: the paper's c.
-    pub thoughts_per_step: usize,
-    /// Stages with one more step replaced than in the stage before.
-    pub n_stages: usize,
+pub struct CanTeach {
+    /// Several questions about one text.
+    pub several_questions: bool,
+    /// Searches backward from the options of a question.
+    pub backward_search: bool,
+    /// [`TaskSpec::draw_graphs`].
+    pub statement_graphs: bool,
 }
 
-/// What a grader says of an answer.
+/// What a page shows of a problem beside its text.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Verdict {
-    /// The right answer in the right form.
-    Right,
-    /// Another answer in the right form.
-    Wrong,
-    /// Not an answer.
-    Malformed,
+pub enum Picture {
+    /// The problem's [`Graph`], shaded by what the lanes have in mind.
+    Graph,
+    /// The story, a sentence a line, and what the lanes compute about it.
+    Story,
 }
+
+/// Whether a sentence holds.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Judgement {
+    /// It does.
+    pub holds: bool,
+    /// Why, or why not.
+    pub reason: &'static str,
+}
+
+/// A row of [`TASKS`]: a kind of problem, with everything that it brings.
+#[derive(Clone, Copy)]
+pub struct Task(&'static dyn TaskSpec);
 
 /// How hard generated problems are.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -79,267 +142,100 @@ pub enum Difficulty {
     Official,
 }
 
-/// A name that stands for nothing, or a file that cannot be read.
-#[derive(Debug, thiserror::Error)]
-pub enum TaskError {
-    /// No such name.
-    #[error("there is no {kind} {found:?}; there are: {}", expected.join(", "))]
-    UnknownName {
-        /// What was asked for.
-        kind: &'static str,
-        /// The name given.
-        found: String,
-        /// The names known.
-        expected: Vec<&'static str>,
-    },
-    /// A bad ProsQA file.
-    #[error(transparent)]
-    ProsQa(#[from] prosqa::OfficialError),
-    /// A bad ProntoQA file.
-    #[error(transparent)]
-    ProntoQa(#[from] prontoqa::OfficialError),
-    /// A bad GSM8K file.
-    #[error(transparent)]
-    Arithmetic(#[from] arithmetic::OfficialError),
+/// A name that stands for nothing.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+#[error("there is no {kind} {found:?}; there are: {}", expected.join(", "))]
+pub struct UnknownName {
+    /// What was asked for.
+    pub kind: &'static str,
+    /// The name given.
+    pub found: String,
+    /// The names known.
+    pub expected: Vec<&'static str>,
 }
 
 impl Task {
-    /// Every task with its name.
-    pub const ALL: [(&str, Self); 3] = [
-        ("prosqa", Self::ProsQa),
-        ("prontoqa", Self::ProntoQa),
-        ("arithmetic", Self::Arithmetic),
-    ];
-
-    /// Its name in the CLI, in `index.json` and in URLs.
-    pub fn name(self) -> &'static str {
-        match self {
-            Self::ProsQa => "prosqa",
-            Self::ProntoQa => "prontoqa",
-            Self::Arithmetic => "arithmetic",
-        }
+    /// The task that is meant where none is named.
+    pub fn first() -> Self {
+        TASKS[0]
     }
 
-    /// Its name for people.
-    pub fn title(self) -> &'static str {
-        match self {
-            Self::ProsQa => "ProsQA",
-            Self::ProntoQa => "ProntoQA",
-            Self::Arithmetic => "Word problems",
-        }
+    /// Reads a question that somebody has typed, as generously as it can be meant in one way only.
+    /// The problem's own [`Problem::question`] is the official form, which is what models read.
+    ///
+    /// # Errors
+    /// If the text is not a problem of the task, or one whose answer nobody but its writer knows.
+    pub fn read(self, text: &str) -> Result<Problem, TextError> {
+        self.parse(&text::clean(text))
     }
 
-    /// The task that a problem belongs to.
-    pub fn of(problem: &Problem) -> Self {
-        match problem {
-            Problem::ProsQa(_) => Self::ProsQa,
-            Problem::ProntoQa(_) => Self::ProntoQa,
-            Problem::Arithmetic(_) => Self::Arithmetic,
-        }
-    }
-
-    /// Draws a problem; the same seed gives the same problem on every machine.
-    pub fn generate(self, seed: u64, difficulty: Difficulty) -> Problem {
-        match self {
-            Self::ProsQa => {
-                use prosqa::Difficulty;
-                let preset = difficulty.pick(Difficulty::CLASS, Difficulty::OFFICIAL);
-                Problem::ProsQa(prosqa::Problem::generate(seed, &preset))
-            }
-            Self::ProntoQa => {
-                use prontoqa::Difficulty;
-                let preset = difficulty.pick(Difficulty::CLASS, Difficulty::OFFICIAL);
-                Problem::ProntoQa(prontoqa::Problem::generate(seed, &preset))
-            }
-            Self::Arithmetic => {
-                use arithmetic::Difficulty;
-                let preset = difficulty.pick(Difficulty::CLASS, Difficulty::OFFICIAL);
-                Problem::Arithmetic(arithmetic::Problem::generate(seed, &preset))
-            }
-        }
-    }
-
-    /// Reads a file in the task's official format.
-    pub fn load(self, text: &str) -> Result<Loaded, TaskError> {
-        let (problems, n_skipped) = match self {
-            Self::ProsQa => {
-                let problems = prosqa::load(text)?;
-                (problems.into_iter().map(Problem::ProsQa).collect(), 0)
-            }
-            Self::ProntoQa => {
-                let problems = prontoqa::load(text)?;
-                (problems.into_iter().map(Problem::ProntoQa).collect(), 0)
-            }
-            Self::Arithmetic => {
-                let loaded = arithmetic::load(text)?;
-                let problems = loaded.problems.into_iter().map(Problem::Arithmetic);
-                (problems.collect(), loaded.n_skipped)
-            }
-        };
-        Ok(Loaded {
-            problems,
-            n_skipped,
-        })
+    /// Reads a file in one of the task's [`TaskSpec::formats`], with any line ends and with or
+    /// without a byte order mark.
+    ///
+    /// # Errors
+    /// If the file has none of the formats, or an entry contradicts itself.
+    pub fn load(self, text: &str) -> Result<Loaded, FileError> {
+        file::load(self.title(), self.formats(), text)
     }
 
     /// Tokens of a completion as the task's text.
     pub fn render(self, tokenizer: &Tokenizer, ids: &[u32]) -> String {
-        let tokens: Vec<String> = ids.iter().map(|&id| tokenizer.token(id)).collect();
-        let tokens: Vec<&str> = tokens.iter().map(String::as_str).collect();
-        self.render_tokens(&tokens)
-    }
-
-    /// Tokens, as they stand in the vocabulary, as the task's text.
-    pub fn render_tokens(self, tokens: &[&str]) -> String {
-        match self {
-            Self::ProsQa => prosqa::render(tokens),
-            Self::ProntoQa => prontoqa::render(tokens),
-            Self::Arithmetic => arithmetic::render(tokens),
-        }
-    }
-
-    /// All tokens in the order of their ids; the markers come last.
-    pub fn vocabulary(self) -> Vec<String> {
-        match self {
-            Self::ProsQa => prosqa::vocabulary().map(String::from).collect(),
-            Self::ProntoQa => prontoqa::vocabulary().collect(),
-            Self::Arithmetic => arithmetic::vocabulary().map(String::from).collect(),
-        }
-    }
-
-    /// The ids of the markers in [`Task::vocabulary`].
-    pub fn markers(self) -> Markers {
-        match self {
-            Self::ProsQa => prosqa::marker::IDS,
-            Self::ProntoQa => prontoqa::MARKER,
-            Self::Arithmetic => arithmetic::MARKER,
-        }
-    }
-
-    /// What its tokenizer replaces before it splits at spaces, in this order: a regular
-    /// expression and what comes in its place.
-    pub fn normalizer(self) -> Vec<(String, &'static str)> {
-        match self {
-            Self::ProsQa => prosqa::text::normalizer(),
-            Self::ProntoQa => prontoqa::normalizer(),
-            Self::Arithmetic => arithmetic::normalizer(),
-        }
-    }
-
-    /// The paper's numbers for this task.
-    pub fn curriculum(self) -> Curriculum {
-        let (thoughts_per_step, n_stages) = match self {
-            Self::ProsQa | Self::ProntoQa => (1, 6),
-            Self::Arithmetic => (2, 3),
-        };
-        Curriculum {
-            thoughts_per_step,
-            n_stages,
-        }
+        let text = tokenizer.decode(ids);
+        let words: Vec<&str> = text.split_whitespace().collect();
+        self.render_tokens(&words)
     }
 }
 
-impl Problem {
-    /// The question as text, which is the model's prompt.
-    pub fn question(&self) -> String {
-        match self {
-            Self::ProsQa(problem) => problem.question(),
-            Self::ProntoQa(problem) => problem.question(),
-            Self::Arithmetic(problem) => problem.question(),
-        }
-    }
+impl Deref for Task {
+    type Target = dyn TaskSpec;
 
-    /// The right answer as text.
-    pub fn answer(&self) -> String {
-        match self {
-            Self::ProsQa(problem) => problem.answer(),
-            Self::ProntoQa(problem) => problem.answer(),
-            Self::Arithmetic(problem) => problem.answer(),
-        }
+    fn deref(&self) -> &Self::Target {
+        self.0
     }
+}
 
-    /// One way of reasoning as text, step by step. ProsQA's is the first of the shortest paths.
-    pub fn steps(&self) -> Vec<String> {
-        match self {
-            Self::ProsQa(problem) => problem.steps(&problem.first_path()),
-            Self::ProntoQa(problem) => problem.steps(),
-            Self::Arithmetic(problem) => problem.steps(),
-        }
+impl PartialEq for Task {
+    fn eq(&self, other: &Self) -> bool {
+        self.name() == other.name()
     }
+}
 
-    /// The question's token ids, as [`Task::tokenizer_json`] gives them. Only a problem from a
-    /// file can hold a word that the vocabulary lacks.
-    pub fn encode(&self) -> Result<Vec<u32>, arithmetic::UnknownWord> {
-        match self {
-            Self::ProsQa(problem) => Ok(problem.encode()),
-            Self::ProntoQa(problem) => Ok(problem.encode()),
-            Self::Arithmetic(problem) => problem.encode(),
-        }
+impl Eq for Task {}
+
+impl fmt::Debug for Task {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(self.name())
     }
+}
 
-    /// The token ids of each of the [`Problem::steps`].
-    pub fn step_tokens(&self) -> Vec<Vec<u32>> {
-        match self {
-            Self::ProsQa(problem) => problem.step_tokens(&problem.first_path()),
-            Self::ProntoQa(problem) => problem.step_tokens(),
-            Self::Arithmetic(problem) => problem.step_tokens(),
-        }
+impl Serialize for Task {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        serializer.serialize_str(self.name())
     }
+}
 
-    /// The token ids of the right answer: what stands between `###` and `<eos>`.
-    pub fn answer_tokens(&self) -> Vec<u32> {
-        match self {
-            Self::ProsQa(problem) => problem.answer_tokens(),
-            Self::ProntoQa(problem) => problem.answer_tokens(),
-            Self::Arithmetic(problem) => problem.answer_tokens(),
-        }
+impl<'de> Deserialize<'de> for Task {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        let name = String::deserialize(deserializer)?;
+        name.parse().map_err(de::Error::custom)
     }
+}
 
-    /// Grades a completion.
-    pub fn grade(&self, completion: &str) -> Verdict {
-        match self {
-            Self::ProsQa(problem) => problem.grade(completion),
-            Self::ProntoQa(problem) => problem.grade(completion),
-            Self::Arithmetic(problem) => problem.grade(completion),
-        }
-    }
+impl FromStr for Task {
+    type Err = UnknownName;
 
-    /// What it has in common with every problem that would give it away: a problem of a training
-    /// set must share it with none of an official file.
-    pub fn fingerprint(&self) -> Fingerprint {
-        match self {
-            Self::ProsQa(problem) => problem.fingerprint(),
-            Self::ProntoQa(problem) => problem.fingerprint(),
-            Self::Arithmetic(problem) => problem.fingerprint(),
-        }
-    }
-
-    /// Entropies, in nats, of the thinking steps at which the problem offers more than one way
-    /// on; empty for a lane that did not think in words or concept tokens.
-    pub fn branch_entropies(
-        &self,
-        tokenizer: &Tokenizer,
-        program: &Program,
-        records: &[StepRecord],
-    ) -> Vec<f32> {
-        match self {
-            Self::ProsQa(problem) => problem.branch_entropies(tokenizer, program, records),
-            // A branch of an ontology is a dead end or the way, and a solution is one sequence.
-            Self::ProntoQa(_) | Self::Arithmetic(_) => Vec::new(),
-        }
+    fn from_str(name: &str) -> Result<Self, UnknownName> {
+        by_name("task", TASKS, |task| task.name(), name)
     }
 }
 
 impl Difficulty {
-    /// Every difficulty with its name.
-    pub const ALL: [(&str, Self); 2] = [("class", Self::Class), ("official", Self::Official)];
+    /// Every difficulty.
+    pub const ALL: [Self; 2] = [Self::Class, Self::Official];
 
-    /// Its name in the CLI and in URLs.
+    /// Its name in commands, files and addresses.
     pub fn name(self) -> &'static str {
-        match self {
-            Self::Class => "class",
-            Self::Official => "official",
-        }
+        self.pick("class", "official")
     }
 
     /// One of a task's two presets.
@@ -351,43 +247,36 @@ impl Difficulty {
     }
 }
 
-impl FromStr for Task {
-    type Err = TaskError;
+impl FromStr for Difficulty {
+    type Err = UnknownName;
 
-    fn from_str(name: &str) -> Result<Self, TaskError> {
-        by_name("task", &Self::ALL, name)
+    fn from_str(name: &str) -> Result<Self, UnknownName> {
+        by_name("difficulty", &Self::ALL, |value| value.name(), name)
     }
 }
 
-impl FromStr for Difficulty {
-    type Err = TaskError;
+/// The sentences of a text, each with its full stop or question mark.
+pub fn sentences(text: &str) -> impl Iterator<Item = &str> {
+    text.split_inclusive(['.', '?'])
+        .map(str::trim)
+        .filter(|sentence| sentence.contains(char::is_alphanumeric))
+}
 
-    fn from_str(name: &str) -> Result<Self, TaskError> {
-        by_name("difficulty", &Self::ALL, name)
-    }
+/// The last sentence of a text, which in a story is what is asked.
+pub fn last_sentence(text: &str) -> &str {
+    sentences(text).last().unwrap_or(text)
 }
 
 fn by_name<T: Copy>(
     kind: &'static str,
-    all: &[(&'static str, T)],
+    all: &[T],
+    name_of: impl Fn(&T) -> &'static str,
     found: &str,
-) -> Result<T, TaskError> {
-    let known = all.iter().find(|(name, _)| *name == found);
-    known
-        .map(|(_, value)| *value)
-        .ok_or_else(|| TaskError::UnknownName {
-            kind,
-            found: found.into(),
-            expected: all.iter().map(|(name, _)| *name).collect(),
-        })
-}
-
-impl fmt::Display for Verdict {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(match self {
-            Self::Right => "right",
-            Self::Wrong => "wrong",
-            Self::Malformed => "malformed",
-        })
-    }
+) -> Result<T, UnknownName> {
+    let known = all.iter().find(|value| name_of(value) == found).copied();
+    known.ok_or_else(|| UnknownName {
+        kind,
+        found: found.into(),
+        expected: all.iter().map(name_of).collect(),
+    })
 }

@@ -10,7 +10,7 @@ use super::{
 impl Task {
     /// The tokenizer in the format of Hugging Face's `tokenizers`, Rust and Python.
     ///
-    /// After [`Task::normalizer`] what is left are words between spaces. There is no token for an
+    /// After [`TaskSpec::normalizer`](super::TaskSpec::normalizer) what is left are words between spaces. There is no token for an
     /// unknown word, so encoding one fails instead of guessing.
     pub fn tokenizer_json(self) -> Value {
         let vocabulary = self.vocabulary();

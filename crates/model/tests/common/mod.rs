@@ -38,11 +38,7 @@ pub fn weights(config: &ModelConfig) -> Arc<Weights> {
     };
     let mut matrix = |rows: usize, cols: usize| {
         let deviation = 1.5 / (cols as f32).sqrt();
-        Matrix {
-            rows,
-            cols,
-            values: values(rows * cols, 0.0, deviation),
-        }
+        Matrix::from_f32(rows, cols, &values(rows * cols, 0.0, deviation))
     };
     let (d, ff, v) = (
         config.hidden_size,
@@ -52,12 +48,20 @@ pub fn weights(config: &ModelConfig) -> Arc<Weights> {
     let (q, kv) = (config.q_width(), config.kv_width());
     let layers = (0..config.n_layers)
         .map(|_| LayerWeights {
-            attention_norm: matrix(1, d).values.iter().map(|g| 1.0 + 0.3 * g).collect(),
+            attention_norm: matrix(1, d)
+                .to_f32()
+                .iter()
+                .map(|g| 1.0 + 0.3 * g)
+                .collect(),
             q: matrix(q, d),
             k: matrix(kv, d),
             v: matrix(kv, d),
             o: matrix(d, q),
-            mlp_norm: matrix(1, d).values.iter().map(|g| 1.0 + 0.3 * g).collect(),
+            mlp_norm: matrix(1, d)
+                .to_f32()
+                .iter()
+                .map(|g| 1.0 + 0.3 * g)
+                .collect(),
             gate: matrix(ff, d),
             up: matrix(ff, d),
             down: matrix(d, ff),
@@ -66,11 +70,23 @@ pub fn weights(config: &ModelConfig) -> Arc<Weights> {
     Arc::new(Weights {
         embedding: matrix(v, d),
         layers,
-        final_norm: matrix(1, d).values.iter().map(|g| 1.0 + 0.3 * g).collect(),
+        final_norm: matrix(1, d)
+            .to_f32()
+            .iter()
+            .map(|g| 1.0 + 0.3 * g)
+            .collect(),
         lm_head: (!config.tie_word_embeddings).then(|| matrix(v, d)),
         end_classifier: Some(EndClassifierWeights {
-            weight: matrix(1, d).values,
+            weight: matrix(1, d).to_f32().into_owned(),
             bias: 0.25,
         }),
     })
+}
+
+/// Changes a matrix's values.
+#[allow(dead_code)] // Not every test does.
+pub fn edit(matrix: &mut Matrix, change: impl FnOnce(&mut [f32])) {
+    let mut values = matrix.to_f32().into_owned();
+    change(&mut values);
+    *matrix = Matrix::from_f32(matrix.rows, matrix.cols, &values);
 }

@@ -6,18 +6,19 @@
 
 mod expression;
 mod generator;
-mod grade;
 mod official;
 mod story;
+mod task;
 mod text;
+mod training;
 mod vocabulary;
 
-use crate::tasks::Fingerprint;
+use crate::tasks::{Fingerprint, UnknownWord};
 
 pub use expression::{ExpressionError, evaluate};
 pub use generator::Difficulty;
-pub use official::{Loaded, OfficialError, load};
-pub use text::{UnknownWord, normalizer, pieces, render};
+pub use task::TASK;
+pub use text::pieces;
 pub use vocabulary::{MARKER, VOCABULARY_SIZE, token_id, vocabulary};
 
 /// One word problem.

@@ -3,25 +3,12 @@
 use std::fmt;
 
 use super::{Problem, Step};
-use crate::tasks::markers::MARKERS;
-
-/// A word that the vocabulary lacks.
-#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
-#[error("{word:?} is not a word of the arithmetic templates")]
-pub struct UnknownWord {
-    /// The word.
-    pub word: String,
-}
+use crate::tasks::MARKERS;
 
 /// Characters that are tokens of their own wherever they stand.
 const SINGLE: &str = "0123456789+-*/=().?";
 
 impl Problem {
-    /// The question, which is the model's prompt.
-    pub fn question(&self) -> String {
-        self.question.clone()
-    }
-
     /// The right answer as text.
     pub fn answer(&self) -> String {
         self.answer.to_string()
@@ -71,7 +58,7 @@ fn piece_at_start(text: &str) -> Option<usize> {
 }
 
 /// Tokens as text: digits join to numbers, and a step is printed without spaces.
-pub fn render(tokens: &[&str]) -> String {
+pub(super) fn render(tokens: &[&str]) -> String {
     let is_digit = |token: &str| token.len() == 1 && token.as_bytes()[0].is_ascii_digit();
     let mut text = String::new();
     let mut previous = "";
@@ -96,7 +83,7 @@ pub fn render(tokens: &[&str]) -> String {
 
 /// What a tokenizer replaces, in this order: a regular expression and what comes in its place.
 /// Numbers fall apart into digits, and signs stand by themselves.
-pub fn normalizer() -> Vec<(String, &'static str)> {
+pub(super) fn normalizer() -> Vec<(String, &'static str)> {
     SPACED
         .into_iter()
         .map(|[pattern, content]| (pattern.into(), content))

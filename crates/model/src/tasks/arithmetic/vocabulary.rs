@@ -1,6 +1,6 @@
 //! The tokens of arithmetic: digits, operators, and the words of the templates.
 
-use crate::tasks::markers::{MARKERS, Markers};
+use crate::tasks::{MARKERS, Markers};
 
 /// Digits first, so that a digit is its own id.
 const SIGNS: [&str; 20] = [

@@ -4,8 +4,8 @@ use std::ops::RangeInclusive;
 
 use serde::{Deserialize, Serialize};
 
-use super::{FAMILIES, Form, NAMES, Problem, Statement, Word};
-use crate::tasks::{prosqa::vocabulary::CONCEPTS, random::SplitMix64};
+use super::{CONCEPTS, FAMILIES, Form, NAMES, Problem, Statement, Word};
+use crate::tasks::random::SplitMix64;
 
 /// How long the chain is and how much stands beside it.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]

@@ -4,17 +4,20 @@
 //! five-hop form of Coconut (arXiv 2412.06769, appendix A).
 
 mod generator;
-mod grade;
 mod official;
 mod oracle;
+mod task;
 mod text;
+mod training;
 mod vocabulary;
 
 use crate::tasks::Fingerprint;
+// The released generator's concepts are the ones that ProsQA took over.
+use crate::tasks::prosqa::CONCEPTS;
 
 pub use generator::Difficulty;
-pub use official::{OfficialError, load};
-pub use text::{Form, ParseError, normalizer, render};
+pub use task::TASK;
+pub use text::{Form, ParseError};
 pub use vocabulary::{FAMILIES, MARKER, NAMES, VOCABULARY_SIZE, Word, vocabulary};
 
 /// One problem: statements, and a question that they decide.

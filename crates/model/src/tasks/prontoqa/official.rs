@@ -1,35 +1,30 @@
-//! The official ProntoQA files: what the released generator writes, and Coconut's extract of it.
+//! ProntoQA's files: what the released generator (github.com/asaparov/prontoqa) writes, and what
+//! Coconut's `preprocessing/prontoqa.py` makes of it.
 
 use serde::Deserialize;
 use serde_json::Value;
 
-use super::{Problem, text::ParseError};
+use super::Problem;
+use crate::tasks::{
+    Format,
+    file::{Entries, Entry, fields, json_array},
+};
 
-/// An official file that cannot be used.
-#[derive(Debug, thiserror::Error)]
-pub enum OfficialError {
-    /// Neither of the two formats.
-    #[error("not a ProntoQA file: {0}")]
-    Json(#[from] serde_json::Error),
-    /// The question is not in the official English.
-    #[error("{problem}: {source}")]
-    Question {
-        /// Its index or name in the file.
-        problem: String,
-        /// What is wrong.
-        source: ParseError,
+pub(super) const FORMATS: [Format; 2] = [
+    Format {
+        name: "Coconut's JSON array of {\"question\", \"answer\", \"steps\"}",
+        fits: |text| text.starts_with('['),
+        entries: json_array,
+        problem: read_entry,
     },
-    /// The answer is not what follows from the statements.
-    #[error("{problem}: the answer says {found:?}, but the statements say {expected}")]
-    Contradiction {
-        /// Its index or name in the file.
-        problem: String,
-        /// What follows from the statements.
-        expected: String,
-        /// What the file says.
-        found: String,
+    Format {
+        name: "the ProntoQA generator's JSON object of {\"example1\": {\"test_example\": \
+               {\"question\", \"query\", \"answer\"}}, …}",
+        fits: |text| text.starts_with('{'),
+        entries: examples,
+        problem: read_entry,
     },
-}
+];
 
 /// A problem in either format; Coconut's has the query at the end of the question.
 #[derive(Deserialize)]
@@ -40,58 +35,37 @@ struct Official {
     answer: String,
 }
 
-#[derive(Deserialize)]
-struct Example {
-    test_example: Official,
-}
-
-/// Reads a file of the released generator, `{"example1": {"test_example": {…}}, …}`, or one that
-/// Coconut's `preprocessing/prontoqa.py` made of it, `[{"question", "steps", "answer"}, …]`.
-///
-/// Every problem is checked: question and answer must agree.
-pub fn load(json: &str) -> Result<Vec<Problem>, OfficialError> {
-    if json.trim_start().starts_with('[') {
-        let problems: Vec<Official> = serde_json::from_str(json)?;
-        let named = problems.into_iter().enumerate();
-        return named
-            .map(|(index, official)| official.problem(&format!("problem {index}")))
-            .collect();
-    }
-    let examples: serde_json::Map<String, Value> = serde_json::from_str(json)?;
+/// The examples in the file's order, in which `example10` comes after `example9`.
+fn examples(text: &str) -> Result<Entries, String> {
+    let examples: serde_json::Map<String, Value> =
+        serde_json::from_str(text).map_err(|error| error.to_string())?;
     let mut examples: Vec<(String, Value)> = examples.into_iter().collect();
-    // "example10" comes after "example9", as in the file.
     examples.sort_by_key(|(name, _)| (name.len(), name.clone()));
-    examples
-        .into_iter()
-        .map(|(name, example)| {
-            let example: Example = serde_json::from_value(example)?;
-            example.test_example.problem(&name)
-        })
-        .collect()
+    let test_example = |mut example: Value| match example.get_mut("test_example") {
+        Some(test_example) => Ok(test_example.take()),
+        None => Err("missing field `test_example`".into()),
+    };
+    let named = |(name, example)| (name, test_example(example));
+    Ok(examples.into_iter().map(named).collect())
 }
 
-impl Official {
-    fn problem(&self, name: &str) -> Result<Problem, OfficialError> {
-        let problem = Problem::parse(&format!("{} {}", self.question, self.query));
-        let problem = problem.map_err(|source| OfficialError::Question {
-            problem: name.into(),
-            source,
-        })?;
-        let expected = problem.answer();
-        if self.answer != expected {
-            return Err(OfficialError::Contradiction {
-                problem: name.into(),
-                expected,
-                found: self.answer.clone(),
-            });
-        }
-        Ok(problem)
+/// Reads a problem; question and answer must agree.
+fn read_entry(value: Value) -> Result<Entry, String> {
+    let official: Official = fields(value)?;
+    let problem = Problem::parse(&format!("{} {}", official.question, official.query));
+    let problem = problem.map_err(|error| error.to_string())?;
+    let (found, expected) = (official.answer, problem.answer());
+    if found != expected {
+        return Err(format!(
+            "the answer says {found:?}, but the statements say {expected}"
+        ));
     }
+    Ok(Entry::Problem(Box::new(problem.into())))
 }
 
 #[cfg(test)]
 mod tests {
-    use super::*;
+    use crate::tasks::{FileError, prontoqa::TASK};
 
     const RAW: &str = r#"{
         "example10": {"test_example": {"question": "Wumpuses are not red. Fae is a wumpus.",
@@ -106,8 +80,8 @@ mod tests {
     #[test]
     fn both_formats_are_read() {
         let questions = |json| -> Vec<String> {
-            let problems = load(json).expect("a good file");
-            problems.iter().map(Problem::question).collect()
+            let problems = TASK.load(json).expect("a good file").problems;
+            problems.iter().map(|p| p.question().to_string()).collect()
         };
         let raw = [
             "Wumpuses are red. Max is a wumpus. True or false: Max is not red.",
@@ -119,19 +93,25 @@ mod tests {
 
     #[test]
     fn a_bad_file_is_named() {
-        let error = |json: &str| load(json).expect_err("a bad file").to_string();
-        let wrong = error(&EXTRACT.replace("\"True\"", "\"False\""));
+        let error = |json: &str| TASK.load(json).expect_err("a bad file");
+        let wrong = error(&EXTRACT.replace("\"True\"", "\"False\"")).to_string();
         assert!(
             wrong.contains("problem 0") && wrong.contains("say True"),
             "{wrong}"
         );
-        let unknown = error(&RAW.replace("Wumpuses are red", "Dogs are red"));
+        let unknown = error(&RAW.replace("Wumpuses are red", "Dogs are red")).to_string();
         assert!(
             unknown.contains("example2") && unknown.contains("dogs"),
             "{unknown}"
         );
-        for json in ["", "[{}]", "{\"example1\": {}}", "7", &RAW[..60]] {
-            assert!(matches!(load(json), Err(OfficialError::Json(_))), "{json}");
+        for json in ["", "7", &RAW[..60]] {
+            let error = error(json);
+            assert!(matches!(error, FileError::Format { .. }), "{error}");
+        }
+        for (json, place) in [("[{}]", "problem 0"), ("{\"example1\": {}}", "example1")] {
+            let error = error(json).to_string();
+            assert!(error.starts_with(place), "{error}");
+            assert!(error.contains("missing field"), "{error}");
         }
     }
 }

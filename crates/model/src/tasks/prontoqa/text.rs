@@ -1,7 +1,6 @@
 //! The English of ProntoQA, written and read.
 
-use super::{Problem, Statement, Word, vocabulary::NOT};
-use crate::tasks::prosqa::vocabulary::CONCEPTS;
+use super::{CONCEPTS, NAMES, Problem, Statement, Word, vocabulary::NOT};
 
 /// Opens the question.
 const QUESTION: &str = "True or false:";
@@ -94,7 +93,7 @@ fn plural(concept: &str) -> String {
 
 /// Tokens as English: pairs become statements, `?` opens the question, `###` stays in front of
 /// its answer. What does not pair up is printed as it is, so that mistakes stay visible.
-pub fn render(tokens: &[&str]) -> String {
+pub(super) fn render(tokens: &[&str]) -> String {
     let mut sentences = Vec::new();
     let mut rest = tokens;
     loop {
@@ -148,20 +147,24 @@ impl Problem {
         self.chain().iter().map(Statement::english).collect()
     }
 
-    /// Reads statements and a question in English; the statements decide the answer.
+    /// Reads statements and a question in English, whatever its case, spaces and line ends; the
+    /// statements decide the answer. [`Problem::question`] then is the same in official English.
     pub fn parse(text: &str) -> Result<Problem, ParseError> {
         let mut statements = Vec::new();
         let mut asked = None;
-        for sentence in text.split('.').map(str::trim).filter(|s| !s.is_empty()) {
+        let sentences = text.split(['.', '?']).map(str::trim);
+        for sentence in sentences.filter(|sentence| !sentence.is_empty()) {
             let found = || ParseError::Sentence {
                 found: sentence.into(),
             };
             if asked.is_some() {
                 return Err(found());
             }
-            match sentence.strip_prefix(QUESTION) {
-                None => statements.push(statement(sentence)?),
-                Some(claim) => asked = Some(statement(claim).map_err(|_| found())?),
+            let lower = sentence.to_lowercase().replace(':', " : ");
+            let words: Vec<&str> = lower.split_whitespace().collect();
+            match words.strip_prefix(&["true", "or", "false", ":"]) {
+                None => statements.push(statement(&words, sentence)?),
+                Some(claim) => asked = Some(statement(claim, sentence).map_err(|_| found())?),
             }
         }
         let asked = asked.ok_or(ParseError::NoQuestion)?;
@@ -187,12 +190,11 @@ impl Problem {
     }
 }
 
-/// Reads one sentence without its full stop.
-fn statement(sentence: &str) -> Result<Statement, ParseError> {
-    let words: Vec<&str> = sentence.split_whitespace().collect();
-    let (subject, object, form) = match words[..] {
-        ["Every", subject, "is", ref object @ ..] => (subject, object, Form::Every),
-        ["Each", subject, "is", ref object @ ..] => (subject, object, Form::Each),
+/// Reads the words, in small letters, of one sentence without its full stop.
+fn statement(words: &[&str], sentence: &str) -> Result<Statement, ParseError> {
+    let (subject, object, form) = match *words {
+        ["every", subject, "is", ref object @ ..] => (subject, object, Form::Every),
+        ["each", subject, "is", ref object @ ..] => (subject, object, Form::Each),
         [subject, "are", ref object @ ..] => (subject, object, Form::Plural),
         [subject, "is", ref object @ ..] => {
             let subject = word(subject)?;
@@ -256,15 +258,17 @@ fn read_object(words: &[&str], sentence: &str) -> Result<Word, ParseError> {
         })
 }
 
-fn word(name: &str) -> Result<Word, ParseError> {
-    Word::from_name(name).ok_or_else(|| ParseError::UnknownWord { word: name.into() })
+/// The word of a name in small letters.
+fn word(lower: &str) -> Result<Word, ParseError> {
+    let name = NAMES.iter().find(|name| name.eq_ignore_ascii_case(lower));
+    Word::from_name(name.unwrap_or(&lower))
+        .ok_or_else(|| ParseError::UnknownWord { word: lower.into() })
 }
 
 fn singular(plural: &str) -> String {
-    let plural = plural.to_lowercase();
     match plural.strip_suffix("puses") {
         Some(stem) => format!("{stem}pus"),
-        None => plural,
+        None => plural.into(),
     }
 }
 
@@ -272,7 +276,7 @@ fn singular(plural: &str) -> String {
 ///
 /// Every form of a statement becomes two words, `wumpus not-red`, and the question
 /// `? Fae not-red`.
-pub fn normalizer() -> Vec<(String, &'static str)> {
+pub(super) fn normalizer() -> Vec<(String, &'static str)> {
     let mut rules: Vec<(String, &'static str)> = vec![
         (QUESTION.into(), " ? "),
         ("###".into(), " ### "),
@@ -314,6 +318,23 @@ mod tests {
             "Each impus is not red.",
         ];
         assert_eq!(problem.steps(), steps);
+    }
+
+    #[test]
+    fn what_people_type_is_read_as_the_official_form() {
+        let typed = [
+            TEXT.replace(". ", " .\r\n"),
+            TEXT.replace(' ', "  \n"),
+            TEXT.replace("red.", "red ?"),
+            TEXT.replace("false:", "false :"),
+            TEXT.to_lowercase(),
+            TEXT.to_uppercase(),
+            TEXT.trim_end_matches('.').into(),
+        ];
+        for text in typed {
+            let problem = Problem::parse(&text).unwrap_or_else(|error| panic!("{text}: {error}"));
+            assert_eq!(problem.question(), TEXT, "{text}");
+        }
     }
 
     #[test]

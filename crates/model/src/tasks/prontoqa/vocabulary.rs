@@ -5,10 +5,8 @@
 
 use std::fmt;
 
-use crate::tasks::{
-    markers::{MARKERS, Markers},
-    prosqa::vocabulary::CONCEPTS,
-};
+use super::CONCEPTS;
+use crate::tasks::{MARKERS, Markers};
 
 /// The names of entities, in token order.
 pub const NAMES: [&str; 9] = [
@@ -65,7 +63,7 @@ pub fn vocabulary() -> impl Iterator<Item = String> {
 /// A word that is no marker.
 ///
 /// A negated property is one token. So every statement is two adjacent ids, which is what makes
-/// them quick to learn (training.md, recipe item 1), and a question is right exactly if its own
+/// them quick to learn, and a question is right exactly if its own
 /// token can be reached: no step has to undo a negation.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub enum Word {

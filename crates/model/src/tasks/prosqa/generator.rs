@@ -7,8 +7,8 @@ use std::ops::RangeInclusive;
 
 use serde::{Deserialize, Serialize};
 
-use super::{Adjacency, Problem, Symbol, vocabulary};
-use crate::tasks::random::SplitMix64;
+use super::{Problem, Symbol, vocabulary};
+use crate::tasks::{Adjacency, random::SplitMix64};
 
 /// How large a graph is and how far its target lies from its root.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]

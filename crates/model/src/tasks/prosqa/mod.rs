@@ -4,19 +4,19 @@
 //! (Coconut, arXiv 2412.06769), section 4 and appendix.
 
 mod generator;
-mod grade;
 mod official;
 mod oracle;
-pub mod text;
-pub mod vocabulary;
+mod task;
+mod text;
+mod training;
+mod vocabulary;
 
 use crate::tasks::Fingerprint;
 
 pub use generator::{Difficulty, Question, RandomGraph};
-pub use official::{OfficialError, load};
-pub use oracle::Adjacency;
-pub use text::render;
-pub use vocabulary::{Symbol, VOCABULARY_SIZE, marker, vocabulary};
+pub use task::TASK;
+pub use text::ParseError;
+pub use vocabulary::{CONCEPTS, MARKER, Symbol, VOCABULARY_SIZE, vocabulary};
 
 /// One problem: a graph of statements, and which of two concepts the root is.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -59,7 +59,7 @@ impl Problem {
         self.statement_order
             .iter()
             .flat_map(|&statement| self.edges[statement].map(id))
-            .chain([marker::QUESTION, id(self.root), id(a), id(b)])
+            .chain([MARKER.question, id(self.root), id(a), id(b)])
             .collect()
     }
 
@@ -82,11 +82,6 @@ impl Problem {
     pub fn fingerprint(&self) -> Fingerprint {
         let name = |node: usize| self.symbols[node].name();
         fingerprint(self.edges.iter().map(|edge| edge.map(name)))
-    }
-
-    /// The first of the shortest paths (see [`Problem::shortest_paths`]); empty if there is none.
-    pub fn first_path(&self) -> Vec<usize> {
-        self.shortest_paths().into_iter().next().unwrap_or_default()
     }
 }
 

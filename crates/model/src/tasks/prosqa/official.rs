@@ -1,41 +1,34 @@
-//! The official ProsQA files (facebookresearch/coconut, MIT): a JSON array of problems.
+//! ProsQA's files (facebookresearch/coconut, MIT): a JSON array of problems, with their graphs as
+//! the official files have them or without, as Coconut's README describes the format.
 
 use serde::Deserialize;
+use serde_json::Value;
 
-use super::{Problem, Symbol, text::ParseError};
+use super::{Problem, Symbol};
+use crate::tasks::{
+    Format,
+    file::{Entry, fields, json_array},
+};
 
-/// An official file that cannot be used.
-#[derive(Debug, thiserror::Error)]
-pub enum OfficialError {
-    /// Not a JSON array of problems.
-    #[error("not a ProsQA file: {0}")]
-    Json(#[from] serde_json::Error),
-    /// The question is not in the official English.
-    #[error("problem {index}: {source}")]
-    Question {
-        /// Its index in the file.
-        index: usize,
-        /// What is wrong.
-        source: ParseError,
-    },
-    /// Two fields of a problem contradict each other.
-    #[error("problem {index}: {field} says {found}, but the question says {expected}")]
-    Contradiction {
-        /// Its index in the file.
-        index: usize,
-        /// The field.
-        field: &'static str,
-        /// What follows from the question.
-        expected: String,
-        /// What the field says.
-        found: String,
-    },
-}
+pub(super) const FORMATS: [Format; 1] = [Format {
+    name: "Coconut's JSON array of {\"question\", \"answer\", \"steps\"}, with or without \
+           \"edges\", \"idx_to_symbol\", \"root\", \"target\" and \"neg_target\"",
+    fits: |text| text.starts_with('['),
+    entries: json_array,
+    problem: read_entry,
+}];
 
 #[derive(Deserialize)]
 struct Official {
     question: String,
     answer: String,
+    #[serde(default)]
+    steps: Vec<String>,
+}
+
+/// What the official files add: the graph that the question was made from.
+#[derive(Deserialize)]
+struct OfficialGraph {
     idx_to_symbol: Vec<String>,
     edges: Vec<[usize; 2]>,
     root: usize,
@@ -43,33 +36,45 @@ struct Official {
     neg_target: usize,
 }
 
-/// Reads an official file. Every problem is checked: graph, question and answer must agree.
-pub fn load(json: &str) -> Result<Vec<Problem>, OfficialError> {
-    let problems: Vec<Official> = serde_json::from_str(json)?;
-    problems
+/// Reads a problem. The text decides; answer, steps and graph must agree with it.
+fn read_entry(value: Value) -> Result<Entry, String> {
+    let has_graph = value.get("edges").is_some();
+    let graph: Option<OfficialGraph> = has_graph.then(|| fields(value.clone())).transpose()?;
+    let official: Official = fields(value)?;
+    let problem = Problem::parse(&official.question).map_err(|error| error.to_string())?;
+    if official.answer != problem.answer() {
+        return contradiction("answer", &problem.answer(), &official.answer);
+    }
+    let statements: Vec<String> = problem.statements().collect();
+    if let Some(step) = official
+        .steps
         .iter()
-        .enumerate()
-        .map(|(index, official)| official.problem(index))
-        .collect()
+        .find(|step| !statements.contains(step))
+    {
+        return contradiction("steps", "no such thing", step);
+    }
+    let problem = match graph {
+        Some(graph) => graph.renumbered(problem)?,
+        None => problem,
+    };
+    Ok(Entry::Problem(Box::new(problem.into())))
 }
 
-impl Official {
-    /// The text decides; node numbers follow the file's.
-    fn problem(&self, index: usize) -> Result<Problem, OfficialError> {
-        let problem = Problem::parse(&self.question);
-        let problem = problem.map_err(|source| OfficialError::Question { index, source })?;
-        let contradiction = |field, expected: &str, found: &str| {
-            let (expected, found) = (expected.into(), found.into());
-            Err(OfficialError::Contradiction {
-                index,
-                field,
-                expected,
-                found,
-            })
-        };
-        if self.answer != problem.answer() {
-            return contradiction("answer", &problem.answer(), &self.answer);
-        }
+fn contradiction<T>(field: &str, expected: &str, found: &str) -> Result<T, String> {
+    Err(format!(
+        "{field} says {found}, but the question says {expected}"
+    ))
+}
+
+impl OfficialGraph {
+    fn name(&self, node: usize) -> &str {
+        self.idx_to_symbol
+            .get(node)
+            .map_or("(no such node)", String::as_str)
+    }
+
+    /// The problem with the file's node numbers, in which an edge leads to a larger number.
+    fn renumbered(&self, problem: Problem) -> Result<Problem, String> {
         let fields = [
             ("root", self.root, problem.root),
             ("target", self.target, problem.target),
@@ -82,58 +87,38 @@ impl Official {
                 return contradiction(field, expected, found);
             }
         }
-        let mut found: Vec<_> = self
-            .edges
-            .iter()
-            .map(|e| e.map(|node| self.name(node)))
-            .collect();
-        let mut expected: Vec<_> = problem
-            .edges
-            .iter()
-            .map(|e| e.map(|node| problem.symbols[node].name()))
-            .collect();
+        let name = |node: usize| problem.symbols[node].name();
+        let mut found: Vec<_> = self.edges.iter().map(|e| e.map(|n| self.name(n))).collect();
+        let mut expected: Vec<_> = problem.edges.iter().map(|e| e.map(name)).collect();
         found.sort_unstable();
         expected.sort_unstable();
         if found != expected {
             return contradiction("edges", &format!("{expected:?}"), &format!("{found:?}"));
         }
-        Ok(self.renumbered(problem))
-    }
-
-    fn name(&self, node: usize) -> &str {
-        self.idx_to_symbol
-            .get(node)
-            .map_or("(no such node)", String::as_str)
-    }
-
-    /// The same problem with the file's node numbers, in which an edge leads to a larger number.
-    fn renumbered(&self, problem: Problem) -> Problem {
-        let number = |node: usize| {
-            let name = problem.symbols[node].name();
-            self.idx_to_symbol
-                .iter()
-                .position(|symbol| symbol == name)
-                .unwrap_or(node)
-        };
         let symbol = |name: &String| Symbol::from_name(name);
         let Some(symbols) = self.idx_to_symbol.iter().map(symbol).collect() else {
-            return problem; // A node outside of every statement, with a word of its own.
+            return Ok(problem); // A node outside of every statement, with a word of its own.
         };
-        Problem {
+        let number = |node: usize| {
+            let mut numbers = self.idx_to_symbol.iter();
+            numbers
+                .position(|known| known == name(node))
+                .unwrap_or(node)
+        };
+        Ok(Problem {
             symbols,
             edges: problem.edges.iter().map(|e| e.map(number)).collect(),
-            statement_order: problem.statement_order.clone(),
             root: self.root,
             target: self.target,
             neg_target: self.neg_target,
-            target_first: problem.target_first,
-        }
+            ..problem.clone()
+        })
     }
 }
 
 #[cfg(test)]
 mod tests {
-    use super::*;
+    use crate::tasks::{FileError, prosqa::TASK};
 
     const FILE: &str = r#"[{
         "question": "Bob is a gerpus. Tom is a terpus. Is Tom a gerpus or terpus?",
@@ -144,34 +129,28 @@ mod tests {
 
     #[test]
     fn a_problem_is_read_with_the_files_numbers() {
-        let problem = load(FILE).expect("a good file").remove(0);
-        assert_eq!(problem.edges, [[1, 2], [0, 3]]);
-        assert_eq!(
-            (problem.root, problem.target, problem.neg_target),
-            (0, 3, 2)
-        );
-        assert!(!problem.target_first);
-        assert!(FILE.contains(&problem.question()));
+        let problem = TASK.load(FILE).expect("a good file").problems.remove(0);
+        let graph = problem.graph().expect("statements");
+        assert_eq!(graph.edges, [[1, 2], [0, 3]]);
+        assert_eq!((graph.root, graph.target), (0, 3));
+        assert_eq!(graph.options, [2, 3]);
+        assert!(FILE.contains(problem.question()));
     }
 
     #[test]
     fn contradictions_are_named() {
         for (field, good, bad) in [
-            (
-                "answer",
-                "\"Tom is a terpus.\", \"steps\"",
-                "\"Tom is a gerpus.\", \"steps\"",
-            ),
+            ("answer", "terpus.\", \"steps\"", "gerpus.\", \"steps\""),
+            ("steps", "[\"Tom is a terpus.\"]", "[\"Bob is a terpus.\"]"),
             ("target", "\"target\": 3", "\"target\": 1"),
             ("edges", "[[0, 3], [1, 2]]", "[[0, 3], [1, 3]]"),
         ] {
             assert!(FILE.contains(good));
-            let error = load(&FILE.replace(good, bad)).expect_err(field).to_string();
-            assert!(
-                error.contains("problem 0") && error.contains(field),
-                "{error}"
-            );
+            let error = TASK.load(&FILE.replace(good, bad)).expect_err(field);
+            let text = error.to_string();
+            assert!(text.contains("problem 0") && text.contains(field), "{text}");
         }
-        assert!(matches!(load(&FILE[..40]), Err(OfficialError::Json(_))));
+        let error = TASK.load(&FILE[..40]).expect_err("half a file");
+        assert!(matches!(error, FileError::Format { .. }), "{error}");
     }
 }

@@ -1,59 +1,7 @@
 //! Breadth-first answers to what a model has to find: distances, reachable sets, shortest paths.
 
 use super::Problem;
-
-/// The nodes of a directed graph with their neighbours in one direction.
-#[derive(Clone, Debug)]
-pub struct Adjacency {
-    neighbours: Vec<Vec<usize>>,
-}
-
-impl Adjacency {
-    /// Along the edges: whose statements name this node as subject.
-    pub fn successors(n_nodes: usize, edges: &[[usize; 2]]) -> Adjacency {
-        let mut neighbours = vec![Vec::new(); n_nodes];
-        for &[from, to] in edges {
-            neighbours[from].push(to);
-        }
-        Adjacency { neighbours }
-    }
-
-    /// Against the edges.
-    pub fn predecessors(n_nodes: usize, edges: &[[usize; 2]]) -> Adjacency {
-        let mut neighbours = vec![Vec::new(); n_nodes];
-        for &[from, to] in edges {
-            neighbours[to].push(from);
-        }
-        Adjacency { neighbours }
-    }
-
-    /// The neighbours of one node.
-    pub fn of(&self, node: usize) -> &[usize] {
-        &self.neighbours[node]
-    }
-
-    /// Steps from `start` to every node; `None` where there is no way.
-    pub fn distances(&self, start: usize) -> Vec<Option<usize>> {
-        let mut distances = vec![None; self.neighbours.len()];
-        distances[start] = Some(0);
-        let mut frontier = vec![start];
-        let mut steps = 0;
-        while !frontier.is_empty() {
-            steps += 1;
-            let mut next = Vec::new();
-            for node in frontier {
-                for &neighbour in &self.neighbours[node] {
-                    if distances[neighbour].is_none() {
-                        distances[neighbour] = Some(steps);
-                        next.push(neighbour);
-                    }
-                }
-            }
-            frontier = next;
-        }
-        distances
-    }
-}
+use crate::tasks::Adjacency;
 
 impl Problem {
     /// Steps from `from` to `to` along the statements, or `None` if there is no way.
@@ -74,11 +22,7 @@ impl Problem {
     /// The order is that of the node indices, so the first one is the same everywhere.
     pub fn shortest_paths(&self) -> Vec<Vec<usize>> {
         let to_target = Adjacency::predecessors(self.n_nodes(), &self.edges).distances(self.target);
-        let mut successors = self.successors();
-        successors
-            .neighbours
-            .iter_mut()
-            .for_each(|n| n.sort_unstable());
+        let successors = self.successors().sorted();
         let mut paths = Vec::new();
         let mut path = vec![self.root];
         extend_paths(&successors, &to_target, &mut path, &mut paths);

@@ -1,6 +1,7 @@
 //! The official English of ProsQA, written and read.
 
 use super::{Problem, Symbol};
+use crate::tasks::sentences;
 
 /// Text that is not a ProsQA question.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
@@ -32,7 +33,7 @@ pub enum ParseError {
 }
 
 /// A statement as English: `Tom is a terpus.` or `Every gerpus is a terpus.`
-pub fn statement(subject: &str, object: &str) -> String {
+fn statement(subject: &str, object: &str) -> String {
     let is_person = Symbol::from_name(subject).is_some_and(Symbol::is_person);
     let every = if is_person { "" } else { "Every " };
     format!("{every}{subject} is a {object}.")
@@ -41,7 +42,7 @@ pub fn statement(subject: &str, object: &str) -> String {
 /// Tokens as English: pairs become statements, `###` stays in front of its answer.
 ///
 /// What does not pair up is printed as it is, so that a model's mistakes stay visible.
-pub fn render(tokens: &[&str]) -> String {
+pub(super) fn render(tokens: &[&str]) -> String {
     let is_word = |token: &str| Symbol::from_name(token).is_some();
     let mut sentences = Vec::new();
     let mut rest = tokens;
@@ -61,16 +62,22 @@ pub fn render(tokens: &[&str]) -> String {
 }
 
 impl Problem {
+    /// The statements in official English, in the order in which they are printed.
+    pub fn statements(&self) -> impl Iterator<Item = String> {
+        let name = |node: usize| self.symbols[node].name();
+        self.statement_order.iter().map(move |&index| {
+            let [subject, object] = self.edges[index];
+            statement(name(subject), name(object))
+        })
+    }
+
     /// The statements and the question in official English.
     pub fn question(&self) -> String {
         let name = |node: usize| self.symbols[node].name();
-        let statements = self.statement_order.iter().map(|&index| {
-            let [subject, object] = self.edges[index];
-            statement(name(subject), name(object))
-        });
         let [a, b] = self.options();
         let question = format!("Is {} a {} or {}?", name(self.root), name(a), name(b));
-        statements.chain([question]).collect::<Vec<_>>().join(" ")
+        let sentences = self.statements().chain([question]);
+        sentences.collect::<Vec<_>>().join(" ")
     }
 
     /// The right answer in official English: `Tom is a lempus.`
@@ -89,38 +96,46 @@ impl Problem {
             .collect()
     }
 
-    /// Reads statements and a question in official English; the target is the option that
-    /// follows from the statements.
+    /// Reads statements and a question in English, whatever its case, spaces and line ends; the
+    /// target is the option that follows from the statements. [`Problem::question`] then is the
+    /// same in official English.
     pub fn parse(text: &str) -> Result<Problem, ParseError> {
         let mut reader = Reader::default();
         let mut asked = None;
         for sentence in sentences(text) {
-            if asked.is_some() {
-                return Err(ParseError::Sentence {
-                    found: sentence.into(),
-                });
-            }
             let found = || ParseError::Sentence {
                 found: sentence.into(),
             };
+            if asked.is_some() {
+                return Err(found());
+            }
             let words: Vec<&str> = sentence
                 .trim_end_matches(['.', '?'])
                 .split_whitespace()
                 .collect();
-            match words[..] {
-                ["Every", subject, "is", "a" | "an", object]
-                | [subject, "is", "a" | "an", object] => {
-                    let edge = [reader.node(subject)?, reader.node(object)?];
-                    reader.edges.push(edge);
+            let lower: Vec<String> = words.iter().map(|word| word.to_lowercase()).collect();
+            let lower: Vec<&str> = lower.iter().map(String::as_str).collect();
+            let mut nodes = |places: &[usize]| -> Result<Vec<usize>, ParseError> {
+                places.iter().map(|&at| reader.node(words[at])).collect()
+            };
+            match lower[..] {
+                ["every", _, "is", "a" | "an", _] => {
+                    let edge = nodes(&[1, 4])?;
+                    reader.edges.push([edge[0], edge[1]]);
                 }
-                ["Is", root, "a" | "an", a, "or", b]
-                | ["Is", root, "a" | "an", a, "or", "a" | "an", b] => {
-                    asked = Some([reader.node(root)?, reader.node(a)?, reader.node(b)?]);
+                [_, "is", "a" | "an", _] => {
+                    let edge = nodes(&[0, 3])?;
+                    reader.edges.push([edge[0], edge[1]]);
+                }
+                ["is", _, "a" | "an", _, "or", _] => asked = Some(nodes(&[1, 3, 5])?),
+                ["is", _, "a" | "an", _, "or", "a" | "an", _] => {
+                    asked = Some(nodes(&[1, 3, 6])?);
                 }
                 _ => return Err(found()),
             }
         }
-        let [root, a, b] = asked.ok_or(ParseError::NoQuestion)?;
+        let asked = asked.ok_or(ParseError::NoQuestion)?;
+        let (root, a, b) = (asked[0], asked[1], asked[2]);
         let mut problem = Problem {
             statement_order: (0..reader.edges.len()).collect(),
             symbols: reader.symbols,
@@ -149,7 +164,7 @@ impl Problem {
 ///
 /// It drops what carries nothing ("Every", "is", "a", "or", full stops) and turns
 /// `Is R a A or B?` into `? R A B`; what is left are the vocabulary's words between spaces.
-pub fn normalizer() -> Vec<(String, &'static str)> {
+pub(super) fn normalizer() -> Vec<(String, &'static str)> {
     let rules = [
         // The question's verb is its only capital "Is".
         (r"\bIs\b", " ? "),
@@ -163,13 +178,6 @@ pub fn normalizer() -> Vec<(String, &'static str)> {
         .to_vec()
 }
 
-/// Sentences with their full stop or question mark.
-fn sentences(text: &str) -> impl Iterator<Item = &str> {
-    text.split_inclusive(['.', '?'])
-        .map(str::trim)
-        .filter(|sentence| !sentence.is_empty())
-}
-
 /// Nodes in the order in which the text names them.
 #[derive(Default)]
 struct Reader {
@@ -180,7 +188,7 @@ struct Reader {
 impl Reader {
     fn node(&mut self, word: &str) -> Result<usize, ParseError> {
         let unknown = || ParseError::UnknownWord { word: word.into() };
-        let symbol = Symbol::from_name(word).ok_or_else(unknown)?;
+        let symbol = Symbol::from_name_in_any_case(word).ok_or_else(unknown)?;
         if let Some(node) = self.symbols.iter().position(|&known| known == symbol) {
             return Ok(node);
         }
@@ -201,6 +209,26 @@ mod tests {
             assert_eq!(read.question(), problem.question());
             assert_eq!(read.answer(), problem.answer());
             assert_eq!(read.encode(), problem.encode());
+        }
+    }
+
+    #[test]
+    fn what_people_type_is_read_as_the_official_form() {
+        let official = "Tom is a terpus. Every terpus is a lempus. Bob is a gerpus. \
+                        Is Tom a gerpus or lempus?";
+        let typed = [
+            official.replace("lempus?", "lempus ?"),
+            official.replace("lempus?", "lempus"),
+            official.replace("lempus?", "a lempus??"),
+            official.replace(". ", " .\r\n"),
+            official.replace(' ', "  \n"),
+            official.to_lowercase(),
+            official.to_uppercase(),
+            official.replace("a terpus", "an terpus"),
+        ];
+        for text in typed {
+            let problem = Problem::parse(&text).unwrap_or_else(|error| panic!("{text}: {error}"));
+            assert_eq!(problem.question(), official, "{text}");
         }
     }
 

@@ -2,7 +2,7 @@
 
 use std::fmt;
 
-pub use crate::tasks::markers::MARKERS;
+use crate::tasks::{MARKERS, Markers};
 
 /// The 17 names of people, in token order. A node carries one exactly when nothing points to it.
 pub const PEOPLE: [&str; 17] = [
@@ -20,31 +20,7 @@ pub const CONCEPTS: [&str; 38] = [
 ];
 
 /// Ids of the markers, which come after the names and the concepts.
-pub mod marker {
-    use super::{CONCEPTS, PEOPLE};
-    use crate::tasks::markers::Markers;
-
-    /// All of them, as [`crate::tasks::Task::markers`] gives them.
-    pub const IDS: Markers = Markers::after(PEOPLE.len() + CONCEPTS.len());
-    /// `?`, which opens the question after the statements.
-    pub const QUESTION: u32 = IDS.question;
-    /// `###`, which opens the answer.
-    pub const ANSWER: u32 = IDS.answer;
-    /// `<bot>`, the beginning of the continuous thoughts.
-    pub const BOT: u32 = IDS.bot;
-    /// `<eot>`, the end of the continuous thoughts.
-    pub const EOT: u32 = IDS.eot;
-    /// `<pause>`, a filler that carries no content.
-    pub const PAUSE: u32 = IDS.pause;
-    /// `<think>`, the beginning of the reasoning in words.
-    pub const THINK: u32 = IDS.think;
-    /// `</think>`, the end of the reasoning in words.
-    pub const END_THINK: u32 = IDS.end_think;
-    /// `<eos>`, the end of the text.
-    pub const EOS: u32 = IDS.eos;
-    /// `<pad>`, never read.
-    pub const PAD: u32 = IDS.pad;
-}
+pub const MARKER: Markers = Markers::after(PEOPLE.len() + CONCEPTS.len());
 
 /// How many tokens there are: names, concepts and markers.
 pub const VOCABULARY_SIZE: usize = PEOPLE.len() + CONCEPTS.len() + MARKERS.len();
@@ -61,10 +37,17 @@ pub struct Symbol(u8);
 impl Symbol {
     /// The symbol of a name or concept, or `None` for any other word.
     pub fn from_name(name: &str) -> Option<Symbol> {
-        let id = PEOPLE
-            .iter()
-            .chain(CONCEPTS.iter())
-            .position(|&known| known == name)?;
+        Symbol::find(|known| known == name)
+    }
+
+    /// The same for a name or concept in small or capital letters.
+    pub(super) fn from_name_in_any_case(name: &str) -> Option<Symbol> {
+        Symbol::find(|known| known.eq_ignore_ascii_case(name))
+    }
+
+    fn find(is_it: impl Fn(&str) -> bool) -> Option<Symbol> {
+        let mut names = PEOPLE.iter().chain(CONCEPTS.iter());
+        let id = names.position(|known| is_it(known))?;
         Some(Symbol(id as u8))
     }
 

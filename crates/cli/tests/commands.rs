@@ -1,0 +1,303 @@
+//! Every command that needs no GPU is run once, on a small input.
+
+mod common;
+
+use std::{fs, path::Path, process::Stdio};
+
+use common::{Folder, MODELS, latent, stderr, stdout_of};
+use serde_json::Value;
+
+#[test]
+fn models_lists_every_folder_with_its_accuracy_and_a_bad_one_with_its_reason() {
+    let folder = Folder::new("models");
+    folder.copy_model("prosqa-cot", "a");
+    let bad = folder.copy_model("prosqa-cot", "b");
+    folder.copy_model("prosqa-no-cot", "c");
+    fs::write(bad.join("tokenizer.json"), "{").expect("it can be written");
+    let output = latent(&["models", "--dir", &folder.0.display().to_string()]).output();
+    let output = output.expect("latent starts");
+    let text = String::from_utf8_lossy(&output.stdout);
+    let lines: Vec<&str> = text.lines().collect();
+    let line_of = |name: &str| {
+        let at = folder.arg(name);
+        let found = lines.iter().position(|line| line.starts_with(&at));
+        found.unwrap_or_else(|| panic!("{name} is not listed: {text}"))
+    };
+    assert!(lines[line_of("a")].contains("6 layers, d 128"), "{text}");
+    let sentence = "    class: 96.0 % right (n 300, 95 % interval 93.1–97.7 %)";
+    assert_eq!(lines[line_of("a") + 1], sentence);
+    let bad = lines[line_of("b")];
+    assert!(
+        bad.contains("cannot be used") && bad.contains("tokenizer.json"),
+        "{bad}"
+    );
+    assert!(
+        lines[line_of("c") + 1].contains("class, no-cot: "),
+        "{text}"
+    );
+    assert_eq!(output.status.code(), Some(1), "{}", stderr(&output));
+}
+
+#[test]
+fn models_ends_quietly_when_nobody_reads_any_more() {
+    let mut child = latent(&["models", "--dir", MODELS])
+        .stdout(Stdio::piped())
+        .stderr(Stdio::piped())
+        .spawn()
+        .expect("latent starts");
+    // As `| head` does, but before the first line.
+    drop(child.stdout.take());
+    let output = child.wait_with_output().expect("latent ends");
+    assert!(output.status.success(), "{output:?}");
+    assert_eq!(stderr(&output), "");
+}
+
+#[test]
+fn run_prints_each_step_and_the_verdict() {
+    let model = format!("{MODELS}/prosqa-no-cot");
+    let args = [
+        "run",
+        "--engine",
+        "reference",
+        "--model",
+        &model,
+        "--strategy",
+        "no-cot",
+    ];
+    let problem = ["--task", "prosqa", "--seed", "7"];
+    let text = stdout_of(&[&args[..], &problem].concat());
+    assert!(text.contains("[Reference engine on the CPU]"), "{text}");
+    assert!(
+        text.lines()
+            .last()
+            .is_some_and(|line| line.starts_with("no-cot: ")),
+        "{text}"
+    );
+    let json = stdout_of(&[&args[..], &problem, &["--json"]].concat());
+    let run: Value = serde_json::from_str(&json).expect("one JSON object");
+    assert_eq!(run["lanes"][0]["model"], "prosqa-no-cot");
+    let steps = run["lanes"][0]["steps"].as_array().expect("steps");
+    // One more is the stop token.
+    assert_eq!(steps.len() as u64 - 1, run["lanes"][0]["answer_tokens"]);
+}
+
+#[test]
+fn eval_counts_the_same_for_people_and_for_programs() {
+    let model = format!("{MODELS}/prosqa-no-cot");
+    let args = [
+        "eval",
+        "--engine",
+        "reference",
+        "--model",
+        &model,
+        "--strategy",
+        "no-cot",
+    ];
+    let problems = ["--task", "prosqa", "--n", "3", "--seed", "1"];
+    let json = stdout_of(&[&args[..], &problems, &["--json"]].concat());
+    let found: Value = serde_json::from_str(&json).expect("one JSON object");
+    assert_eq!(found["n"], 3);
+    let accuracy = found["accuracy"].as_f64().expect("a share");
+    let [low, high] = ["ci_low", "ci_high"].map(|end| found[end].as_f64().expect("a share"));
+    assert!(low <= accuracy && accuracy <= high && low < high, "{json}");
+    let text = stdout_of(&[&args[..], &problems].concat());
+    let percent = format!("accuracy {:.1} %", 100.0 * accuracy);
+    assert!(text.contains(&percent) && text.contains("n 3"), "{text}");
+}
+
+#[test]
+fn eval_refuses_a_file_without_problems() {
+    let folder = Folder::new("eval");
+    fs::write(folder.path("empty.json"), "[]").expect("it can be written");
+    let model = format!("{MODELS}/prosqa-no-cot");
+    let data = folder.arg("empty.json");
+    let output = latent(&[
+        "eval",
+        "--model",
+        &model,
+        "--strategy",
+        "no-cot",
+        "--data",
+        &data,
+    ])
+    .output()
+    .expect("latent starts");
+    assert_eq!(output.status.code(), Some(1));
+    assert!(
+        stderr(&output).contains("holds no problems"),
+        "{}",
+        stderr(&output)
+    );
+}
+
+#[test]
+fn report_draws_a_checkpoint_that_ships() {
+    let folder = Folder::new("report");
+    let out = folder.arg("curve.svg");
+    let text = stdout_of(&["report", &format!("{MODELS}/prosqa-coconut"), "--out", &out]);
+    assert_eq!(text, format!("wrote {out}\n"));
+    let svg = fs::read_to_string(&out).expect("it was written");
+    let xml = roxmltree::Document::parse(&svg).expect("it is XML");
+    let circles = xml.descendants().filter(|n| n.has_tag_name("circle"));
+    assert!(circles.count() > 10, "every evaluation is a point");
+    let output = latent(&["report", &folder.arg(".")])
+        .output()
+        .expect("latent starts");
+    assert!(
+        stderr(&output).contains("there is no training.json"),
+        "{}",
+        stderr(&output)
+    );
+}
+
+#[test]
+fn ship_copies_a_run_and_lists_it_as_the_catalogue_that_ships_does() {
+    let folder = Folder::new("ship");
+    folder.copy_model("prosqa-unified", "run/model");
+    fs::create_dir_all(folder.path("models")).expect("a folder");
+    let index = folder.path("models/index.json");
+    fs::write(&index, "\u{feff}{\"models\": []}\r\n").expect("it can be written");
+    let text = stdout_of(&[
+        "ship",
+        &folder.arg("run"),
+        "--models",
+        &folder.arg("models"),
+    ]);
+    assert!(text.starts_with("prosqa-unified: token-cot, "), "{text}");
+    let entry_of = |index: &Path| -> Value {
+        let text = fs::read_to_string(index).expect("an index");
+        let index: Value = serde_json::from_str(&text).expect("JSON");
+        let models = index["models"].as_array().expect("a list").clone();
+        let mut of_name = models
+            .into_iter()
+            .filter(|entry| entry["name"] == "prosqa-unified");
+        of_name.next().expect("it is listed")
+    };
+    assert_eq!(
+        entry_of(&index),
+        entry_of(&Path::new(MODELS).join("index.json"))
+    );
+    let mut shipped = 0;
+    for entry in fs::read_dir(Path::new(MODELS).join("prosqa-unified")).expect("it ships") {
+        let path = entry.expect("the folder can be listed").path();
+        let copy = folder
+            .path("models/prosqa-unified")
+            .join(path.file_name().expect("a file"));
+        assert_eq!(
+            fs::read(&path).expect("a file"),
+            fs::read(&copy).expect("a copy")
+        );
+        shipped += 1;
+    }
+    assert_eq!(
+        shipped, 6,
+        "config, generation, weights, tokenizer twice, training"
+    );
+}
+
+/// One method measured, one not trained, one curve of two points, one way of thinking.
+const SUITE: &str = r#"
+title = "A small table"
+[[row]]
+method = "No-CoT"
+[row.prosqa]
+model = "prosqa-no-cot"
+strategy = "no-cot"
+paper = { accuracy = 76.7, spread = 1.0, tokens = 8.2 }
+[[row]]
+method = "Absent"
+[row.prosqa]
+model = "prosqa-absent"
+strategy = "no-cot"
+[thoughts]
+most = 1
+[[thoughts.curve]]
+label = "Coconut"
+task = "prosqa"
+model = "prosqa-coconut"
+[[thinking]]
+task = "prosqa"
+model = "prosqa-soft"
+strategy = "soft-gumbel"
+samples = 2
+[[claim]]
+tasks = ["prosqa"]
+claim = "A claim"
+better = "No-CoT"
+worse = "Absent"
+"#;
+
+/// Two problems in the format of the official file.
+const OFFICIAL: &str = r#"[
+    {"question": "Tom is a terpus. Every terpus is a brimpus. Bob is a gerpus. Is Tom a brimpus or gerpus?",
+     "answer": "Tom is a brimpus.", "steps": ["Tom is a terpus.", "Every terpus is a brimpus."],
+     "idx_to_symbol": ["Tom", "terpus", "brimpus", "Bob", "gerpus"],
+     "edges": [[0, 1], [1, 2], [3, 4]], "root": 0, "target": 2, "neg_target": 4},
+    {"question": "Bob is a gerpus. Every gerpus is a lempus. Tom is a rempus. Is Bob a rempus or lempus?",
+     "answer": "Bob is a lempus.", "steps": ["Bob is a gerpus.", "Every gerpus is a lempus."],
+     "idx_to_symbol": ["Bob", "gerpus", "lempus", "Tom", "rempus"],
+     "edges": [[0, 1], [1, 2], [3, 4]], "root": 0, "target": 2, "neg_target": 4}]"#;
+
+#[test]
+fn table_writes_the_same_files_twice_and_the_results_for_people() {
+    let folder = Folder::new("table");
+    fs::write(
+        folder.path("suite.toml"),
+        format!("\u{feff}{}", SUITE.replace('\n', "\r\n")),
+    )
+    .expect("it can be written");
+    fs::write(folder.path("two.json"), OFFICIAL).expect("it can be written");
+    let path = |name: &str| folder.arg(name);
+    let run = |out: &str, more: &[&str]| {
+        let (suite, data, out, cache) = (
+            path("suite.toml"),
+            path("two.json"),
+            path(out),
+            path("cache"),
+        );
+        let args = [
+            "table", "--suite", &suite, "--data", &data, "--models", MODELS, "--n", "2",
+        ];
+        let paths = ["--out", &out, "--cache", &cache];
+        stdout_of(&[&args[..], &paths, more].concat())
+    };
+    let printed = run("first", &["--no-cache"]);
+    assert!(
+        printed.contains("| No-CoT | 76.7 ±1.0 | 8.2 | "),
+        "{printed}"
+    );
+    assert!(
+        printed.contains("| Absent | – | – | not trained | – |"),
+        "{printed}"
+    );
+    assert!(
+        printed.contains("prosqa: A claim: not measured yet."),
+        "{printed}"
+    );
+    run("second", &["--results", &path("results.md")]);
+    // From what the second kept.
+    run("third", &[]);
+    for name in [
+        "table.json",
+        "table.md",
+        "thoughts.json",
+        "thoughts.svg",
+        "thinking.json",
+    ] {
+        let read = |out: &str| {
+            let path = folder.path(out).join(name);
+            fs::read_to_string(&path).unwrap_or_else(|error| panic!("{out}/{name}: {error}"))
+        };
+        assert_eq!(read("first"), read("second"), "{name}");
+        assert_eq!(read("second"), read("third"), "{name}");
+    }
+    let results = fs::read_to_string(folder.path("results.md")).expect("it was written");
+    let table = fs::read_to_string(folder.path("first/table.md")).expect("it was written");
+    for line in table.lines() {
+        assert!(results.contains(line), "the results lack {line}");
+    }
+    assert!(
+        results.contains("| thoughts | `prosqa-coconut`, official, n 2, %"),
+        "{results}"
+    );
+}

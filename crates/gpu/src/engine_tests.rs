@@ -1,0 +1,121 @@
+//! What cannot be seen from outside of the engine: rows that do not commit.
+
+#[path = "../../model/tests/common/mod.rs"]
+mod random;
+
+use latent_model::{
+    input::Feed,
+    program::{Phase, Program, Role, Sampler, Until},
+};
+use pollster::block_on;
+
+use super::*;
+use crate::readback;
+
+fn lane(feed: Feed, seed: u32) -> LaneSpec {
+    let phase = |role, feed, max_steps| Phase {
+        role,
+        feed,
+        sampler: Sampler {
+            max_concepts: 4,
+            ..Sampler::GREEDY
+        },
+        until: Until::steps(max_steps),
+        then_force: None,
+    };
+    LaneSpec {
+        inputs: Input::tokens(&[1, 2, 3 + seed]),
+        program: Program {
+            start: None,
+            phases: vec![
+                phase(Role::Think, feed, 4),
+                phase(Role::Answer, Feed::Token, 3),
+            ],
+        },
+        seed,
+        stream: 0,
+        decode_thoughts: true,
+    }
+}
+
+/// Records of a run to its end, and the bits of the lanes' keys and values.
+fn run_with(engine: &GpuEngine, specs: &[LaneSpec], probes: &[Row]) -> (Vec<StepRecord>, Vec<u8>) {
+    let n_positions = positions_needed(specs);
+    let pipelines = &engine.tile_pipelines[0];
+    // One lane's part more, for what the probes write.
+    let cache = KvCache::new(
+        &engine.context,
+        &engine.config,
+        specs.len() + 1,
+        n_positions,
+    );
+    let cache = cache.expect("room");
+    engine.prefill(specs, pipelines, &cache).expect("a prefill");
+    let mut rows = lane_rows(specs, cache.n_positions);
+    rows.extend_from_slice(probes);
+    let mut run = engine
+        .lanes_run(specs, rows, pipelines, &cache)
+        .expect("a run");
+    let mut stats = EngineStats::default();
+    let mut records = Vec::new();
+    while run.is_live() {
+        let advanced = block_on(run.advance(&engine.context, 3, &mut stats));
+        records.extend(advanced.expect("records"));
+    }
+    let mut kept = Vec::new();
+    for buffer in cache.keys.iter().chain(&cache.values) {
+        let staging = readback::staging(&engine.context, buffer.size());
+        let device = &engine.context.device;
+        let mut encoder = device.create_command_encoder(&Default::default());
+        encoder.copy_buffer_to_buffer(buffer, 0, &staging, 0, buffer.size());
+        engine.context.queue.submit([encoder.finish()]);
+        let bytes = block_on(readback::read(&engine.context, &staging, buffer.size()));
+        let lanes = buffer.size() as usize / (specs.len() + 1) * specs.len();
+        kept.extend_from_slice(&bytes.expect("keys or values")[..lanes]);
+    }
+    (records, kept)
+}
+
+#[test]
+fn a_row_that_does_not_commit_leaves_everything_else_bit_equal() {
+    if std::env::var("LATENT_SKIP_GPU").is_ok_and(|value| value == "1") {
+        eprintln!("SKIPPED: LATENT_SKIP_GPU=1");
+        return;
+    }
+    let config = random::config();
+    let context = block_on(GpuContext::request()).expect("an adapter, or LATENT_SKIP_GPU=1");
+    let engine = block_on(GpuEngine::new(&config, &random::weights(&config), &context));
+    let engine = engine.expect("an engine");
+    let feeds = [
+        Feed::Token,
+        Feed::Concept,
+        Feed::THOUGHT,
+        Feed::Concept,
+        Feed::Token,
+    ];
+    let specs: Vec<LaneSpec> = feeds
+        .into_iter()
+        .zip(0..)
+        .map(|(feed, seed)| lane(feed, seed))
+        .collect();
+    let n_positions = positions_needed(&specs) as u32;
+    let own = lane_rows(&specs, n_positions);
+    // They see what their lanes saw, and write behind all lanes' positions.
+    let probe = |lane: usize, place: u32| Row {
+        commits: 0,
+        write_row: specs.len() as u32 * n_positions + place,
+        wants_logits: 1,
+        ..own[lane]
+    };
+    let (records, kept) = run_with(&engine, &specs, &[]);
+    let probed = run_with(&engine, &specs, &[probe(1, 0), probe(2, 1)]);
+    assert!(!records.is_empty() && kept.iter().any(|&byte| byte != 0));
+    assert_eq!(probed.0, records);
+    assert!(probed.1 == kept, "keys or values of a lane have changed");
+    // The test sees what it looks for: a probe that writes where a lane does is found.
+    let careless = Row {
+        write_row: own[1].write_row - 1,
+        ..probe(1, 0)
+    };
+    assert_ne!(run_with(&engine, &specs, &[careless]).1, kept);
+}

@@ -1,0 +1,75 @@
+//! Another engine beside the reference: what is run, and from where every step begins.
+
+use crate::{
+    compare::record_difference,
+    engine::{Engine, EngineError, LaneSpec},
+    input::Input,
+    model::Model,
+    reference::ReferenceEngine,
+    strategy::{STRATEGIES, Settings},
+};
+
+/// A prompt of `n_tokens` ids that every checkpoint has, whatever its vocabulary is; no two in a
+/// row are equal.
+pub fn sample_prompt(model: &Model, n_tokens: usize) -> Vec<u32> {
+    let n_words = model.tokenizer.words().len().max(1);
+    (0..n_tokens)
+        .map(|index| (index * 7 % n_words) as u32)
+        .collect()
+}
+
+/// A lane for every strategy that the checkpoint has the markers and parts for, by the
+/// strategy's name.
+pub fn runnable_lanes(model: &Model, prompt: &[u32]) -> Vec<(&'static str, LaneSpec)> {
+    let has_classifier = model.weights.end_classifier.is_some();
+    let mut lanes: Vec<(&str, LaneSpec)> = Vec::new();
+    for strategy in STRATEGIES {
+        let program = strategy.program(&Settings::default(), &model.tokenizer);
+        let fits = |asks: Option<usize>| asks.is_none() || has_classifier;
+        let Some(program) = program
+            .ok()
+            .filter(|program| fits(program.end_classifier_phase()))
+        else {
+            continue;
+        };
+        let spec = LaneSpec {
+            inputs: Input::tokens(prompt),
+            program,
+            seed: 1,
+            stream: 0,
+            decode_thoughts: true,
+        };
+        lanes.push((strategy.name, spec));
+    }
+    lanes
+}
+
+/// Runs lanes on both engines step by step, every step from the same inputs: what the reference
+/// fed and where it was is what the other engine goes on from. So rounding does not add up, and
+/// every record must agree within tolerance. Returns, per lane, the first difference in words.
+pub async fn forced_differences<E: Engine>(
+    found: &mut E,
+    expected: &mut ReferenceEngine,
+    lanes: &[LaneSpec],
+) -> Result<Vec<Option<String>>, EngineError> {
+    found.begin(lanes).await?;
+    expected.begin(lanes).await?;
+    let mut differences = vec![None; lanes.len()];
+    loop {
+        let expected_records = expected.advance(1).await?;
+        if expected_records.is_empty() {
+            return Ok(differences);
+        }
+        let found_records = found.advance(1).await?;
+        for record in &expected_records {
+            let twin = found_records.iter().find(|found| found.lane == record.lane);
+            let difference = match twin {
+                Some(twin) => record_difference(twin, record),
+                None => Some(format!("step {}: no record", record.step)),
+            };
+            let known: &mut Option<String> = &mut differences[record.lane as usize];
+            *known = known.take().or(difference);
+        }
+        found.set_cursors(&expected.cursors())?;
+    }
+}

@@ -1,0 +1,326 @@
+//! The select stage: from logits and a lane's state to a record and the lane's next input.
+//!
+//! The CPU twin of `shaders/select.wgsl`, with its seams: [`distribution`] is what many workgroups
+//! share, the rest is one lane's. The order is that of the sampler released with Soft Thinking
+//! (arXiv 2505.15778): temperature, entropy, top-k, top-p, min-p, Dirichlet, max_concepts,
+//! Gumbel-Softmax, re-sort; then the Cold Stop counter and the phase change. The end classifier
+//! and the cap come before all of it: a phase that is over chooses nothing.
+
+mod distribution;
+mod sampler;
+
+pub use sampler::mixed_tokens;
+
+use distribution::{Candidate, Distribution};
+use sampler::{draw_token, make_one_hot, mix, truncated};
+
+use crate::{
+    engine::LaneSpec,
+    input::{Feed, InputKind, NextInput},
+    program::{EndClassifier, Phase, Program},
+    record::{StepRecord, flag},
+    rng::DrawKey,
+};
+
+/// Where a lane is in its program.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub struct LaneState {
+    /// Index of the lane in the run.
+    pub lane: u32,
+    /// Seed of its random draws.
+    pub seed: u32,
+    /// Second word of their key.
+    pub stream: u32,
+    /// Steps so far.
+    pub step: u32,
+    /// Position of the input that is being fed.
+    pub position: u32,
+    /// Index of the phase.
+    pub phase: u32,
+    /// Inputs that the phase has fed.
+    pub phase_step: u32,
+    /// Consecutive steps below the Cold Stop threshold.
+    pub cold_count: u32,
+    /// A marker still to be fed before the first phase.
+    pub pending: Option<u32>,
+    /// Whether the lane has ended.
+    pub done: bool,
+}
+
+/// What the forward pass gave at one step.
+#[derive(Clone, Copy, Debug)]
+pub struct StepOutput<'a> {
+    /// (V); `None` where the LM head was skipped.
+    pub logits: Option<&'a [f32]>,
+    /// Norm of the hidden state after the final norm.
+    pub hidden_norm: f32,
+    /// What the end classifier says of that state; `None` where the checkpoint has none.
+    pub end_probability: Option<f32>,
+}
+
+impl LaneState {
+    /// Lane number `lane` of a run, whose last given input is fed first.
+    pub fn new(lane: u32, spec: &LaneSpec) -> Self {
+        Self {
+            lane,
+            seed: spec.seed,
+            stream: spec.stream,
+            step: 0,
+            position: spec.inputs.len() as u32 - 1,
+            phase: 0,
+            phase_step: 0,
+            cold_count: 0,
+            pending: spec.program.start,
+            done: false,
+        }
+    }
+
+    /// Whether this step's choice reads the logits; where it does not, the LM head is skipped.
+    pub fn needs_logits(&self, program: &Program) -> bool {
+        if self.pending.is_some() {
+            return false;
+        }
+        let phase = &program.phases[self.phase as usize];
+        let capped = self.phase_step >= phase.until.max_steps;
+        let may_end = capped || self.asked_classifier(phase).is_some();
+        phase.feed.needs_logits() || (may_end && phase.then_force.is_none())
+    }
+
+    /// Whether the LM head runs at this step: for the choice, or to decode a thought.
+    pub fn wants_logits(&self, program: &Program, decode_thoughts: bool) -> bool {
+        let phase = &program.phases[self.phase as usize];
+        let is_thought = phase.feed.kind() == InputKind::Hidden && self.pending.is_none();
+        self.needs_logits(program) || (decode_thoughts && is_thought)
+    }
+
+    /// The end classifier that is asked at this step: of a phase that has fed something.
+    fn asked_classifier(&self, phase: &Phase) -> Option<EndClassifier> {
+        phase.until.end_classifier.filter(|_| self.phase_step > 0)
+    }
+
+    fn enter_next_phase(&mut self) {
+        self.phase += 1;
+        self.phase_step = 0;
+        self.cold_count = 0;
+    }
+}
+
+/// Decides one step and moves the lane to its next position.
+pub fn select(
+    state: &mut LaneState,
+    program: &Program,
+    output: StepOutput<'_>,
+) -> (StepRecord, NextInput) {
+    let mut record = blank_record(state, output.hidden_norm);
+    let logits = output.logits;
+    let finite = logits.is_none_or(|logits| logits.iter().all(|z| z.is_finite()));
+    let next = if finite && output.hidden_norm.is_finite() {
+        decide(state, program, output, &mut record)
+    } else {
+        record.flags = flag::NON_FINITE;
+        NextInput::None
+    };
+    record.input = next.kind() as u32;
+    if next == NextInput::None {
+        record.flags |= flag::DONE;
+        state.done = true;
+    }
+    state.step += 1;
+    state.position += 1;
+    (record, next)
+}
+
+fn decide(
+    state: &mut LaneState,
+    program: &Program,
+    output: StepOutput<'_>,
+    record: &mut StepRecord,
+) -> NextInput {
+    if let Some(marker) = state.pending.take() {
+        return force(record, marker);
+    }
+    let logits = output.logits;
+    // A phase that is over and forces no marker hands this very step to the next one.
+    let mut phase = &program.phases[state.phase as usize];
+    while let Some(why) = end_before_feeding(state, phase, output, record) {
+        record.flags |= why;
+        if let Some(marker) = phase.then_force {
+            record.phase = state.phase;
+            record.phase_step = state.phase_step;
+            if let Some(logits) = logits {
+                write_distribution(
+                    record,
+                    &Distribution::new(logits, phase.sampler.temperature),
+                );
+            }
+            state.enter_next_phase();
+            return force(record, marker);
+        }
+        state.enter_next_phase();
+        phase = &program.phases[state.phase as usize];
+    }
+    record.phase = state.phase;
+    record.phase_step = state.phase_step;
+    state.phase_step += 1;
+    match phase.feed {
+        Feed::Pause(token) => force(record, token),
+        Feed::Hidden { tap } => {
+            if let Some(logits) = logits {
+                let distribution = Distribution::new(logits, phase.sampler.temperature);
+                write_distribution(record, &distribution);
+                record.token = distribution.top[0].id;
+            }
+            NextInput::Hidden(tap)
+        }
+        Feed::Token | Feed::Concept => {
+            let logits = logits.expect("needs_logits holds in token and concept phases");
+            choose(state, program, logits, record)
+        }
+    }
+}
+
+/// The flag of what ends a phase before it feeds anything at this step.
+fn end_before_feeding(
+    state: &LaneState,
+    phase: &Phase,
+    output: StepOutput<'_>,
+    record: &mut StepRecord,
+) -> Option<u32> {
+    if let Some(end_classifier) = state.asked_classifier(phase) {
+        let probability = output.end_probability;
+        record.end_probability = probability.expect("check_lanes asks for a classifier");
+        record.flags |= flag::END_TESTED;
+        if record.end_probability >= end_classifier.threshold {
+            return Some(flag::END_CLASSIFIER);
+        }
+    }
+    (state.phase_step >= phase.until.max_steps).then_some(flag::CAP)
+}
+
+/// Token and concept phases: the sampler, Cold Stop, and the stop token.
+fn choose(
+    state: &mut LaneState,
+    program: &Program,
+    logits: &[f32],
+    record: &mut StepRecord,
+) -> NextInput {
+    let phase = &program.phases[state.phase as usize];
+    let is_last = state.phase as usize + 1 == program.phases.len();
+    let key = DrawKey {
+        seed: state.seed,
+        stream: state.stream,
+        step: state.step,
+    };
+    let distribution = Distribution::new(logits, phase.sampler.temperature);
+    if let Some(cold_stop) = phase.until.cold_stop {
+        let is_cold = distribution.entropy < cold_stop.entropy;
+        state.cold_count = if is_cold { state.cold_count + 1 } else { 0 };
+        record.cold_count = state.cold_count;
+        if state.cold_count >= cold_stop.patience {
+            record.flags |= flag::COLD_STOP;
+            write_distribution(record, &distribution);
+            return end_by_cold_stop(state, phase, is_last, record);
+        }
+    }
+    write_entropies(record, &distribution);
+    let mut kept = truncated(distribution.top, &phase.sampler);
+    let emitted = match phase.feed {
+        Feed::Concept => {
+            mix(&mut kept, phase, key);
+            kept[0].id
+        }
+        _ => {
+            let index = if phase.sampler.greedy {
+                0
+            } else {
+                draw_token(&kept, key)
+            };
+            let id = kept[index].id;
+            make_one_hot(&mut kept, id);
+            id
+        }
+    };
+    record.token = emitted;
+    let stops = phase.until.stop_token == Some(emitted);
+    if stops {
+        make_one_hot(&mut kept, emitted);
+        record.flags |= flag::STOP;
+    }
+    write_candidates(record, &kept);
+    if stops && is_last {
+        return NextInput::None;
+    }
+    if is_last && state.phase_step >= phase.until.max_steps {
+        record.flags |= flag::CAP;
+        return NextInput::None;
+    }
+    if stops {
+        state.enter_next_phase();
+        return NextInput::Token(emitted);
+    }
+    match phase.feed {
+        Feed::Concept => NextInput::Mixture(kept.iter().map(|c| (c.id, c.weight)).collect()),
+        _ => NextInput::Token(emitted),
+    }
+}
+
+fn end_by_cold_stop(
+    state: &mut LaneState,
+    phase: &Phase,
+    is_last: bool,
+    record: &mut StepRecord,
+) -> NextInput {
+    match phase.then_force {
+        // In the answer, Cold Stop guards against loops: the lane ends, as the released sampler
+        // aborts the request.
+        _ if is_last => NextInput::None,
+        Some(marker) => {
+            state.enter_next_phase();
+            force(record, marker)
+        }
+        None => {
+            // Nothing to force: the most probable token is fed, and the next phase begins.
+            state.enter_next_phase();
+            record.token = record.ids[0];
+            NextInput::Token(record.token)
+        }
+    }
+}
+
+fn force(record: &mut StepRecord, token: u32) -> NextInput {
+    record.token = token;
+    record.flags |= flag::FORCED;
+    NextInput::Token(token)
+}
+
+fn blank_record(state: &LaneState, hidden_norm: f32) -> StepRecord {
+    StepRecord {
+        lane: state.lane,
+        step: state.step,
+        position: state.position,
+        phase: state.phase,
+        phase_step: state.phase_step,
+        cold_count: state.cold_count,
+        hidden_norm,
+        ..bytemuck::Zeroable::zeroed()
+    }
+}
+
+fn write_distribution(record: &mut StepRecord, distribution: &Distribution) {
+    write_entropies(record, distribution);
+    write_candidates(record, &distribution.top);
+}
+
+fn write_entropies(record: &mut StepRecord, distribution: &Distribution) {
+    record.entropy = distribution.entropy;
+    record.raw_entropy = distribution.raw_entropy;
+}
+
+fn write_candidates(record: &mut StepRecord, kept: &[Candidate]) {
+    record.n_kept = kept.len() as u32;
+    for (i, candidate) in kept.iter().enumerate() {
+        record.ids[i] = candidate.id;
+        record.probs[i] = candidate.prob;
+        record.weights[i] = candidate.weight;
+    }
+}

@@ -1,0 +1,124 @@
+//! What one step learns from: which batch is drawn at which point of a run, and what its loss is.
+
+use std::collections::BTreeMap;
+
+use burn::tensor::ExecutionError;
+
+use crate::config::{Level, RecallConfig, RunConfig};
+use crate::lesson::Passage;
+use crate::llama::Llama;
+use crate::method::{SequenceLayout, Stage};
+use crate::objective::{BatchLoss, BatchSplit, Objective};
+use crate::progress::Progress;
+use crate::random::Random;
+use crate::recall::{AncestorQuestions, SuccessorSets};
+use crate::source::Source;
+
+/// A batch, and with it what is minimized.
+///
+/// Here is where another objective joins: a variant with what it learns from (a teacher's cached
+/// states are part of that), and its arm in [`Batch::loss`].
+pub enum Batch {
+    /// Questions, laid out in one or several ways.
+    Questions {
+        /// What is read, with its questions.
+        passages: Vec<Passage>,
+        /// Which of them take which layout.
+        splits: Vec<BatchSplit>,
+    },
+    /// The warm-up forward.
+    Successors(SuccessorSets),
+    /// The warm-up backward.
+    Ancestors(AncestorQuestions),
+}
+
+impl Batch {
+    /// The batch of a step, and whether its accuracy counts for the curriculum.
+    pub fn draw(
+        config: &RunConfig,
+        source: &Source,
+        progress: &Progress,
+        random: &mut Random,
+    ) -> (Batch, bool) {
+        if let Some(recall) = progress.recall(config) {
+            let batch = Batch::draw_recall(config, recall, source, progress.recall_stage, random);
+            return (batch, true);
+        }
+        let curriculum = &config.curriculum;
+        let current = progress.level;
+        let reviews = current > 0 && random.uniform() < curriculum.review;
+        let level = if reviews {
+            random.below(current)
+        } else {
+            current
+        };
+        let passages = source.passages(config, &curriculum.levels[level], random);
+        let varies = random.uniform() < curriculum.vary_thoughts;
+        let stage = match &config.stages {
+            Some(stages) => stages.draw(progress.step, random),
+            None if varies => Stage::wordless(1 + random.below(curriculum.most_thoughts)),
+            None => Stage::wordless(curriculum.levels[current].thoughts),
+        };
+        let splits = splits(config, stage);
+        let batch = Batch::Questions { passages, splits };
+        (batch, !reviews && !varies)
+    }
+
+    fn draw_recall(
+        config: &RunConfig,
+        recall: &RecallConfig,
+        source: &Source,
+        stage: usize,
+        random: &mut Random,
+    ) -> Batch {
+        let level = Level {
+            nodes: recall.nodes[stage.min(1)],
+            hops: [1, 4],
+            dead_ends: false,
+            thoughts: 0,
+        };
+        let graphs = source.graphs(random, &level, config.batch.graphs);
+        if recall.backward {
+            let questions = AncestorQuestions::draw(graphs, recall.sets, &config.loss, random);
+            Batch::Ancestors(questions)
+        } else {
+            let largest_set = stage.max(1);
+            let sets = SuccessorSets::draw(&graphs, recall.sets, largest_set, random);
+            Batch::Successors(sets)
+        }
+    }
+
+    /// Its loss, with nothing read from the device but what concept tokens are made of.
+    ///
+    /// # Errors
+    /// If the device failed.
+    pub async fn loss(
+        &self,
+        objective: &Objective<'_>,
+        model: &Llama<'_>,
+    ) -> Result<BatchLoss, ExecutionError> {
+        match self {
+            Batch::Questions { passages, splits } => objective.loss(model, passages, splits).await,
+            Batch::Successors(sets) => Ok(sets.loss(model, objective.markers)),
+            Batch::Ancestors(questions) => {
+                Ok(questions.loss(model, objective.config, objective.markers))
+            }
+        }
+    }
+}
+
+/// Deals the questions of each text to the layouts, in turn.
+fn splits(config: &RunConfig, stage: Stage) -> Vec<BatchSplit> {
+    let layouts = &config.layouts;
+    let n_questions = config.batch.main_questions + config.batch.extra_questions;
+    let mut counts: BTreeMap<SequenceLayout, usize> = BTreeMap::new();
+    for question in 0..n_questions {
+        *counts.entry(layouts[question % layouts.len()]).or_default() += 1;
+    }
+    let split = |(layout, n_lessons)| BatchSplit {
+        layout,
+        stage,
+        n_lessons,
+    };
+    counts.into_iter().map(split).collect()
+}
