@@ -2,7 +2,7 @@
 
 use futures::channel::oneshot;
 use gloo::{render, timers::callback::Timeout};
-use leptos::prelude::window;
+use leptos::prelude::{on_cleanup, request_animation_frame_with_handle, window};
 use wasm_bindgen::JsValue;
 use wasm_bindgen_futures::JsFuture;
 
@@ -32,6 +32,31 @@ pub async fn sleep_ms(duration_ms: f64) {
     drop(timeout);
 }
 
+/// Why the browser gives this page no WebGPU at all, where that can be told without asking a GPU.
+pub fn webgpu_obstacle() -> Option<&'static str> {
+    let navigator = window().navigator();
+    let gpu = js_sys::Reflect::get(&navigator, &JsValue::from_str("gpu"));
+    let has_webgpu = gpu.is_ok_and(|gpu| gpu.is_truthy());
+    obstacle(window().is_secure_context(), has_webgpu)
+}
+
+fn obstacle(is_secure: bool, has_webgpu: bool) -> Option<&'static str> {
+    match (has_webgpu, is_secure) {
+        (true, _) => None,
+        (false, false) => {
+            Some("WebGPU needs https or localhost, and this page came over plain http")
+        }
+        (false, true) => Some("this browser has no WebGPU"),
+    }
+}
+
+/// Calls back in the next frame, unless what calls now is gone by then.
+pub fn in_next_frame(callback: impl FnOnce() + 'static) {
+    if let Ok(frame) = request_animation_frame_with_handle(callback) {
+        on_cleanup(move || frame.cancel());
+    }
+}
+
 /// The hash of the page's address, with its `#`.
 pub fn hash() -> String {
     window().location().hash().unwrap_or_default()
@@ -58,4 +83,16 @@ pub async fn copy_address() -> bool {
         return false;
     }
     JsFuture::from(clipboard.write_text(&address)).await.is_ok()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_page_over_plain_http_is_told_what_webgpu_needs() {
+        assert_eq!(obstacle(true, true), None);
+        assert!(obstacle(false, false).is_some_and(|why| why.contains("https or localhost")));
+        assert_eq!(obstacle(true, false), Some("this browser has no WebGPU"));
+    }
 }

@@ -1,12 +1,11 @@
 //! The lanes that a page of a task begins with.
 
 use latent_model::{
+    address::LaneChoice,
     catalogue::{Catalogue, Entry},
     strategy::Strategy,
     tasks::Task,
 };
-
-use crate::page_state::LaneChoice;
 
 /// Each lane's strategy, and how the name of a checkpoint trained for it alone ends.
 const LANES: [(&str, &str); 4] = [
@@ -49,7 +48,7 @@ mod tests {
     use latent_model::tasks::{arithmetic, prontoqa, prosqa};
 
     use super::*;
-    use crate::shipped::shipped_catalogue;
+    use crate::catalogue::shipped_catalogue;
 
     fn lanes(task: Task, catalogue: &Catalogue) -> Vec<String> {
         let lanes = default_lanes(task, catalogue);

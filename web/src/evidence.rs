@@ -49,9 +49,10 @@ pub fn paper(published: Option<Published>) -> String {
 mod tests {
     use latent_model::evidence::{Measured, Table};
 
+    use latent_model::metrics::Proportion;
+
     use super::*;
-    use crate::shipped::shipped_catalogue;
-    use crate::url_state::state_from_hash;
+    use crate::{catalogue::shipped_catalogue, page_state::PageState};
 
     #[test]
     fn what_ships_can_be_read() {
@@ -65,7 +66,9 @@ mod tests {
         );
         let case = include_str!("../../public/evidence/case-study.json");
         let case: CaseStudy = serde_json::from_str(case).expect("latent case-study wrote it");
-        state_from_hash(&case.hash, &shipped_catalogue()).expect("the page can open it");
+        let opened = PageState::from_hash(&case.hash, &shipped_catalogue());
+        let opened = opened.expect("the page can open it");
+        assert!(opened.left_out.is_empty(), "{opened:?}");
     }
 
     #[test]
@@ -81,10 +84,12 @@ mod tests {
                 weights_sha256: String::new(),
                 results: vec![Measured {
                     problems: "official".into(),
-                    n: 300,
-                    accuracy: 0.82,
-                    ci_low: 0.7727,
-                    ci_high: 0.8594,
+                    accuracy: Proportion {
+                        n: 300,
+                        value: 0.82,
+                        low: 0.7727,
+                        high: 0.8594,
+                    },
                     malformed: 0.0,
                     think_steps: 8.3,
                     answer_tokens: 2.9,

@@ -3,13 +3,17 @@
 use std::sync::Arc;
 
 use latent_model::{
+    address::LaneChoice,
     program::Program,
     record::{StepRecord, flag},
     tasks::Grade,
+    tokenizer::Tokenizer,
 };
 use leptos::prelude::*;
 
-use crate::page_state::LaneChoice;
+use crate::{
+    page_state::MAX_LANES, question::Question, run_state::RunNumber, view::lane::LaneView,
+};
 
 /// Number of a lane for as long as the page is open; never used again after it is removed.
 pub type LaneId = u32;
@@ -17,6 +21,8 @@ pub type LaneId = u32;
 /// What a lane's run has brought so far.
 #[derive(Clone, Debug, Default)]
 pub struct LaneRun {
+    /// Tells a lane's runs apart.
+    pub run: RunNumber,
     /// The program that runs; `None` before a run.
     pub program: Option<Arc<Program>>,
     /// Every token of its checkpoint by id.
@@ -27,6 +33,8 @@ pub struct LaneRun {
     pub engine: String,
     /// The records so far.
     pub records: Vec<StepRecord>,
+    /// What is drawn of them.
+    pub view: LaneView,
     /// The answer so far, as the task's text.
     pub answer: String,
     /// The grader's word, once the lane is done and where the question is a problem.
@@ -43,13 +51,41 @@ impl LaneRun {
             .is_some_and(|record| record.has(flag::DONE))
     }
 
+    /// Takes up new records, and grades the answer when the lane is done.
+    pub fn append(
+        &mut self,
+        new: &[StepRecord],
+        took_secs: f64,
+        question: &Question,
+        tokenizer: &Tokenizer,
+    ) {
+        let Some(program) = self.program.clone().filter(|_| !new.is_empty()) else {
+            return;
+        };
+        self.records.extend_from_slice(new);
+        let word = |id| word(&self.words, id);
+        self.view.append(new, &program, question.task, word);
+        self.elapsed_secs += took_secs;
+        self.answer = question.task.render(tokenizer, &self.view.answer);
+        if self.is_done() {
+            self.verdict = question.grade(&self.answer);
+        }
+    }
+
+    /// The number of the last step, as its row shows it; steps are counted from 0.
+    pub fn last_step(&self) -> Option<u32> {
+        self.records.last().map(|record| record.step)
+    }
+
     /// The token of this id, as it stands in the vocabulary.
     pub fn word(&self, id: u32) -> String {
-        self.words
-            .get(id as usize)
-            .cloned()
-            .unwrap_or_else(|| format!("⟨{id}⟩"))
+        word(&self.words, id)
     }
+}
+
+fn word(words: &[String], id: u32) -> String {
+    let known = words.get(id as usize).cloned();
+    known.unwrap_or_else(|| format!("⟨{id}⟩"))
 }
 
 /// One lane: its choice and its run, a signal each.
@@ -64,9 +100,6 @@ pub struct Lane {
     /// What came of it; written once per animation frame.
     pub run: RwSignal<LaneRun>,
 }
-
-/// How many lanes a page can hold: as many as there are colours that can be told apart.
-pub const MAX_LANES: usize = 6;
 
 /// All lanes, in order.
 #[derive(Clone, Copy)]
@@ -115,6 +148,7 @@ impl Lanes {
 
     /// Puts other lanes in place of all.
     pub fn replace(&self, choices: Vec<LaneChoice>) {
+        self.clear_runs();
         self.list.set(Vec::new());
         for choice in choices.into_iter().take(MAX_LANES) {
             self.add(choice);
@@ -142,8 +176,12 @@ impl Lanes {
         self.list.update(|list| list.push(lane));
     }
 
-    /// Removes a lane.
+    /// Removes a lane. Its signals stay, for those who still look at them, without its run.
     pub fn remove(&self, id: LaneId) {
+        let removed = self.get_untracked().into_iter().find(|lane| lane.id == id);
+        if let Some(lane) = removed {
+            lane.run.set(LaneRun::default());
+        }
         self.list.update(|list| list.retain(|lane| lane.id != id));
     }
 
@@ -152,5 +190,71 @@ impl Lanes {
         for lane in self.get_untracked() {
             lane.run.set(LaneRun::default());
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use latent_model::{
+        address::ProblemChoice,
+        program::{Feed, Phase, Role, Sampler, Until},
+        record::InputKind,
+        tasks::prosqa,
+    };
+
+    use super::*;
+    use crate::{question::AllExamples, view::test_records::record};
+
+    #[test]
+    fn a_lane_is_graded_when_it_is_done_and_its_last_step_is_its_last_row() {
+        let question = Question::new(prosqa::TASK, &ProblemChoice::FIRST, &AllExamples::default());
+        let phase = Phase {
+            role: Role::Answer,
+            feed: Feed::Token,
+            sampler: Sampler::GREEDY,
+            until: Until {
+                max_steps: 9,
+                stop_token: None,
+                cold_stop: None,
+                end_classifier: None,
+            },
+            then_force: None,
+        };
+        let vocabulary = prosqa::TASK.vocabulary();
+        let tokenizer = Tokenizer::from_json(&prosqa::TASK.tokenizer_json().to_string());
+        let tokenizer = tokenizer.expect("the task's own");
+        let mark = vocabulary.iter().position(|word| word == "###");
+        let mark = mark.expect("the answer's mark") as u32;
+        let problem = question.problem.as_ref().expect("it is drawn");
+        let mut ids = vec![mark];
+        ids.extend(problem.answer_tokens());
+        let kept = ids.iter().zip(0..).map(|(&id, step)| {
+            let mut record = record(step, InputKind::Token, 0, &[(id, 1.0, 1.0)]);
+            record.flags = if step + 1 == ids.len() as u32 {
+                flag::DONE
+            } else {
+                0
+            };
+            record
+        });
+        let records: Vec<_> = kept.collect();
+        let mut run = LaneRun {
+            program: Some(Arc::new(Program {
+                start: None,
+                phases: vec![phase],
+            })),
+            words: vocabulary.into(),
+            ..LaneRun::default()
+        };
+        assert_eq!(run.last_step(), None);
+        let (last, before) = records.split_last().expect("an answer has words");
+        run.append(before, 0.5, &question, &tokenizer);
+        assert_eq!((run.verdict, run.is_done()), (None, false));
+        run.append(&[*last], 0.25, &question, &tokenizer);
+        assert_eq!(run.answer, format!("### {}", problem.answer()));
+        assert_eq!((run.verdict, run.is_done()), (Some(Grade::Right), true));
+        assert_eq!(run.elapsed_secs, 0.75);
+        assert_eq!(run.last_step(), run.view.rows.last().map(|row| row.step));
+        assert_eq!(run.last_step(), Some(last.step));
     }
 }

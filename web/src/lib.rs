@@ -1,6 +1,9 @@
 //! The page: a transformer reasons in front of a class in several ways, side by side.
 
+pub mod address_bar;
 pub mod browser;
+pub mod catalogue;
+pub mod chunk_size;
 pub mod components;
 pub mod default_lanes;
 pub mod evidence;
@@ -8,14 +11,12 @@ pub mod focus;
 pub mod lanes;
 pub mod load;
 pub mod notice;
-pub mod pace;
+pub mod page_signals;
 pub mod page_state;
 pub mod question;
+pub mod run_state;
 pub mod runner;
 pub mod self_test;
 pub mod session;
-pub mod shipped;
 pub mod startup;
-pub mod stated;
-pub mod url_state;
 pub mod view;

@@ -1,13 +1,16 @@
 //! Fetches checkpoints and examples from the page's own site, with progress.
 
+use std::fmt;
+
+use futures::StreamExt;
 use gloo::net::http::{Request, Response};
 use latent_model::{
     checkpoint::{CheckpointError, shard_names},
     model::{Model, ModelError, ModelFiles},
 };
+use leptos::prelude::*;
 use wasm_bindgen::{JsCast, JsValue};
-use wasm_bindgen_futures::JsFuture;
-use web_sys::ReadableStreamDefaultReader;
+use wasm_streams::ReadableStream;
 
 /// A file that did not arrive, or that cannot be used.
 #[derive(Debug, thiserror::Error)]
@@ -20,7 +23,15 @@ pub enum LoadError {
         /// The browser's words.
         reason: String,
     },
-    /// The site answered with an error.
+    /// The site has no such file.
+    #[error("missing: {url} ({absence})")]
+    Missing {
+        /// Relative to the page.
+        url: String,
+        /// How the site says so.
+        absence: Absence,
+    },
+    /// The site answered with another error.
     #[error("cannot fetch {url}: the site answered with status {status}")]
     Status {
         /// Relative to the page.
@@ -52,6 +63,28 @@ pub enum LoadError {
     },
 }
 
+/// How a site says that it has no such file.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Absence {
+    /// With status 404 or 410.
+    Status(u16),
+    /// With a page in its place and status 200, as hosts of single-page programs do.
+    Page,
+}
+
+impl fmt::Display for Absence {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Status(status) => write!(f, "the server answered with status {status}"),
+            Self::Page => f.write_str("the server answered with a page"),
+        }
+    }
+}
+
+/// What is being downloaded, if anything.
+#[derive(Clone, Copy, Default)]
+pub struct Downloading(pub RwSignal<Option<Download>>);
+
 /// How far one file has come.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Download {
@@ -72,17 +105,28 @@ pub async fn fetch_json<T: serde::de::DeserializeOwned>(url: &str) -> Result<T, 
     })
 }
 
-/// Reads the checkpoint in the folder `models/name`, weights last.
-pub async fn fetch_model(
+/// Reads the checkpoint in the folder `models/name`, and tells how far it has come.
+pub async fn fetch_model(name: &str, downloading: Downloading) -> Result<Model, LoadError> {
+    let fetched = fetch_files(name, |download| downloading.0.set(Some(download))).await;
+    downloading.0.set(None);
+    let wrong = |reason: ModelError| LoadError::Model {
+        name: name.into(),
+        reason: reason.into(),
+    };
+    Model::from_files(&fetched?).map_err(wrong)
+}
+
+/// The files of a checkpoint, weights last.
+async fn fetch_files(
     name: &str,
     mut on_progress: impl FnMut(Download),
-) -> Result<Model, LoadError> {
+) -> Result<ModelFiles, LoadError> {
     let url = |file: &str| format!("models/{name}/{file}");
     let config = fetch_text(&url("config.json")).await?;
     let tokenizer = fetch_text(&url("tokenizer.json")).await?;
     let generation_config = match fetch_text(&url("generation_config.json")).await {
         // A checkpoint from elsewhere may do without.
-        Err(LoadError::Status { status: 404, .. }) => None,
+        Err(LoadError::Missing { .. }) => None,
         found => Some(found?),
     };
     let mut fetch_weights = async |file: String| {
@@ -99,26 +143,26 @@ pub async fn fetch_model(
     };
     let weights = match fetch_weights("model.safetensors".into()).await {
         // A large checkpoint comes in shards instead.
-        Err(LoadError::Status { status: 404, .. }) => {
+        Err(missing @ LoadError::Missing { .. }) => {
+            let files = match shards(name).await {
+                // Of the two, this is the file that people expect.
+                Err(LoadError::Missing { .. }) => return Err(missing),
+                files => files?,
+            };
             let mut weights = Vec::new();
-            for file in shards(name).await? {
+            for file in files {
                 weights.push(fetch_weights(file).await?);
             }
             weights
         }
         single => vec![single?],
     };
-    let files = ModelFiles {
+    Ok(ModelFiles {
         config,
         tokenizer,
         generation_config,
         weights,
-    };
-    let wrong = |reason: ModelError| LoadError::Model {
-        name: name.into(),
-        reason: reason.into(),
-    };
-    Model::from_files(&files).map_err(wrong)
+    })
 }
 
 /// The shards that stand in place of `model.safetensors`.
@@ -146,31 +190,52 @@ async fn fetch_bytes(
     };
     let response = Request::get(url).send().await;
     let response = response.map_err(|error| failed(error.to_string()))?;
-    if !response.ok() {
-        return Err(LoadError::Status {
-            url: url.into(),
-            status: response.status(),
-        });
+    let missing = |absence| LoadError::Missing {
+        url: url.into(),
+        absence,
+    };
+    match response.status() {
+        status @ (404 | 410) => return Err(missing(Absence::Status(status))),
+        _ if response.ok() => {}
+        status => {
+            let url = url.into();
+            return Err(LoadError::Status { url, status });
+        }
     }
     let total = content_length(&response);
-    let Some(stream) = response.body() else {
+    let content_type = response.headers().get("content-type");
+    let Some(body) = response.body() else {
         return Ok(Vec::new());
     };
-    let reader = ReadableStreamDefaultReader::new(&stream).map_err(|error| failed(text(&error)))?;
-    let mut bytes = Vec::with_capacity(total.unwrap_or(0) as usize);
+    let mut pieces = ReadableStream::from_raw(body).into_stream();
+    let mut bytes: Vec<u8> = Vec::with_capacity(total.unwrap_or(0) as usize);
     on_bytes((0, total));
-    loop {
-        let read = JsFuture::from(reader.read()).await;
-        let read = read.map_err(|error| failed(text(&error)))?;
-        let field = |name: &str| js_sys::Reflect::get(&read, &JsValue::from_str(name));
-        let is_done = field("done").map_err(|error| failed(text(&error)))?;
-        if is_done.is_truthy() {
-            return Ok(bytes);
-        }
-        let piece = field("value").map_err(|error| failed(text(&error)))?;
-        bytes.extend(piece.unchecked_into::<js_sys::Uint8Array>().to_vec());
+    while let Some(piece) = pieces.next().await {
+        let piece = piece.map_err(|error| failed(text(&error)))?;
+        let piece: js_sys::Uint8Array = piece.unchecked_into();
+        let n_received = bytes.len();
+        bytes.resize(n_received + piece.length() as usize, 0);
+        piece.copy_to(&mut bytes[n_received..]);
         on_bytes((bytes.len() as u64, total));
     }
+    if is_page(content_type.as_deref(), &bytes) {
+        return Err(missing(Absence::Page));
+    }
+    Ok(bytes)
+}
+
+/// Whether an answer is a page of HTML, which no file that the page asks for is.
+fn is_page(content_type: Option<&str>, bytes: &[u8]) -> bool {
+    let is_html = |text: &str| {
+        text.trim_start()
+            .to_ascii_lowercase()
+            .starts_with("text/html")
+    };
+    let head = String::from_utf8_lossy(&bytes[..bytes.len().min(256)]).to_ascii_lowercase();
+    let head = head.trim_start_matches(|c: char| c.is_whitespace() || c == '\u{feff}');
+    content_type.is_some_and(is_html)
+        || head.starts_with("<!doctype html")
+        || head.starts_with("<html")
 }
 
 /// The size that the site announces; a compressed answer announces another one.
@@ -186,4 +251,43 @@ fn text(error: &JsValue) -> String {
         || format!("{error:?}"),
         |error| String::from(error.message()),
     )
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_page_in_place_of_a_file_is_told_from_the_file() {
+        let page = b"\xef\xbb\xbf\n<!DOCTYPE html><html lang=\"en\">";
+        let json = Some("application/json");
+        assert!(is_page(Some("text/html; charset=utf-8"), b""));
+        assert!(is_page(Some("TEXT/HTML"), b"{}"));
+        assert!(is_page(None, page));
+        assert!(is_page(json, page), "whatever the server calls it");
+        assert!(!is_page(json, b"{\"models\": []}"));
+        // The length of a safetensors header may begin as a tag does.
+        assert!(!is_page(
+            Some("application/octet-stream"),
+            b"<\0\0\0\0\0\0\0{\"a\""
+        ));
+        assert!(!is_page(None, b""));
+    }
+
+    #[test]
+    fn a_missing_file_is_called_missing() {
+        let url = "models/a/model.safetensors";
+        let text = |absence| {
+            LoadError::Missing {
+                url: url.into(),
+                absence,
+            }
+            .to_string()
+        };
+        assert_eq!(
+            text(Absence::Page),
+            format!("missing: {url} (the server answered with a page)")
+        );
+        assert!(text(Absence::Status(404)).ends_with("(the server answered with status 404)"));
+    }
 }

@@ -1,6 +1,6 @@
 //! Fetches the lists of what ships, then mounts the page.
 
-use latent_web::{components::App, shipped::Lists};
+use latent_web::{catalogue::Lists, components::App};
 use leptos::prelude::*;
 
 fn main() {

@@ -1,11 +1,12 @@
 //! What the page has to tell when something went wrong, and what can be done about it.
 
-use std::fmt::Display;
+use std::{collections::BTreeMap, fmt::Display};
 
-use latent_model::tasks::Task;
+use latent_gpu::GpuError;
+use latent_model::address::AddressError;
 use leptos::prelude::*;
 
-use crate::page_state::ForeignLane;
+use crate::{load::LoadError, session::SessionError};
 
 /// A message with advice.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -18,6 +19,20 @@ pub struct Notice {
     pub advice: String,
     /// Whether going on with the reference engine would help.
     pub offers_reference: bool,
+}
+
+/// What a message is about. Of each there is one message at a time, and it goes when its cause
+/// does.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub enum Topic {
+    /// The page's own lists.
+    Lists,
+    /// The address, until something is changed.
+    Address,
+    /// The GPU, until it is given up.
+    Engine,
+    /// The lanes and their run, until another one begins or something is changed.
+    Run,
 }
 
 impl Notice {
@@ -37,39 +52,76 @@ impl Notice {
         self
     }
 
-    /// A file of the page did not arrive.
-    pub fn missing_file(error: &dyn Display) -> Self {
+    /// One of the page's lists did not arrive.
+    pub fn missing_list(error: &LoadError) -> Self {
         Self::new("The page did not load all of its files", error)
             .advice("Check the network, then reload the page.")
     }
 
-    /// Lanes of the address are on checkpoints of another task than the page's.
-    pub fn foreign_lanes(lanes: &[ForeignLane], task: Task) -> Self {
-        let text = |lane: &ForeignLane| {
-            let title = lane.choice.label();
-            let of_task = lane.task.title();
-            let (number, model) = (lane.number, &lane.choice.model);
-            format!("lane {number} ({title}) is on {model}, a checkpoint of the task {of_task}")
-        };
-        let all: Vec<String> = lanes.iter().map(text).collect();
-        let page = task.title();
-        let detail = format!("The page's task is {page}; {}.", all.join("; "));
-        Self::new(
-            "A lane was left out: its checkpoint is of another task",
-            &detail,
+    /// The address was not understood.
+    pub fn bad_address(error: &AddressError) -> Self {
+        Self::new("The address was not understood", error).advice(
+            "The page opened with its default lanes instead. The address stays as it is until you \
+             change something on the page.",
         )
-        .advice("Everything else in the address was kept.")
     }
 
-    /// A task without checkpoints was asked for.
-    pub fn no_checkpoint(task: Task, known: &[Task]) -> Self {
-        let known: Vec<&str> = known.iter().map(|task| task.title()).collect();
-        let detail = format!(
-            "No checkpoint of the task {} ships with this page; there are some of: {}.",
-            task.title(),
-            known.join(", ")
-        );
-        Self::new("No lane can run on this task", &detail).advice("Choose another task.")
+    /// Parts of the address cannot be on this page, each with its reason as a sentence.
+    pub fn left_out(reasons: &[String]) -> Self {
+        let title = "Not everything of the address is on this page";
+        Self::new(title, &reasons.join(" ")).advice(
+            "All else in it was kept. The address stays as it is until you change something on \
+             the page.",
+        )
+    }
+
+    /// A checkpoint cannot be used.
+    pub fn no_checkpoint(error: &LoadError) -> Self {
+        match error {
+            LoadError::Missing { .. } => Self::new("A checkpoint is not on this site", error)
+                .advice("Choose another one in the lane's settings, or remove the lane."),
+            LoadError::Network { .. } => Self::new("A checkpoint did not load", error)
+                .advice("Check the network and press Run again."),
+            _ => Self::new("A checkpoint cannot be used", error)
+                .advice("Choose another one in the lane's settings, or remove the lane."),
+        }
+    }
+
+    /// A run did not begin or did not go on.
+    pub fn run_failed(error: &SessionError, uses_gpu: bool) -> Self {
+        match error {
+            SessionError::Gpu(GpuError::Limit { .. } | GpuError::OutOfMemory(_)) if uses_gpu => {
+                Self::too_large(error)
+            }
+            error if uses_gpu && error.is_of_gpu() => Self::gpu_failed(error),
+            SessionError::Load(error) => Self::no_checkpoint(error),
+            SessionError::Prompt(_) => Self::new("The model cannot read this problem", error)
+                .advice("Change the word in the problem's text, then press Run."),
+            SessionError::Strategy(_) | SessionError::Engine(_) => {
+                Self::new("A lane cannot run", error)
+                    .advice("Change the lane's settings or remove it, then press Run.")
+            }
+            SessionError::Gpu(_) | SessionError::NotBegun => {
+                Self::new("The run stopped", error).advice("Press Run to begin again.")
+            }
+        }
+    }
+
+    /// The engines gave no further records although lanes were not at their end.
+    pub fn stalled() -> Self {
+        let detail = "the engine expected a further step of a lane that is not done, found none";
+        Self::new("The run stopped", &detail).advice("Press Run to begin again.")
+    }
+
+    /// A checkpoint or its lanes do not fit the GPU.
+    pub fn too_large(error: &dyn Display) -> Self {
+        Self {
+            offers_reference: true,
+            ..Self::new("This GPU has no room for the lanes", error).advice(
+                "Remove lanes or choose smaller checkpoints, or go on with the reference engine, \
+                 which computes the same on the CPU.",
+            )
+        }
     }
 
     /// The GPU was lost or refused its work.
@@ -95,60 +147,63 @@ impl Notice {
     }
 }
 
-/// The message that is shown, if any.
-#[derive(Clone, Copy)]
-pub struct Notices(RwSignal<Option<Notice>>);
+/// The messages that are shown.
+#[derive(Clone, Copy, Default)]
+pub struct Notices(RwSignal<BTreeMap<Topic, Notice>>);
 
 impl Notices {
-    /// Nothing to tell.
-    pub fn new() -> Self {
-        Self(RwSignal::new(None))
+    /// Shows a message in place of the last one about this.
+    pub fn show(self, topic: Topic, notice: Notice) {
+        self.0.update(|shown| {
+            shown.insert(topic, notice);
+        });
     }
 
-    /// Shows a message in place of the last one.
-    pub fn show(&self, notice: Notice) {
-        self.0.set(Some(notice));
+    /// Takes the message about this away.
+    pub fn clear(self, topic: Topic) {
+        if self.0.with_untracked(|shown| shown.contains_key(&topic)) {
+            self.0.update(|shown| {
+                shown.remove(&topic);
+            });
+        }
     }
 
-    /// Takes the message away.
-    pub fn clear(&self) {
-        self.0.set(None);
-    }
-
-    /// The message.
-    pub fn get(&self) -> Option<Notice> {
-        self.0.get()
-    }
-}
-
-impl Default for Notices {
-    fn default() -> Self {
-        Self::new()
+    /// The messages, each with what it is about; tracks them.
+    pub fn get(self) -> Vec<(Topic, Notice)> {
+        self.0.get().into_iter().collect()
     }
 }
 
 #[cfg(test)]
 mod tests {
-    use latent_model::strategy::Strategy;
-
-    use latent_model::tasks::{arithmetic, prosqa};
+    use latent_model::engine::EngineError;
 
     use super::*;
-    use crate::page_state::LaneChoice;
+    use crate::load::Absence;
 
     #[test]
-    fn a_lane_that_was_left_out_is_named_with_both_tasks() {
-        let coconut = Strategy::by_name("coconut").expect("in the table");
-        let lane = ForeignLane {
-            number: 2,
-            choice: LaneChoice::new("prosqa-coconut", coconut),
-            task: prosqa::TASK,
+    fn a_checkpoint_that_is_not_there_is_no_matter_of_the_network() {
+        let url = || "models/a/config.json".to_string();
+        let missing = LoadError::Missing {
+            url: url(),
+            absence: Absence::Page,
         };
-        let notice = Notice::foreign_lanes(&[lane], arithmetic::TASK);
-        assert_eq!(
-            notice.detail,
-            "The page's task is Word problems; lane 2 (Coconut) is on prosqa-coconut, \
-             a checkpoint of the task ProsQA."
-        );
+        let notice = Notice::run_failed(&missing.into(), true);
+        assert!(!notice.advice.contains("network"), "{notice:?}");
+        let expected = "missing: models/a/config.json (the server answered with a page)";
+        assert_eq!(notice.detail, expected);
+        let network = LoadError::Network {
+            url: url(),
+            reason: "offline".into(),
+        };
+        let notice = Notice::run_failed(&network.into(), true);
+        assert!(notice.advice.contains("network"), "{notice:?}");
+    }
+
+    #[test]
+    fn a_lost_device_offers_the_reference_engine_only_where_there_was_a_gpu() {
+        let lost = SessionError::Engine(EngineError::Device("lost".into()));
+        assert!(Notice::run_failed(&lost, true).offers_reference);
+        assert!(!Notice::run_failed(&lost, false).offers_reference);
     }
 }

@@ -1,118 +1,17 @@
 //! The state that defines a run: which task and problem, which lanes, which seed.
 
 use latent_model::{
+    address::{Address, AddressError},
     catalogue::Catalogue,
-    strategy::{Setting, Settings, Strategy},
-    tasks::{Difficulty, Task},
+    tasks::Task,
 };
+
+pub use latent_model::address::{DEFAULT_TASK, EngineChoice, LaneChoice, ProblemChoice, Speed};
 
 use crate::default_lanes::default_lanes;
 
-/// Where the problem comes from.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub enum ProblemChoice {
-    /// Drawn by the task's generator.
-    Drawn {
-        /// How large it is.
-        difficulty: Difficulty,
-        /// Seed of the generator.
-        seed: u64,
-    },
-    /// One of the task's shipped official problems, counted from 0.
-    Example(usize),
-    /// Written by the visitor.
-    Typed(String),
-}
-
-/// One lane before it runs: a checkpoint and how it shall reason.
-#[derive(Clone, Debug)]
-pub struct LaneChoice {
-    /// Name of the checkpoint.
-    pub model: String,
-    /// The way of reasoning.
-    pub strategy: &'static Strategy,
-    /// Only what differs from the strategy's defaults.
-    pub settings: Settings,
-}
-
-impl PartialEq for LaneChoice {
-    fn eq(&self, other: &Self) -> bool {
-        self.model == other.model
-            && self.strategy.name == other.strategy.name
-            && self.settings == other.settings
-    }
-}
-
-impl LaneChoice {
-    /// A lane with the strategy's default settings.
-    pub fn new(model: &str, strategy: &'static Strategy) -> Self {
-        Self {
-            model: model.into(),
-            strategy,
-            settings: Settings::default(),
-        }
-    }
-
-    /// Its number of continuous thoughts, where the strategy has one.
-    pub fn thoughts(&self) -> Option<f32> {
-        self.strategy.value(&self.settings, Setting::Thoughts)
-    }
-
-    /// The strategy's title, with the settings that differ from its defaults.
-    pub fn label(&self) -> String {
-        let normalised = self.clone().normalised();
-        let differing = normalised.settings.iter();
-        let texts: String = differing
-            .map(|(setting, value)| format!(", {} {value}", setting.spec().label.to_lowercase()))
-            .collect();
-        format!("{}{texts}", self.strategy.title)
-    }
-
-    /// The same lane with the settings that equal the defaults left out.
-    pub fn normalised(mut self) -> Self {
-        let mut settings = Settings::default();
-        for (setting, value) in self.settings.iter() {
-            let default = self.strategy.value(&Settings::default(), setting);
-            if default != Some(value) {
-                settings.set(setting, value);
-            }
-        }
-        self.settings = settings;
-        self
-    }
-}
-
-/// How fast a run is shown.
-#[derive(Clone, Copy, Debug, Default, PartialEq)]
-pub enum Speed {
-    /// So many steps a second.
-    PerSecond(u32),
-    /// As fast as the engine goes.
-    #[default]
-    Max,
-}
-
-impl Speed {
-    /// What the page offers.
-    pub const OFFERED: [Self; 6] = [
-        Self::PerSecond(1),
-        Self::PerSecond(2),
-        Self::PerSecond(4),
-        Self::PerSecond(8),
-        Self::PerSecond(16),
-        Self::Max,
-    ];
-}
-
-/// Which engine runs the lanes.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub enum EngineChoice {
-    /// The GPU where there is one, else the reference engine.
-    #[default]
-    Auto,
-    /// The reference engine, whatever there is.
-    Reference,
-}
+/// How many lanes a page can hold: as many as there are colours that can be told apart.
+pub const MAX_LANES: usize = 6;
 
 /// Everything that the address of the page holds.
 #[derive(Clone, Debug, PartialEq)]
@@ -131,6 +30,15 @@ pub struct PageState {
     pub engine: EngineChoice,
 }
 
+/// What a page can have of an address.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Opened {
+    /// The state.
+    pub state: PageState,
+    /// A sentence on everything of the address that is not in the state.
+    pub left_out: Vec<String>,
+}
+
 impl PageState {
     /// The page of a task that was opened without an address.
     pub fn of_task(task: Task, catalogue: &Catalogue) -> Self {
@@ -143,50 +51,98 @@ impl PageState {
             engine: EngineChoice::Auto,
         }
     }
-}
 
-/// A lane that a page cannot have: its checkpoint does not know the words of the page's task.
-#[derive(Clone, Debug, PartialEq)]
-pub struct ForeignLane {
-    /// Its place, counted from 1.
-    pub number: usize,
-    /// The lane.
-    pub choice: LaneChoice,
-    /// Its checkpoint's task.
-    pub task: Task,
-}
-
-impl PageState {
-    /// Takes away the lanes on checkpoints of another task; where none is left, the task's default
-    /// lanes take their place. A checkpoint that is not in the catalogue may be of any task.
-    pub fn take_foreign_lanes(&mut self, catalogue: &Catalogue) -> Vec<ForeignLane> {
-        let (mut foreign, mut own) = (Vec::new(), Vec::new());
-        for (index, choice) in std::mem::take(&mut self.lanes).into_iter().enumerate() {
-            match catalogue.entry(&choice.model).map(|entry| entry.task) {
-                Some(task) if task != self.task => foreign.push(ForeignLane {
-                    number: index + 1,
-                    choice,
-                    task,
-                }),
-                _ => own.push(choice),
-            }
-        }
-        let is_bare = own.is_empty() && !foreign.is_empty();
-        self.lanes = if is_bare {
-            default_lanes(self.task, catalogue)
-        } else {
-            own
+    /// The page that the hash of an address stands for; what it leaves out is as a page of its
+    /// task begins.
+    pub fn from_hash(hash: &str, catalogue: &Catalogue) -> Result<Opened, AddressError> {
+        let address: Address = hash.parse()?;
+        let mut left_out = Vec::new();
+        let begins = Self::of_task(address.task, catalogue);
+        let lanes = match address.lanes {
+            Some(lanes) => own_lanes(lanes, address.task, catalogue, &mut left_out),
+            None => begins.lanes,
         };
-        foreign
+        let known = catalogue.tasks();
+        if lanes.is_empty() && !known.is_empty() && !known.contains(&address.task) {
+            let known: Vec<&str> = known.iter().map(|task| task.title()).collect();
+            left_out.push(format!(
+                "No checkpoint of the task {} ships with this page, so no lane can run on it; \
+                 there are some of: {}.",
+                address.task.title(),
+                known.join(", ")
+            ));
+        }
+        let state = Self {
+            task: address.task,
+            problem: address.problem.unwrap_or(begins.problem),
+            lanes,
+            seed: address.seed.unwrap_or(begins.seed),
+            speed: address.speed.unwrap_or(begins.speed),
+            engine: address.engine.unwrap_or(begins.engine),
+        };
+        Ok(Opened { state, left_out })
+    }
+
+    /// The address of the page, as it stands behind the `#`.
+    pub fn hash(&self) -> String {
+        let address = Address {
+            task: self.task,
+            problem: Some(self.problem.clone()),
+            lanes: Some(self.lanes.clone()),
+            seed: Some(self.seed),
+            speed: Some(self.speed),
+            engine: Some(self.engine).filter(|engine| *engine != EngineChoice::Auto),
+        };
+        address.to_string()
+    }
+
+    /// Whether a run of one state is none of the other: how fast it is shown, and by which engine
+    /// it is computed, does not count.
+    pub fn is_other_run(&self, other: &Self) -> bool {
+        let alike = Self {
+            speed: other.speed,
+            engine: other.engine,
+            ..self.clone()
+        };
+        alike != *other
     }
 }
 
-impl ProblemChoice {
-    /// The problem that a page begins with.
-    pub const FIRST: Self = Self::Drawn {
-        difficulty: Difficulty::Class,
-        seed: 1,
-    };
+/// The lanes that a page of the task can have, at most as many as it holds; where none of them is
+/// left, the task's default lanes. A checkpoint that is not in the catalogue may be of any task.
+fn own_lanes(
+    lanes: Vec<LaneChoice>,
+    task: Task,
+    catalogue: &Catalogue,
+    left_out: &mut Vec<String>,
+) -> Vec<LaneChoice> {
+    let n_lanes = lanes.len();
+    let mut own = Vec::new();
+    for (lane, number) in lanes.into_iter().zip(1..) {
+        match catalogue.entry(&lane.model).map(|entry| entry.task) {
+            Some(other) if other != task => left_out.push(format!(
+                "Lane {number} ({}) was left out: {} is a checkpoint of the task {}, and the \
+                 page's task is {}.",
+                lane.label(),
+                lane.model,
+                other.title(),
+                task.title()
+            )),
+            _ => own.push(lane),
+        }
+    }
+    if own.len() > MAX_LANES {
+        left_out.push(format!(
+            "The address has {n_lanes} lanes and a page holds {MAX_LANES}; the last {} were left \
+             out.",
+            own.len() - MAX_LANES
+        ));
+        own.truncate(MAX_LANES);
+    }
+    if own.is_empty() && n_lanes > 0 {
+        return default_lanes(task, catalogue);
+    }
+    own
 }
 
 /// The fewest and the most continuous thoughts of the lanes that have any.
@@ -210,12 +166,17 @@ pub fn streams(lanes: &[LaneChoice]) -> Vec<u32> {
 
 #[cfg(test)]
 mod tests {
-    use latent_model::strategy::STRATEGIES;
-
-    use latent_model::tasks::{arithmetic, prontoqa, prosqa};
+    use latent_model::{
+        strategy::{STRATEGIES, Setting, Strategy},
+        tasks::{prontoqa, prosqa},
+    };
 
     use super::*;
-    use crate::shipped::shipped_catalogue;
+    use crate::catalogue::shipped_catalogue;
+
+    fn open(hash: &str) -> Opened {
+        PageState::from_hash(hash, &shipped_catalogue()).expect(hash)
+    }
 
     #[test]
     fn equal_lanes_get_streams_of_their_own() {
@@ -230,42 +191,87 @@ mod tests {
     }
 
     #[test]
-    fn the_label_names_what_was_changed() {
-        let mut coconut = lane("coconut");
-        assert_eq!(coconut.label(), "Coconut");
-        coconut.settings.set(Setting::Thoughts, 3.0);
-        assert_eq!(coconut.label(), "Coconut, thoughts 3");
+    fn an_empty_address_is_the_default_page() {
+        let opened = open("#");
+        let default = PageState::of_task(prosqa::TASK, &shipped_catalogue());
+        assert_eq!(opened.state, default);
+        assert_eq!(opened.state.lanes.len(), 4);
+        assert!(opened.left_out.is_empty());
     }
 
     #[test]
-    fn a_lane_of_another_task_is_taken_away_and_named() {
-        let catalogue = shipped_catalogue();
-        let mut foreign = lane("coconut");
-        foreign.model = "prosqa-coconut".into();
-        let mut state = PageState::of_task(arithmetic::TASK, &catalogue);
-        state.lanes = vec![lane("soft"), foreign.clone()];
-        let found = state.take_foreign_lanes(&catalogue);
-        let expected = ForeignLane {
-            number: 2,
-            choice: foreign.clone(),
-            task: prosqa::TASK,
-        };
-        assert_eq!(found, [expected]);
-        assert_eq!(state.lanes, [lane("soft")], "an unknown checkpoint stays");
-        let mut of_its_task = PageState::of_task(prosqa::TASK, &catalogue);
-        of_its_task.lanes = vec![foreign];
-        assert_eq!(of_its_task.take_foreign_lanes(&catalogue), []);
-        assert_eq!(of_its_task.lanes.len(), 1);
+    fn the_address_of_a_page_opens_it_again() {
+        for hash in [
+            "",
+            "seed=3&task=prontoqa",
+            "problem=text:Every%20gerpus%3F&lanes=&speed=max&engine=reference",
+            "lanes=elsewhere:soft,top_k=3;elsewhere:soft,top_k=3",
+        ] {
+            let state = open(hash).state;
+            assert_eq!(open(&state.hash()).state, state, "{hash}");
+        }
+        let hash = open("").state.hash();
+        let begins = "problem=class:1&lanes=prosqa-unified:token-cot;";
+        assert!(hash.starts_with(begins), "{hash}");
+        let old = "problem=class:13&lanes=prosqa-coconut:coconut,thoughts=2&seed=1&speed=max";
+        assert_eq!(open(old).state.hash(), old);
+    }
+
+    #[test]
+    fn a_lane_of_another_task_is_left_out_by_name() {
+        let opened = open("task=arithmetic&lanes=elsewhere:soft;prosqa-coconut:coconut");
+        assert_eq!(
+            opened.left_out,
+            [
+                "Lane 2 (Coconut) was left out: prosqa-coconut is a checkpoint of the task ProsQA, \
+              and the page's task is Word problems."
+            ]
+        );
+        let models: Vec<&str> = opened.state.lanes.iter().map(|lane| &*lane.model).collect();
+        assert_eq!(models, ["elsewhere"], "an unknown checkpoint stays");
+        let of_its_task = open("lanes=prosqa-coconut:coconut");
+        assert!(of_its_task.left_out.is_empty());
+        assert_eq!(of_its_task.state.lanes.len(), 1);
     }
 
     #[test]
     fn where_no_lane_is_left_the_default_ones_come() {
         let catalogue = shipped_catalogue();
-        let mut state = PageState::of_task(prosqa::TASK, &catalogue);
-        let default = state.lanes.clone();
-        state.task = prontoqa::TASK;
-        assert_eq!(state.take_foreign_lanes(&catalogue).len(), default.len());
-        assert_eq!(state.lanes, default_lanes(prontoqa::TASK, &catalogue));
+        let opened = open("task=prontoqa&lanes=prosqa-cot:soft");
+        assert_eq!(opened.left_out.len(), 1);
+        assert_eq!(
+            opened.state.lanes,
+            default_lanes(prontoqa::TASK, &catalogue)
+        );
+        assert!(open("lanes=").state.lanes.is_empty(), "none were asked for");
+    }
+
+    #[test]
+    fn lanes_beyond_what_a_page_holds_are_told_of() {
+        let lanes = ["prosqa-cot:soft"; 8].join(";");
+        let opened = open(&format!("lanes={lanes}"));
+        assert_eq!(opened.state.lanes.len(), MAX_LANES);
+        let told = "The address has 8 lanes and a page holds 6; the last 2 were left out.";
+        assert_eq!(opened.left_out, [told]);
+    }
+
+    #[test]
+    fn a_task_without_checkpoints_is_told_of() {
+        let mut catalogue = shipped_catalogue();
+        catalogue.models.retain(|entry| entry.task == prosqa::TASK);
+        let opened = PageState::from_hash("task=prontoqa", &catalogue).expect("a task");
+        assert!(opened.left_out[0].contains("there are some of: ProsQA"));
+        // A page whose list of checkpoints did not arrive knows of none.
+        let opened = PageState::from_hash("task=prontoqa", &Catalogue::default());
+        assert!(opened.expect("a task").left_out.is_empty());
+    }
+
+    #[test]
+    fn a_run_is_the_same_at_any_speed_and_on_any_engine() {
+        let state = open("").state;
+        let fast = open("speed=max&engine=reference").state;
+        assert!(!state.is_other_run(&fast));
+        assert!(state.is_other_run(&open("seed=2").state));
     }
 
     #[test]
@@ -276,14 +282,5 @@ mod tests {
         let lanes = [lane("coconut"), lane("soft"), short];
         assert_eq!(thoughts_range(&lanes), Some((1.0, 6.0)));
         assert_eq!(thoughts_range(&lanes[..2]), Some((6.0, 6.0)));
-    }
-
-    #[test]
-    fn a_setting_at_its_default_is_left_out() {
-        let strategy = Strategy::by_name("soft").expect("in the table");
-        let (setting, default) = strategy.settings[0];
-        let mut soft = lane("soft");
-        soft.settings.set(setting, default);
-        assert_eq!(soft.normalised(), lane("soft"));
     }
 }

@@ -2,9 +2,10 @@
 
 use std::collections::BTreeMap;
 
-use latent_model::tasks::{Grade, Picture, Problem, Task, last_sentence};
-
-use crate::page_state::ProblemChoice;
+use latent_model::{
+    address::ProblemChoice,
+    tasks::{Grade, Picture, Problem, Task, last_sentence},
+};
 
 /// One of the official problems that ship with the page.
 #[derive(Clone, Debug, PartialEq, serde::Deserialize)]

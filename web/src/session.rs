@@ -1,14 +1,15 @@
 //! The session: it owns the engines, one per checkpoint, and is their only door.
 
 use std::{
-    cell::{Cell, RefCell},
-    collections::BTreeMap,
+    cell::RefCell,
+    collections::{BTreeMap, BTreeSet},
     sync::Arc,
 };
 
 use futures::lock::Mutex;
-use latent_gpu::{AnyEngine, GpuContext, GpuEngine, GpuError};
+use latent_gpu::{AnyEngine, GpuContext, GpuError};
 use latent_model::{
+    address::LaneChoice,
     engine::{Engine, EngineError, LaneSpec},
     input::Input,
     model::Model,
@@ -18,8 +19,9 @@ use latent_model::{
 };
 
 use crate::{
-    load::{Download, LoadError, fetch_model},
-    page_state::{LaneChoice, streams},
+    load::{Downloading, LoadError, fetch_model},
+    page_state::streams,
+    run_state::LaneRecord,
     self_test::{SelfTest, self_test},
 };
 
@@ -46,6 +48,18 @@ pub enum SessionError {
     NotBegun,
 }
 
+impl SessionError {
+    /// Whether it was the GPU's own doing.
+    pub fn is_of_gpu(&self) -> bool {
+        let is_device = |error: &EngineError| matches!(error, EngineError::Device(_));
+        match self {
+            Self::Gpu(_) => true,
+            Self::Engine(error) => is_device(error),
+            _ => false,
+        }
+    }
+}
+
 /// A loaded checkpoint with what the page needs to show of it.
 #[derive(Debug)]
 pub struct Checkpoint {
@@ -57,21 +71,18 @@ pub struct Checkpoint {
     pub mean_embedding_norm: f32,
 }
 
-/// The record of one step, with the page's own number of its lane.
-pub type LaneRecord = (usize, StepRecord);
-
 /// Owns checkpoints, device and engines.
 #[derive(Default)]
 pub struct Session {
+    /// The GPU, where runs go to it.
     context: RefCell<Option<GpuContext>>,
     checkpoints: RefCell<BTreeMap<String, Arc<Checkpoint>>>,
-    /// Behind an asynchronous lock: one command at a time, whatever buttons are pressed.
+    /// By checkpoint. Behind an asynchronous lock: one command at a time.
     engines: Mutex<BTreeMap<String, AnyEngine>>,
     /// The lanes of the run by checkpoint, as the page counts them.
     groups: RefCell<Vec<(String, Vec<usize>)>>,
     /// What the self-test found of each checkpoint on this GPU.
     self_tests: RefCell<BTreeMap<String, SelfTest>>,
-    uses_gpu: Cell<bool>,
 }
 
 impl Checkpoint {
@@ -94,34 +105,55 @@ impl Session {
         let context = GpuContext::request().await?;
         let name = context.adapter_name();
         self.context.replace(Some(context));
-        self.uses_gpu.set(true);
         Ok(name)
     }
 
-    /// Drops the GPU's engines; from then on the reference engine runs.
-    pub async fn use_reference(&self) {
-        self.uses_gpu.set(false);
+    /// From now on the reference engine runs. An engine of the GPU that is at work ends what it
+    /// does, and goes when the next run begins.
+    pub fn use_reference(&self) {
         self.context.replace(None);
-        self.engines.lock().await.clear();
-        self.groups.borrow_mut().clear();
         self.self_tests.borrow_mut().clear();
+        if let Some(mut engines) = self.engines.try_lock() {
+            self.retain_engines(&mut engines, |_| true);
+        }
     }
 
     /// Whether runs go to the GPU.
     pub fn uses_gpu(&self) -> bool {
-        self.uses_gpu.get()
+        self.context.borrow().is_some()
+    }
+
+    /// Drops the checkpoints and engines that none of these lanes uses.
+    pub async fn retain(&self, lanes: &[LaneChoice]) {
+        let is_used = |name: &str| lanes.iter().any(|lane| lane.model == name);
+        let mut engines = self.engines.lock().await;
+        self.retain_engines(&mut engines, is_used);
+        self.checkpoints
+            .borrow_mut()
+            .retain(|name, _| is_used(name));
+    }
+
+    /// Keeps the engines of these checkpoints that run where runs go now.
+    fn retain_engines(
+        &self,
+        engines: &mut BTreeMap<String, AnyEngine>,
+        is_used: impl Fn(&str) -> bool,
+    ) {
+        let uses_gpu = self.uses_gpu();
+        let is_on_gpu = |engine: &AnyEngine| matches!(engine, AnyEngine::Gpu(_));
+        engines.retain(|name, engine| is_used(name) && is_on_gpu(engine) == uses_gpu);
     }
 
     /// The checkpoint of this name, fetched the first time that it is asked for.
     pub async fn checkpoint(
         &self,
         name: &str,
-        on_progress: impl FnMut(Download),
+        downloading: Downloading,
     ) -> Result<Arc<Checkpoint>, LoadError> {
         if let Some(known) = self.loaded(name) {
             return Ok(known);
         }
-        let model = fetch_model(name, on_progress).await?;
+        let model = fetch_model(name, downloading).await?;
         let checkpoint = Arc::new(Checkpoint::new(model));
         let mut checkpoints = self.checkpoints.borrow_mut();
         checkpoints.insert(name.into(), checkpoint.clone());
@@ -133,27 +165,56 @@ impl Session {
         self.checkpoints.borrow().get(name).cloned()
     }
 
-    /// A loaded checkpoint, the next of these lanes, that this GPU has not been tested on.
-    pub fn next_untested(&self, lanes: &[LaneChoice]) -> Option<String> {
+    /// The loaded checkpoints of these lanes that this GPU has not been tested on.
+    pub fn untested(&self, lanes: &[LaneChoice]) -> Vec<String> {
         let tested = self.self_tests.borrow();
-        let mut names = lanes.iter().map(|lane| &lane.model);
-        let untested = |name: &&String| !tested.contains_key(*name) && self.loaded(name).is_some();
-        names.find(untested).filter(|_| self.uses_gpu()).cloned()
+        let names: BTreeSet<&String> = lanes.iter().map(|lane| &lane.model).collect();
+        let is_untested =
+            |name: &&String| !tested.contains_key(*name) && self.loaded(name).is_some();
+        let untested = names.into_iter().filter(is_untested);
+        untested.filter(|_| self.uses_gpu()).cloned().collect()
     }
 
-    /// Tests the GPU on a loaded checkpoint. Gives the worst of all tests so far, or `None` where
-    /// there is no GPU, or no such checkpoint.
-    pub async fn self_test(&self, name: &str) -> Result<Option<SelfTest>, SessionError> {
-        let context = self.context.borrow().clone();
-        let (Some(context), Some(checkpoint)) = (context, self.loaded(name)) else {
-            return Ok(None);
+    /// Tests the GPU on a loaded checkpoint, with the engine that will run it; a run that was under
+    /// way on it is dropped. Nothing happens where there is no GPU, or no such checkpoint.
+    pub async fn self_test(&self, name: &str) -> Result<(), SessionError> {
+        let mut engines = self.engines.lock().await;
+        if !self.uses_gpu() {
+            return Ok(());
+        }
+        let Some(checkpoint) = self.loaded(name) else {
+            return Ok(());
         };
-        let model = &checkpoint.model;
-        let mut engine = GpuEngine::new(&model.config, &model.weights, &context).await?;
-        let found = self_test(name, model, &mut engine).await?;
-        let mut tests = self.self_tests.borrow_mut();
-        tests.insert(name.into(), found);
-        Ok(SelfTest::worst(tests.values()).cloned())
+        self.groups.borrow_mut().clear();
+        let found = match self.engine(&mut engines, name).await? {
+            AnyEngine::Gpu(engine) => self_test(name, &checkpoint.model, engine).await?,
+            AnyEngine::Reference(_) => return Ok(()),
+        };
+        // The visitor may have given the GPU up meanwhile.
+        if self.uses_gpu() {
+            self.self_tests.borrow_mut().insert(name.into(), found);
+        }
+        Ok(())
+    }
+
+    /// The worst of all tests of this GPU so far.
+    pub fn worst_test(&self) -> Option<SelfTest> {
+        SelfTest::worst(self.self_tests.borrow().values()).cloned()
+    }
+
+    /// The engine of a loaded checkpoint, made the first time that it is asked for.
+    async fn engine<'a>(
+        &self,
+        engines: &'a mut BTreeMap<String, AnyEngine>,
+        name: &str,
+    ) -> Result<&'a mut AnyEngine, SessionError> {
+        if !engines.contains_key(name) {
+            let checkpoint = self.loaded(name).ok_or(SessionError::NotBegun)?;
+            let context = self.context.borrow().clone();
+            let engine = AnyEngine::open(&checkpoint.model, context.as_ref()).await?;
+            engines.insert(name.into(), engine);
+        }
+        engines.get_mut(name).ok_or(SessionError::NotBegun)
     }
 
     /// The lanes as their engines take them. Every checkpoint must be loaded.
@@ -185,16 +246,11 @@ impl Session {
         specs: &[LaneSpec],
     ) -> Result<Vec<String>, SessionError> {
         let mut engines = self.engines.lock().await;
+        self.retain_engines(&mut engines, |_| true);
         let groups = groups(lanes);
-        let context = self.context.borrow().clone();
         let mut descriptions = vec![String::new(); lanes.len()];
         for (name, members) in &groups {
-            if !engines.contains_key(name) {
-                let checkpoint = self.loaded(name).ok_or(SessionError::NotBegun)?;
-                let engine = AnyEngine::open(&checkpoint.model, context.as_ref()).await?;
-                engines.insert(name.clone(), engine);
-            }
-            let engine = engines.get_mut(name).ok_or(SessionError::NotBegun)?;
+            let engine = self.engine(&mut engines, name).await?;
             let batch: Vec<LaneSpec> = members.iter().map(|&lane| specs[lane].clone()).collect();
             let begun = engine.begin(&batch).await;
             begun.map_err(|error| error.with_lane(|lane| members[lane] + 1))?;

@@ -6,10 +6,11 @@ use anyhow::{Context, Result, bail};
 use clap::{Args, ValueEnum};
 use latent_gpu::AnyEngine;
 use latent_model::{
+    address::{Address, LaneChoice, ProblemChoice},
     engine::{Engine, LaneSpec, run_to_end},
     input::Input,
     model::Model,
-    strategy::{Settings, Strategy},
+    strategy::{Setting, Settings, Strategy},
     tasks::{Difficulty, Grade, Problem, Task},
     trace::answer_ids,
 };
@@ -148,7 +149,14 @@ pub async fn case_study(args: &CaseStudyArgs) -> Result<ExitCode> {
         answer: problem.answer().into(),
         right_from: args.right_from,
         runs,
-        hash: hash(&name, args.difficulty, seed, problem.steps().len()),
+        hash: address(
+            &name,
+            args.task,
+            args.difficulty,
+            seed,
+            problem.steps().len(),
+        )?
+        .to_string(),
         model: name,
         also: found.map(|(seed, _)| seed).collect(),
         searched: [args.seeds.start, searched_to],
@@ -210,16 +218,27 @@ fn is_case(trials: &[Trial], hops: usize, right_from: RightFrom) -> bool {
 }
 
 /// The page with the problem and lanes of one thought, two, and as many as are needed and
-/// trained: `web/src/url_state.rs` reads it.
-fn hash(model: &str, difficulty: Difficulty, seed: u64, hops: usize) -> String {
+/// trained.
+fn address(
+    model: &str,
+    task: Task,
+    difficulty: Difficulty,
+    seed: u64,
+    hops: usize,
+) -> Result<Address> {
     let mut thoughts = vec![1, 2, hops.min(MOST as usize), MOST as usize];
     thoughts.dedup();
-    let lanes: Vec<String> = thoughts
-        .iter()
-        .map(|thoughts| format!("{model}:coconut,thoughts={thoughts}"))
-        .collect();
-    let difficulty = difficulty.name();
-    format!("problem={difficulty}:{seed}&lanes={}", lanes.join(";"))
+    let strategy = Strategy::by_name("coconut")?;
+    let lane = |n_thoughts: usize| {
+        let mut lane = LaneChoice::new(model, strategy);
+        lane.settings.set(Setting::Thoughts, n_thoughts as f32);
+        lane
+    };
+    Ok(Address {
+        problem: Some(ProblemChoice::Drawn { difficulty, seed }),
+        lanes: Some(thoughts.into_iter().map(lane).collect()),
+        ..Address::of_task(task)
+    })
 }
 
 fn print_case(seed: u64, problem: &Problem, trials: &[Trial]) {
@@ -318,9 +337,7 @@ mod tests {
             (case.question.as_str(), case.answer.as_str())
         );
         assert_eq!(problem.steps().len(), case.hops);
-        assert_eq!(
-            case.hash,
-            hash(&case.model, difficulty, case.seed, case.hops)
-        );
+        let address = address(&case.model, task, difficulty, case.seed, case.hops);
+        assert_eq!(case.hash, address.expect("a strategy").to_string());
     }
 }

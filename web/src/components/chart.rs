@@ -6,8 +6,8 @@ use wasm_bindgen::JsCast;
 use crate::{
     focus::{Cursor, Focus},
     lanes::Lane,
+    page_signals::PageSignals,
     page_state::LaneChoice,
-    runner::Runner,
     view::chart::{Axes, BOTTOM, Curve, HEIGHT, LEFT, RIGHT, TOP, WIDTH},
 };
 
@@ -17,12 +17,11 @@ const DASHES: [&str; 6] = ["none", "7 4", "2 3", "10 3 2 3", "5 2", "1 4"];
 /// The chart with its legend.
 #[component]
 pub fn EntropyChart() -> impl IntoView {
-    let runner = expect_context::<Runner>();
+    let lanes = expect_context::<PageSignals>().lanes;
     let cursor = expect_context::<Cursor>().0;
     let curves = Memo::new(move |_| {
-        let lanes = runner.lanes.get();
-        let curve = |lane: &Lane| lane.run.with(|run| Curve::new(&run.records));
-        lanes.iter().map(curve).collect::<Vec<_>>()
+        let curve = |lane: &Lane| lane.run.with(|run| run.view.curve.clone());
+        lanes.get().iter().map(curve).collect::<Vec<_>>()
     });
     let axes = Memo::new(move |_| curves.with(|curves| Axes::new(curves)));
     let on_move = move |event: PointerEvent| {
@@ -60,8 +59,7 @@ pub fn EntropyChart() -> impl IntoView {
                 ></line>
             })}
             {move || {
-                let lanes = runner.lanes.get();
-                let drawn = lanes.into_iter().zip(curves.get());
+                let drawn = lanes.get().into_iter().zip(curves.get());
                 drawn.map(|(lane, curve)| lane_curve(lane, &curve, axes.get())).collect_view()
             }}
         </svg>
@@ -170,7 +168,7 @@ pub fn marker_path(colour: usize, x: f32, y: f32) -> String {
 /// Each lane's line with its name, and its value at the cursor or at its last step.
 #[component]
 fn Legend(curves: Memo<Vec<Curve>>) -> impl IntoView {
-    let runner = expect_context::<Runner>();
+    let lanes = expect_context::<PageSignals>().lanes;
     let cursor = expect_context::<Cursor>().0;
     let focus = expect_context::<Focus>();
     let entry = move |(lane, curve): (Lane, Curve)| {
@@ -209,7 +207,7 @@ fn Legend(curves: Memo<Vec<Curve>>) -> impl IntoView {
     view! {
         <ul class="legend">
             <li class="hint">{caption}</li>
-            {move || runner.lanes.get().into_iter().zip(curves.get()).map(entry).collect_view()}
+            {move || lanes.get().into_iter().zip(curves.get()).map(entry).collect_view()}
         </ul>
     }
 }

@@ -6,10 +6,11 @@ use leptos::{prelude::*, task::spawn_local};
 use crate::{
     browser::{copy_address, sleep_ms},
     lanes::LaneRun,
+    page_signals::PageSignals,
     page_state::{Speed, thoughts_range},
-    runner::{RunStatus, Runner},
+    run_state::RunStatus,
+    runner::Runner,
     startup::Reports,
-    url_state::speed_from_text,
 };
 
 /// The slider's end; a lane's own settings go on to what a program can hold.
@@ -22,7 +23,8 @@ pub fn Controls() -> impl IntoView {
     let status = runner.status;
     let is_running = move || status.get() == RunStatus::Running;
     let reports = expect_context::<Reports>();
-    let can_run = move || reports.is_ready() && !runner.lanes.get().is_empty();
+    let lanes = expect_context::<PageSignals>().lanes;
+    let can_run = move || reports.is_ready() && !lanes.get().is_empty();
     let run_or_pause = move |_| {
         if is_running() {
             runner.pause()
@@ -49,7 +51,7 @@ pub fn Controls() -> impl IntoView {
                 </button>
                 <button
                     data-testid="step"
-                    disabled=move || is_running() || !can_run()
+                    disabled=move || is_running() || status.get() == RunStatus::Done || !can_run()
                     title="One step of every lane"
                     on:click=move |_| runner.step()
                 >
@@ -76,18 +78,18 @@ pub fn Controls() -> impl IntoView {
 
 #[component]
 fn SpeedPicker() -> impl IntoView {
-    let speed = expect_context::<Runner>().speed;
+    let speed = expect_context::<PageSignals>().speed;
     let option = move |offered: Speed| {
-        let (value, label) = match offered {
-            Speed::PerSecond(1) => ("1".to_string(), "1 step a second".to_string()),
-            Speed::PerSecond(rate) => (rate.to_string(), format!("{rate} steps a second")),
-            Speed::Max => ("max".to_string(), "as fast as it goes".to_string()),
+        let label = match offered {
+            Speed::PerSecond(1) => "1 step a second".to_string(),
+            Speed::PerSecond(rate) => format!("{rate} steps a second"),
+            Speed::Max => "as fast as it goes".to_string(),
         };
         let is_selected = move || speed.get() == offered;
-        view! { <option value=value selected=is_selected>{label}</option> }
+        view! { <option value=offered.to_string() selected=is_selected>{label}</option> }
     };
     let on_change = move |event| {
-        if let Some(chosen) = speed_from_text(&event_target_value(&event)) {
+        if let Ok(chosen) = event_target_value(&event).parse() {
             speed.set(chosen);
         }
     };
@@ -104,7 +106,7 @@ fn SpeedPicker() -> impl IntoView {
 /// The number of thoughts of every lane that has one, where there is such a lane.
 #[component]
 fn ThoughtsSlider() -> impl IntoView {
-    let lanes = expect_context::<Runner>().lanes;
+    let lanes = expect_context::<PageSignals>().lanes;
     let spec = Setting::Thoughts.spec();
     let range = Memo::new(move |_| thoughts_range(&lanes.choices()));
     let set = move |event| {
@@ -154,7 +156,7 @@ fn ThoughtsSlider() -> impl IntoView {
 
 #[component]
 fn SeedField() -> impl IntoView {
-    let seed = expect_context::<Runner>().seed;
+    let seed = expect_context::<PageSignals>().seed;
     let on_change = move |event| {
         // Text that is no seed is put back to the one that counts.
         match event_target_value(&event).trim().parse() {
@@ -210,12 +212,13 @@ fn CopyLink() -> impl IntoView {
 #[component]
 fn Progress() -> impl IntoView {
     let runner = expect_context::<Runner>();
-    let n_steps = move || {
-        let lanes = runner.lanes.get();
+    let lanes = expect_context::<PageSignals>().lanes;
+    let last_step = move || {
+        let lanes = lanes.get();
         let steps = lanes
             .iter()
-            .map(|lane| lane.run.with(|run: &LaneRun| run.records.len()));
-        steps.max().unwrap_or(0)
+            .filter_map(|lane| lane.run.with(LaneRun::last_step));
+        steps.max()
     };
     view! {
         <span class="progress-text">
@@ -223,10 +226,7 @@ fn Progress() -> impl IntoView {
                 {move || runner.status.get().word()}
             </span>
             <span data-testid="steps-done">
-                {move || match n_steps() {
-                    0 => String::new(),
-                    n_steps => format!(" · step {n_steps}"),
-                }}
+                {move || last_step().map(|step| format!(" · step {step}"))}
             </span>
         </span>
     }

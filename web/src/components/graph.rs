@@ -5,16 +5,19 @@ use leptos::prelude::*;
 
 use crate::{
     focus::{Cursor, Focus},
-    lanes::Lane,
-    runner::Runner,
+    lanes::{Lane, LaneRun},
+    page_signals::PageSignals,
     view::{
         layout::{Layout, NODE_HEIGHT, PlacedNode},
-        shares::{Shares, shares, shown_record, trail},
+        shares::{Shares, shares, shown_record},
     },
 };
 
 /// Shares below this leave a node as it is.
 const LEAST_SHARE: f32 = 0.015;
+
+/// What each lane has in mind at the cursor, worked out once for all nodes.
+type Minds = Memo<Vec<(Lane, Shares)>>;
 
 /// Nodes and edges that the shortest ways run through.
 #[derive(Clone, Default, PartialEq)]
@@ -31,7 +34,7 @@ pub fn Drawing(
     aspect: f32,
     shows_solution: RwSignal<bool>,
 ) -> impl IntoView {
-    let runner = expect_context::<Runner>();
+    let lanes = expect_context::<PageSignals>().lanes;
     let cursor = expect_context::<Cursor>().0;
     let focus = expect_context::<Focus>();
     let layout = Layout::new(&graph, aspect);
@@ -43,12 +46,20 @@ pub fn Drawing(
             Ways::default()
         }
     });
-    let focused = Memo::new(move |_| focus.lane(runner.lanes));
+    let focused = Memo::new(move |_| focus.lane(lanes));
+    let minds: Minds = Memo::new(move |_| {
+        let of_lane = |lane: Lane| (lane, node_shares(lane, cursor.get()));
+        lanes.get().into_iter().map(of_lane).collect()
+    });
     let shaded = Memo::new(move |_| {
-        focused
-            .get()
-            .map(|lane| node_shares(lane, cursor.get()))
-            .unwrap_or_default()
+        let is_focused = |(lane, _): &&(Lane, Shares)| Some(*lane) == focused.get();
+        let of_focused = |minds: &Vec<(Lane, Shares)>| {
+            minds
+                .iter()
+                .find(is_focused)
+                .map(|(_, shares)| shares.clone())
+        };
+        minds.with(of_focused).unwrap_or_default()
     });
     let colour = move || focused.get().map_or(0, |lane| lane.colour);
     let walked = {
@@ -56,7 +67,10 @@ pub fn Drawing(
         Memo::new(move |_| {
             focused
                 .get()
-                .map(|lane| graph.edges_said(&words_of(lane, cursor.get())))
+                .map(|lane| {
+                    let said = |run: &LaneRun| graph.edges_said(run.view.trail.upto(cursor.get()));
+                    lane.run.with(said)
+                })
                 .unwrap_or_default()
         })
     };
@@ -64,7 +78,7 @@ pub fn Drawing(
     let nodes = (0..graph.n_nodes())
         .map(|node| {
             let place = layout.nodes[node];
-            view! { <Node graph=graph.clone() node place shaded ways shows_solution/> }
+            view! { <Node graph=graph.clone() node place shaded minds ways shows_solution/> }
         })
         .collect_view();
     view! {
@@ -125,6 +139,7 @@ fn Node(
     node: usize,
     place: PlacedNode,
     shaded: Memo<Shares>,
+    minds: Minds,
     ways: Memo<Ways>,
     shows_solution: RwSignal<bool>,
 ) -> impl IntoView {
@@ -167,31 +182,33 @@ fn Node(
                 {name}
                 {is_option.then_some("?")}
             </text>
-            <LaneDots token/>
+            <LaneDots token minds/>
         </g>
     }
 }
 
 /// A dot for every lane that has this word in mind, on the lower edge of the pill.
 #[component]
-fn LaneDots(token: u32) -> impl IntoView {
+fn LaneDots(token: u32, minds: Minds) -> impl IntoView {
     const APART: f32 = 11.0;
-    let runner = expect_context::<Runner>();
-    let cursor = expect_context::<Cursor>().0;
+    let lanes = expect_context::<PageSignals>().lanes;
+    let share_of = move |lane: Lane| {
+        minds.with(|minds| {
+            let (_, shares) = minds.iter().find(|(other, _)| *other == lane)?;
+            shares.get(&token).copied()
+        })
+    };
     let dot = move |lane: Lane, x: f32| {
-        let radius = move || {
-            let share = node_shares(lane, cursor.get()).get(&token).copied();
-            match share.unwrap_or(0.0) {
-                share if share < LEAST_SHARE => 0.0,
-                share => 1.5 + 3.5 * share.sqrt(),
-            }
+        let radius = move || match share_of(lane).unwrap_or(0.0) {
+            share if share < LEAST_SHARE => 0.0,
+            share => 1.5 + 3.5 * share.sqrt(),
         };
         view! {
             <circle class="lane-dot" data-lane-colour=lane.colour cx=x cy=NODE_HEIGHT / 2.0 r=radius></circle>
         }
     };
     move || {
-        let lanes = runner.lanes.get();
+        let lanes = lanes.get();
         let middle = (lanes.len() as f32 - 1.0) / 2.0;
         let numbered = lanes.into_iter().enumerate();
         numbered
@@ -215,14 +232,6 @@ fn node_shares(lane: Lane, cursor: Option<u32>) -> Shares {
         let program = run.program.as_ref();
         let record = program.and_then(|program| shown_record(&run.records, program, cursor));
         record.map(shares).unwrap_or_default()
-    })
-}
-
-/// What a lane has thought in words up to the cursor.
-fn words_of(lane: Lane, cursor: Option<u32>) -> Vec<u32> {
-    lane.run.with(|run| match &run.program {
-        Some(program) => trail(&run.records, program, cursor),
-        None => Vec::new(),
     })
 }
 

@@ -3,8 +3,7 @@
 use gloo::storage::{LocalStorage, Storage};
 use leptos::prelude::*;
 
-use super::app::UseReference;
-use crate::startup::{EngineReport, Reports, TestReport};
+use crate::startup::{EngineReport, Mood, Reports, TestReport, UseReference};
 
 /// Where the browser keeps the choice of theme and letter size.
 const THEME_KEY: &str = "latent-playground.theme";
@@ -61,28 +60,15 @@ fn EngineBadge() -> impl IntoView {
 #[component]
 fn SelfTestBadge() -> impl IntoView {
     let reports = expect_context::<Reports>();
-    let text = move || match reports.self_test.get() {
-        TestReport::Waiting => "self-test: waiting".to_string(),
-        TestReport::Running => "self-test: running …".to_string(),
-        TestReport::Found(test) => test.sentence(),
-        TestReport::NotNeeded => {
-            "no WebGPU in use: the reference engine runs, nothing to compare".to_string()
-        }
-        TestReport::Failed(error) => format!("self-test failed: {error}"),
-    };
-    let mood = move || match reports.self_test.get() {
-        TestReport::Found(test) if test.agrees() => "good",
-        TestReport::Found(_) | TestReport::Failed(_) => "bad",
-        _ => "plain",
-    };
-    let mark = move || match mood() {
-        "good" => "✓ ",
-        "bad" => "✗ ",
-        _ => "",
+    let text = move || reports.self_test.with(TestReport::sentence);
+    let looks = move || match reports.self_test.with(TestReport::mood) {
+        Mood::Good => ("good", "✓ "),
+        Mood::Bad => ("bad", "✗ "),
+        Mood::Plain => ("plain", ""),
     };
     view! {
-        <span class="badge" data-mood=mood>
-            <span aria-hidden="true">{mark}</span>
+        <span class="badge" data-mood=move || looks().0>
+            <span aria-hidden="true">{move || looks().1}</span>
             <span data-testid="self-test" role="status">{text}</span>
         </span>
     }

@@ -4,24 +4,23 @@ use latent_model::{
     program::{Feed, Role},
     strategy::{STRATEGIES, Strategy},
     tasks::Grade,
-    trace::summary,
     training_record::Accuracy,
 };
 use leptos::prelude::*;
 
 use super::{lane_settings::LaneSettings, stream::Stream};
 use crate::{
+    catalogue::SiteCatalogue,
     focus::Focus,
     lanes::{Lane, LaneRun},
+    page_signals::PageSignals,
     page_state::LaneChoice,
-    runner::Runner,
-    shipped::Shipped,
 };
 
 /// A lane's card.
 #[component]
 pub fn LaneCard(lane: Lane) -> impl IntoView {
-    let lanes = expect_context::<Runner>().lanes;
+    let lanes = expect_context::<PageSignals>().lanes;
     let focus = expect_context::<Focus>();
     // The place on the page; it changes when a lane before this one is removed.
     let index = Memo::new(move |_| {
@@ -80,8 +79,8 @@ pub fn LaneCard(lane: Lane) -> impl IntoView {
 /// Every strategy; one that the lane's checkpoint does not know moves the lane to one that does.
 #[component]
 fn StrategyPicker(lane: Lane) -> impl IntoView {
-    let catalogue = expect_context::<Shipped>().catalogue;
-    let task = expect_context::<Runner>().task;
+    let catalogue = expect_context::<SiteCatalogue>().catalogue;
+    let task = expect_context::<PageSignals>().task;
     let option = move |strategy: &'static Strategy| {
         let is_selected = move || {
             lane.choice
@@ -124,8 +123,8 @@ fn StrategyPicker(lane: Lane) -> impl IntoView {
 /// The task's checkpoints, and how the lane's own was evaluated.
 #[component]
 fn CheckpointPicker(lane: Lane) -> impl IntoView {
-    let catalogue = expect_context::<Shipped>().catalogue;
-    let task = expect_context::<Runner>().task;
+    let catalogue = expect_context::<SiteCatalogue>().catalogue;
+    let task = expect_context::<PageSignals>().task;
     let model = Memo::new(move |_| lane.choice.with(|choice| choice.model.clone()));
     let strategy = Memo::new(move |_| lane.choice.with(|choice| choice.strategy.name));
     let offered = move || {
@@ -180,7 +179,7 @@ fn CheckpointPicker(lane: Lane) -> impl IntoView {
 /// How often a checkpoint was right, as its `training.json` says.
 #[component]
 fn Accuracies(model: Memo<String>) -> impl IntoView {
-    let shipped = expect_context::<Shipped>();
+    let shipped = expect_context::<SiteCatalogue>();
     let lines = move || match shipped.accuracies(&model.get()) {
         None => vec!["How often it was right: fetching …".to_string()],
         Some(Ok(found)) => found.iter().map(Accuracy::sentence).collect(),
@@ -262,14 +261,17 @@ fn phase_text(run: &LaneRun) -> &'static str {
 }
 
 fn numbers_text(run: &LaneRun) -> String {
-    let Some(program) = run.program.as_ref().filter(|_| !run.records.is_empty()) else {
+    if run.records.is_empty() {
         return String::new();
-    };
-    let counts = summary(&run.records, program);
+    }
+    let counts = run.view.summary();
     let entropy = counts
         .mean_entropy
         .map_or(String::new(), |nats| format!(" · ⌀ {nats:.2} nats"));
     let n_steps = counts.think_steps;
     let steps = if n_steps == 1 { "step" } else { "steps" };
-    format!("{n_steps} {steps}{entropy} · {:.2} s", run.elapsed_secs)
+    format!(
+        "{n_steps} thinking {steps}{entropy} · {:.2} s",
+        run.elapsed_secs
+    )
 }

@@ -4,19 +4,19 @@ use leptos::prelude::*;
 
 use super::lane::LaneCard;
 use crate::{
+    catalogue::SiteCatalogue,
     default_lanes::default_lanes,
     focus::Focus,
-    lanes::{Lane, MAX_LANES},
-    page_state::LaneChoice,
-    runner::Runner,
-    shipped::Shipped,
+    lanes::Lane,
+    page_signals::PageSignals,
+    page_state::{LaneChoice, MAX_LANES},
 };
 
 /// All lanes.
 #[component]
 pub fn LanesPanel() -> impl IntoView {
-    let Runner { lanes, task, .. } = expect_context::<Runner>();
-    let catalogue = expect_context::<Shipped>().catalogue;
+    let PageSignals { lanes, task, .. } = expect_context();
+    let catalogue = expect_context::<SiteCatalogue>().catalogue;
     let can_add = move || lanes.get().len() < MAX_LANES;
     let add = move |_| {
         let first = || {
@@ -58,7 +58,7 @@ pub fn LaneChips(
     /// Before the lane's place, counted from 0, in each button's `data-testid`.
     testid: &'static str,
 ) -> impl IntoView {
-    let lanes = expect_context::<Runner>().lanes;
+    let lanes = expect_context::<PageSignals>().lanes;
     let focus = expect_context::<Focus>();
     move || {
         let focused = focus.lane(lanes);

@@ -2,12 +2,10 @@
 
 use leptos::prelude::*;
 
-use super::app::UseReference;
 use crate::{
-    load::Download,
-    notice::{Notice, Notices},
-    runner::Downloading,
-    startup::{EngineReport, Reports},
+    load::{Download, Downloading},
+    notice::{Notice, Notices, Topic},
+    startup::{EngineReport, Reports, UseReference},
 };
 
 /// Everything that the page has to tell, above the panels.
@@ -17,7 +15,10 @@ pub fn Messages() -> impl IntoView {
     let downloading = expect_context::<Downloading>();
     view! {
         {move || downloading.0.get().map(|download| view! { <Loading download/> })}
-        {move || notices.get().map(|notice| view! { <ErrorBox notice/> })}
+        {move || {
+            let shown = notices.get().into_iter();
+            shown.map(|(topic, notice)| view! { <ErrorBox topic notice/> }).collect_view()
+        }}
         <FallbackNote/>
     }
 }
@@ -45,7 +46,7 @@ fn Loading(download: Download) -> impl IntoView {
 }
 
 #[component]
-fn ErrorBox(notice: Notice) -> impl IntoView {
+fn ErrorBox(topic: Topic, notice: Notice) -> impl IntoView {
     let notices = expect_context::<Notices>();
     let use_reference = expect_context::<UseReference>();
     let offer = notice.offers_reference.then(|| {
@@ -67,7 +68,7 @@ fn ErrorBox(notice: Notice) -> impl IntoView {
                 <p class="advice">{notice.advice}</p>
             </div>
             {offer}
-            <button class="quiet" aria-label="Dismiss" on:click=move |_| notices.clear()>
+            <button class="quiet" aria-label="Dismiss" on:click=move |_| notices.clear(topic)>
                 "✕"
             </button>
         </div>

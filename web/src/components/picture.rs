@@ -8,7 +8,8 @@ use super::{
 };
 use crate::{
     focus::Cursor,
-    runner::Runner,
+    lanes::LaneRun,
+    page_signals::PageSignals,
     view::{
         layout::{NARROW, WIDE},
         solution::Solution,
@@ -18,12 +19,12 @@ use crate::{
 /// The picture with its step slider and the teacher's switch.
 #[component]
 pub fn Picture() -> impl IntoView {
-    let runner = expect_context::<Runner>();
+    let PageSignals { question, task, .. } = expect_context();
     let shows_solution = RwSignal::new(false);
     let is_phone = is_phone();
     let aspect = move || if is_phone.get() { NARROW } else { WIDE };
-    let problem = Memo::new(move |_| runner.question.with(|q| q.problem.clone().ok()));
-    move || match (runner.task.get().picture(), problem.get()) {
+    let problem = Memo::new(move |_| question.with(|q| q.problem.clone().ok()));
+    move || match (task.get().picture(), problem.get()) {
         (tasks::Picture::Story, problem) => EitherOf3::A(view! {
             <Story/>
             <Footer has_shades=false/>
@@ -53,14 +54,14 @@ pub fn Picture() -> impl IntoView {
 /// Which lane shades the graph, and a slider through its steps; a story has no shades.
 #[component]
 fn Footer(has_shades: bool) -> impl IntoView {
-    let runner = expect_context::<Runner>();
+    let lanes = expect_context::<PageSignals>().lanes;
     let cursor = expect_context::<Cursor>().0;
     let last_step = move || {
-        let lanes = runner.lanes.get();
+        let lanes = lanes.get();
         let lasts = lanes
             .iter()
-            .map(|lane| lane.run.with(|run| run.records.len()));
-        lasts.max().unwrap_or(0).saturating_sub(1) as u32
+            .filter_map(|lane| lane.run.with(LaneRun::last_step));
+        lasts.max().unwrap_or(0)
     };
     let shades = has_shades.then(|| {
         view! {

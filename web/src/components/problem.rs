@@ -4,15 +4,15 @@ use latent_model::tasks::{Difficulty, TASKS, Task};
 use leptos::prelude::*;
 
 use crate::{
-    page_state::ProblemChoice, question::AllExamples, runner::Runner, shipped::Shipped,
-    stated::Stated,
+    catalogue::SiteCatalogue, page_signals::PageSignals, page_state::ProblemChoice,
+    question::AllExamples,
 };
 
 /// The task, the source and the question.
 #[component]
 pub fn ProblemPanel() -> impl IntoView {
-    let runner = expect_context::<Runner>();
-    let asked = move || runner.question.with(|question| question.headline());
+    let question = expect_context::<PageSignals>().question;
+    let asked = move || question.with(|question| question.headline());
     view! {
         <div class="panel-head">
             <h2 class="asked" data-testid="question">{asked}</h2>
@@ -26,20 +26,20 @@ pub fn ProblemPanel() -> impl IntoView {
 /// The tasks that have a checkpoint, and the page's own.
 #[component]
 fn TaskPicker() -> impl IntoView {
-    let stated = expect_context::<Stated>();
-    let catalogue = expect_context::<Shipped>().catalogue;
+    let signals = expect_context::<PageSignals>();
+    let catalogue = expect_context::<SiteCatalogue>().catalogue;
     let known = catalogue.with_value(|catalogue| catalogue.tasks());
     let offered = move || {
-        let is_offered = |task: &Task| known.contains(task) || *task == stated.task.get();
+        let is_offered = |task: &Task| known.contains(task) || *task == signals.task.get();
         TASKS.iter().copied().filter(is_offered).collect::<Vec<_>>()
     };
     let option = move |task: Task| {
-        let is_selected = move || stated.task.get() == task;
+        let is_selected = move || signals.task.get() == task;
         view! { <option value=task.name() selected=is_selected>{task.title()}</option> }
     };
     let on_change = move |event| {
         if let Ok(task) = event_target_value(&event).parse::<Task>() {
-            catalogue.with_value(|catalogue| stated.begin_task(task, catalogue));
+            catalogue.with_value(|catalogue| signals.begin_task(task, catalogue));
         }
     };
     view! {
@@ -63,9 +63,9 @@ fn source_value(choice: &ProblemChoice) -> String {
 
 #[component]
 fn SourcePicker() -> impl IntoView {
-    let source = expect_context::<Stated>().problem;
-    let runner = expect_context::<Runner>();
-    let shipped = expect_context::<Shipped>();
+    let source = expect_context::<PageSignals>().problem;
+    let signals = expect_context::<PageSignals>();
+    let site = expect_context::<SiteCatalogue>();
     let current = Memo::new(move |_| source.with(source_value));
     let on_change = move |event| {
         let value = event_target_value(&event);
@@ -80,7 +80,7 @@ fn SourcePicker() -> impl IntoView {
             },
             // What was drawn or picked is the text to begin with.
             (None, Err(_)) => {
-                ProblemChoice::Typed(runner.question.with_untracked(|q| q.text.clone()))
+                ProblemChoice::Typed(signals.question.with_untracked(|q| q.text.clone()))
             }
         };
         source.set(choice);
@@ -97,8 +97,8 @@ fn SourcePicker() -> impl IntoView {
         view! { <option value=value selected=is_selected>{label}</option> }
     };
     let examples = move || {
-        let of_task = |all: &AllExamples| all.of(runner.task.get()).cloned();
-        let known = shipped.examples.with_value(of_task).unwrap_or_default();
+        let of_task = |all: &AllExamples| all.of(signals.task.get()).cloned();
+        let known = site.examples.with_value(of_task).unwrap_or_default();
         let numbered = known.problems.into_iter().enumerate();
         numbered
             .map(|(index, example)| {
@@ -125,7 +125,7 @@ fn SourcePicker() -> impl IntoView {
 /// The seed of a drawn problem, and a button for the next one.
 #[component]
 fn DrawnSeed() -> impl IntoView {
-    let source = expect_context::<Stated>().problem;
+    let source = expect_context::<PageSignals>().problem;
     let drawn = move || match source.get() {
         ProblemChoice::Drawn { difficulty, seed } => Some((difficulty, seed)),
         _ => None,
@@ -167,7 +167,7 @@ fn DrawnSeed() -> impl IntoView {
 /// Where the visitor writes the problem.
 #[component]
 fn TypedText() -> impl IntoView {
-    let source = expect_context::<Stated>().problem;
+    let source = expect_context::<PageSignals>().problem;
     let is_typed = Memo::new(move |_| source.with(|s| matches!(s, ProblemChoice::Typed(_))));
     let typed = move || match source.get() {
         ProblemChoice::Typed(text) => text,
@@ -190,12 +190,12 @@ fn TypedText() -> impl IntoView {
 /// The whole text as the model reads it, folded away.
 #[component]
 pub fn Statements() -> impl IntoView {
-    let runner = expect_context::<Runner>();
+    let signals = expect_context::<PageSignals>();
     view! {
         <details class="statements">
             <summary>"The whole text"</summary>
             <p data-testid="problem-text">
-                {move || runner.question.with(|question| question.text.clone())}
+                {move || signals.question.with(|question| question.text.clone())}
             </p>
             <Credit/>
         </details>
@@ -205,8 +205,8 @@ pub fn Statements() -> impl IntoView {
 /// Where an official problem comes from.
 #[component]
 fn Credit() -> impl IntoView {
-    let Stated { task, problem, .. } = expect_context::<Stated>();
-    let examples = expect_context::<Shipped>().examples;
+    let PageSignals { task, problem, .. } = expect_context::<PageSignals>();
+    let examples = expect_context::<SiteCatalogue>().examples;
     let source = move || {
         let is_example = problem.with(|choice| matches!(choice, ProblemChoice::Example(_)));
         let of_task = |all: &AllExamples| Some(all.of(task.get())?.source.clone());

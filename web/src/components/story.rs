@@ -3,23 +3,26 @@
 use latent_model::tasks;
 use leptos::prelude::*;
 
-use super::stream::{Judged, sentences_of};
-use crate::{lanes::Lane, page_state::LaneChoice, runner::Runner, view::sentences::Sentence};
+use super::stream::Judged;
+use crate::{
+    lanes::{Lane, LaneRun},
+    page_signals::PageSignals,
+    page_state::LaneChoice,
+    run_state::RunNumber,
+};
 
 /// The whole story, a sentence a line, and below it each lane's computations.
 #[component]
 pub fn Story() -> impl IntoView {
-    let runner = expect_context::<Runner>();
+    let question = expect_context::<PageSignals>().question;
     let lines = move || {
-        runner.question.with(|question| {
+        question.with(|question| {
             let line = |sentence: &str| view! { <p>{sentence.to_string()}</p> };
             tasks::sentences(&question.text).map(line).collect_view()
         })
     };
     let reason = move || {
-        let reason = runner
-            .question
-            .with(|question| question.problem.clone().err());
+        let reason = question.with(|question| question.problem.clone().err());
         reason.map(|reason| {
             view! { <p class="warning" data-testid="no-verdict">"No verdict: " {reason} "."</p> }
         })
@@ -36,18 +39,31 @@ pub fn Story() -> impl IntoView {
 /// What every lane that thinks in words has computed so far.
 #[component]
 fn Computations() -> impl IntoView {
-    let runner = expect_context::<Runner>();
+    let lanes = expect_context::<PageSignals>().lanes;
     let row = move |lane: Lane| {
-        let said = Memo::new(move |_| lane.run.with(|run| sentences_of(run, runner.task.get())));
-        let one = |sentence: Sentence| view! { <Judged sentence/> };
+        // Which run, and the steps that completed a sentence: the new ones are drawn, no others.
+        let said = Memo::new(move |_| {
+            let key = |run: &LaneRun| {
+                let sentences = run.view.sentences.all().iter();
+                sentences
+                    .map(|sentence| (run.run, sentence.step))
+                    .collect::<Vec<_>>()
+            };
+            lane.run.with(key)
+        });
+        let one = move |(_, step): (RunNumber, u32)| {
+            let sentence = |run: &LaneRun| run.view.sentences.at(step).cloned();
+            let sentence = lane.run.with_untracked(sentence);
+            sentence.map(|sentence| view! { <Judged sentence/> })
+        };
         view! {
             <Show when=move || said.with(|said| !said.is_empty())>
                 <p class="computations" data-lane-colour=lane.colour>
                     <b>{move || lane.choice.with(LaneChoice::label)}</b>
-                    {move || said.get().into_iter().map(one).collect_view()}
+                    <For each=move || said.get() key=|key| *key children=one/>
                 </p>
             </Show>
         }
     };
-    move || runner.lanes.get().into_iter().map(row).collect_view()
+    move || lanes.get().into_iter().map(row).collect_view()
 }

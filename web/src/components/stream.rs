@@ -1,15 +1,16 @@
 //! A lane's stream: a row for each step, words, mixtures and thoughts as chips.
 
-use latent_model::tasks::Task;
 use leptos::{either::EitherOf3, html, prelude::*};
 
 use crate::{
+    browser::in_next_frame,
     focus::{Cursor, Focus},
     lanes::{Lane, LaneRun},
-    runner::Runner,
+    page_signals::PageSignals,
+    run_state::RunNumber,
     view::{
-        sentences::{Sentence, judgement, sentences},
-        steps::{Chip, RowKind, StepView, step_view},
+        sentences::{Sentence, judgement},
+        steps::{Chip, RowKind, StepView},
     },
 };
 
@@ -22,42 +23,45 @@ const LEAST_LABELLED: f32 = 0.2;
 #[component]
 pub fn Stream(lane: Lane) -> impl IntoView {
     let list = NodeRef::<html::Ol>::new();
-    let rows = Memo::new(move |_| lane.run.with(step_views));
+    // Which run, and how many rows: a row is drawn once, when it is new.
+    let rows = Memo::new(move |_| lane.run.with(|run| (run.run, run.view.rows.len())));
     Effect::new(move |_| {
         rows.track();
         // The new rows have no height before the browser has laid them out.
-        request_animation_frame(move || {
+        in_next_frame(move || {
             if let Some(list) = list.get_untracked() {
                 list.set_scroll_top(list.scroll_height());
             }
         });
     });
     let mean_norm = Memo::new(move |_| lane.run.with(|run| run.mean_embedding_norm));
-    let task = expect_context::<Runner>().task;
-    let said = Memo::new(move |_| lane.run.with(|run| sentences_of(run, task.get())));
+    let keys = move || {
+        let (run, n_rows) = rows.get();
+        (0..n_rows).map(move |row| (run, row))
+    };
+    let row = move |(_, row): (RunNumber, usize)| {
+        let drawn = |run: &LaneRun| {
+            let row = run.view.rows.get(row)?.clone();
+            let completed = run.view.sentences.at(row.step).cloned();
+            Some((row, completed))
+        };
+        let drawn = lane.run.with_untracked(drawn);
+        drawn.map(|(row, completed)| view! { <Row lane row completed mean_norm/> })
+    };
     view! {
         <ol class="stream" node_ref=list>
-            <For each=move || rows.get() key=|row| row.step let(row)>
-                <Row lane row mean_norm said/>
-            </For>
+            <For each=keys key=|key| *key children=row/>
         </ol>
     }
-}
-
-fn step_views(run: &LaneRun) -> Vec<StepView> {
-    let Some(program) = &run.program else {
-        return Vec::new();
-    };
-    let view = |record| step_view(record, program, |id| run.word(id));
-    run.records.iter().map(view).collect()
 }
 
 #[component]
 fn Row(
     lane: Lane,
     row: StepView,
+    /// The sentence that this step completed.
+    completed: Option<Sentence>,
     mean_norm: Memo<f32>,
-    said: Memo<Vec<Sentence>>,
 ) -> impl IntoView {
     let cursor = expect_context::<Cursor>().0;
     let focus = expect_context::<Focus>().0;
@@ -95,7 +99,7 @@ fn Row(
         }),
         _ => EitherOf3::C(view! {
             {words(&row)}
-            <CompletedSentence step said/>
+            {completed.map(|sentence| view! { <Judged sentence/> })}
         }),
     };
     view! {
@@ -128,27 +132,10 @@ fn kind_name(kind: RowKind) -> &'static str {
     }
 }
 
-/// What a lane has said in words so far.
-pub fn sentences_of(run: &LaneRun, task: Task) -> Vec<Sentence> {
-    match &run.program {
-        Some(program) => sentences(&run.records, program, task, |id| run.word(id)),
-        None => Vec::new(),
-    }
-}
-
-/// The sentence that a word completes.
-#[component]
-fn CompletedSentence(step: u32, said: Memo<Vec<Sentence>>) -> impl IntoView {
-    let sentence = Memo::new(move |_| {
-        said.with(|all| all.iter().find(|sentence| sentence.step == step).cloned())
-    });
-    move || sentence.get().map(|sentence| view! { <Judged sentence/> })
-}
-
 /// A sentence, and whether it holds.
 #[component]
 pub fn Judged(sentence: Sentence) -> impl IntoView {
-    let question = expect_context::<Runner>().question;
+    let question = expect_context::<PageSignals>().question;
     // Another problem forgets the run, and its sentences with it.
     let judged = question.with_untracked(|question| {
         judgement(question.task, question.problem.as_ref().ok(), &sentence)

@@ -19,11 +19,15 @@ pub const RIGHT: f32 = 14.0;
 const LEAST_STEPS: u32 = 10;
 const LEAST_NATS: f32 = 1.0;
 
-/// One lane's entropies.
+/// One lane's entropies, taken up record by record.
 #[derive(Clone, Debug, Default, PartialEq)]
 pub struct Curve {
     /// One point a step.
     pub points: Vec<Point>,
+    /// The highest entropy, in nats.
+    most_nats: f32,
+    /// The last point's phase.
+    phase: u32,
 }
 
 /// One step of a curve.
@@ -40,24 +44,26 @@ pub struct Point {
 }
 
 impl Curve {
-    /// The curve of a lane's records.
-    pub fn new(records: &[StepRecord]) -> Self {
-        let next_phase = |index: usize| records.get(index + 1).map(|next| next.phase);
-        let point = |(index, record): (usize, &StepRecord)| Point {
-            step: record.step,
-            entropy: (record.n_kept > 0).then_some(record.entropy),
-            ends_phase: next_phase(index).is_some_and(|phase| phase != record.phase),
-            cold_stop: record.has(flag::COLD_STOP),
-        };
-        Self {
-            points: records.iter().enumerate().map(point).collect(),
+    /// Goes on by a record.
+    pub fn append(&mut self, record: &StepRecord) {
+        if let Some(last) = self.points.last_mut() {
+            last.ends_phase = record.phase != self.phase;
         }
+        self.phase = record.phase;
+        let entropy = (record.n_kept > 0).then_some(record.entropy);
+        self.most_nats = entropy.map_or(self.most_nats, |nats| self.most_nats.max(nats));
+        self.points.push(Point {
+            step: record.step,
+            entropy,
+            ends_phase: false,
+            cold_stop: record.has(flag::COLD_STOP),
+        });
     }
 
     /// The entropy at a step.
     pub fn at(&self, step: u32) -> Option<f32> {
-        let point = self.points.iter().find(|point| point.step == step);
-        point.and_then(|point| point.entropy)
+        let place = self.points.binary_search_by_key(&step, |point| point.step);
+        self.points[place.ok()?].entropy
     }
 }
 
@@ -73,9 +79,9 @@ pub struct Axes {
 impl Axes {
     /// Axes that hold every point of every curve.
     pub fn new(curves: &[Curve]) -> Self {
-        let points = || curves.iter().flat_map(|curve| &curve.points);
-        let last_step = points().map(|point| point.step).max().unwrap_or(0);
-        let most = points().filter_map(|point| point.entropy);
+        let lasts = curves.iter().filter_map(|curve| curve.points.last());
+        let last_step = lasts.map(|point| point.step).max().unwrap_or(0);
+        let most = curves.iter().map(|curve| curve.most_nats);
         let most = most.fold(LEAST_NATS, f32::max);
         Self {
             last_step: last_step.max(LEAST_STEPS),
@@ -143,21 +149,17 @@ mod tests {
     use crate::view::test_records::record;
 
     fn curve(entropies: &[Option<f32>]) -> Curve {
-        let records: Vec<StepRecord> = entropies
-            .iter()
-            .enumerate()
-            .map(|(step, entropy)| {
-                let kept: &[(u32, f32, f32)] = if entropy.is_some() {
-                    &[(1, 1.0, 1.0)]
-                } else {
-                    &[]
-                };
-                let mut record = record(step as u32, InputKind::Token, 0, kept);
-                record.entropy = entropy.unwrap_or(f32::NAN);
-                record
-            })
-            .collect();
-        Curve::new(&records)
+        let mut curve = Curve::default();
+        for (step, entropy) in entropies.iter().enumerate() {
+            let kept: &[(u32, f32, f32)] = match entropy {
+                Some(_) => &[(1, 1.0, 1.0)],
+                None => &[],
+            };
+            let mut record = record(step as u32, InputKind::Token, 0, kept);
+            record.entropy = entropy.unwrap_or(f32::NAN);
+            curve.append(&record);
+        }
+        curve
     }
 
     #[test]
@@ -174,7 +176,10 @@ mod tests {
         let mut cold = record(0, InputKind::Token, 0, &[(1, 1.0, 0.0)]);
         cold.flags = flag::COLD_STOP | flag::FORCED;
         let after = record(1, InputKind::Token, 1, &[(1, 1.0, 1.0)]);
-        let curve = Curve::new(&[cold, after]);
+        let mut curve = Curve::default();
+        curve.append(&cold);
+        assert!(!curve.points[0].ends_phase, "nothing has followed yet");
+        curve.append(&after);
         assert!(curve.points[0].cold_stop && curve.points[0].ends_phase);
         assert!(!curve.points[1].ends_phase);
     }
@@ -186,7 +191,9 @@ mod tests {
         ) {
             let curve = curve(&entropies);
             let axes = Axes::new(std::slice::from_ref(&curve));
+            prop_assert_eq!(curve.at(entropies.len() as u32), None);
             for point in &curve.points {
+                prop_assert_eq!(curve.at(point.step), entropies[point.step as usize]);
                 let x = axes.x(point.step);
                 prop_assert!((LEFT..=WIDTH - RIGHT + 0.01).contains(&x));
                 prop_assert_eq!(axes.step_at(x), point.step);

@@ -1,6 +1,7 @@
 //! What is drawn, as pure functions of records and problems; components only place it.
 
 pub mod chart;
+pub mod lane;
 pub mod layout;
 pub mod sentences;
 pub mod shares;

@@ -20,31 +20,50 @@ pub struct Sentence {
 
 /// The sentences that a lane has thought in words so far; none for a lane that thinks in anything
 /// else.
-pub fn sentences(
-    records: &[StepRecord],
-    program: &Program,
-    task: Task,
-    word: impl Fn(u32) -> String,
-) -> Vec<Sentence> {
-    let speaks = |record: &&StepRecord| {
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Sentences {
+    all: Vec<Sentence>,
+    /// Words that have not made a sentence.
+    pending: Vec<String>,
+}
+
+impl Sentences {
+    /// Takes up the word of a record, where it has one.
+    pub fn append(
+        &mut self,
+        record: &StepRecord,
+        program: &Program,
+        task: Task,
+        word: impl Fn(u32) -> String,
+    ) {
         let phase = &program.phases[record.phase as usize];
-        phase.role == Role::Think
+        let speaks = phase.role == Role::Think
             && phase.feed == Feed::Token
-            && step_kind(record, program) == StepKind::Think
-    };
-    let mut sentences = Vec::new();
-    let mut pending: Vec<String> = Vec::new();
-    for record in records.iter().filter(speaks) {
-        pending.push(word(record.token));
-        if let Some((tokens, text)) = completed(&mut pending, task) {
-            sentences.push(Sentence {
-                step: record.step,
-                tokens,
-                text,
-            });
+            && step_kind(record, program) == StepKind::Think;
+        if speaks {
+            self.pending.push(word(record.token));
+            if let Some((tokens, text)) = completed(&mut self.pending, task) {
+                self.all.push(Sentence {
+                    step: record.step,
+                    tokens,
+                    text,
+                });
+            }
         }
     }
-    sentences
+
+    /// All of them, in order.
+    pub fn all(&self) -> &[Sentence] {
+        &self.all
+    }
+
+    /// The sentence that a step completed.
+    pub fn at(&self, step: u32) -> Option<&Sentence> {
+        let place = self
+            .all
+            .binary_search_by_key(&step, |sentence| sentence.step);
+        place.ok().map(|place| &self.all[place])
+    }
 }
 
 /// The words and the text of the sentence that the newest word completes, taken out of the words
@@ -92,8 +111,11 @@ mod tests {
         };
         let one =
             |step: usize| record(step as u32, InputKind::Token, 0, &[(step as u32, 1.0, 1.0)]);
-        let records: Vec<_> = (0..words.len()).map(one).collect();
-        sentences(&records, &program, task, |id| words[id as usize].into())
+        let mut sentences = Sentences::default();
+        for record in (0..words.len()).map(one) {
+            sentences.append(&record, &program, task, |id| words[id as usize].into());
+        }
+        sentences.all
     }
 
     fn texts(task: Task, words: &[&str]) -> Vec<String> {

@@ -29,24 +29,35 @@ pub fn shown_record<'a>(
     cursor: Option<u32>,
 ) -> Option<&'a StepRecord> {
     let until = cursor.unwrap_or(u32::MAX);
-    let thought = |record: &&StepRecord| step_kind(record, program) == StepKind::Think;
-    let answered = |record: &&StepRecord| {
-        cursor == Some(record.step) && step_kind(record, program) == StepKind::Answer
-    };
-    let upto = || records.iter().filter(move |record| record.step <= until);
-    let at_cursor = upto().find(answered);
-    at_cursor.or_else(|| upto().rfind(thought))
+    let upto = &records[..records.partition_point(|record| record.step <= until)];
+    let is = |record: &&StepRecord, kind| step_kind(record, program) == kind;
+    let at_cursor = upto.last().filter(|record| cursor == Some(record.step));
+    let answered = at_cursor.filter(|record| is(record, StepKind::Answer));
+    answered.or_else(|| upto.iter().rfind(|record| is(record, StepKind::Think)))
 }
 
-/// Words that a lane has thought up to a step, in order; for the trail along the graph's edges.
-pub fn trail(records: &[StepRecord], program: &Program, cursor: Option<u32>) -> Vec<u32> {
-    let until = cursor.unwrap_or(u32::MAX);
-    records
-        .iter()
-        .filter(|record| record.step <= until && step_kind(record, program) == StepKind::Think)
-        .filter(|record| record.n_kept > 0 && record.weights[0] > 0.0)
-        .map(|record| record.token)
-        .collect()
+/// Words that a lane has thought, each with its step; for the trail along the graph's edges.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Trail {
+    steps: Vec<u32>,
+    words: Vec<u32>,
+}
+
+impl Trail {
+    /// Takes up the word of a record, where it has one.
+    pub fn append(&mut self, record: &StepRecord, program: &Program) {
+        let is_word = record.n_kept > 0 && record.weights[0] > 0.0;
+        if is_word && step_kind(record, program) == StepKind::Think {
+            self.steps.push(record.step);
+            self.words.push(record.token);
+        }
+    }
+
+    /// The words up to a step, or all, in order.
+    pub fn upto(&self, cursor: Option<u32>) -> &[u32] {
+        let until = cursor.unwrap_or(u32::MAX);
+        &self.words[..self.steps.partition_point(|step| *step <= until)]
+    }
 }
 
 #[cfg(test)]
@@ -97,7 +108,11 @@ mod tests {
         assert_eq!(shown(None), Some(1));
         assert_eq!(shown(Some(0)), Some(0));
         assert_eq!(shown(Some(2)), Some(2));
-        assert_eq!(trail(&records, &program(), None), [1, 2]);
-        assert_eq!(trail(&records, &program(), Some(0)), [1]);
+        let mut trail = Trail::default();
+        records
+            .iter()
+            .for_each(|record| trail.append(record, &program()));
+        assert_eq!(trail.upto(None), [1, 2]);
+        assert_eq!(trail.upto(Some(0)), [1]);
     }
 }

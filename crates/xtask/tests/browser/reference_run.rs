@@ -3,6 +3,7 @@
 use std::process::Command;
 
 use anyhow::{Context, Result, ensure};
+use latent_model::address::{Address, LaneChoice};
 use serde_json::Value;
 use xtask::workspace;
 
@@ -36,9 +37,9 @@ pub fn check_against_reference(page_run: &Value, asked: &Asked) -> Result<()> {
         asked.hash,
         settings.len()
     );
-    for (lane, settings) in lanes.iter().zip(&settings) {
+    for (lane, settings) in lanes.iter().zip(settings) {
         let (model, strategy) = (text(lane, "model")?, text(lane, "strategy")?);
-        let reference = reference_run(model, strategy, settings, asked)?;
+        let reference = reference_run(model, strategy, &settings, asked)?;
         ensure!(
             reference["prompt"] == page_run["prompt"],
             "expected the prompt {}, found {}",
@@ -52,15 +53,21 @@ pub fn check_against_reference(page_run: &Value, asked: &Asked) -> Result<()> {
     Ok(())
 }
 
-/// The settings, `key=value`, of each lane in an address `…&lanes=MODEL:STRATEGY,key=value,…;…`.
-fn settings_of_lanes(hash: &str) -> Result<Vec<Vec<&str>>> {
-    let lanes = hash.split('&').find_map(|part| part.strip_prefix("lanes="));
+/// The settings, `key=value`, of each lane in an address.
+fn settings_of_lanes(hash: &str) -> Result<Vec<Vec<String>>> {
+    let address: Address = hash.parse()?;
+    let lanes = address.lanes;
     let lanes = lanes.with_context(|| format!("expected lanes in the address, found {hash}"))?;
-    let settings = |lane| str::split(lane, ',').skip(1).collect();
-    Ok(lanes.split(';').map(settings).collect())
+    let settings = |lane: &LaneChoice| {
+        let settings = lane.settings.iter();
+        settings
+            .map(|(key, value)| format!("{key}={value}"))
+            .collect()
+    };
+    Ok(lanes.iter().map(settings).collect())
 }
 
-fn reference_run(model: &str, strategy: &str, settings: &[&str], asked: &Asked) -> Result<Value> {
+fn reference_run(model: &str, strategy: &str, settings: &[String], asked: &Asked) -> Result<Value> {
     let output = latent()
         .args([
             "run",
@@ -74,7 +81,7 @@ fn reference_run(model: &str, strategy: &str, settings: &[&str], asked: &Asked) 
         // The very files that the page loads.
         .arg(workspace::dist().join("models").join(model))
         .args(["--strategy", strategy, "--seed", &asked.seed.to_string()])
-        .args(settings.iter().flat_map(|setting| ["--set", *setting]))
+        .args(settings.iter().flat_map(|setting| ["--set", setting]))
         .output()
         .context("cannot start `latent run`")?;
     ensure!(
@@ -161,7 +168,7 @@ mod tests {
     #[test]
     fn each_lane_has_the_settings_of_the_address() {
         let hash = "task=arithmetic&lanes=a:soft,max_think=72,top_k=3;b:coconut&seed=1";
-        let expected = [vec!["max_think=72", "top_k=3"], vec![]];
+        let expected = [vec!["top_k=3", "max_think=72"], vec![]];
         assert_eq!(settings_of_lanes(hash).unwrap(), expected);
         assert!(settings_of_lanes("seed=1").is_err());
     }

@@ -7,15 +7,15 @@ const TARGET_MS: f64 = 12.0;
 
 /// The chunk size that fits the engine's speed.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Chunk(usize);
+pub struct ChunkSize(usize);
 
-impl Default for Chunk {
+impl Default for ChunkSize {
     fn default() -> Self {
         Self(1)
     }
 }
 
-impl Chunk {
+impl ChunkSize {
     /// Steps in the next chunk.
     pub fn steps(self) -> usize {
         self.0
@@ -39,7 +39,7 @@ mod tests {
 
     #[test]
     fn a_fast_engine_gets_large_chunks_and_a_slow_one_single_steps() {
-        let mut chunk = Chunk::default();
+        let mut chunk = ChunkSize::default();
         for _ in 0..10 {
             chunk = chunk.after(1.0);
         }

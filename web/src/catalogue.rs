@@ -28,7 +28,7 @@ type Known = Option<Result<Vec<Accuracy>, String>>;
 
 /// What ships, for every component.
 #[derive(Clone, Copy)]
-pub struct Shipped {
+pub struct SiteCatalogue {
     /// The checkpoints on offer.
     pub catalogue: StoredValue<Catalogue>,
     /// Official problems.
@@ -52,7 +52,7 @@ impl Lists {
     }
 }
 
-impl Shipped {
+impl SiteCatalogue {
     /// Of these lists, and nothing asked yet.
     pub fn new(lists: Lists) -> Self {
         Self {
@@ -86,7 +86,7 @@ async fn fetch_accuracies(name: &str) -> Result<Vec<Accuracy>, String> {
     match training {
         Ok(training) => Ok(training.accuracies().to_vec()),
         // A checkpoint from elsewhere has no such file.
-        Err(LoadError::Status { status: 404, .. }) => Ok(Vec::new()),
+        Err(LoadError::Missing { .. }) => Ok(Vec::new()),
         Err(error) => Err(error.to_string()),
     }
 }

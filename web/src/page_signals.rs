@@ -1,22 +1,25 @@
 //! The page's state as signals: what the address holds, and what the controls set.
 
+use latent_model::{catalogue::Catalogue, tasks::Task};
 use leptos::prelude::*;
 
-use latent_model::{catalogue::Catalogue, tasks::Task};
-
 use crate::{
+    catalogue::SiteCatalogue,
     default_lanes::default_lanes,
     lanes::Lanes,
     page_state::{EngineChoice, PageState, ProblemChoice, Speed},
+    question::Question,
 };
 
-/// One signal for each part of [`PageState`].
+/// One signal for each part of [`PageState`], and what follows of them.
 #[derive(Clone, Copy)]
-pub struct Stated {
+pub struct PageSignals {
     /// The task.
     pub task: RwSignal<Task>,
     /// Where the problem comes from.
     pub problem: RwSignal<ProblemChoice>,
+    /// What the lanes are asked: the problem that the choice stands for.
+    pub question: Memo<Question>,
     /// The lanes.
     pub lanes: Lanes,
     /// Seed of the lanes' random draws.
@@ -27,12 +30,21 @@ pub struct Stated {
     pub engine: RwSignal<EngineChoice>,
 }
 
-impl Stated {
+impl PageSignals {
     /// Signals that hold a state.
-    pub fn new(state: PageState) -> Self {
+    pub fn new(state: PageState, site: SiteCatalogue) -> Self {
+        let task = RwSignal::new(state.task);
+        let problem = RwSignal::new(state.problem);
+        let question = Memo::new(move |_| {
+            let examples = site.examples;
+            problem.with(|choice| {
+                examples.with_value(|known| Question::new(task.get(), choice, known))
+            })
+        });
         Self {
-            task: RwSignal::new(state.task),
-            problem: RwSignal::new(state.problem),
+            task,
+            problem,
+            question,
             lanes: Lanes::new(state.lanes),
             seed: RwSignal::new(state.seed),
             speed: RwSignal::new(state.speed),

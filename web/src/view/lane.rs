@@ -1,0 +1,167 @@
+//! What is drawn of a lane, taken up record by record: nothing is computed twice in a run.
+
+use latent_model::{
+    program::Program,
+    record::{StepRecord, flag},
+    tasks::Task,
+    trace::{LaneSummary, StepKind, step_kind},
+};
+
+use super::{
+    chart::Curve,
+    sentences::Sentences,
+    shares::Trail,
+    steps::{StepView, step_view},
+};
+
+/// A lane as its stream, the chart, the graph and the story show it.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct LaneView {
+    /// The rows of the stream, one a step.
+    pub rows: Vec<StepView>,
+    /// What it has said in words.
+    pub sentences: Sentences,
+    /// Its line in the chart.
+    pub curve: Curve,
+    /// Its way along the graph's edges.
+    pub trail: Trail,
+    /// The tokens of its answer.
+    pub answer: Vec<u32>,
+    think_steps: usize,
+    /// Sum, in nats, and number of the entropies of its thinking steps.
+    entropies: (f32, usize),
+    is_done: bool,
+}
+
+impl LaneView {
+    /// Goes on by the records that follow those so far; `word` names a token.
+    pub fn append(
+        &mut self,
+        records: &[StepRecord],
+        program: &Program,
+        task: Task,
+        word: impl Fn(u32) -> String,
+    ) {
+        for record in records {
+            self.rows.push(step_view(record, program, &word));
+            self.sentences.append(record, program, task, &word);
+            self.curve.append(record);
+            self.trail.append(record, program);
+            self.is_done = record.has(flag::DONE);
+            match step_kind(record, program) {
+                StepKind::Answer => self.answer.push(record.token),
+                StepKind::Think => {
+                    self.think_steps += 1;
+                    if record.n_kept > 0 {
+                        self.entropies.0 += record.entropy;
+                        self.entropies.1 += 1;
+                    }
+                }
+                StepKind::Marker | StepKind::Stop => {}
+            }
+        }
+    }
+
+    /// The lane's numbers, as [`latent_model::trace::summary`] counts them.
+    pub fn summary(&self) -> LaneSummary {
+        let (sum, n_entropies) = self.entropies;
+        LaneSummary {
+            think_steps: self.think_steps,
+            answer_tokens: self.answer.len(),
+            mean_entropy: (n_entropies > 0).then(|| sum / n_entropies as f32),
+            done: self.is_done,
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use latent_model::{
+        program::{Feed, Phase, Role, Sampler, Until},
+        record::InputKind,
+        tasks::TASKS,
+        trace::{answer_ids, summary},
+    };
+    use proptest::prelude::*;
+
+    use super::*;
+    use crate::view::test_records::record;
+
+    fn program(feed: Feed) -> Program {
+        let phase = |role, feed| Phase {
+            role,
+            feed,
+            sampler: Sampler::GREEDY,
+            until: Until {
+                max_steps: 64,
+                stop_token: None,
+                cold_stop: None,
+                end_classifier: None,
+            },
+            then_force: None,
+        };
+        Program {
+            start: None,
+            phases: vec![phase(Role::Think, feed), phase(Role::Answer, Feed::Token)],
+        }
+    }
+
+    /// Records of a lane that thinks and then answers, over a task's whole vocabulary.
+    fn any_records() -> impl Strategy<Value = Vec<StepRecord>> {
+        let token = prop_oneof![0..4_u32, 0..64_u32];
+        let one = (token, 0..3_usize, 0.0..3.0_f32, prop::bool::weighted(0.1));
+        (prop::collection::vec(one, 0..60), 0..60_usize).prop_map(|(drawn, n_thinking)| {
+            let one =
+                |(step, (token, n_kept, entropy, marks)): (usize, (u32, usize, f32, bool))| {
+                    let phase = u32::from(step >= n_thinking);
+                    let kept = [(token, 0.6, 0.6), (token + 1, 0.4, 0.4)];
+                    let mut record = record(step as u32, InputKind::Token, phase, &kept[..n_kept]);
+                    record.token = token;
+                    record.entropy = entropy;
+                    let flags = [flag::FORCED, flag::STOP, flag::COLD_STOP, flag::DONE];
+                    record.flags = if marks { flags[step % flags.len()] } else { 0 };
+                    record
+                };
+            drawn.into_iter().enumerate().map(one).collect()
+        })
+    }
+
+    proptest! {
+        #[test]
+        fn appending_piece_by_piece_equals_taking_up_the_whole(
+            records in any_records(),
+            cuts in prop::collection::vec(0..60_usize, 0..8),
+            feed in prop::sample::select(vec![Feed::Token, Feed::Concept]),
+            task in prop::sample::select(TASKS),
+        ) {
+            let program = program(feed);
+            let vocabulary = task.vocabulary();
+            let word = |id: u32| vocabulary[id as usize % vocabulary.len()].clone();
+            let mut whole = LaneView::default();
+            whole.append(&records, &program, task, word);
+            let mut piecewise = LaneView::default();
+            let mut cuts: Vec<usize> = cuts.into_iter().map(|at| at.min(records.len())).collect();
+            cuts.extend([0, records.len()]);
+            cuts.sort_unstable();
+            for piece in cuts.windows(2) {
+                piecewise.append(&records[piece[0]..piece[1]], &program, task, word);
+            }
+            prop_assert_eq!(&piecewise, &whole);
+
+            // And both are what the trace says of the records as a whole.
+            prop_assert_eq!(whole.summary(), summary(&records, &program));
+            prop_assert_eq!(&whole.answer, &answer_ids(&records, &program));
+            let rows: Vec<StepView> = records
+                .iter()
+                .map(|record| step_view(record, &program, word))
+                .collect();
+            prop_assert_eq!(&whole.rows, &rows);
+            for (point, pair) in whole.curve.points.iter().zip(records.windows(2)) {
+                prop_assert_eq!(point.ends_phase, pair[0].phase != pair[1].phase);
+            }
+            for sentence in whole.sentences.all() {
+                prop_assert_eq!(whole.sentences.at(sentence.step), Some(sentence));
+            }
+        }
+    }
+}
