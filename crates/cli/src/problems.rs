@@ -40,9 +40,13 @@ impl ProblemArgs {
         let reasons = loaded.reasons().join("; ");
         ensure!(
             n > 0,
-            "{} holds no problem that can be used; left out: {}",
+            "{} holds no problems{}",
             path.display(),
-            if n_skipped > 0 { &reasons } else { "none" }
+            if n_skipped > 0 {
+                format!("; left out: {reasons}")
+            } else {
+                String::new()
+            }
         );
         if n_skipped > 0 {
             eprintln!(

@@ -246,15 +246,10 @@ fn table_writes_the_same_files_twice_and_the_results_for_people() {
         format!("\u{feff}{}", SUITE.replace('\n', "\r\n")),
     )
     .expect("it can be written");
-    fs::write(folder.path("two.json"), OFFICIAL).expect("it can be written");
+    fs::write(folder.path("prosqa_valid.json"), OFFICIAL).expect("it can be written");
     let path = |name: &str| folder.arg(name);
     let run = |out: &str, more: &[&str]| {
-        let (suite, data, out, cache) = (
-            path("suite.toml"),
-            path("two.json"),
-            path(out),
-            path("cache"),
-        );
+        let (suite, data, out, cache) = (path("suite.toml"), path("."), path(out), path("cache"));
         let args = [
             "table", "--suite", &suite, "--data", &data, "--models", MODELS, "--n", "2",
         ];

@@ -2,7 +2,7 @@
 
 use latent_model::{
     config::{ModelConfig, end_tokens},
-    tasks::{Difficulty, Task},
+    tasks::{Difficulty, prosqa},
     tokenizer::{Marker, Tokenizer, TokenizerError},
 };
 use serde_json::{Value, json};
@@ -73,10 +73,11 @@ fn a_prompt_stays_whole_whatever_truncation_and_padding_a_tokenizer_was_saved_wi
         "pad_to_multiple_of": null, "pad_id": 63, "pad_type_id": 0, "pad_token": "<pad>"});
     let [plain, saved] =
         [plain, saved.to_string()].map(|json| Tokenizer::from_json(&json).expect("a tokenizer"));
-    let question = Task::ProsQa.generate(5, Difficulty::Class).question();
-    let ids = saved.encode(&question).expect("all words are known");
+    let problem = prosqa::TASK.generate(5, Difficulty::Class);
+    let question = problem.question();
+    let ids = saved.encode(question).expect("all words are known");
     assert!(ids.len() > 12 && ids.len() < 200, "{} tokens", ids.len());
-    assert_eq!(ids, plain.encode(&question).expect("all words are known"));
+    assert_eq!(ids, plain.encode(question).expect("all words are known"));
 }
 
 #[test]
@@ -95,11 +96,11 @@ fn byte_level_text_is_shown_and_graded_as_people_read_it() {
     assert_eq!(tokenizer.shown(id_of("Ã")), "⟨C3⟩");
     assert_eq!(tokenizer.shown(9999), "⟨9999⟩");
 
-    let problem = Task::ProsQa.generate(5, Difficulty::Class);
+    let problem = prosqa::TASK.generate(5, Difficulty::Class);
     let answer = tokenizer
-        .encode(&problem.answer())
+        .encode(problem.answer())
         .expect("every byte is known");
-    let rendered = Task::ProsQa.render(&tokenizer, &answer);
+    let rendered = prosqa::TASK.render(&tokenizer, &answer);
     assert_eq!(
         problem.grade(&format!("### {rendered}")).to_string(),
         "right",

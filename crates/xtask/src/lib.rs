@@ -3,6 +3,7 @@
 pub mod page;
 pub mod progress;
 pub mod python;
+pub mod requirement;
 pub mod server;
 pub mod setup;
 pub mod suite;

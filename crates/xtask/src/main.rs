@@ -1,13 +1,15 @@
 //! `cargo xtask`: sets up, serves, tests and packages the playground.
 
+use std::ffi::OsString;
+use std::process::ExitCode;
+
 use anyhow::Result;
 use clap::{Parser, Subcommand};
-use std::path::PathBuf;
-use std::process::ExitCode;
-use xtask::server::StaticServer;
+use xtask::page::{PageBuild, Screenshot};
+use xtask::server::{Host, StaticServer};
 use xtask::suite::CheckName;
 use xtask::wasm::WasmToolchain;
-use xtask::{page, setup, suite, workspace};
+use xtask::{page, requirement, setup, suite, workspace};
 
 /// Sets up, serves, tests and packages the playground.
 #[derive(Parser)]
@@ -25,14 +27,16 @@ struct Args {
 enum Task {
     /// Installs whatever building and testing needs and this machine lacks.
     Setup,
-    /// Builds the page in release mode and serves it on this machine.
+    /// Builds the page and serves it on this machine.
     Serve {
         /// The port on 127.0.0.1.
         #[arg(long, default_value_t = 8080)]
         port: u16,
         /// Serves `dist/` as it is.
-        #[arg(long)]
+        #[arg(long, conflicts_with_all = ["public_url", "dev"])]
         no_build: bool,
+        #[command(flatten)]
+        build: PageBuild,
     },
     /// Runs every check and every test, as continuous integration does.
     Test {
@@ -41,25 +45,9 @@ enum Task {
         only: Vec<CheckName>,
     },
     /// Builds the static site in `dist/`, ready for any static host.
-    Dist {
-        /// The folder it will be served from; by default the page works from any.
-        #[arg(long)]
-        public_url: Option<String>,
-    },
+    Dist(PageBuild),
     /// Takes pictures of the built page, light and dark.
-    Screenshot {
-        /// The folder for the pictures.
-        folder: PathBuf,
-        /// What follows the `#` in the page's address.
-        #[arg(long, default_value = "")]
-        hash: String,
-        /// Presses this button (a `data-testid`) first.
-        #[arg(long)]
-        click: Option<String>,
-        /// How long to wait before the picture.
-        #[arg(long, default_value_t = 5.0)]
-        wait_secs: f64,
-    },
+    Screenshot(Screenshot),
 }
 
 fn main() -> ExitCode {
@@ -75,27 +63,33 @@ fn main() -> ExitCode {
 fn run(args: Args) -> Result<()> {
     let toolchain = args.wasm_toolchain;
     match args.command {
-        Task::Setup => setup::ensure(&setup::everything(toolchain)),
-        Task::Serve { port, no_build } => {
+        Task::Setup => requirement::ensure(&setup::everything(toolchain)),
+        Task::Serve {
+            port,
+            no_build,
+            build,
+        } => {
             if !no_build {
-                page::build(toolchain, None)?;
+                page::build(toolchain, &build)?;
             }
-            let server = StaticServer::start(&workspace::dist(), port, "/")?;
+            let server = StaticServer::start(&workspace::dist(), port, "/", Host::default())?;
             println!("The playground is at {} (Ctrl-C stops it)", server.url());
             server.run_forever();
             Ok(())
         }
         Task::Test { only } => suite::run(toolchain, &only),
-        Task::Dist { public_url } => {
-            page::build(toolchain, public_url.as_deref())?;
+        Task::Dist(build) => {
+            page::build(toolchain, &build)?;
             println!("The site is in {}", workspace::dist().display());
             Ok(())
         }
-        Task::Screenshot {
-            folder,
-            hash,
-            click,
-            wait_secs,
-        } => page::screenshot(&folder, &hash, click.as_deref(), wait_secs),
+        Task::Screenshot(_) => page::screenshot(&args_after("screenshot")),
     }
+}
+
+/// The program's own arguments behind a word, to hand on as they are.
+fn args_after(word: &str) -> Vec<OsString> {
+    let mut args = std::env::args_os();
+    args.by_ref().find(|arg| arg == word);
+    args.collect()
 }

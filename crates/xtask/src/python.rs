@@ -6,7 +6,7 @@ use std::process::Command;
 use anyhow::Result;
 
 use crate::progress::Step;
-use crate::setup::{Requirement, apt_install};
+use crate::requirement::{Requirement, apt_install};
 use crate::workspace::{command, tools_home};
 
 /// The releases of `transformers` that our folders must load in, each with the packages that are

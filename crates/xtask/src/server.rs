@@ -11,6 +11,27 @@ use tiny_http::{Header, Method, Request, Response, Server};
 /// Enough for a browser's six connections a host to make progress while a model streams.
 const N_WORKERS: usize = 6;
 
+/// How a host treats the page that it serves.
+#[derive(Clone, Debug, Default)]
+pub struct Host {
+    /// Its `Content-Security-Policy`; `None` sends the one that the page itself states.
+    pub policy: Option<String>,
+    /// Ends of the names of files that did not get there.
+    pub absent: Vec<String>,
+    /// What it answers where there is no file.
+    pub missing: Missing,
+}
+
+/// What a host answers where there is no file.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum Missing {
+    /// Status 404.
+    #[default]
+    NotFound,
+    /// `index.html` with status 200, as hosts made for pages that route by themselves do.
+    Index,
+}
+
 /// A running server; it stops when dropped.
 pub struct StaticServer {
     server: Arc<Server>,
@@ -19,21 +40,28 @@ pub struct StaticServer {
 }
 
 impl StaticServer {
-    /// Serves `folder` at `http://127.0.0.1:{port}{mount}`; port 0 takes any free one.
+    /// Serves `folder` at `http://127.0.0.1:{port}{mount}` as `host` would; port 0 takes any free
+    /// one.
     ///
     /// `mount` starts and ends with a slash: a mount other than `/` shows that the page works
     /// under a sub-path, as it does on most static hosts.
-    pub fn start(folder: &Path, port: u16, mount: &str) -> Result<Self> {
+    pub fn start(folder: &Path, port: u16, mount: &str, host: Host) -> Result<Self> {
         ensure!(
             mount.starts_with('/') && mount.ends_with('/'),
             "expected a mount that starts and ends with '/', found {mount:?}"
         );
         let index = folder.join("index.html");
-        ensure!(
-            index.is_file(),
-            "expected a built page at {}, found none: run `cargo xtask dist`",
-            index.display()
-        );
+        let page = std::fs::read_to_string(&index).map_err(|_| {
+            let index = index.display();
+            anyhow!("expected a built page at {index}, found none: run `cargo xtask dist`")
+        })?;
+        let policy = match &host.policy {
+            Some(policy) => policy,
+            None => policy_of(&page)
+                .with_context(|| format!("expected a policy in {}, found none", index.display()))?,
+        };
+        let policy = Header::from_bytes("Content-Security-Policy", policy)
+            .map_err(|()| anyhow!("expected a policy in ASCII, found {policy:?}"))?;
         let server = Server::http(("127.0.0.1", port))
             .map_err(|error| anyhow!("cannot listen on 127.0.0.1:{port}: {error}"))?;
         let address = server
@@ -41,13 +69,19 @@ impl StaticServer {
             .to_ip()
             .context("expected an IP address to listen on")?;
         let server = Arc::new(server);
+        let site = Arc::new(Site {
+            folder: folder.to_owned(),
+            mount: mount.to_owned(),
+            host,
+            policy,
+        });
         let workers = (0..N_WORKERS)
             .map(|_| {
-                let (server, folder, mount) = (server.clone(), folder.to_owned(), mount.to_owned());
+                let (server, site) = (server.clone(), site.clone());
                 std::thread::spawn(move || {
                     // `recv` fails once the server is unblocked for good: then the worker ends.
                     while let Ok(request) = server.recv() {
-                        respond(request, &folder, &mount);
+                        site.respond(request);
                     }
                 })
             })
@@ -81,47 +115,68 @@ impl Drop for StaticServer {
     }
 }
 
-fn respond(request: Request, folder: &Path, mount: &str) {
-    if !matches!(request.method(), Method::Get | Method::Head) {
-        // A visitor who hung up is no fault of the server's; the same holds below.
-        let _ = request.respond(Response::empty(405));
-        return;
-    }
-    let file = file_of_url(request.url(), folder, mount)
-        .and_then(|path| Some((File::open(&path).ok()?, content_type(&path))));
-    let _ = match file {
-        Some((file, content_type)) => {
-            let response = Response::from_file(file)
-                .with_header(header("Content-Type", content_type))
-                // A rebuilt page must never meet a model or a module of the build before.
-                .with_header(header("Cache-Control", "no-cache"))
-                // Browsers show progress only when the length is known beforehand.
-                .with_chunked_threshold(usize::MAX);
-            request.respond(response)
+/// What is served, and how.
+struct Site {
+    folder: PathBuf,
+    mount: String,
+    host: Host,
+    policy: Header,
+}
+
+impl Site {
+    fn respond(&self, request: Request) {
+        if !matches!(request.method(), Method::Get | Method::Head) {
+            // A visitor who hung up is no fault of the server's; the same holds below.
+            let _ = request.respond(Response::empty(405));
+            return;
         }
-        None => request.respond(Response::from_string("not found\n").with_status_code(404)),
-    };
+        let file = self
+            .file(request.url())
+            .and_then(|path| Some((File::open(&path).ok()?, content_type(&path))));
+        let _ = match file {
+            Some((file, content_type)) => {
+                let response = Response::from_file(file)
+                    .with_header(header("Content-Type", content_type))
+                    .with_header(self.policy.clone())
+                    // A rebuilt page must never meet a model or a module of the build before.
+                    .with_header(header("Cache-Control", "no-cache"))
+                    // Browsers show progress only when the length is known beforehand.
+                    .with_chunked_threshold(usize::MAX);
+                request.respond(response)
+            }
+            None => request.respond(Response::from_string("not found\n").with_status_code(404)),
+        };
+    }
+
+    /// The file that answers a request, if one does.
+    fn file(&self, url: &str) -> Option<PathBuf> {
+        let path = path_of_url(url, &self.mount)?;
+        let file = self.folder.join(path);
+        let is_absent = self.host.absent.iter().any(|end| path.ends_with(end));
+        if file.is_file() && !is_absent {
+            return Some(file);
+        }
+        let index = self.folder.join("index.html");
+        (path.is_empty() || self.host.missing == Missing::Index).then_some(index)
+    }
 }
 
 fn header(name: &'static str, value: &'static str) -> Header {
     Header::from_bytes(name, value).expect("constant header names and values are ASCII")
 }
 
-/// The file that a request asks for, or nothing when it lies outside `folder`.
-fn file_of_url(url: &str, folder: &Path, mount: &str) -> Option<PathBuf> {
-    let path = url.split(['?', '#']).next()?;
-    let relative = Path::new(path.strip_prefix(mount)?);
-    let inside = relative
-        .components()
-        .all(|component| matches!(component, Component::Normal(_)));
-    if !inside {
-        return None;
-    }
-    let file = folder.join(relative);
-    if file.is_dir() {
-        return Some(file.join("index.html"));
-    }
-    file.is_file().then_some(file)
+/// The path below the mount that a request names, or nothing when it leads out of it.
+fn path_of_url<'a>(url: &'a str, mount: &str) -> Option<&'a str> {
+    let path = url.split(['?', '#']).next()?.strip_prefix(mount)?;
+    let mut parts = Path::new(path).components();
+    let stays_inside = parts.all(|part| matches!(part, Component::Normal(_)));
+    stays_inside.then_some(path)
+}
+
+/// The policy that a page states in its head.
+fn policy_of(page: &str) -> Option<&str> {
+    let (_, after) = page.split_once("http-equiv=\"Content-Security-Policy\" content=\"")?;
+    Some(after.split_once('"')?.0)
 }
 
 fn content_type(path: &Path) -> &'static str {
@@ -147,11 +202,16 @@ mod tests {
     use std::io::{Read, Write};
     use std::net::TcpStream;
 
+    const POLICY: &str = "default-src 'self'";
+
     fn folder_with_page(name: &str) -> PathBuf {
         let folder =
             std::env::temp_dir().join(format!("xtask-server-{name}-{}", std::process::id()));
         std::fs::create_dir_all(folder.join("models")).unwrap();
-        std::fs::write(folder.join("index.html"), "<p>page</p>").unwrap();
+        let page = format!(
+            "<meta http-equiv=\"Content-Security-Policy\" content=\"{POLICY}\"><p>page</p>"
+        );
+        std::fs::write(folder.join("index.html"), page).unwrap();
         std::fs::write(folder.join("page_bg.wasm"), b"\0asm").unwrap();
         std::fs::write(folder.join("models/index.json"), "[]").unwrap();
         folder
@@ -170,44 +230,64 @@ mod tests {
         String::from_utf8_lossy(&answer).into_owned()
     }
 
+    fn check(server: &StaticServer, path: &str, expect_status: &str, expect_type: &str) {
+        let answer = get(server, path);
+        let status = answer.split(' ').nth(1).unwrap_or_default();
+        assert_eq!(status, expect_status, "{path}: {answer}");
+        let content_type = format!("Content-Type: {expect_type}");
+        assert!(answer.contains(&content_type), "{path}: {answer}");
+    }
+
     #[test]
     fn serves_files_with_their_types_under_the_mount() {
         let folder = folder_with_page("types");
-        let server = StaticServer::start(&folder, 0, "/class/a/").unwrap();
+        let server = StaticServer::start(&folder, 0, "/class/a/", Host::default()).unwrap();
         for (path, expect_status, expect_type) in [
             ("/class/a/", "200", "text/html"),
             ("/class/a/index.html?x=1", "200", "text/html"),
             ("/class/a/page_bg.wasm", "200", "application/wasm"),
             ("/class/a/models/index.json", "200", "application/json"),
             ("/class/a/models/missing.json", "404", "text/plain"),
+            ("/class/a/models/", "404", "text/plain"),
             ("/index.html", "404", "text/plain"),
         ] {
-            let answer = get(&server, path);
-            let status = answer.split(' ').nth(1).unwrap_or_default();
-            assert_eq!(status, expect_status, "{path}: {answer}");
-            assert!(
-                answer.contains(&format!("Content-Type: {expect_type}")),
-                "{path}: {answer}"
-            );
+            check(&server, path, expect_status, expect_type);
         }
+        std::fs::remove_dir_all(folder).unwrap();
+    }
+
+    #[test]
+    fn hosts_differ_in_policy_and_in_what_is_missing() {
+        let folder = folder_with_page("hosts");
+        let start = |host| StaticServer::start(&folder, 0, "/", host).unwrap();
+        let plain = start(Host::default());
+        let stated = format!("Content-Security-Policy: {POLICY}\r\n");
+        assert!(get(&plain, "/").contains(&stated));
+        let other = start(Host {
+            policy: Some("script-src 'none'".into()),
+            absent: vec!["models/index.json".into()],
+            missing: Missing::Index,
+        });
+        assert!(get(&other, "/").contains("Content-Security-Policy: script-src 'none'\r\n"));
+        check(&other, "/models/index.json", "200", "text/html");
+        check(&other, "/models/no-such.json", "200", "text/html");
+        check(&other, "/../index.html", "404", "text/plain");
         std::fs::remove_dir_all(folder).unwrap();
     }
 
     #[test]
     fn stays_inside_the_folder() {
-        let folder = folder_with_page("inside");
-        let models = folder.join("models");
         for url in ["/../index.html", "/a/../../index.html", "//etc/passwd"] {
-            assert_eq!(file_of_url(url, &models, "/"), None, "{url}");
+            assert_eq!(path_of_url(url, "/"), None, "{url}");
         }
-        assert!(file_of_url("/index.json", &models, "/").is_some());
-        std::fs::remove_dir_all(folder).unwrap();
+        assert_eq!(path_of_url("/a/index.json?x", "/"), Some("a/index.json"));
+        assert_eq!(path_of_url("/index.json", "/class/"), None);
     }
 
     #[test]
     fn an_unbuilt_page_is_named() {
         let folder = std::env::temp_dir().join("xtask-server-that-is-not-there");
-        let error = StaticServer::start(&folder, 0, "/")
+        let error = StaticServer::start(&folder, 0, "/", Host::default())
             .err()
             .unwrap()
             .to_string();

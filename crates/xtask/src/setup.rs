@@ -1,29 +1,23 @@
-//! Installs what the machine lacks, and names what it cannot install.
+//! What this project needs on a machine, and how each of it is found and brought.
 
 use std::path::{Path, PathBuf};
-use std::sync::Once;
 
-use anyhow::{Result, bail, ensure};
+use anyhow::{Context, Result, ensure};
+use sha2::{Digest, Sha256};
 
-use crate::progress::Step;
 use crate::python::TRANSFORMERS;
+use crate::requirement::{Requirement, apt_install};
 use crate::wasm::{self, WasmToolchain};
 use crate::workspace::{self, cargo, command, find_program, locked_version, output_of};
 
 /// The trunk that xtask installs: the newest that Rust 1.95 compiles. Any from 0.21 on serves.
 const TRUNK_VERSION: &str = "0.21.14";
 
-/// Something that a task needs on the machine.
-pub struct Requirement {
-    /// What it is called in the progress lines.
-    pub name: &'static str,
-    /// Whether it is there and fit for use.
-    pub is_present: fn() -> Result<bool>,
-    /// Brings it.
-    pub install: fn(&Step) -> Result<()>,
-    /// How one gets it by hand, for several systems.
-    pub hints: &'static [(&'static str, &'static str)],
-}
+/// The release of axe-core that the accessibility tests run.
+const AXE_VERSION: &str = "4.14.1";
+
+/// SHA-256 of its `axe.min.js`.
+const AXE_SHA256: &str = "29348999450cdf2849a8e70b7912fc2da85a849da39c0d0d5394f51d4a9ed95c";
 
 /// What building the page takes.
 pub fn for_page(toolchain: WasmToolchain) -> Vec<&'static Requirement> {
@@ -34,52 +28,17 @@ pub fn for_page(toolchain: WasmToolchain) -> Vec<&'static Requirement> {
 pub fn everything(toolchain: WasmToolchain) -> Vec<&'static Requirement> {
     let mut all = vec![&COMPONENTS];
     all.extend(for_page(toolchain));
-    all.extend([&CHROMIUM, &VULKAN]);
+    // What a switch leaves out of the tests need not be here.
+    if std::env::var_os("LATENT_SKIP_BROWSER").is_none() {
+        all.extend([&CHROMIUM, &AXE_CORE]);
+    }
+    if std::env::var_os("LATENT_SKIP_GPU").is_none() {
+        all.push(&VULKAN);
+    }
     if std::env::var_os("LATENT_SKIP_TRANSFORMERS").is_none() {
         all.push(&TRANSFORMERS);
     }
     all
-}
-
-/// Installs those that are missing; an error names each one that cannot be installed here.
-pub fn ensure(requirements: &[&Requirement]) -> Result<()> {
-    let mut failures = Vec::new();
-    for (index, requirement) in requirements.iter().enumerate() {
-        let step = Step::start(index + 1, requirements.len(), requirement.name);
-        match bring(requirement, &step) {
-            Ok(Found::Present) => step.present(),
-            Ok(Found::Installed) => step.done(),
-            Err(error) => {
-                step.failed();
-                failures.push(missing(requirement, &format!("{error:#}")));
-            }
-        }
-    }
-    ensure!(failures.is_empty(), "{}", failures.join("\n\n"));
-    Ok(())
-}
-
-enum Found {
-    Present,
-    Installed,
-}
-
-fn bring(requirement: &Requirement, step: &Step) -> Result<Found> {
-    if (requirement.is_present)()? {
-        return Ok(Found::Present);
-    }
-    (requirement.install)(step)?;
-    let is_present = (requirement.is_present)()?;
-    ensure!(is_present, "it was installed and still is not found");
-    Ok(Found::Installed)
-}
-
-fn missing(requirement: &Requirement, why: &str) -> String {
-    let mut text = format!("cannot install {}: {why}\n  by hand:", requirement.name);
-    for (system, how) in requirement.hints {
-        text.push_str(&format!("\n    {system:<8} {how}"));
-    }
-    text
 }
 
 static COMPONENTS: Requirement = Requirement {
@@ -158,6 +117,41 @@ static CHROMIUM: Requirement = Requirement {
     ],
 };
 
+static AXE_CORE: Requirement = Requirement {
+    name: "axe-core",
+    is_present: || Ok(axe_checksum().is_ok_and(|found| found == AXE_SHA256)),
+    install: |step| {
+        if find_program("npm").is_none() {
+            apt_install(step, &["npm"])?;
+        }
+        let folder = axe_folder()?;
+        std::fs::create_dir_all(&folder)
+            .with_context(|| format!("cannot make the folder {}", folder.display()))?;
+        let mut pack = command("npm");
+        pack.args(["pack", "--silent", &format!("axe-core@{AXE_VERSION}")]);
+        step.run(pack.current_dir(&folder))?;
+        let mut unpack = command("tar");
+        unpack.args(["-xzf", &format!("axe-core-{AXE_VERSION}.tgz")]);
+        step.run(unpack.arg("package/axe.min.js").current_dir(&folder))?;
+        let found = axe_checksum()?;
+        ensure!(
+            found == AXE_SHA256,
+            "expected axe.min.js of {AXE_VERSION} with the SHA-256 {AXE_SHA256}, found {found}"
+        );
+        Ok(())
+    },
+    hints: &[
+        ("any", "install npm, which brings it: https://nodejs.org"),
+        ("Debian", "sudo apt-get install npm"),
+        ("Fedora", "sudo dnf install nodejs-npm"),
+        ("macOS", "brew install node"),
+        (
+            "any",
+            "LATENT_SKIP_BROWSER=1 skips the browser tests, and says so",
+        ),
+    ],
+};
+
 static VULKAN: Requirement = Requirement {
     name: "Vulkan driver (lavapipe where there is no GPU)",
     is_present: || Ok(has_graphics_driver()),
@@ -186,32 +180,18 @@ pub fn chromedriver() -> Option<PathBuf> {
     program_from_env("LATENT_CHROMEDRIVER").or_else(|| find_program("chromedriver"))
 }
 
-/// Installs Debian packages, or says what a user without the right to do so can run.
-pub fn apt_install(step: &Step, packages: &[&str]) -> Result<()> {
-    static UPDATE: Once = Once::new();
-    let Some(apt) = find_program("apt-get") else {
-        bail!("expected a Debian system, found no apt-get");
-    };
-    if output_of("id", &["-u"]).as_deref() != Some("0") {
-        bail!(
-            "installing needs root: run `sudo apt-get install {}`, then this command again",
-            packages.join(" ")
-        );
-    }
-    UPDATE.call_once(|| {
-        // Old lists still serve: when they do not, the installation itself says so.
-        if let Err(error) = step.run(command("apt-get").arg("update")) {
-            step.say(&format!("the package lists stay as they are: {error:#}"));
-        }
-    });
-    let mut install = command(&apt.to_string_lossy());
-    install
-        .env("DEBIAN_FRONTEND", "noninteractive")
-        // Packages of many small files take minutes when each is flushed to the disk.
-        .args(["--option", "Dpkg::Options::=--force-unsafe-io"])
-        .args(["install", "--yes", "--no-install-recommends"])
-        .args(packages);
-    step.run(&mut install)
+/// The accessibility checker that the browser tests put into the page.
+pub fn axe_script() -> Result<PathBuf> {
+    Ok(axe_folder()?.join("package").join("axe.min.js"))
+}
+
+fn axe_checksum() -> Result<String> {
+    let script = std::fs::read(axe_script()?)?;
+    Ok(format!("{:x}", Sha256::digest(script)))
+}
+
+fn axe_folder() -> Result<PathBuf> {
+    Ok(workspace::tools_home()?.join(format!("axe-core-{AXE_VERSION}")))
 }
 
 /// `cargo install` into xtask's own folder, so that no tool of the user's is replaced.
@@ -278,35 +258,5 @@ mod tests {
         ] {
             assert_eq!(trunk_serves(version), expect, "{version}");
         }
-    }
-
-    #[test]
-    fn what_cannot_be_installed_is_named_with_other_ways() {
-        static ABSENT: Requirement = Requirement {
-            name: "a spirit level",
-            is_present: || Ok(false),
-            install: |_| bail!("no shop is open"),
-            hints: &[("Fedora", "sudo dnf install level")],
-        };
-        let error = ensure(&[&ABSENT, &ABSENT]).unwrap_err().to_string();
-        assert_eq!(
-            error
-                .matches("cannot install a spirit level: no shop is open")
-                .count(),
-            2
-        );
-        assert!(error.contains("Fedora   sudo dnf install level"), "{error}");
-    }
-
-    #[test]
-    fn an_installation_that_brings_nothing_is_an_error() {
-        static EMPTY: Requirement = Requirement {
-            name: "an empty box",
-            is_present: || Ok(false),
-            install: |_| Ok(()),
-            hints: &[],
-        };
-        let error = ensure(&[&EMPTY]).unwrap_err().to_string();
-        assert!(error.contains("still is not found"), "{error}");
     }
 }

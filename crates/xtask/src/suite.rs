@@ -10,14 +10,15 @@ use std::time::{Duration, Instant};
 use anyhow::{Result, ensure};
 use clap::ValueEnum;
 
-use crate::page;
+use crate::page::{self, PageBuild};
 use crate::progress::{command_text, duration_text, read_lines, spawn_piped};
+use crate::requirement;
 use crate::setup;
 use crate::wasm::{Route, TARGET, WasmToolchain};
 use crate::workspace;
 
 /// The browser tests' module: they need the built page, so they run after the others.
-const BROWSER_TESTS: &str = "page_in_chromium";
+const BROWSER_TESTS: &str = "in_chromium";
 
 /// One check of the suite.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
@@ -50,7 +51,7 @@ struct Outcome {
 /// Sets up, then runs the checks in `only`, or all; an error names each check that failed.
 pub fn run(toolchain: WasmToolchain, only: &[CheckName]) -> Result<()> {
     let started = Instant::now();
-    setup::ensure(&setup::everything(toolchain))?;
+    requirement::ensure(&setup::everything(toolchain))?;
     let set_up = started.elapsed();
     let route = Route::of(toolchain);
     let selected = CheckName::value_variants()
@@ -122,7 +123,7 @@ fn command_of(check: CheckName, route: Route) -> Command {
             ])
             .args(["--", "--skip", BROWSER_TESTS]),
         CheckName::Doctest => command.args(["test", "--workspace", "--doc", "--no-fail-fast"]),
-        CheckName::Page => return page::build_command(route, None),
+        CheckName::Page => return page::build_command(route, &PageBuild::default()),
         // One after the other: two browsers on software WebGPU slow each other past their limits.
         CheckName::Browser => command
             .args(["test", "--workspace", "--test", "browser", "--"])

@@ -7,7 +7,7 @@ use anyhow::{Context, Result};
 use clap::ValueEnum;
 
 use crate::progress::Step;
-use crate::setup::{Requirement, apt_install};
+use crate::requirement::{Requirement, apt_install};
 use crate::workspace::{self, output_of};
 
 /// The target of the page.

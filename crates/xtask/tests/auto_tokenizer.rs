@@ -22,7 +22,7 @@ fn questions() -> BTreeMap<String, Vec<String>> {
         let text = |key: &str| entry[key].as_str().expect("a text").to_string();
         let task: Task = text("task").parse().expect("a task");
         let sizes = [Difficulty::Class, Difficulty::Official];
-        let questions = sizes.map(|size| task.generate(3, size).question());
+        let questions = sizes.map(|size| task.generate(3, size).question().to_string());
         (text("name"), questions.to_vec())
     };
     entries.iter().map(of_entry).collect()

@@ -89,22 +89,24 @@ pub fn App(lists: Lists, failure: Option<LoadError>) -> impl IntoView {
 
     view! {
         <Header/>
-        <Controls/>
         <main>
-            <Messages/>
-            <section class="stage">
-                <div class="panel problem-panel">
-                    <ProblemPanel/>
-                    <Picture/>
+            <Controls/>
+            <div class="workbench">
+                <Messages/>
+                <div class="stage">
+                    <div class="panel problem-panel" data-testid="problem-panel">
+                        <ProblemPanel/>
+                        <Picture/>
+                    </div>
+                    <div class="panel chart-panel" data-testid="chart-panel">
+                        <EntropyChart/>
+                    </div>
                 </div>
-                <div class="panel chart-panel">
-                    <EntropyChart/>
-                </div>
-            </section>
-            <LanesPanel/>
+                <LanesPanel/>
+            </div>
+            <Evidence/>
+            <Guide/>
         </main>
-        <Evidence/>
-        <Guide/>
         <TraceJson/>
     }
 }

@@ -38,35 +38,38 @@ pub fn Controls() -> impl IntoView {
     };
     view! {
         <div class="controls" role="toolbar" aria-label="The run">
-            <button
-                class="primary"
-                data-testid="run"
-                disabled=move || !can_run()
-                on:click=run_or_pause
-            >
-                {run_label}
-            </button>
-            <button
-                data-testid="step"
-                disabled=move || is_running() || !can_run()
-                title="One step of every lane"
-                on:click=move |_| runner.step()
-            >
-                "Step"
-            </button>
-            <button
-                data-testid="reset"
-                title="Forget this run; problem and lanes stay"
-                on:click=move |_| runner.reset()
-            >
-                "Reset"
-            </button>
-            <SpeedPicker/>
-            <ThoughtsSlider/>
-            <SeedField/>
-            <CopyLink/>
-            <span class="spring"></span>
-            <Progress/>
+            <div class="run-buttons">
+                <button
+                    class="primary"
+                    data-testid="run"
+                    disabled=move || !can_run()
+                    on:click=run_or_pause
+                >
+                    {run_label}
+                </button>
+                <button
+                    data-testid="step"
+                    disabled=move || is_running() || !can_run()
+                    title="One step of every lane"
+                    on:click=move |_| runner.step()
+                >
+                    "Step"
+                </button>
+                <button
+                    data-testid="reset"
+                    title="Forget this run; problem and lanes stay"
+                    on:click=move |_| runner.reset()
+                >
+                    "Reset"
+                </button>
+                <Progress/>
+            </div>
+            <div class="run-settings">
+                <SpeedPicker/>
+                <ThoughtsSlider/>
+                <SeedField/>
+                <CopyLink/>
+            </div>
         </div>
     }
 }
@@ -194,6 +197,7 @@ fn CopyLink() -> impl IntoView {
     view! {
         <button
             class="quiet"
+            data-testid="copy-link"
             title="The address holds problem, lanes, settings and seed"
             on:click=copy
         >
@@ -218,10 +222,12 @@ fn Progress() -> impl IntoView {
             <span class="status" data-status=move || runner.status.get().word() data-testid="status">
                 {move || runner.status.get().word()}
             </span>
-            {move || match n_steps() {
-                0 => String::new(),
-                n_steps => format!(" · step {n_steps}"),
-            }}
+            <span data-testid="steps-done">
+                {move || match n_steps() {
+                    0 => String::new(),
+                    n_steps => format!(" · step {n_steps}"),
+                }}
+            </span>
         </span>
     }
 }

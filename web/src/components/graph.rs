@@ -25,11 +25,16 @@ struct Ways {
 
 /// The graph, with its shortest ways where the teacher wants them.
 #[component]
-pub fn Drawing(graph: Graph, shows_solution: RwSignal<bool>) -> impl IntoView {
+pub fn Drawing(
+    graph: Graph,
+    /// Width by height of where it is drawn.
+    aspect: f32,
+    shows_solution: RwSignal<bool>,
+) -> impl IntoView {
     let runner = expect_context::<Runner>();
     let cursor = expect_context::<Cursor>().0;
     let focus = expect_context::<Focus>();
-    let layout = Layout::new(&graph);
+    let layout = Layout::new(&graph, aspect);
     let all_ways = Ways::of(&graph);
     let ways = Memo::new(move |_| {
         if shows_solution.get() {

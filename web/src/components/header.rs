@@ -14,12 +14,14 @@ const LARGE_KEY: &str = "latent-playground.large";
 #[component]
 pub fn Header() -> impl IntoView {
     view! {
-        <header class="top">
+        <header class="top" data-testid="header">
             <h1>"Latent Playground"</h1>
             <p class="tagline">"one small transformer, several ways to think"</p>
             <span class="spring"></span>
-            <EngineBadge/>
-            <SelfTestBadge/>
+            <div class="badges">
+                <EngineBadge/>
+                <SelfTestBadge/>
+            </div>
             <Looks/>
         </header>
     }

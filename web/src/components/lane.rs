@@ -11,6 +11,7 @@ use leptos::prelude::*;
 
 use super::{lane_settings::LaneSettings, stream::Stream};
 use crate::{
+    focus::Focus,
     lanes::{Lane, LaneRun},
     page_state::LaneChoice,
     runner::Runner,
@@ -21,6 +22,7 @@ use crate::{
 #[component]
 pub fn LaneCard(lane: Lane) -> impl IntoView {
     let lanes = expect_context::<Runner>().lanes;
+    let focus = expect_context::<Focus>();
     // The place on the page; it changes when a lane before this one is removed.
     let index = Memo::new(move |_| {
         let place = lanes.get().iter().position(|other| *other == lane);
@@ -32,6 +34,7 @@ pub fn LaneCard(lane: Lane) -> impl IntoView {
     view! {
         <article
             class="lane"
+            class:is-aside=move || focus.lane(lanes) != Some(lane)
             data-lane-colour=lane.colour
             data-testid=move || format!("lane-{}", index.get())
             data-strategy=move || strategy().name
@@ -50,6 +53,7 @@ pub fn LaneCard(lane: Lane) -> impl IntoView {
                 </button>
                 <button
                     class="quiet"
+                    data-testid=move || format!("lane-{}-remove", index.get())
                     aria-label="Remove this lane"
                     title="Remove this lane"
                     on:click=move |_| lanes.remove(lane.id)
@@ -192,7 +196,8 @@ fn BeforeRun(lane: Lane) -> impl IntoView {
     let model = Memo::new(move |_| lane.choice.with(|choice| choice.model.clone()));
     let strategy = move || lane.choice.with(|choice| choice.strategy);
     view! {
-        <div class="stream before-run">
+        // It may scroll, so keys must reach it.
+        <div class="stream before-run" tabindex="0">
             <p class="long">{move || strategy().summary}</p>
             <p>{move || strategy().paper}</p>
             <p>"Checkpoint " <b>{model}</b></p>

@@ -1,11 +1,13 @@
-//! The lanes side by side, and the button that adds one.
+//! The lanes side by side, the button that adds one, and the chips that choose one.
 
 use leptos::prelude::*;
 
 use super::lane::LaneCard;
 use crate::{
     default_lanes::default_lanes,
+    focus::Focus,
     lanes::{Lane, MAX_LANES},
+    page_state::LaneChoice,
     runner::Runner,
     shipped::Shipped,
 };
@@ -27,7 +29,16 @@ pub fn LanesPanel() -> impl IntoView {
         }
     };
     view! {
-        <section class="lanes" aria-label="Lanes" style:--n-lanes=move || lanes.get().len().to_string()>
+        <section
+            class="lanes"
+            aria-label="Lanes"
+            data-testid="lanes"
+            style:--n-lanes=move || lanes.get().len().to_string()
+        >
+            // A small screen has room for one lane: the style sheet shows these there.
+            <div class="lane-switch" role="group" aria-label="Lane that is shown" data-testid="lane-switch">
+                <LaneChips testid="show-lane"/>
+            </div>
             <For each=move || lanes.get() key=|lane: &Lane| lane.id let(lane)>
                 <LaneCard lane/>
             </For>
@@ -37,5 +48,42 @@ pub fn LanesPanel() -> impl IntoView {
                 </button>
             </Show>
         </section>
+    }
+}
+
+/// A button for each lane, which puts the lane into focus: it shades the graph, and stands alone
+/// where there is no room for all.
+#[component]
+pub fn LaneChips(
+    /// Before the lane's place, counted from 0, in each button's `data-testid`.
+    testid: &'static str,
+) -> impl IntoView {
+    let lanes = expect_context::<Runner>().lanes;
+    let focus = expect_context::<Focus>();
+    move || {
+        let focused = focus.lane(lanes);
+        let button = |(index, lane): (usize, Lane)| {
+            let is_focused = focused == Some(lane);
+            let label = move || lane.choice.with(LaneChoice::label);
+            view! {
+                <button
+                    class="lane-chip"
+                    class:is-focused=is_focused
+                    data-lane-colour=lane.colour
+                    data-testid=format!("{testid}-{index}")
+                    aria-pressed=is_focused.to_string()
+                    title=label
+                    on:click=move |_| focus.0.set(Some(lane.id))
+                >
+                    {label}
+                </button>
+            }
+        };
+        lanes
+            .get()
+            .into_iter()
+            .enumerate()
+            .map(button)
+            .collect_view()
     }
 }

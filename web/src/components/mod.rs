@@ -13,6 +13,7 @@ mod lanes_panel;
 mod messages;
 mod picture;
 mod problem;
+mod screen;
 mod story;
 mod stream;
 

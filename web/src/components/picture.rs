@@ -3,13 +3,16 @@
 use latent_model::tasks;
 use leptos::{either::EitherOf3, prelude::*};
 
-use super::{graph::Drawing, problem::Statements, story::Story};
+use super::{
+    graph::Drawing, lanes_panel::LaneChips, problem::Statements, screen::is_phone, story::Story,
+};
 use crate::{
-    focus::{Cursor, Focus},
-    lanes::Lane,
-    page_state::LaneChoice,
+    focus::Cursor,
     runner::Runner,
-    view::solution::Solution,
+    view::{
+        layout::{NARROW, WIDE},
+        solution::Solution,
+    },
 };
 
 /// The picture with its step slider and the teacher's switch.
@@ -17,6 +20,8 @@ use crate::{
 pub fn Picture() -> impl IntoView {
     let runner = expect_context::<Runner>();
     let shows_solution = RwSignal::new(false);
+    let is_phone = is_phone();
+    let aspect = move || if is_phone.get() { NARROW } else { WIDE };
     let problem = Memo::new(move |_| runner.question.with(|q| q.problem.clone().ok()));
     move || match (runner.task.get().picture(), problem.get()) {
         (tasks::Picture::Story, problem) => EitherOf3::A(view! {
@@ -29,7 +34,9 @@ pub fn Picture() -> impl IntoView {
             </div>
         }),
         (tasks::Picture::Graph, Some(problem)) => EitherOf3::B(view! {
-            {problem.graph().cloned().map(|graph| view! { <Drawing graph shows_solution/> })}
+            {problem.graph().cloned().map(|graph| view! {
+                <Drawing graph aspect=aspect() shows_solution/>
+            })}
             <Footer has_shades=true/>
             <div class="problem-foot">
                 <Teacher solution=Solution::of(&problem) shows_solution/>
@@ -48,7 +55,6 @@ pub fn Picture() -> impl IntoView {
 fn Footer(has_shades: bool) -> impl IntoView {
     let runner = expect_context::<Runner>();
     let cursor = expect_context::<Cursor>().0;
-    let focus = expect_context::<Focus>();
     let last_step = move || {
         let lanes = runner.lanes.get();
         let lasts = lanes
@@ -56,29 +62,10 @@ fn Footer(has_shades: bool) -> impl IntoView {
             .map(|lane| lane.run.with(|run| run.records.len()));
         lasts.max().unwrap_or(0).saturating_sub(1) as u32
     };
-    let lane_buttons = move || {
-        let focused = focus.lane(runner.lanes);
-        let button = |lane: Lane| {
-            let is_focused = focused == Some(lane);
-            view! {
-                <button
-                    class="lane-chip"
-                    class:is-focused=is_focused
-                    data-lane-colour=lane.colour
-                    aria-pressed=is_focused.to_string()
-                    title=move || lane.choice.with(LaneChoice::label)
-                    on:click=move |_| focus.0.set(Some(lane.id))
-                >
-                    {move || lane.choice.with(LaneChoice::label)}
-                </button>
-            }
-        };
-        runner.lanes.get().into_iter().map(button).collect_view()
-    };
     let shades = has_shades.then(|| {
         view! {
             <span class="hint" title="The dots below a word are all lanes at once">"Shaded by"</span>
-            {lane_buttons}
+            <LaneChips testid="shade-lane"/>
         }
     });
     let on_slide = move |event| cursor.set(event_target_value(&event).parse().ok());

@@ -149,8 +149,10 @@ fn CompletedSentence(step: u32, said: Memo<Vec<Sentence>>) -> impl IntoView {
 #[component]
 pub fn Judged(sentence: Sentence) -> impl IntoView {
     let question = expect_context::<Runner>().question;
-    let judged = question
-        .with(|question| judgement(question.task, question.problem.as_ref().ok(), &sentence));
+    // Another problem forgets the run, and its sentences with it.
+    let judged = question.with_untracked(|question| {
+        judgement(question.task, question.problem.as_ref().ok(), &sentence)
+    });
     let holds = judged.as_ref().map(|judged| judged.holds);
     let mark = match holds {
         Some(true) => "✓ ",

@@ -2,8 +2,10 @@
 
 use latent_model::tasks::{Adjacency, Graph};
 
-/// Width of the drawing by its height: the shape of the panel that it fills.
-const ASPECT: f32 = 2.8;
+/// Width by height of the panel that a drawing fills, beside the chart.
+pub const WIDE: f32 = 2.8;
+/// The same on a phone.
+pub const NARROW: f32 = 1.2;
 /// Height of a node's pill, in the drawing's own units.
 pub const NODE_HEIGHT: f32 = 24.0;
 /// Narrowest pill of the longest name.
@@ -68,8 +70,9 @@ struct Slot {
 }
 
 impl Layout {
-    /// Lays out a graph.
-    pub fn new(graph: &Graph) -> Self {
+    /// Lays out a graph in a drawing whose width by its height is `aspect`, or wider where the layers
+    /// need it.
+    pub fn new(graph: &Graph, aspect: f32) -> Self {
         let (layers, is_reached) = layers(graph);
         let n_layers = layers.iter().max().map_or(1, |last| last + 1);
         let mut slots: Vec<Slot> = layers
@@ -98,7 +101,7 @@ impl Layout {
         }
         fill_height(&mut slots, height);
         let width = node_width(graph);
-        let drawing_width = (ASPECT * height).max(n_layers as f32 * (width + EDGE_ROOM));
+        let drawing_width = (aspect * height).max(n_layers as f32 * (width + EDGE_ROOM));
         let side = width / 2.0 + MARGIN;
         let between = (drawing_width - 2.0 * side) / (n_layers.max(2) - 1) as f32;
         let x = |layer: usize| side + layer as f32 * between;
@@ -337,8 +340,11 @@ mod tests {
 
     proptest! {
         #[test]
-        fn nodes_do_not_overlap_and_lie_inside(graph in any_graph()) {
-            let layout = Layout::new(&graph);
+        fn nodes_do_not_overlap_and_lie_inside(
+            graph in any_graph(),
+            aspect in prop::sample::select(&[WIDE, NARROW][..]),
+        ) {
+            let layout = Layout::new(&graph, aspect);
             for (index, a) in layout.nodes.iter().enumerate() {
                 prop_assert!(a.x - a.width / 2.0 >= 0.0 && a.x + a.width / 2.0 <= layout.width);
                 prop_assert!(a.y - NODE_HEIGHT / 2.0 >= 0.0, "{a:?}");
@@ -355,7 +361,7 @@ mod tests {
 
         #[test]
         fn reached_nodes_stand_in_the_layer_of_their_distance(graph in any_graph()) {
-            let layout = Layout::new(&graph);
+            let layout = Layout::new(&graph, WIDE);
             let distances = graph.successors().distances(graph.root);
             for (place, distance) in layout.nodes.iter().zip(distances) {
                 prop_assert_eq!(place.is_reached, distance.is_some());
@@ -369,7 +375,7 @@ mod tests {
 
         #[test]
         fn layers_stand_from_left_to_right(seed in any::<u64>()) {
-            let layout = Layout::new(&graph(prosqa::TASK, seed, Difficulty::Class));
+            let layout = Layout::new(&graph(prosqa::TASK, seed, Difficulty::Class), WIDE);
             for a in &layout.nodes {
                 for b in &layout.nodes {
                     prop_assert_eq!(a.layer < b.layer, a.x < b.x);
@@ -383,6 +389,6 @@ mod tests {
         let text = "Tom is a terpus. Bob is a gerpus. Is Tom a gerpus or terpus?";
         let problem = prosqa::TASK.read(text).expect("decided");
         let graph = problem.graph().expect("statements are a graph");
-        assert_eq!(Layout::new(graph).n_layers, 2);
+        assert_eq!(Layout::new(graph, WIDE).n_layers, 2);
     }
 }

@@ -1,7 +1,6 @@
 //! Drives headless Chromium through its WebDriver, on a page served from this machine.
 
 use std::io::{BufRead, BufReader};
-use std::path::Path;
 use std::process::{Child, Command, Stdio};
 use std::time::{Duration, Instant};
 
@@ -10,7 +9,7 @@ use fantoccini::wd::{Locator, WebDriverCompatibleCommand};
 use fantoccini::{Client, ClientBuilder};
 use hyper_util::client::legacy::connect::HttpConnector;
 use serde_json::{Value, json};
-use xtask::server::StaticServer;
+use xtask::server::{Host, StaticServer};
 use xtask::{setup, workspace};
 
 /// Where the tests serve the page: not at `/`, so that an absolute address in it shows.
@@ -18,6 +17,11 @@ const MOUNT: &str = "/some/class/";
 
 /// How often a page is asked again while a test waits for it.
 const POLL: Duration = Duration::from_millis(50);
+
+/// Keeps what a page's policy refuses, from before the page's first line on.
+const RECORD_REFUSED: &str = "window.refused = []; \
+    addEventListener('securitypolicyviolation', event => \
+        window.refused.push(`${event.effectiveDirective}: ${event.blockedURI} ${event.sample}`))";
 
 /// Which WebGPU the browser offers to the page.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -38,9 +42,10 @@ pub struct Browser {
 }
 
 impl Browser {
-    /// Starts the server, the driver and the browser; names whichever is missing.
-    pub async fn start(webgpu: WebGpu) -> Result<Self> {
-        let server = StaticServer::start(&workspace::dist(), 0, MOUNT)?;
+    /// Starts a server that treats the page as `host` says, the driver and the browser; names
+    /// whichever is missing.
+    pub async fn start(webgpu: WebGpu, host: Host) -> Result<Self> {
+        let server = StaticServer::start(&workspace::dist(), 0, MOUNT, host)?;
         let chromium =
             setup::chromium().context("expected Chromium, found none: run `cargo xtask setup`")?;
         let driver = Driver::start()?;
@@ -83,21 +88,79 @@ impl Browser {
             .connect(&driver.url)
             .await
             .with_context(|| format!("cannot start {} with {args:?}", chromium.display()))?;
-        Ok(Self {
+        let browser = Self {
             client,
             server,
             _driver: driver,
             _profile: profile,
-        })
+        };
+        browser.before_page(RECORD_REFUSED).await?;
+        Ok(browser)
     }
 
     /// Opens the page with `hash` (without its `#`) in the address.
     pub async fn open(&self, hash: &str) -> Result<()> {
+        self.open_on(&self.server, hash).await
+    }
+
+    /// Opens the page as another server serves it.
+    pub async fn open_on(&self, server: &StaticServer, hash: &str) -> Result<()> {
         // An address that differs only in its hash would not load the page anew.
         self.client.goto("about:blank").await?;
-        let url = format!("{}#{hash}", self.server.url());
+        let url = format!("{}#{hash}", server.url());
         self.client.goto(&url).await?;
         Ok(())
+    }
+
+    /// Changes the hash of the page that is open, as a visitor does in the address bar.
+    pub async fn set_hash(&self, hash: &str) -> Result<()> {
+        self.execute("location.hash = arguments[0]", json!(hash))
+            .await?;
+        Ok(())
+    }
+
+    /// Runs `script` in every page that is opened from now on, before the page's own.
+    pub async fn before_page(&self, script: &str) -> Result<()> {
+        let command = "Page.addScriptToEvaluateOnNewDocument";
+        self.devtools(command, json!({ "source": script })).await?;
+        Ok(())
+    }
+
+    /// What the page's policy has refused since it was opened: directive and source.
+    pub async fn refused(&self) -> Result<Vec<String>> {
+        let refused = self.execute("return window.refused", Value::Null).await?;
+        serde_json::from_value(refused).context("expected a list of what was refused")
+    }
+
+    /// Gives the page a window of this size, in CSS pixels.
+    pub async fn resize(&self, [width, height]: [u32; 2]) -> Result<()> {
+        let size =
+            json!({ "width": width, "height": height, "deviceScaleFactor": 1, "mobile": false });
+        let command = "Emulation.setDeviceMetricsOverride";
+        self.devtools(command, size).await?;
+        // The page hears of it with the next frame.
+        let frame = "requestAnimationFrame(() => requestAnimationFrame(arguments[1]))";
+        self.execute_async(frame, Value::Null).await?;
+        Ok(())
+    }
+
+    /// What a command of the DevTools protocol answers.
+    pub async fn devtools(&self, command: &str, params: Value) -> Result<Value> {
+        let command = DriverCommand {
+            path: "goog/cdp/execute",
+            body: json!({ "cmd": command, "params": params }),
+        };
+        Ok(self.client.issue_cmd(command).await?)
+    }
+
+    /// What `script` returns, with `argument` as its `arguments[0]`.
+    pub async fn execute(&self, script: &str, argument: Value) -> Result<Value> {
+        Ok(self.client.execute(script, vec![argument]).await?)
+    }
+
+    /// What `script` gives to the function `arguments[1]`, with `argument` as its `arguments[0]`.
+    pub async fn execute_async(&self, script: &str, argument: Value) -> Result<Value> {
+        Ok(self.client.execute_async(script, vec![argument]).await?)
     }
 
     /// The hash of the page's address as it stands now, without its `#`.
@@ -110,12 +173,9 @@ impl Browser {
     pub async fn prefer_dark(&self, dark: bool) -> Result<()> {
         let value = if dark { "dark" } else { "light" };
         let feature = json!({ "name": "prefers-color-scheme", "value": value });
-        let params = json!({ "features": [feature] });
-        let command = DriverCommand {
-            path: "goog/cdp/execute",
-            body: json!({ "cmd": "Emulation.setEmulatedMedia", "params": params }),
-        };
-        self.client.issue_cmd(command).await?;
+        let features = json!({ "features": [feature] });
+        self.devtools("Emulation.setEmulatedMedia", features)
+            .await?;
         Ok(())
     }
 
@@ -147,25 +207,24 @@ impl Browser {
     pub async fn texts(&self, testid: &str) -> Result<Vec<String>> {
         let script = "return Array.from(document.querySelectorAll(`[data-testid=\"${arguments[0]}\"]`), \
                       element => element.textContent.trim())";
-        let texts = self.client.execute(script, vec![json!(testid)]).await?;
+        let texts = self.execute(script, json!(testid)).await?;
         serde_json::from_value(texts).context("expected a list of texts from the page")
     }
 
     /// The name of the WebGPU adapter that the browser offers to pages, if it offers one.
     pub async fn webgpu_adapter(&self) -> Result<Option<String>> {
-        let script = "const done = arguments[0]; \
+        let script = "const done = arguments[1]; \
                       const name = info => `${info.vendor} ${info.architecture}`; \
                       navigator.gpu?.requestAdapter().then(found => done(found && name(found.info))) \
                         ?? done(null)";
-        let adapter = self.client.execute_async(script, vec![]).await?;
+        let adapter = self.execute_async(script, Value::Null).await?;
         Ok(adapter.as_str().map(str::to_owned))
     }
 
     /// Makes the page ask for `url`, whatever comes of it.
     pub async fn request_from_page(&self, url: &str) -> Result<()> {
-        let script = "const done = arguments[1]; \
-                      fetch(arguments[0], { mode: 'no-cors' }).then(done, done)";
-        self.client.execute_async(script, vec![json!(url)]).await?;
+        let script = "fetch(arguments[0], { mode: 'no-cors' }).then(arguments[1], arguments[1])";
+        self.execute_async(script, json!(url)).await?;
         Ok(())
     }
 
@@ -190,10 +249,13 @@ impl Browser {
         Ok(())
     }
 
-    /// Saves what the window shows, as a PNG.
-    pub async fn screenshot(&self, path: &Path) -> Result<()> {
-        let png = self.client.screenshot().await?;
-        std::fs::write(path, png).with_context(|| format!("cannot write {}", path.display()))
+    /// Presses the buttons with these `data-testid`s one after the other, before the page can do
+    /// anything in between; one that is disabled does nothing.
+    pub async fn press_at_once(&self, testids: &[&str]) -> Result<()> {
+        let script = "for (const id of arguments[0]) \
+                      document.querySelector(`[data-testid=\"${id}\"]`).click()";
+        self.execute(script, json!(testids)).await?;
+        Ok(())
     }
 
     /// The console's lines since the last call, with their level.

@@ -1,5 +1,5 @@
 //! The page in a real browser. These tests need `dist/`: `cargo xtask test` builds it first.
 
 mod chromium;
-mod page_in_chromium;
+mod in_chromium;
 mod reference_run;

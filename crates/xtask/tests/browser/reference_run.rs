@@ -98,7 +98,7 @@ fn latent() -> Command {
 }
 
 /// An error names the first step that differs.
-fn compare_lanes(found: &Value, expected: &Value) -> Result<()> {
+pub fn compare_lanes(found: &Value, expected: &Value) -> Result<()> {
     let (found_steps, expected_steps) = (list(found, "steps")?, list(expected, "steps")?);
     for (found, expected) in found_steps.iter().zip(expected_steps) {
         let step = &expected["step"];

@@ -1,51 +1,20 @@
 //! What a visitor sees, by `data-testid` and text, with WebGPU and without.
 
 use std::collections::BTreeSet;
-use std::path::PathBuf;
-use std::time::Duration;
 
 use anyhow::{Context, Result, bail, ensure};
-use serde_json::Value;
-use xtask::server::StaticServer;
+use serde_json::{Value, json};
+use xtask::server::{Host, StaticServer};
 use xtask::workspace;
 
+use super::{LIMIT, SEED, address, check_quiet, finished_run, in_browser};
 use crate::chromium::{Browser, WebGpu};
 use crate::reference_run::{Asked, check_against_reference};
-
-/// Of the generated problem and of every lane's draws.
-const SEED: u32 = 1;
-
-/// WebGPU in software, on a machine that may be busy with other things.
-const LIMIT: Duration = Duration::from_secs(240);
-
-/// The switch that skips these tests: a machine without a browser fails them otherwise.
-const SKIP: &str = "LATENT_SKIP_BROWSER";
-
-/// Runs `test` in a fresh browser, and ends the browser however the test went.
-fn in_browser(webgpu: WebGpu, test: impl AsyncFnOnce(&Browser) -> Result<()>) {
-    if std::env::var_os(SKIP).is_some() {
-        eprintln!("SKIPPED, not passed: {SKIP} is set");
-        return;
-    }
-    let runtime = tokio::runtime::Builder::new_current_thread()
-        .enable_all()
-        .build()
-        .expect("a runtime");
-    let outcome = runtime.block_on(async {
-        let browser = Browser::start(webgpu).await?;
-        let outcome = test(&browser).await;
-        browser.close().await?;
-        outcome
-    });
-    if let Err(error) = outcome {
-        panic!("{error:#}");
-    }
-}
 
 #[test]
 fn the_page_on_webgpu_runs_as_the_reference_does() {
     in_browser(WebGpu::SwiftShader, async |browser| {
-        browser.open(&address()).await?;
+        browser.open(&address("max")).await?;
         let is_over = |text: &str| {
             !["waiting", "running"]
                 .iter()
@@ -70,7 +39,7 @@ fn the_page_on_webgpu_runs_as_the_reference_does() {
 #[test]
 fn the_page_without_webgpu_says_so_and_runs_the_same() {
     in_browser(WebGpu::Off, async |browser| {
-        browser.open(&address()).await?;
+        browser.open(&address("max")).await?;
         let names_it = |text: &str| text.contains("reference engine");
         browser.wait_text("fallback", names_it, LIMIT).await?;
         let engine = browser.wait_text("engine", |_| true, LIMIT).await?;
@@ -91,7 +60,9 @@ fn every_other_task_of_the_catalogue_runs_as_the_reference_does() {
     assert!(!tasks.is_empty(), "checkpoints of other tasks ship");
     in_browser(WebGpu::SwiftShader, async |browser| {
         for task in &tasks {
-            browser.open(&format!("task={task}&{}", address())).await?;
+            browser
+                .open(&format!("task={task}&{}", address("max")))
+                .await?;
             let run = run_default_lanes(browser, task)
                 .await
                 .with_context(|| format!("task {task}"))?;
@@ -118,11 +89,6 @@ fn other_tasks() -> Result<BTreeSet<String>> {
     Ok(others.map(str::to_owned).collect())
 }
 
-/// The page with its default lanes, on a fixed problem.
-fn address() -> String {
-    format!("problem=class:{SEED}&seed={SEED}&speed=max")
-}
-
 /// Runs the first task's default lanes, which are known.
 async fn check_default_lanes(browser: &Browser) -> Result<()> {
     let run = run_default_lanes(browser, FIRST_TASK).await?;
@@ -145,10 +111,7 @@ async fn check_default_lanes(browser: &Browser) -> Result<()> {
 async fn run_default_lanes(browser: &Browser, task: &str) -> Result<Value> {
     browser.wait_enabled("run", LIMIT).await?;
     browser.click("run").await?;
-    let json = browser
-        .wait_text("trace-json", |text| !text.is_empty(), LIMIT)
-        .await?;
-    let run: Value = serde_json::from_str(&json).context("expected JSON in trace-json")?;
+    let run = finished_run(browser).await?;
     let hash = browser.hash().await?;
     eprintln!("on {}: {hash}", run["lanes"][0]["engine"]);
     let asked = Asked {
@@ -167,20 +130,6 @@ async fn run_default_lanes(browser: &Browser, task: &str) -> Result<Value> {
         );
     }
     Ok(run)
-}
-
-/// Nothing was asked of another host, and nothing went wrong in silence.
-async fn check_quiet(browser: &Browser) -> Result<()> {
-    let console = browser.console().await?;
-    let errors: Vec<_> = console
-        .iter()
-        .filter(|line| line.starts_with("SEVERE"))
-        .collect();
-    ensure!(
-        errors.is_empty(),
-        "expected a quiet console, found {errors:#?}"
-    );
-    browser.check_no_request_left().await
 }
 
 /// Guards the tests themselves: a browser that quietly lacks WebGPU would test the fallback twice.
@@ -211,7 +160,10 @@ fn a_request_to_another_host_is_found() {
     in_browser(WebGpu::Off, async |browser| {
         browser.open("").await?;
         browser.check_no_request_left().await?;
-        let other = StaticServer::start(&workspace::dist(), 0, "/")?;
+        let other = StaticServer::start(&workspace::dist(), 0, "/", Host::default())?;
+        // The page's policy would refuse the request, and there would be none to find.
+        let bypass = json!({ "enabled": true });
+        browser.devtools("Page.setBypassCSP", bypass).await?;
         browser.open("").await?;
         browser.request_from_page(other.url()).await?;
         let Err(error) = browser.check_no_request_left().await else {
@@ -225,31 +177,4 @@ fn a_request_to_another_host_is_found() {
         );
         Ok(())
     });
-}
-
-/// `cargo xtask screenshot`: no test, but it needs what the tests need.
-#[test]
-#[ignore = "a development aid: `cargo xtask screenshot FOLDER`"]
-fn pictures() {
-    let variable = |name: &str| std::env::var(name).with_context(|| format!("expected {name}"));
-    for (dark, name) in [(false, "light.png"), (true, "dark.png")] {
-        in_browser(WebGpu::SwiftShader, async |browser| {
-            let folder = PathBuf::from(variable("LATENT_PICTURES")?);
-            browser.prefer_dark(dark).await?;
-            browser.open(&variable("LATENT_PICTURES_HASH")?).await?;
-            let wait_secs: f64 = variable("LATENT_PICTURES_WAIT_SECS")?.parse()?;
-            let click = variable("LATENT_PICTURES_CLICK")?;
-            if !click.is_empty() {
-                browser
-                    .wait_text(&click, |_| true, Duration::from_secs(30))
-                    .await?;
-                browser.click(&click).await?;
-            }
-            tokio::time::sleep(Duration::from_secs_f64(wait_secs)).await;
-            for line in browser.console().await? {
-                eprintln!("console: {line}");
-            }
-            browser.screenshot(&folder.join(name)).await
-        });
-    }
 }

@@ -1,0 +1,128 @@
+//! Hosts that are strict, and hosts that lack a file: the page says what is wrong, by its cause.
+
+use std::time::Duration;
+
+use anyhow::{Context, Result, ensure};
+use xtask::server::{Host, Missing, StaticServer};
+use xtask::workspace;
+
+use super::{address, in_browser};
+use crate::chromium::{Browser, WebGpu};
+
+/// Until what is missing is known: before anything has to be computed.
+const SOON: Duration = Duration::from_secs(30);
+
+#[test]
+fn what_keeps_the_page_from_starting_is_named() {
+    let program = built_file("_bg.wasm").unwrap_or_else(|error| panic!("{error:#}"));
+    let module = program.replace("_bg.wasm", ".js");
+    let policy = |policy: &str| Host {
+        policy: Some(policy.into()),
+        ..Host::default()
+    };
+    let lacks = |file: &str, missing| Host {
+        absent: vec![file.into()],
+        missing,
+        ..Host::default()
+    };
+    let cases = [
+        (policy("script-src 'self'"), vec!["'wasm-unsafe-eval'"]),
+        (
+            policy("script-src 'none'"),
+            vec!["If this stays", "refuses it"],
+        ),
+        (
+            lacks(&program, Missing::NotFound),
+            vec![&program, "is missing", "404"],
+        ),
+        (
+            lacks(&program, Missing::Index),
+            vec![&program, "is missing", "a page in its place"],
+        ),
+        (
+            lacks(&module, Missing::NotFound),
+            vec![&module, "is missing", "404"],
+        ),
+        (
+            lacks(&module, Missing::Index),
+            vec![&module, "is missing", "a page in its place"],
+        ),
+    ];
+    in_browser(WebGpu::Off, async |browser| {
+        for (host, expect) in cases {
+            expect_text(browser, host, "", "arriving", &expect).await?;
+        }
+        browser.before_page("delete globalThis.WebAssembly").await?;
+        let expect = ["does not run WebAssembly"];
+        expect_text(browser, Host::default(), "", "arriving", &expect).await
+    });
+}
+
+#[test]
+fn a_missing_file_of_a_checkpoint_is_called_missing() {
+    let file = "models/prosqa-unified/model.safetensors";
+    in_browser(WebGpu::Off, async |browser| {
+        for missing in [Missing::NotFound, Missing::Index] {
+            let host = Host {
+                absent: vec![file.into(), format!("{file}.index.json")],
+                missing,
+                ..Host::default()
+            };
+            let expect = [file, "missing"];
+            expect_text(browser, host, &address("max"), "error", &expect)
+                .await
+                .with_context(|| format!("{missing:?}"))?;
+        }
+        Ok(())
+    });
+}
+
+/// Guards the tests themselves: what a policy refuses must be found.
+#[test]
+fn what_a_policy_refuses_is_found() {
+    in_browser(WebGpu::Off, async |browser| {
+        let policy = "style-src 'none'; script-src 'self' 'wasm-unsafe-eval'";
+        let server = serve(Host {
+            policy: Some(policy.into()),
+            ..Host::default()
+        })?;
+        browser.open_on(&server, "").await?;
+        let refused = browser.refused().await?;
+        ensure!(
+            refused.iter().any(|what| what.starts_with("style-src")),
+            "expected the style sheet among what was refused, found {refused:?}"
+        );
+        Ok(())
+    });
+}
+
+/// Opens the page of such a host, and waits for a text that holds all of `expect`.
+async fn expect_text(
+    browser: &Browser,
+    host: Host,
+    hash: &str,
+    testid: &str,
+    expect: &[&str],
+) -> Result<()> {
+    let what = format!("{host:?}");
+    let server = serve(host)?;
+    browser.open_on(&server, hash).await?;
+    let holds_all = |text: &str| expect.iter().all(|part| text.contains(part));
+    let found = browser.wait_text(testid, holds_all, SOON).await;
+    found.with_context(|| format!("expected {expect:?} of {what}"))?;
+    Ok(())
+}
+
+fn serve(host: Host) -> Result<StaticServer> {
+    StaticServer::start(&workspace::dist(), 0, "/", host)
+}
+
+/// The file of the built page whose name ends so: trunk puts a hash in the middle.
+fn built_file(end: &str) -> Result<String> {
+    let dist = workspace::dist();
+    let entries = std::fs::read_dir(&dist)
+        .with_context(|| format!("cannot read {}: run `cargo xtask dist`", dist.display()))?;
+    let names = entries.filter_map(|entry| entry.ok()?.file_name().into_string().ok());
+    let found = names.into_iter().find(|name| name.ends_with(end));
+    found.with_context(|| format!("expected a file …{end} in {}", dist.display()))
+}

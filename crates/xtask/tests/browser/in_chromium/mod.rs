@@ -1,0 +1,77 @@
+//! The tests that start a browser, and what they share.
+
+mod buttons;
+mod hosts;
+mod looks;
+mod runs;
+
+use std::time::Duration;
+
+use anyhow::{Context, Result, ensure};
+use serde_json::Value;
+use xtask::server::Host;
+
+use crate::chromium::{Browser, WebGpu};
+
+/// WebGPU in software, on a machine that may be busy with other things.
+const LIMIT: Duration = Duration::from_secs(240);
+
+/// The switch that skips these tests: a machine without a browser fails them otherwise.
+const SKIP: &str = "LATENT_SKIP_BROWSER";
+
+/// Of the generated problem and of every lane's draws.
+const SEED: u32 = 1;
+
+/// The page with its default lanes on a fixed problem, at a speed.
+fn address(speed: &str) -> String {
+    format!("problem=class:{SEED}&seed={SEED}&speed={speed}")
+}
+
+/// Runs `test` in a fresh browser, on the page as an honest host serves it, and ends the browser
+/// however the test went.
+fn in_browser(webgpu: WebGpu, test: impl AsyncFnOnce(&Browser) -> Result<()>) {
+    if std::env::var_os(SKIP).is_some() {
+        eprintln!("SKIPPED, not passed: {SKIP} is set");
+        return;
+    }
+    let runtime = tokio::runtime::Builder::new_current_thread()
+        .enable_all()
+        .build()
+        .expect("a runtime");
+    let outcome = runtime.block_on(async {
+        let browser = Browser::start(webgpu, Host::default()).await?;
+        let outcome = test(&browser).await;
+        browser.close().await?;
+        outcome
+    });
+    if let Err(error) = outcome {
+        panic!("{error:#}");
+    }
+}
+
+/// The finished run, as the page gives it to programs.
+async fn finished_run(browser: &Browser) -> Result<Value> {
+    let is_there = |text: &str| !text.is_empty();
+    let json = browser.wait_text("trace-json", is_there, LIMIT).await?;
+    serde_json::from_str(&json).context("expected JSON in trace-json")
+}
+
+/// Nothing was asked of another host, the page's policy refused nothing, and nothing went wrong in
+/// silence.
+async fn check_quiet(browser: &Browser) -> Result<()> {
+    let refused = browser.refused().await?;
+    ensure!(
+        refused.is_empty(),
+        "expected nothing that the policy refuses, found {refused:#?}"
+    );
+    let console = browser.console().await?;
+    let errors: Vec<_> = console
+        .iter()
+        .filter(|line| line.starts_with("SEVERE"))
+        .collect();
+    ensure!(
+        errors.is_empty(),
+        "expected a quiet console, found {errors:#?}"
+    );
+    browser.check_no_request_left().await
+}

@@ -1,0 +1,64 @@
+// Starts the page's program, and where that fails says what stands in the way. A file of its own:
+// a strict Content-Security-Policy refuses scripts inside the page.
+
+const note = document.getElementById("arriving");
+
+/** The file that a link in the page's head announces: trunk writes its name there. */
+function announced(selector) {
+  return document.head.querySelector(selector).href;
+}
+
+/** The eight bytes of a module without contents. */
+const EMPTY_MODULE = new Uint8Array([0x00, 0x61, 0x73, 0x6d, 0x01, 0x00, 0x00, 0x00]);
+
+/** Why no program can run here, or nothing. */
+function refusal() {
+  if (typeof WebAssembly !== "object") {
+    return "This browser does not run WebAssembly: use a current Chrome, Edge, Firefox or Safari.";
+  }
+  try {
+    new WebAssembly.Module(EMPTY_MODULE);
+    return null;
+  } catch (error) {
+    return (
+      "The browser was told not to run WebAssembly. Most likely the host's " +
+      "Content-Security-Policy lacks 'wasm-unsafe-eval' in its script-src. The browser says: " +
+      error.message
+    );
+  }
+}
+
+/** What is wrong with a file of the page, or nothing. */
+async function fault(url) {
+  try {
+    const answer = await fetch(url);
+    if (!answer.ok) {
+      return `${url} is missing: the host answered with status ${answer.status}.`;
+    }
+    if (answer.headers.get("content-type")?.startsWith("text/html")) {
+      return `${url} is missing: the host answered with a page in its place.`;
+    }
+    return null;
+  } catch (error) {
+    return `${url} did not arrive: ${error.message}.`;
+  }
+}
+
+async function start() {
+  const script = announced("link[rel=modulepreload]");
+  const program = announced("link[rel=preload][type='application/wasm']");
+  try {
+    const { default: init } = await import(script);
+    await init({ module_or_path: program });
+  } catch (error) {
+    note.textContent =
+      (await fault(script)) ?? (await fault(program)) ?? `The program did not start: ${error.message}`;
+  }
+}
+
+const reason = refusal();
+if (reason === null) {
+  await start();
+} else {
+  note.textContent = reason;
+}
