@@ -47,7 +47,10 @@ pub fn paper(published: Option<Published>) -> String {
 
 #[cfg(test)]
 mod tests {
-    use latent_model::evidence::{Measured, Table};
+    use latent_model::{
+        evidence::{Measured, Table},
+        metrics::Proportion,
+    };
 
     use latent_model::metrics::Proportion;
 

@@ -154,7 +154,10 @@ mod tests {
                 drawn.text.to_lowercase(),
                 drawn.text.replace(". ", ".\r\n"),
             ] {
-                assert_eq!(typed(task, &text), drawn, "{text}");
+                let typed = typed(task, &text);
+                assert!(typed.problem.is_ok(), "{text}");
+                assert_eq!(typed.text, drawn.text, "{text}");
+                assert_eq!(typed.headline(), drawn.headline(), "{text}");
             }
         }
     }
