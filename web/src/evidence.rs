@@ -47,7 +47,10 @@ pub fn paper(published: Option<Published>) -> String {
 
 #[cfg(test)]
 mod tests {
-    use latent_model::evidence::{Measured, Table};
+    use latent_model::{
+        evidence::{Measured, Table},
+        metrics::Proportion,
+    };
 
     use super::*;
     use crate::shipped::shipped_catalogue;
@@ -81,10 +84,12 @@ mod tests {
                 weights_sha256: String::new(),
                 results: vec![Measured {
                     problems: "official".into(),
-                    n: 300,
-                    accuracy: 0.82,
-                    ci_low: 0.7727,
-                    ci_high: 0.8594,
+                    accuracy: Proportion {
+                        n: 300,
+                        value: 0.82,
+                        low: 0.7727,
+                        high: 0.8594,
+                    },
                     malformed: 0.0,
                     think_steps: 8.3,
                     answer_tokens: 2.9,
