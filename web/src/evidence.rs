@@ -52,8 +52,6 @@ mod tests {
         metrics::Proportion,
     };
 
-    use latent_model::metrics::Proportion;
-
     use super::*;
     use crate::{catalogue::shipped_catalogue, page_state::PageState};
 
