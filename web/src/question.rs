@@ -155,11 +155,13 @@ mod tests {
                 drawn.text.replace(". ", ".\r\n"),
             ] {
                 let typed = typed(task, &text);
+                assert!(typed.problem.is_ok(), "{text}");
                 assert_eq!(typed.text, drawn.text, "{text}");
                 // A graph's nodes stand in the order of their first mention, not of their drawing.
                 let answer =
                     |question: &Question| question.problem.clone().map(|p| p.answer().to_string());
                 assert_eq!(answer(&typed), answer(&drawn), "{text}");
+                assert_eq!(typed.headline(), drawn.headline(), "{text}");
             }
         }
     }

@@ -58,9 +58,14 @@ fn told_twice(text: &str) -> Vec<String> {
         let (message, rest) = variant.split_once(")]").unwrap_or((variant, ""));
         // A variant ends where the next text begins or the enum ends.
         let body = rest.split("\n}").next().unwrap_or(rest);
-        let is_source = body.contains("#[from]") || body.contains("#[source]");
-        let named = body.contains(" source:") && message.contains("{source");
-        named || is_source && (message.contains("{0") || message.contains("{source"))
+        // `#[source] why: B` of a variant with named fields.
+        let mut marked = ["#[from]", "#[source]"].into_iter().filter_map(|mark| {
+            let (_, field) = body.split_once(mark)?;
+            field.split_once(':').map(|(name, _)| name.trim())
+        });
+        let holds = |name: &str| message.contains(&format!("{{{name}"));
+        let is_marked = body.contains("#[from]") || body.contains("#[source]");
+        body.contains(" source:") && holds("source") || is_marked && holds("0") || marked.any(holds)
     });
     twice
         .map(|variant| variant.lines().next().unwrap_or_default().to_string())
@@ -75,6 +80,9 @@ fn no_error_holds_its_cause_in_its_text_and_in_its_chain() {
     assert_eq!(told_twice(&bad), ["\"a: {0}\")]"]);
     let named = format!("{error}(\n\"a: {{source}}\")]\n    A {{\n        source: B,\n    }},\n}}");
     assert_eq!(told_twice(&named).len(), 1);
+    let field = "A {\n        #[source]\n        why: B,\n    }";
+    let marked = format!("{error}(\"{{why}}\")]\n    {field},\n}}");
+    assert_eq!(told_twice(&marked).len(), 1);
     let good = format!("{error}(transparent)]\n    A(#[from] B),\n{error}(\"{{0}}\")]\n C(D),\n}}");
     assert!(told_twice(&good).is_empty());
 

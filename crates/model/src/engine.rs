@@ -298,8 +298,9 @@ pub fn check_input(
                     n.to_string(),
                 );
             }
-            // A negated comparison, so that a NaN is refused.
-            if !((sum - 1.0).abs() <= MASS_TOLERANCE) || mixture.iter().any(|&(_, w)| w < 0.0) {
+            // Not its opposite, so that a NaN is refused.
+            let is_whole = (sum - 1.0).abs() <= MASS_TOLERANCE;
+            if !is_whole || mixture.iter().any(|&(_, weight)| weight < 0.0) {
                 let found = format!("weights that sum to {sum}");
                 return bad("weights of at least 0 that sum to 1".into(), found);
             }

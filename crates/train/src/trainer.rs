@@ -75,7 +75,7 @@ pub enum StepError {
         step: u64,
     },
     /// The device failed.
-    #[error("the device failed: {0:?}")]
+    #[error("the device failed")]
     Device(#[from] ExecutionError),
 }
 
