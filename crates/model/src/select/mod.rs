@@ -1,6 +1,6 @@
 //! The select stage: from logits and a lane's state to a record and the lane's next input.
 //!
-//! The CPU twin of `shaders/select.wgsl`, with its seams: [`distribution`] is what many workgroups
+//! The CPU twin of `shaders/select.wgsl`, with its seams: the distribution is what many workgroups
 //! share, the rest is one lane's. The order is that of the sampler released with Soft Thinking
 //! (arXiv 2505.15778): temperature, entropy, top-k, top-p, min-p, Dirichlet, max_concepts,
 //! Gumbel-Softmax, re-sort; then the Cold Stop counter and the phase change. The end classifier
