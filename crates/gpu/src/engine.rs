@@ -70,7 +70,7 @@ impl GpuEngine {
         let create = || {
             let (device, tables) = (&context.device, &weights.tables);
             let rows = RowPipelines::new(device, config, tables)?;
-            let tiles = vec![TilePipelines::new(device, config, tables, MAX_TILE)?];
+            let tiles = vec![TilePipelines::new(device, config, &weights, MAX_TILE)?];
             Ok((rows, tiles))
         };
         let (row_pipelines, tile_pipelines) = context.checked("the kernels", create).await?;
@@ -113,8 +113,8 @@ impl GpuEngine {
         if let Some(compiled) = known {
             return Ok(compiled.clone());
         }
-        let (device, tables) = (&self.context.device, &self.weights.tables);
-        let create = || TilePipelines::new(device, &self.config, tables, tile);
+        let (device, weights) = (&self.context.device, &self.weights);
+        let create = || TilePipelines::new(device, &self.config, weights, tile);
         let compiled = self.context.checked("the kernels", create).await?;
         self.tile_pipelines.push(compiled.clone());
         Ok(compiled)
@@ -177,10 +177,7 @@ impl GpuEngine {
     /// The kernels that keep layers' states, by their block; block 0 is the final norm's own.
     fn tap_pipelines(&self, taps: &[Tap]) -> Result<Vec<(Tap, Option<Pipeline>)>, GpuError> {
         let pipeline = |(slot, &tap): (usize, &Tap)| {
-            let compiled = match tap {
-                Tap::FinalNorm => None,
-                Tap::Layer(_) => Some(tap_pipeline(&self.context.device, &self.config, slot)?),
-            };
+            let compiled = tap_pipeline(&self.context.device, &self.config, (slot, tap))?;
             Ok((tap, compiled))
         };
         taps.iter().enumerate().map(pipeline).collect()

@@ -5,7 +5,7 @@ mod random;
 
 use latent_model::{
     input::Feed,
-    program::{Phase, Program, Role, Sampler, Until},
+    program::{Adapter, Phase, Program, Role, Sampler, Until},
 };
 use pollster::block_on;
 
@@ -22,6 +22,7 @@ fn lane(feed: Feed, seed: u32) -> LaneSpec {
         },
         until: Until::steps(max_steps),
         then_force: None,
+        adapter: Adapter::Base,
     };
     LaneSpec {
         inputs: Input::tokens(&[1, 2, 3 + seed]),

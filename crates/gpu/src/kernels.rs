@@ -2,13 +2,14 @@
 
 use latent_model::{
     config::ModelConfig,
+    input::Tap,
     program::{MAX_KEPT, MAX_PHASES},
 };
 
 use crate::{
     context::GpuError,
     layout::TOKENS_PER_THREAD,
-    weights::{Shard, Tables},
+    weights::{DeviceWeights, Shard, Tables},
 };
 
 /// The most iterations that all loops of one invocation may take together. Mesa's llvmpipe ends
@@ -51,6 +52,13 @@ impl Shape<'_> {
     }
 }
 
+/// Loops of a matmul over sets of weights, and of each set over its rows and its columns.
+fn loops_of_sets(shape: &Shape<'_>) -> Vec<u64> {
+    let n_sets = shape.get("N_SETS");
+    let times = |constant| n_sets * shape.get(constant);
+    vec![n_sets, times("TILE"), times("WIDTH")]
+}
+
 macro_rules! kernel {
     ($name:literal, $loops:expr) => {
         Kernel {
@@ -69,7 +77,7 @@ const KEPT: u64 = MAX_KEPT as u64;
 /// The input vectors of a batch.
 pub const EMBED: Kernel = kernel!("embed", |_| vec![KEPT]);
 /// Attention norm, query, key and value projections, rotation.
-pub const QKV: Kernel = kernel!("qkv", |shape| vec![shape.get("TILE"), shape.get("WIDTH")]);
+pub const QKV: Kernel = kernel!("qkv", loops_of_sets);
 /// Attention over the cache.
 pub const ATTENTION: Kernel = kernel!("attention", |shape| {
     let (positions, quads) = (shape.n_positions as u64, shape.get("HEAD_DIM") / 4);
@@ -86,17 +94,13 @@ pub const ATTENTION: Kernel = kernel!("attention", |shape| {
     ]
 });
 /// Output and down projections, added to the residual stream.
-pub const PROJECT: Kernel = kernel!("project", |shape| vec![
-    shape.get("TILE"),
-    shape.get("WIDTH")
-]);
+pub const PROJECT: Kernel = kernel!("project", loops_of_sets);
 /// MLP norm, gate and up projections, activation.
-pub const SWIGLU: Kernel = kernel!("swiglu", |shape| vec![
-    shape.get("TILE"),
-    shape.get("WIDTH")
-]);
+pub const SWIGLU: Kernel = kernel!("swiglu", loops_of_sets);
 /// A layer's state, kept to be fed back.
 pub const TAP: Kernel = kernel!("tap", |_| Vec::new());
+/// A contemplation token, made of a layer's state.
+pub const CONTEMPLATE: Kernel = kernel!("contemplate", |shape| vec![shape.get("WIDTH")]);
 /// Final norm, and what the end classifier says of it.
 pub const FINAL_NORM: Kernel = kernel!("final_norm", |shape| vec![
     shape.shared(shape.get("WIDTH")),
@@ -162,13 +166,14 @@ pub const SELECT: Kernel = kernel!("select", |shape| {
 });
 
 /// Every kernel: `tests/shaders.rs` compares this with the folder.
-pub const KERNELS: [Kernel; 10] = [
+pub const KERNELS: [Kernel; 11] = [
     EMBED,
     QKV,
     ATTENTION,
     PROJECT,
     SWIGLU,
     TAP,
+    CONTEMPLATE,
     FINAL_NORM,
     HEAD,
     DISTRIBUTION,
@@ -408,33 +413,40 @@ impl RowPipelines {
     }
 }
 
-/// The kernel that keeps a layer's state in block `slot` of the hidden states.
+/// The kernel that keeps what `tap` reads in block `slot` of the hidden states; `None` where the
+/// final norm does so itself.
 pub(crate) fn tap_pipeline(
     device: &wgpu::Device,
     config: &ModelConfig,
-    slot: usize,
-) -> Result<Pipeline, GpuError> {
-    let constants = [
+    (slot, tap): (usize, Tap),
+) -> Result<Option<Pipeline>, GpuError> {
+    let threads = threads_for(config.hidden_size as u32 / 4);
+    let place = [
         ("WIDTH", config.hidden_size as f64 / 4.0),
         ("SLOT", slot as f64),
     ];
-    TAP.pipeline(
-        device,
-        threads_for(config.hidden_size as u32 / 4),
-        &constants,
-    )
+    let epsilon = ("EPSILON", f64::from(config.rms_norm_eps));
+    let [width, slot] = place;
+    let pipeline = match tap {
+        Tap::FinalNorm => return Ok(None),
+        Tap::Layer(_) => TAP.pipeline(device, threads, &place),
+        Tap::Contemplation => CONTEMPLATE.pipeline(device, threads, &[width, slot, epsilon]),
+    };
+    pipeline.map(Some)
 }
 
 impl TilePipelines {
     pub fn new(
         device: &wgpu::Device,
         config: &ModelConfig,
-        tables: &Tables,
+        weights: &DeviceWeights,
         tile: u32,
     ) -> Result<Self, GpuError> {
         let quads = |width: usize| width.div_ceil(4) as f64;
         let tile_size = ("TILE", f64::from(tile));
         let epsilon = ("EPSILON", f64::from(config.rms_norm_eps));
+        let n_sets = ("N_SETS", weights.n_sets as f64);
+        let tables = &weights.tables;
         let width = ("WIDTH", quads(config.hidden_size));
         let threads = |outputs: usize| threads_for(outputs.div_ceil(4) as u32);
         let project = |input_width: usize| {
@@ -442,6 +454,7 @@ impl TilePipelines {
                 tile_size,
                 ("WIDTH", quads(input_width)),
                 ("N_QUADS", quads(config.hidden_size)),
+                n_sets,
             ];
             PROJECT.pipeline(device, threads(config.hidden_size), &constants)
         };
@@ -467,6 +480,7 @@ impl TilePipelines {
                     ("N_HEADS", config.n_heads as f64),
                     ("N_KV_HEADS", config.n_kv_heads as f64),
                     ("HEAD_DIM", config.head_dim as f64),
+                    n_sets,
                 ],
             )?,
             output: project(config.q_width())?,
@@ -478,6 +492,7 @@ impl TilePipelines {
                     width,
                     epsilon,
                     ("N_QUADS", quads(config.intermediate_size)),
+                    n_sets,
                 ],
             )?,
             down: project(config.intermediate_size)?,

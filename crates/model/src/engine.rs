@@ -2,6 +2,7 @@
 
 use crate::{
     config::ModelConfig,
+    contemplation::ContemplationSpec,
     input::Input,
     program::{MAX_KEPT, Program, ProgramError},
     record::{StepRecord, flag},
@@ -108,6 +109,17 @@ pub enum EngineError {
         /// The phase's index.
         phase: usize,
     },
+    /// A program of CCOT on another checkpoint.
+    #[error(
+        "lane {lane}: phase {phase} contemplates; expected a checkpoint with a folder of adapters, \
+         such as ccot/ccot.json, found none"
+    )]
+    NoContemplation {
+        /// The lane's index.
+        lane: usize,
+        /// The phase's index.
+        phase: usize,
+    },
     /// A program that feeds the state of a layer that the model lacks.
     #[error(
         "lane {lane}: phase {phase} feeds the state after layer {layer}; the model's layers are 0 to {last}"
@@ -161,6 +173,7 @@ impl EngineError {
             | Self::ContextTooShort { lane, .. }
             | Self::Program { lane, .. }
             | Self::NoEndClassifier { lane, .. }
+            | Self::NoContemplation { lane, .. }
             | Self::NoLayer { lane, .. } => *lane = number(*lane),
             Self::NonFinite { lane, .. } | Self::Implausible { lane, .. } => {
                 *lane = number(*lane as usize) as u32;
@@ -194,10 +207,12 @@ pub trait Engine {
 }
 
 /// What a checkpoint brings beside its language model.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, Default, PartialEq)]
 pub struct ModelCapabilities {
     /// A classifier that says when thinking ends.
     pub end_classifier: bool,
+    /// Adapters that contemplate and answer from it (CCOT, arXiv 2412.13171).
+    pub contemplation: Option<ContemplationSpec>,
 }
 
 /// What an engine and its model can run.
@@ -226,6 +241,11 @@ pub fn check_lanes(lanes: &[LaneSpec], limits: &Limits<'_>) -> Result<(), Engine
             && !limits.capabilities.end_classifier
         {
             return Err(EngineError::NoEndClassifier { lane, phase });
+        }
+        if let Some(phase) = spec.program.contemplation_phase()
+            && limits.capabilities.contemplation.is_none()
+        {
+            return Err(EngineError::NoContemplation { lane, phase });
         }
         if let Some((phase, layer)) = spec.program.deepest_tap()
             && layer as usize >= config.n_layers

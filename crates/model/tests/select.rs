@@ -3,7 +3,9 @@
 use latent_model::{
     engine::LaneSpec,
     input::{Input, NextInput, Tap},
-    program::{ColdStop, EndClassifier, Feed, Noise, Phase, Program, Role, Sampler, Until},
+    program::{
+        Adapter, ColdStop, EndClassifier, Feed, Noise, Phase, Program, Role, Sampler, Until,
+    },
     record::{InputKind, StepRecord, flag},
     select::{LaneState, StepOutput, select},
 };
@@ -43,6 +45,7 @@ fn thinking(feed: Feed, sampler: Sampler, max_steps: u32) -> Phase {
             ..Until::steps(max_steps)
         },
         then_force: Some(END),
+        adapter: Adapter::Base,
     }
 }
 
@@ -56,6 +59,7 @@ fn answer(max_steps: u32) -> Phase {
             ..Until::steps(max_steps)
         },
         then_force: None,
+        adapter: Adapter::Base,
     }
 }
 

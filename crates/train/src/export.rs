@@ -35,6 +35,7 @@ pub async fn model_files(
         tokenizer: pretty(&config.task.tokenizer_json())?,
         generation_config: Some(pretty(&generation_config)?),
         weights: vec![("model.safetensors".into(), weights.into())],
+        contemplation: None,
     })
 }
 
