@@ -9,7 +9,10 @@
 //! ccot/decoder/…                      ψ likewise
 //! ```
 
+mod kept;
 mod lora;
+
+pub use kept::{kept_positions, n_kept};
 
 use bytes::Bytes;
 use serde::{Deserialize, Serialize};
