@@ -4,6 +4,7 @@ use std::collections::BTreeMap;
 
 use burn::tensor::ExecutionError;
 
+use crate::ccot::{self, Ccot, CcotConfig, CcotWeights, Lesson};
 use crate::config::{Level, RecallConfig, RunConfig};
 use crate::example::Context;
 use crate::llama::Llama;
@@ -16,8 +17,8 @@ use crate::source::Source;
 
 /// A batch, and with it what is minimized.
 ///
-/// Here is where another objective joins: a variant with what it learns from (a teacher's cached
-/// states are part of that), and its arm in [`Batch::loss`].
+/// Here is where another objective joins: a variant with what it learns from, and its arm in
+/// [`Batch::loss`].
 pub enum Batch {
     /// Questions, laid out in one or several ways.
     Questions {
@@ -25,6 +26,15 @@ pub enum Batch {
         contexts: Vec<Context>,
         /// Which of them take which layout.
         splits: Vec<BatchSplit>,
+    },
+    /// Problems whose chains of thought contemplation tokens shall stand for.
+    Contemplation {
+        /// The problems.
+        lessons: Vec<Lesson>,
+        /// What is learned.
+        stage: ccot::Stage,
+        /// How.
+        config: CcotConfig,
     },
     /// The warm-up forward.
     Successors(SuccessorSets),
@@ -53,6 +63,17 @@ impl Batch {
             current
         };
         let contexts = source.contexts(config, &curriculum.levels[level], random);
+        if let Some(ccot) = &config.ccot {
+            let lessons = contexts
+                .into_iter()
+                .map(|context| Lesson::new(ccot, config.task, context, random));
+            let batch = Batch::Contemplation {
+                lessons: lessons.collect(),
+                stage: ccot.stage(progress.step),
+                config: ccot.clone(),
+            };
+            return (batch, !reviews);
+        }
         let varies = random.uniform() < curriculum.vary_thoughts;
         let stage = match &config.stages {
             Some(stages) => stages.draw(progress.step, random),
@@ -88,7 +109,8 @@ impl Batch {
         }
     }
 
-    /// Its loss, with nothing read from the device but what concept tokens are made of.
+    /// Its loss, with nothing read from the device but what concept tokens are made of and where
+    /// END stops. `adapters` are the weights that contemplation learns.
     ///
     /// # Errors
     /// If the device failed.
@@ -96,8 +118,24 @@ impl Batch {
         &self,
         objective: &Objective<'_>,
         model: &Llama<'_>,
+        adapters: Option<&CcotWeights>,
     ) -> Result<BatchLoss, ExecutionError> {
         match self {
+            Batch::Contemplation {
+                lessons,
+                stage,
+                config,
+            } => {
+                let ccot = Ccot {
+                    config,
+                    objective,
+                    sizes: model.config,
+                    base: &model.parameters,
+                    weights: adapters.expect("a run of CCOT has its weights"),
+                    device: &model.device,
+                };
+                ccot.loss(lessons, *stage).await
+            }
             Batch::Questions { contexts, splits } => objective.loss(model, contexts, splits).await,
             Batch::Successors(sets) => Ok(sets.loss(model, objective.markers)),
             Batch::Ancestors(questions) => {

@@ -12,7 +12,7 @@ use crate::end_classifier::EndClassifier;
 use crate::hub_tensors::hub_tensors;
 use crate::parameters::Parameters;
 use crate::progress::Record;
-use crate::state::check_finite;
+use crate::tensor_ops::check_finite;
 use crate::tensor_ops::{flat, read};
 
 /// Positions that `config.json` promises; an official problem with its chain needs about 130.

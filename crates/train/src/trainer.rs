@@ -6,25 +6,25 @@
 //! finite. It is asynchronous because a page cannot block; on burn's `flex` it never waits.
 //!
 //! Kinds of training differ in their [`Batch`], which says what is minimized. What is learned is
-//! [`Parameters::weights`]: leaves of the autodiff graph, a gradient each, a flat list to the
-//! [`Optimizer`]. An objective with other parameters than the whole model (adapters on a frozen
-//! base, a layer at a time) lists its own weights in [`State`] in the place of those, and computes
-//! with a [`Llama`] whose other weights are not tracked; the rest of the step is the same.
+//! [`State::learned`]: leaves of the autodiff graph, a gradient each, a flat list to the
+//! [`Optimizer`]. CCOT learns other weights than the model's, and not always the same:
+//! [`State::learned`] says which, and no other is tracked; the rest of the step is the same.
 
 use burn::tensor::{Device, ExecutionError, Gradients, Tensor};
 use latent_model::program::Sampler;
 use latent_model::tasks::Markers;
 
 use crate::batch::Batch;
+use crate::ccot::CcotConfig;
 use crate::config::RunConfig;
 use crate::end_classifier::{self, Fitted};
 use crate::llama::Llama;
 use crate::objective::{BatchLoss, Objective, soft_sampler};
 use crate::optimizer::{Optimizer, Update, global_norm};
 use crate::parameters::{Parameters, Weight};
-use crate::progress::Progress;
 use crate::random::Random;
 use crate::source::Source;
+use crate::stages::StagesConfig;
 use crate::state::State;
 use crate::tensor_ops::{flat, read};
 
@@ -99,17 +99,12 @@ impl Trainer {
     pub fn new(config: RunConfig, source: Source, device: &Device) -> anyhow::Result<Trainer> {
         let n_tokens = config.task.vocabulary().len();
         let parameters = Parameters::init(&config.model, n_tokens, config.seed, device);
-        let optimizer = Optimizer::new(&config.optimizer, &parameters.weights());
         Ok(Trainer {
             markers: config.task.markers(),
             sampler: soft_sampler(config.task)?,
-            config,
             device: device.clone(),
-            state: State {
-                progress: Progress::default(),
-                parameters,
-                optimizer,
-            },
+            state: State::new(&config, parameters, device),
+            config,
             source,
         })
     }
@@ -153,15 +148,17 @@ impl Trainer {
             &self.state.progress,
             &mut random,
         );
-        let model = self.model(
-            self.state.parameters.tracked(),
-            self.device.clone().autodiff(),
-        );
-        let loss = batch.loss(&self.objective(), &model).await?;
+        let (parameters, ccot) = self.state.tracked(&self.config);
+        let model = self.model(parameters, self.device.clone().autodiff());
+        let loss = batch.loss(&self.objective(), &model, ccot.as_ref()).await?;
         let learning_rate = self.config.learning_rate(step);
-        let tracked = model.parameters.weights();
-        let gradients = gradients_of(tracked, loss.loss.backward());
-        let weights = self.state.parameters.weights();
+        let tracked = State {
+            parameters: model.parameters,
+            ccot,
+            ..self.state.clone()
+        };
+        let gradients = gradients_of(tracked.learned(&self.config), loss.loss.backward());
+        let weights = self.state.learned(&self.config);
         let update = self
             .state
             .optimizer
@@ -184,18 +181,22 @@ impl Trainer {
     /// Makes an update that was found good the state.
     fn take(&mut self, update: Update, readings: &Readings, counts: bool) {
         let Trainer { config, state, .. } = self;
-        state.parameters = state.parameters.clone().replaced(update.tensors);
+        state.replace_learned(config, update.tensors);
         state.optimizer = update.optimizer;
         let step = state.progress.step;
         if state.progress.recall(config).is_none() {
             state.progress.n_questions += readings.n_questions as u64;
         }
         state.progress.step += 1;
-        if let Some(stages) = &config.stages
-            && stages.reset_optimizer
-            && stages.at(step + 1) != stages.at(step)
+        let begins_afresh = |stages: &StagesConfig| {
+            stages.reset_optimizer && stages.at(step + 1) != stages.at(step)
+        };
+        // The next stage of CCOT learns other weights.
+        let changes = |ccot: &CcotConfig| ccot.stage(step + 1) != ccot.stage(step);
+        if config.stages.as_ref().is_some_and(begins_afresh)
+            || config.ccot.as_ref().is_some_and(changes)
         {
-            state.optimizer = Optimizer::new(&config.optimizer, &state.parameters.weights());
+            state.optimizer = Optimizer::new(&config.optimizer, &state.learned(config));
         }
         if counts {
             let loss = f64::from(readings.loss);
