@@ -1,10 +1,11 @@
 //! What one step learns from: which batch is drawn at which point of a run, and what its loss is.
 
 use std::collections::BTreeMap;
+use std::rc::Rc;
 
 use burn::tensor::ExecutionError;
 
-use crate::ccot::{self, Ccot, CcotConfig, CcotWeights, Lesson};
+use crate::ccot::{self, Ccot, CcotConfig, CcotWeights, Pool, Reading};
 use crate::config::{Level, RecallConfig, RunConfig};
 use crate::example::Context;
 use crate::llama::Llama;
@@ -29,8 +30,8 @@ pub enum Batch {
     },
     /// Problems whose chains of thought contemplation tokens shall stand for.
     Contemplation {
-        /// The problems.
-        lessons: Vec<Lesson>,
+        /// What the model has read of them.
+        readings: Vec<Rc<Reading>>,
         /// What is learned.
         stage: ccot::Stage,
         /// How.
@@ -43,13 +44,23 @@ pub enum Batch {
 }
 
 impl Batch {
-    /// The batch of a step, and whether its accuracy counts for the curriculum.
+    /// The batch of a step, and whether its accuracy counts for the curriculum. `pool` holds what
+    /// contemplation learns from.
     pub fn draw(
         config: &RunConfig,
         source: &Source,
         progress: &Progress,
+        pool: &Pool,
         random: &mut Random,
     ) -> (Batch, bool) {
+        if let Some(ccot) = &config.ccot {
+            let batch = Batch::Contemplation {
+                readings: pool.draw(config.batch.graphs * ccot.reuse, random),
+                stage: ccot.stage(progress.step),
+                config: ccot.clone(),
+            };
+            return (batch, true);
+        }
         if let Some(recall) = progress.recall(config) {
             let batch = Batch::draw_recall(config, recall, source, progress.recall_stage, random);
             return (batch, true);
@@ -63,17 +74,6 @@ impl Batch {
             current
         };
         let contexts = source.contexts(config, &curriculum.levels[level], random);
-        if let Some(ccot) = &config.ccot {
-            let lessons = contexts
-                .into_iter()
-                .map(|context| Lesson::new(ccot, config.task, context, random));
-            let batch = Batch::Contemplation {
-                lessons: lessons.collect(),
-                stage: ccot.stage(progress.step),
-                config: ccot.clone(),
-            };
-            return (batch, !reviews);
-        }
         let varies = random.uniform() < curriculum.vary_thoughts;
         let stage = match &config.stages {
             Some(stages) => stages.draw(progress.step, random),
@@ -122,7 +122,7 @@ impl Batch {
     ) -> Result<BatchLoss, ExecutionError> {
         match self {
             Batch::Contemplation {
-                lessons,
+                readings,
                 stage,
                 config,
             } => {
@@ -134,7 +134,8 @@ impl Batch {
                     weights: adapters.expect("a run of CCOT has its weights"),
                     device: &model.device,
                 };
-                ccot.loss(lessons, *stage).await
+                let readings: Vec<&Reading> = readings.iter().map(Rc::as_ref).collect();
+                ccot.loss(&readings, *stage).await
             }
             Batch::Questions { contexts, splits } => objective.loss(model, contexts, splits).await,
             Batch::Successors(sets) => Ok(sets.loss(model, objective.markers)),

@@ -1,6 +1,7 @@
 //! A trained model as a Hugging Face folder that `transformers` loads unchanged.
 
 use half::f16;
+use latent_model::contemplation::FILES;
 use latent_model::hub::hub_files;
 use latent_model::model::ModelFiles;
 use latent_model::training_record::TrainingRecord;
@@ -68,6 +69,12 @@ pub fn folder_files(
     }
     let weights = files.weights.iter();
     all.extend(weights.map(|(name, bytes)| (name.clone(), bytes.to_vec())));
+    if let Some(adapters) = &files.contemplation {
+        let contents = FILES.iter().zip(&adapters.contents);
+        all.extend(contents.map(|(name, bytes)| {
+            (format!("{}/{name}", adapters.folder), bytes.to_vec())
+        }));
+    }
     Ok(all)
 }
 

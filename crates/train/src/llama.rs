@@ -25,6 +25,71 @@ pub struct ContextCache {
     lengths: Arc<Vec<usize>>,
 }
 
+impl ContextCache {
+    /// No graph.
+    #[cfg(test)]
+    pub(crate) fn empty() -> ContextCache {
+        ContextCache {
+            layers: Vec::new(),
+            lengths: Arc::new(vec![0]),
+        }
+    }
+
+    /// The first `n` positions of graph `index`: those of the graph, then its only question's.
+    pub fn of_sequence(&self, own: &QuestionCache, index: usize, n: usize) -> ContextCache {
+        let length = self.lengths[index];
+        let whole = |graph: &Tensor<4>, own: &Tensor<5>| {
+            let [_, n_heads, _, n_own, c] = own.dims();
+            let own = own.clone().narrow(0, index, 1).reshape([1, n_heads, n_own, c]);
+            let graph = graph.clone().narrow(0, index, 1).narrow(2, 0, length);
+            Tensor::cat(vec![graph, own], 2).narrow(2, 0, n)
+        };
+        let layers = self.layers.iter().zip(&own.layers);
+        ContextCache {
+            layers: layers
+                .map(|((k, v), (own_k, own_v))| (whole(k, own_k), whole(v, own_v)))
+                .collect(),
+            lengths: Arc::new(vec![n]),
+        }
+    }
+
+    /// Several caches as one, padded to the longest.
+    ///
+    /// # Panics
+    /// If there is none.
+    pub fn together(caches: &[&ContextCache]) -> ContextCache {
+        let lengths: Vec<usize> = caches.iter().flat_map(|c| c.lengths.to_vec()).collect();
+        let longest = lengths.iter().copied().max().expect("there is a cache");
+        let padded = |part: &Tensor<4>| {
+            let [n_graphs, n_heads, n, c] = part.dims();
+            if n == longest {
+                return part.clone();
+            }
+            let padding = Tensor::zeros([n_graphs, n_heads, longest - n, c], &part.device());
+            Tensor::cat(vec![part.clone(), padding], 2)
+        };
+        let layer = |index: usize| {
+            let layers = || caches.iter().map(|cache| &cache.layers[index]);
+            let keys = layers().map(|(k, _)| padded(k)).collect();
+            let values = layers().map(|(_, v)| padded(v)).collect();
+            (Tensor::cat(keys, 0), Tensor::cat(values, 0))
+        };
+        ContextCache {
+            layers: (0..caches[0].layers.len()).map(layer).collect(),
+            lengths: Arc::new(lengths),
+        }
+    }
+
+    /// The same on the autodiff device, as constants.
+    pub fn autodiff(self) -> ContextCache {
+        let layers = self.layers.into_iter();
+        ContextCache {
+            layers: layers.map(|(k, v)| (k.autodiff(), v.autodiff())).collect(),
+            lengths: self.lengths,
+        }
+    }
+}
+
 /// Keys and values of each question's own positions so far.
 #[derive(Clone, Default)]
 pub struct QuestionCache {

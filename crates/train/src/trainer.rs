@@ -15,7 +15,7 @@ use latent_model::program::Sampler;
 use latent_model::tasks::Markers;
 
 use crate::batch::Batch;
-use crate::ccot::CcotConfig;
+use crate::ccot::{CcotConfig, Lesson, Pool, Reading};
 use crate::config::RunConfig;
 use crate::end_classifier::{self, Fitted};
 use crate::llama::Llama;
@@ -37,6 +37,8 @@ pub struct Trainer {
     markers: Markers,
     /// What makes the concept tokens of Soft Thinking.
     sampler: Sampler,
+    /// What CCOT's frozen model has read.
+    pool: Pool,
 }
 
 /// What one step did.
@@ -105,6 +107,7 @@ impl Trainer {
             device: device.clone(),
             state: State::new(&config, parameters, device),
             config,
+            pool: Pool::default(),
             source,
         })
     }
@@ -141,11 +144,13 @@ impl Trainer {
     /// the trainer then is as it was before.
     pub async fn step(&mut self) -> Result<StepReport, StepError> {
         let step = self.state.progress.step;
+        self.fill_pool(step);
         let mut random = Random::of_step(self.config.seed, step);
         let (batch, counts) = Batch::draw(
             &self.config,
             &self.source,
             &self.state.progress,
+            &self.pool,
             &mut random,
         );
         let (parameters, ccot) = self.state.tracked(&self.config);
@@ -176,6 +181,27 @@ impl Trainer {
             learning_rate,
             n_positions: readings.n_positions,
         })
+    }
+
+    /// Lets the frozen model of CCOT read what the step learns from.
+    fn fill_pool(&mut self, step: u64) {
+        let Some(ccot) = &self.config.ccot else {
+            return;
+        };
+        let mut pool = std::mem::take(&mut self.pool);
+        let model = self.model(self.state.parameters.clone(), self.device.clone());
+        let objective = self.objective();
+        let levels = &self.config.curriculum.levels;
+        let level = levels.last().expect("a curriculum has levels");
+        pool.advance(step, |step| {
+            // Another stream than the batch's.
+            let mut random = Random::of_step(!self.config.seed, step);
+            let contexts = self.source.contexts(&self.config, level, &mut random);
+            let lesson = |context| Lesson::new(ccot, self.config.task, context, &mut random);
+            let lessons = contexts.into_iter().map(lesson).collect();
+            Reading::read(ccot.layer, &objective, &model, lessons)
+        });
+        self.pool = pool;
     }
 
     /// Makes an update that was found good the state.

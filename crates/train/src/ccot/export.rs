@@ -1,39 +1,34 @@
 //! The adapters of a run as files: each in PEFT's layout, and beside them what PEFT has no place
 //! for.
 
+use bytes::Bytes;
 use half::f16;
+use latent_model::contemplation::{ContemplationFiles, FOLDER};
 use safetensors::tensor::{Dtype, SafeTensorError, TensorView};
 use serde_json::json;
 
 use super::weights::MODULES;
-use super::{CcotConfig, CcotWeights, Input, LoraConfig, Part};
+use super::{CcotConfig, CcotWeights, LoraConfig, Part};
 use crate::parameters::Weight;
 use crate::tensor_ops::check_finite;
 use crate::tensor_ops::{flat, read};
 
-/// The files of the folder `ccot/`: `ccot.json`, `contemplation.safetensors` (the input map and
-/// END), and the folders `generator/` and `decoder/` with `adapter_config.json` and
-/// `adapter_model.safetensors`, which Python's `peft` reads.
+/// The folder of adapters beside the model's own files.
 ///
 /// # Errors
 /// If a number is not finite, or the device failed.
-pub async fn adapter_files(
+pub async fn contemplation_files(
     config: &CcotConfig,
     weights: &CcotWeights,
     base: &str,
-) -> anyhow::Result<Vec<(String, Vec<u8>)>> {
+) -> anyhow::Result<ContemplationFiles> {
     let about = json!({
         "layer": config.layer,
         "ratio": config.ratio,
         "keep": config.keep,
-        "input": match config.input {
-            Input::Raw => "raw",
-            Input::Scaled | Input::Mapped => "mapped",
-        },
     });
-    let mut files = vec![("ccot/ccot.json".to_string(), pretty(&about)?)];
     let beside = |part| matches!(part, Part::InputMap | Part::End);
-    let tensors = named(weights.weights(beside), |name, dims| {
+    let beside = serialized(weights.weights(beside), |name, dims| {
         // A bias is a vector in files.
         let shape = match dims {
             [1, n] => vec![n],
@@ -41,30 +36,21 @@ pub async fn adapter_files(
         };
         (name.to_string(), shape)
     });
-    files.push((
-        "ccot/contemplation.safetensors".into(),
-        serialized(tensors.await?)?,
-    ));
-    let adapters: [(&str, LoraConfig, fn(Part) -> bool); 2] = [
-        ("generator", config.generator, |part| {
-            matches!(part, Part::Generator { .. })
-        }),
-        ("decoder", config.decoder, |part| part == Part::Decoder),
+    let in_peft = |weight: &str, dims: [usize; 2]| (peft_name(weight), dims.to_vec());
+    let is_generator = |part| matches!(part, Part::Generator { .. });
+    let is_decoder = |part| part == Part::Decoder;
+    let contents = [
+        pretty(&about)?,
+        beside.await?,
+        pretty(&adapter_config(config.generator, base))?,
+        serialized(weights.weights(is_generator), in_peft).await?,
+        pretty(&adapter_config(config.decoder, base))?,
+        serialized(weights.weights(is_decoder), in_peft).await?,
     ];
-    for (name, lora, is_meant) in adapters {
-        let tensors = named(weights.weights(is_meant), |weight, dims| {
-            (peft_name(weight), dims.to_vec())
-        });
-        files.push((
-            format!("ccot/{name}/adapter_config.json"),
-            pretty(&adapter_config(lora, base))?,
-        ));
-        files.push((
-            format!("ccot/{name}/adapter_model.safetensors"),
-            serialized(tensors.await?)?,
-        ));
-    }
-    Ok(files)
+    Ok(ContemplationFiles {
+        folder: FOLDER.into(),
+        contents: contents.map(Bytes::from),
+    })
 }
 
 /// `adapter_config.json` as PEFT's `LoraConfig` reads it.
@@ -95,29 +81,20 @@ fn peft_name(weight: &str) -> String {
     format!("base_model.model.model.layers.{layer}.{module}.lora_{matrix}.weight")
 }
 
-type Named = (String, Vec<usize>, Vec<u8>);
-
-/// The weights as f16 under names and shapes of a file.
-async fn named(
+/// The weights as a safetensors file of f16, under its names and shapes.
+async fn serialized(
     weights: Vec<Weight>,
     in_file: impl Fn(&str, [usize; 2]) -> (String, Vec<usize>),
-) -> anyhow::Result<Vec<Named>> {
+) -> anyhow::Result<Vec<u8>> {
     let tensors = weights.iter().map(|w| flat(w.tensor.clone())).collect();
     let numbers = read(tensors).await?;
-    let mut all = Vec::new();
+    let mut tensors: Vec<(String, Vec<usize>, Vec<u8>)> = Vec::new();
     for (weight, numbers) in weights.iter().zip(numbers) {
         check_finite(&weight.name, &numbers)?;
         let (name, shape) = in_file(&weight.name, weight.tensor.dims());
-        let bytes = numbers
-            .iter()
-            .flat_map(|&v| f16::from_f32(v).to_le_bytes())
-            .collect();
-        all.push((name, shape, bytes));
+        let halves = numbers.iter().flat_map(|&v| f16::from_f32(v).to_le_bytes());
+        tensors.push((name, shape, halves.collect()));
     }
-    Ok(all)
-}
-
-fn serialized(tensors: Vec<Named>) -> anyhow::Result<Vec<u8>> {
     let views: Vec<(&str, TensorView)> = tensors
         .iter()
         .map(|(name, shape, bytes)| {

@@ -13,10 +13,12 @@
 
 mod export;
 mod objective;
+mod reading;
 mod weights;
 
-pub use export::adapter_files;
-pub use objective::{Ccot, Lesson};
+pub use export::contemplation_files;
+pub use objective::Ccot;
+pub use reading::{Lesson, Pool, Reading};
 pub use weights::{CcotWeights, Part};
 
 use anyhow::ensure;
@@ -32,6 +34,9 @@ pub struct CcotConfig {
     pub layer: usize,
     /// Which tokens of the chain are kept.
     pub keep: Keep,
+    /// How often a problem is learned from: a step reads `batch.graphs` new ones, and its batch is
+    /// this many times as large.
+    pub reuse: usize,
     /// φ.
     pub generator: LoraConfig,
     /// ψ.
@@ -201,6 +206,13 @@ impl CcotConfig {
             "ccot.ratio must be in 0 ..= 1, found {}",
             self.ratio
         );
+        ensure!(
+            self.ratio > 0.0 || self.joint_from == 0,
+            "without contemplation tokens (ccot.ratio 0) there is no generator to train: \
+             ccot.joint_from must be 0, found {}",
+            self.joint_from
+        );
+        ensure!(self.reuse > 0, "ccot.reuse must be at least 1, found 0");
         for (name, layer) in [("layer", self.layer), ("first_layer", self.first_layer)] {
             ensure!(
                 layer < n_layers,

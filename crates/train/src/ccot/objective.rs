@@ -4,65 +4,18 @@
 //! Shapes: N problems, one question each; k the most contemplation tokens of one; L layers.
 
 use burn::tensor::activation::softplus;
-use burn::tensor::{Device, ExecutionError, Int, Tensor, TensorData};
-use latent_model::contemplation::{kept_positions, n_kept};
-use latent_model::tasks::Task;
+use burn::tensor::{Device, ExecutionError, Tensor, TensorData};
 
-use super::{AnswerGradient, CcotConfig, CcotWeights, Input, Keep, Lengths};
+use super::reading::Reading;
+use super::{AnswerGradient, CcotConfig, CcotWeights, Input, Lengths};
 use super::{Stage, StopGradient, Variance};
-use crate::example::{Context, Example, Target};
+use crate::example::Target;
 use crate::fused::rms_norm;
-use crate::llama::{Llama, QuestionCache};
-use crate::method::{self, SequenceLayout, TrainingSequence};
-use crate::objective::{BatchLoss, Objective, ReadBatch, Ungraded, read_contexts};
+use crate::llama::{ContextCache, Llama, QuestionCache};
+use crate::objective::{BatchLoss, Objective, Ungraded};
 use crate::parameters::{LlamaConfig, Parameters};
-use crate::random::Random;
-use crate::tensor_ops::{argmax, flat, positions, read};
+use crate::tensor_ops::{argmax, flat, read};
 use crate::token_loss::TokenLoss;
-
-/// A problem, and what of its chain of thought is kept.
-pub struct Lesson {
-    /// With one example.
-    pub context: Context,
-    /// Indices of the k kept tokens of the chain, ascending.
-    pub kept: Vec<usize>,
-    /// How many contemplation tokens the decoder sees, where END does not say it.
-    pub n_seen: usize,
-}
-
-impl Lesson {
-    /// What of a context of one example is kept, and how long its contemplation is.
-    pub fn new(config: &CcotConfig, task: Task, context: Context, random: &mut Random) -> Lesson {
-        let steps = &context.examples[0].steps;
-        let ranks: Vec<u8> = match config.keep {
-            Keep::Even => vec![0; steps.iter().map(Vec::len).sum()],
-            Keep::Ranked => {
-                let ids = |step: &Vec<Target>| step.iter().map(|word| word.id).collect::<Vec<_>>();
-                let ranks = steps.iter().map(|step| task.kept_ranks(&ids(step)));
-                ranks.flatten().collect()
-            }
-        };
-        let k = n_kept(ranks.len(), config.ratio);
-        let n_seen = match config.lengths {
-            Lengths::Varied if k > 0 => (k + random.below(3)).saturating_sub(1).max(1),
-            _ => k,
-        };
-        let kept = kept_positions(&ranks, k);
-        Lesson {
-            context,
-            kept,
-            n_seen,
-        }
-    }
-
-    fn example(&self) -> &Example {
-        &self.context.examples[0]
-    }
-
-    fn chain(&self) -> Vec<Target> {
-        self.example().steps.concat()
-    }
-}
 
 /// What CCOT is trained with. Everything is on the autodiff device; only the weights that a stage
 /// learns are tracked.
@@ -81,15 +34,13 @@ pub struct Ccot<'a> {
     pub device: &'a Device,
 }
 
-/// Queries that θ has read.
+/// Queries that θ has read, as constants on the autodiff device.
 struct Queries {
-    batch: ReadBatch,
-    /// Keys and values up to `<think>`.
-    own: QuestionCache,
-    /// n, the positions that every question has of its own.
-    n_own: usize,
+    contexts: ContextCache,
     /// z₀, the state after layer ℓ of the query's last token, `[N, d]`.
     z_0: Tensor<2>,
+    /// Positions computed so far.
+    n_positions: usize,
 }
 
 /// The states that contemplation tokens stand for.
@@ -121,95 +72,78 @@ impl Ccot<'_> {
     /// If the device failed.
     pub async fn loss(
         &self,
-        lessons: &[Lesson],
+        readings: &[&Reading],
         stage: Stage,
     ) -> Result<BatchLoss, ExecutionError> {
         match stage {
-            Stage::Generator { own_inputs } => Ok(self.generator_loss(lessons, own_inputs)),
-            Stage::Joint => self.joint_loss(lessons).await,
+            Stage::Generator { own_inputs } => Ok(self.generator_loss(readings, own_inputs)),
+            Stage::Joint => self.joint_loss(readings).await,
         }
     }
 
     /// Algorithm 1: φ shall make the kept states, layer by layer.
-    fn generator_loss(&self, lessons: &[Lesson], own_inputs: bool) -> BatchLoss {
-        let theta = self.llama(self.base.clone());
+    fn generator_loss(&self, readings: &[&Reading], own_inputs: bool) -> BatchLoss {
         let phi = self.llama(self.weights.generator.merged(self.base));
-        let mut queries = self.read(&theta, lessons);
-        let gold = self.gold(&theta, &mut queries, lessons);
-        let k = gold.tokens.len() / lessons.len();
+        let mut queries = self.queries(readings);
+        let gold = self.gold(readings);
+        let k = longest(readings);
+        let tapped = self.config.layer;
         let from = if own_inputs {
-            self.contemplate(&self.untracked_phi(), &mut queries, k)
-                .from
+            self.contemplate(&self.untracked_phi(), &mut queries, k).from
         } else {
-            shifted(&queries.z_0, &gold.by_layer[self.config.layer], k)
+            shifted(&queries.z_0, &gold.by_layer[tapped], k)
         };
         let stop = self.config.stop_gradient;
         let made = self.contemplate_from(&phi, &mut queries, from, stop);
-        let counts = mask(lessons, k, |j, lesson| j < lesson.kept.len());
+        let counts = mask(readings, k, |j, k| j < k);
         let (loss, parts) = self.state_loss(&made.by_layer, &gold.by_layer, &counts);
-        let tapped = self.config.layer;
+        let nearest = nearest(
+            &made.by_layer[tapped],
+            &gold.by_layer[tapped],
+            gold.tokens,
+            counts,
+        );
         BatchLoss {
             loss,
             parts,
-            ungraded: vec![nearest(
-                &made.by_layer[tapped],
-                &gold.by_layer[tapped],
-                gold.tokens,
-                counts,
-            )],
-            n_questions: lessons.len(),
-            n_positions: queries.batch.n_positions,
+            ungraded: vec![nearest],
+            n_questions: readings.len(),
+            n_positions: queries.n_positions,
         }
     }
 
     /// Algorithm 2: ψ shall answer, and END shall know when to.
-    async fn joint_loss(&self, lessons: &[Lesson]) -> Result<BatchLoss, ExecutionError> {
-        let n = lessons.len();
-        let theta = self.llama(self.base.clone());
+    async fn joint_loss(&self, readings: &[&Reading]) -> Result<BatchLoss, ExecutionError> {
+        let n = readings.len();
         let psi = self.llama(self.weights.decoder.merged(self.base));
-        let mut queries = self.read(&theta, lessons);
-        let longest = lessons.iter().map(|lesson| lesson.kept.len()).max();
-        let mut seen: Vec<usize> = lessons.iter().map(|lesson| lesson.n_seen).collect();
+        let mut queries = self.queries(readings);
+        let mut seen: Vec<usize> = readings.iter().map(|reading| reading.n_seen).collect();
         let mut parts = Vec::new();
         let mut loss = Tensor::zeros([1], self.device);
-        let mut own = queries.own.clone();
-        if let Some(k) = longest.filter(|&k| k > 0) {
+        let mut own = QuestionCache::default();
+        if longest(readings) > 0 {
             // One more than the longest chain has: where END is late, and a length varied.
-            let k = k + 1;
-            let made = match self.config.answer_gradient {
-                AnswerGradient::All => {
-                    let phi = self.llama(self.weights.generator.merged(self.base));
-                    self.contemplate(&phi, &mut queries, k)
-                }
-                AnswerGradient::None => self.contemplate(&self.untracked_phi(), &mut queries, k),
-                AnswerGradient::AboveTap => {
-                    let phi = self.llama(self.weights.generator.merged(self.base));
-                    let from = self
-                        .contemplate(&self.untracked_phi(), &mut queries, k)
-                        .from;
-                    self.contemplate_from(&phi, &mut queries, from, StopGradient::Tap)
-                }
-            };
+            let k = longest(readings) + 1;
+            let made = self.contemplation(&mut queries, k);
             let last = made.by_layer.last().expect("a model has layers").clone();
-            let logits = self.end_logits(theta.final_norm(last));
+            let logits = self.end_logits(psi.final_norm(last));
             if self.config.lengths == Lengths::Own {
                 let numbers = read(vec![flat(logits.clone().inner())]).await?.concat();
                 seen = numbers.chunks_exact(k).map(stopped).collect();
             }
-            let (end, stops) = self.end_loss(logits, lessons, k);
+            let (end, stops) = self.end_loss(logits, readings, k);
             parts.push(("end".to_string(), end.clone().inner()));
             parts.push(("stops right".to_string(), stops));
             loss = loss + end.mul_scalar(self.config.end);
             own = made.own;
-            let firsts: Vec<usize> = seen.iter().map(|n| queries.n_own + n).collect();
-            own.cut(&firsts);
+            own.cut(&seen);
         }
-        let sequences = self.sequences(lessons);
-        let after: Vec<&[Target]> = sequences.iter().map(|s| s.after.as_slice()).collect();
+        let after: Vec<&[Target]> = readings.iter().map(|r| r.sequence.after.as_slice()).collect();
         let (inputs, _) = self.objective.inputs(&psi, &after);
-        let residuals = queries.batch.extend(&psi, inputs, 1, &mut own);
+        queries.n_positions += inputs.dims()[0];
+        let residuals = psi.extend(inputs, &queries.contexts, 1, &mut own);
         let mut tokens = TokenLoss::default();
-        tokens.add(&residuals.last, &after, sequences.iter().map(|s| s.choice));
+        tokens.add(&residuals.last, &after, readings.iter().map(|r| r.sequence.choice));
         let (words, logits, grader) = tokens.finish(&psi, n);
         let words = words.div_scalar(n as f32);
         parts.insert(0, ("answer".to_string(), words.clone().inner()));
@@ -222,8 +156,21 @@ impl Ccot<'_> {
                 weight: 1.0,
             }],
             n_questions: n,
-            n_positions: queries.batch.n_positions,
+            n_positions: queries.n_positions,
         })
+    }
+
+    /// k contemplation tokens of φ's own, through which the answer's gradient goes where it may.
+    fn contemplation(&self, queries: &mut Queries, k: usize) -> Contemplation {
+        let tracked = || self.llama(self.weights.generator.merged(self.base));
+        match self.config.answer_gradient {
+            AnswerGradient::All => self.contemplate(&tracked(), queries, k),
+            AnswerGradient::None => self.contemplate(&self.untracked_phi(), queries, k),
+            AnswerGradient::AboveTap => {
+                let from = self.contemplate(&self.untracked_phi(), queries, k).from;
+                self.contemplate_from(&tracked(), queries, from, StopGradient::Tap)
+            }
+        }
     }
 
     fn llama(&self, parameters: Parameters) -> Llama<'_> {
@@ -240,60 +187,34 @@ impl Ccot<'_> {
         self.llama(merged.map(Tensor::detach))
     }
 
-    fn sequences(&self, lessons: &[Lesson]) -> Vec<TrainingSequence> {
-        let Objective {
-            config, markers, ..
-        } = self.objective;
-        let wordless = method::Stage::wordless(0);
-        let of_lesson = |lesson: &Lesson| {
-            SequenceLayout::Ccot.sequence(lesson.example(), wordless, markers, config.markers)
-        };
-        lessons.iter().map(of_lesson).collect()
-    }
-
-    /// Context, question and `<think>`.
-    fn read(&self, theta: &Llama, lessons: &[Lesson]) -> Queries {
-        let contexts = lessons
-            .iter()
-            .map(|lesson| lesson.context.tokens.as_slice());
-        let mut batch = read_contexts(theta, contexts, self.objective.markers.pad);
-        let sequences = self.sequences(lessons);
-        let before: Vec<&[Target]> = sequences.iter().map(|s| s.before.as_slice()).collect();
-        let (inputs, n_own) = self.objective.inputs(theta, &before);
-        let mut own = QuestionCache::default();
-        let residuals = batch.extend(theta, inputs, 1, &mut own);
-        let z = residuals.by_layer[self.config.layer].clone();
+    fn queries(&self, readings: &[&Reading]) -> Queries {
+        let caches: Vec<&ContextCache> = readings.iter().map(|reading| &reading.query).collect();
+        let states = readings.iter().map(|reading| reading.z_0.clone());
         Queries {
-            batch,
-            own,
-            n_own,
-            z_0: positions(z, n_own, n_own - 1, 1),
+            contexts: ContextCache::together(&caches).autodiff(),
+            z_0: Tensor::cat(states.collect(), 0).autodiff(),
+            n_positions: 0,
         }
     }
 
-    /// θ reads the chains; its states at the kept tokens.
-    fn gold(&self, theta: &Llama, queries: &mut Queries, lessons: &[Lesson]) -> Gold {
-        let chains: Vec<Vec<Target>> = lessons.iter().map(Lesson::chain).collect();
-        let slices: Vec<&[Target]> = chains.iter().map(Vec::as_slice).collect();
-        let (inputs, m) = self.objective.inputs(theta, &slices);
-        let mut own = queries.own.clone();
-        let residuals = queries.batch.extend(theta, inputs, 1, &mut own);
-        let k = lessons.iter().map(|lesson| lesson.kept.len()).max();
-        let k = k.unwrap_or(0);
-        let (mut rows, mut tokens) = (Vec::new(), Vec::new());
-        for (n, (lesson, chain)) in lessons.iter().zip(&chains).enumerate() {
-            for j in 0..k {
-                let at = lesson.kept[j.min(lesson.kept.len() - 1)];
-                rows.push((n * m + at) as i32);
-                tokens.push(chain[at].id);
-            }
-        }
-        let rows =
-            Tensor::<1, Int>::from_data(TensorData::new(rows.clone(), [rows.len()]), self.device);
-        let at_rows = |states: Tensor<2>| states.select(0, rows.clone());
+    fn gold(&self, readings: &[&Reading]) -> Gold {
+        let k = longest(readings);
+        let padded = |layer: usize| {
+            let of_reading = |reading: &&Reading| {
+                let states = reading.kept[layer].clone();
+                let n = states.dims()[0];
+                let last = states.clone().narrow(0, n - 1, 1).repeat_dim(0, k + 1 - n);
+                Tensor::cat(vec![states, last], 0).narrow(0, 0, k)
+            };
+            Tensor::cat(readings.iter().map(of_reading).collect(), 0).autodiff()
+        };
+        let tokens = |reading: &&Reading| {
+            let last = reading.tokens.len() - 1;
+            (0..k).map(|j| reading.tokens[j.min(last)]).collect::<Vec<u32>>()
+        };
         Gold {
-            by_layer: residuals.by_layer.into_iter().map(at_rows).collect(),
-            tokens,
+            by_layer: (0..self.sizes.n_layers).map(padded).collect(),
+            tokens: readings.iter().flat_map(tokens).collect(),
         }
     }
 
@@ -311,14 +232,15 @@ impl Ccot<'_> {
 
     /// k contemplation tokens, each from the one before.
     fn contemplate(&self, phi: &Llama, queries: &mut Queries, k: usize) -> Contemplation {
-        let mut own = queries.own.clone();
+        let mut own = QuestionCache::default();
         let mut z = queries.z_0.clone();
         let mut from = Vec::new();
         let mut by_layer = vec![Vec::new(); self.sizes.n_layers];
         for _ in 0..k {
             from.push(z.clone());
             let inputs = self.fed(z);
-            let residuals = queries.batch.extend(phi, inputs, 1, &mut own);
+            queries.n_positions += inputs.dims()[0];
+            let residuals = phi.extend(inputs, &queries.contexts, 1, &mut own);
             z = residuals.by_layer[self.config.layer].clone();
             for (states, state) in by_layer.iter_mut().zip(residuals.by_layer) {
                 states.push(state);
@@ -339,14 +261,14 @@ impl Ccot<'_> {
         from: Tensor<2>,
         stop: StopGradient,
     ) -> Contemplation {
-        let mut own = queries.own.clone();
+        let mut own = QuestionCache::default();
         let stops = |layer: usize| match stop {
             StopGradient::EveryLayer => true,
             StopGradient::Tap => layer == self.config.layer,
         };
         let inputs = self.fed(from.clone());
-        queries.batch.n_positions += inputs.dims()[0];
-        let contexts = &queries.batch.contexts;
+        queries.n_positions += inputs.dims()[0];
+        let contexts = &queries.contexts;
         let residuals = phi.extend_through(inputs, contexts, 1, &mut own, |layer, residual| {
             if stops(layer) {
                 residual.detach()
@@ -402,27 +324,37 @@ impl Ccot<'_> {
 
     /// The cross-entropy of END, asked after each contemplation token up to the one behind the
     /// last: 1 from the k-th on. And the share of problems whose first yes is the k-th.
-    fn end_loss(&self, logits: Tensor<2>, lessons: &[Lesson], k: usize) -> (Tensor<1>, Tensor<1>) {
-        let (labels, counts) = end_labels(lessons, k);
+    fn end_loss(
+        &self,
+        logits: Tensor<2>,
+        readings: &[&Reading],
+        n: usize,
+    ) -> (Tensor<1>, Tensor<1>) {
+        let (labels, counts) = end_labels(readings, n);
         let n_counted: f32 = counts.iter().sum();
         let (labels, weights) = (column(&labels, self.device), column(&counts, self.device));
         let losses = softplus(logits.clone(), 1.0) - labels.clone() * logits.clone();
         let loss = (losses * weights).sum().div_scalar(n_counted);
-        let up_to_k = mask(lessons, k, |j, lesson| j < lesson.kept.len());
-        let up_to_k = column(&up_to_k, self.device);
+        let up_to_k = column(&mask(readings, n, |j, k| j < k), self.device);
         let says_yes = logits.greater_equal_elem(0.0).float();
         let wrong = (says_yes - labels).abs() * up_to_k;
-        let wrong = wrong.reshape([lessons.len(), k]).sum_dim(1).clamp_max(1.0);
+        let wrong = wrong.reshape([readings.len(), n]).sum_dim(1).clamp_max(1.0);
         (loss, wrong.mean().neg().add_scalar(1.0).inner())
     }
 }
 
-/// END's labels for each of the first k contemplation tokens of each problem, and which of them
+/// The most contemplation tokens of a problem.
+fn longest(readings: &[&Reading]) -> usize {
+    let lengths = readings.iter().map(|reading| reading.tokens.len());
+    lengths.max().unwrap_or(0)
+}
+
+/// END's labels for each of the first n contemplation tokens of each problem, and which of them
 /// count: those up to the one behind the problem's last.
-fn end_labels(lessons: &[Lesson], k: usize) -> (Vec<f32>, Vec<f32>) {
+fn end_labels(readings: &[&Reading], n: usize) -> (Vec<f32>, Vec<f32>) {
     (
-        mask(lessons, k, |j, lesson| j + 1 >= lesson.kept.len()),
-        mask(lessons, k, |j, lesson| j <= lesson.kept.len()),
+        mask(readings, n, |j, k| j + 1 >= k),
+        mask(readings, n, |j, k| j <= k),
     )
 }
 
@@ -432,13 +364,13 @@ fn stopped(logits: &[f32]) -> usize {
     first.map_or(logits.len(), |first| first + 1)
 }
 
-/// 1 for the contemplation tokens that are meant, row after row of `[N·k]`.
-fn mask(lessons: &[Lesson], k: usize, is_meant: impl Fn(usize, &Lesson) -> bool) -> Vec<f32> {
-    let rows = lessons
+/// 1 for the contemplation tokens, by index j and their problem's k, that are meant; row after row
+/// of `[N·n]`.
+fn mask(readings: &[&Reading], n: usize, is_meant: impl Fn(usize, usize) -> bool) -> Vec<f32> {
+    let rows = readings
         .iter()
-        .flat_map(|lesson| (0..k).map(move |j| (j, lesson)));
-    rows.map(|(j, lesson)| f32::from(u8::from(is_meant(j, lesson))))
-        .collect()
+        .flat_map(|reading| (0..n).map(|j| (j, reading.tokens.len())));
+    rows.map(|(j, k)| f32::from(u8::from(is_meant(j, k)))).collect()
 }
 
 fn column(values: &[f32], device: &Device) -> Tensor<2> {
@@ -497,18 +429,10 @@ fn nearest(made: &Tensor<2>, gold: &Tensor<2>, tokens: Vec<u32>, counts: Vec<f32
 mod tests {
     use super::*;
 
-    fn lesson(n_kept: usize) -> Lesson {
-        Lesson {
-            context: Context::default(),
-            kept: (0..n_kept).collect(),
-            n_seen: n_kept,
-        }
-    }
-
     #[test]
     fn end_is_asked_up_to_one_token_too_many_and_says_yes_from_the_last_on() {
-        let lessons = [lesson(1), lesson(3)];
-        let (labels, counts) = end_labels(&lessons, 4);
+        let readings = [1, 3].map(Reading::of_length);
+        let (labels, counts) = end_labels(&readings.each_ref(), 4);
         assert_eq!(labels, [1.0, 1.0, 1.0, 1.0, 0.0, 0.0, 1.0, 1.0]);
         assert_eq!(counts, [1.0, 1.0, 0.0, 0.0, 1.0, 1.0, 1.0, 1.0]);
     }
@@ -538,7 +462,8 @@ mod tests {
         CcotConfig {
             ratio: 0.5,
             layer: 0,
-            keep: Keep::Even,
+            keep: super::super::Keep::Even,
+            reuse: 1,
             generator: lora,
             decoder: lora,
             input: Input::Raw,

@@ -18,7 +18,7 @@ use latent_model::model::Model;
 use latent_model::training_record::{CurvePoint, Evaluation};
 use pollster::block_on;
 
-use crate::ccot::adapter_files;
+use crate::ccot::contemplation_files;
 use crate::config::RunConfig;
 use crate::end_classifier::EndClassifier;
 use crate::evaluation::measure;
@@ -218,7 +218,11 @@ impl Run {
             ccot,
             ..
         } = self.trainer.state();
-        let files = block_on(model_files(config, parameters, classifier.as_ref()))?;
+        let mut files = block_on(model_files(config, parameters, classifier.as_ref()))?;
+        if let (Some(settings), Some(weights)) = (&config.ccot, ccot) {
+            let base = config.start_from.as_deref().unwrap_or_default();
+            files.contemplation = Some(block_on(contemplation_files(settings, weights, base))?);
+        }
         let model = Model::from_files(&files)?;
         let mut accuracies = Vec::new();
         for decoding in &config.evaluation.decodings {
@@ -250,11 +254,7 @@ impl Run {
             progress: progress.clone(),
             history: self.history.clone(),
         };
-        let mut files = folder_files(&files, config, &record, parameters)?;
-        if let (Some(settings), Some(weights)) = (&config.ccot, ccot) {
-            let base = config.start_from.as_deref().unwrap_or_default();
-            files.extend(block_on(adapter_files(settings, weights, base))?);
-        }
+        let files = folder_files(&files, config, &record, parameters)?;
         write_folder(&self.folder.join("model"), &files)
     }
 
