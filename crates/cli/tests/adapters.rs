@@ -123,6 +123,47 @@ fn every_command_runs_ccot_with_the_adapters_that_are_named() {
     assert!(listed.contains("ccot-r0.05: contemplates"), "{listed}");
 }
 
+const SUITE: &str = r#"
+title = "CCOT"
+[[row]]
+method = "r = 0.1"
+arithmetic = { model = "arithmetic-ccot", strategy = "ccot" }
+[[row]]
+method = "r = 0.05"
+arithmetic = { model = "arithmetic-ccot", adapters = "ccot-r0.05", strategy = "ccot" }
+[[row]]
+method = "r = 9"
+arithmetic = { model = "arithmetic-ccot", adapters = "ccot-r9", strategy = "ccot" }
+[thoughts]
+most = 0
+curve = []
+"#;
+
+#[test]
+fn a_row_of_the_table_is_measured_with_its_own_adapters() {
+    let (folder, _model) = adapted("table-adapters");
+    fs::write(folder.path("suite.toml"), SUITE).expect("it can be written");
+    let [suite, models, out] = ["suite.toml", ".", "out"].map(|name| folder.arg(name));
+    let args = [
+        "table", "--suite", &suite, "--models", &models, "--out", &out, "--n", "2",
+    ];
+    stdout_of(&[&args[..], &["--no-cache"]].concat());
+    let read = |name: &str| fs::read_to_string(folder.path("out").join(name)).expect("written");
+    let table: Value = serde_json::from_str(&read("table.json")).expect("JSON");
+    let row = |index: usize| &table["rows"][index];
+    assert_eq!(row(0).get("adapters"), None);
+    assert_eq!(row(1)["adapters"], "ccot-r0.05");
+    let think_steps = |index: usize| row(index)["results"][0]["think_steps"].as_f64();
+    assert_eq!([think_steps(0), think_steps(1)], [Some(8.0), Some(4.0)]);
+    assert_ne!(row(0)["weights_sha256"], row(1)["weights_sha256"]);
+    assert_eq!(row(2)["state"], "not-trained");
+    let text = read("table.md");
+    assert!(
+        text.contains("`arithmetic-ccot/ccot-r0.05` | `ccot` |"),
+        "{text}"
+    );
+}
+
 #[test]
 fn adapters_that_are_not_there_are_named_with_those_that_are() {
     let (_folder, model) = adapted("no-adapters");

@@ -445,19 +445,20 @@ fn with_every_phase_under_the_base_nothing_changes_to_the_bit() {
 
 #[test]
 fn no_contemplation_at_all_answers_under_the_decoder() {
-    let records = run(&contemplating(), &[lane(0), lane(4)]);
-    let tokens: Vec<u32> = records[0]
-        .iter()
-        .take(2)
-        .map(|record| record.token)
-        .collect();
-    assert_eq!(tokens, [THINK, END]);
-    assert!(
-        records[0]
-            .iter()
-            .all(|record| !record.has(flag::END_TESTED))
-    );
-    assert_ne!(records[0].last(), records[1].last());
+    let mut under_the_base = lane(0);
+    under_the_base.program.phases[1].adapter = Adapter::Base;
+    let records = run(&contemplating(), &[lane(0), under_the_base]);
+    let tokens = |records: &[StepRecord]| -> Vec<u32> {
+        records.iter().take(2).map(|record| record.token).collect()
+    };
+    for records in &records {
+        assert_eq!(tokens(records), [THINK, END]);
+        assert!(records.iter().all(|record| !record.has(flag::END_TESTED)));
+    }
+    // `</think>` is the first input that runs under them.
+    let hidden = |lane: usize, step: usize| records[lane][step].hidden_norm;
+    assert_eq!(hidden(0, 1), hidden(1, 1));
+    assert_ne!(hidden(0, 2), hidden(1, 2));
 }
 
 #[test]
