@@ -12,8 +12,8 @@ use latent_model::{
 
 /// Tokens of the prompt: a few more than a tile of the kernels, and quickly computed on a CPU.
 const N_TOKENS: usize = 20;
-/// One strategy for every kind of input.
-const STRATEGY_NAMES: [&str; 3] = ["token-cot", "soft-gumbel", "coconut"];
+/// One strategy for every kind of input, and one that runs under all sets of weights.
+const STRATEGY_NAMES: [&str; 4] = ["token-cot", "soft-gumbel", "coconut", "ccot"];
 /// Inputs of a phase: enough for every rule that ends one, few enough for a page that opens.
 const MOST_STEPS: u32 = 8;
 

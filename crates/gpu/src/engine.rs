@@ -177,7 +177,8 @@ impl GpuEngine {
     /// The kernels that keep layers' states, by their block; block 0 is the final norm's own.
     fn tap_pipelines(&self, taps: &[Tap]) -> Result<Vec<(Tap, Option<Pipeline>)>, GpuError> {
         let pipeline = |(slot, &tap): (usize, &Tap)| {
-            let compiled = tap_pipeline(&self.context.device, &self.config, (slot, tap))?;
+            let (device, config) = (&self.context.device, &self.config);
+            let compiled = tap_pipeline(device, config, &self.weights, (slot, tap))?;
             Ok((tap, compiled))
         };
         taps.iter().enumerate().map(pipeline).collect()

@@ -113,10 +113,10 @@ impl Forward<'_> {
                 weights: Vec::new(),
             }),
             Tap::Contemplation => {
-                let map = self.weights.input_map.as_ref()?;
+                let map = self.weights.input_map.iter();
                 Some(Tapped {
-                    layer: map.layer,
-                    weights: vec![&map.weight, &map.bias],
+                    layer: self.weights.capabilities.contemplation?.layer as usize,
+                    weights: map.flat_map(|map| [&map.weight, &map.bias]).collect(),
                 })
             }
         }

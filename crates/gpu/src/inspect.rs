@@ -26,7 +26,7 @@ impl GpuEngine {
         adapter: Adapter,
         tokens: &[u32],
     ) -> Result<LayerStates, EngineError> {
-        if adapter != Adapter::Base && self.weights.input_map.is_none() {
+        if adapter != Adapter::Base && self.weights.capabilities.contemplation.is_none() {
             return Err(EngineError::NoContemplation { lane: 0, phase: 0 });
         }
         let inputs = Input::tokens(tokens);

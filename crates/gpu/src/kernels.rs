@@ -418,6 +418,7 @@ impl RowPipelines {
 pub(crate) fn tap_pipeline(
     device: &wgpu::Device,
     config: &ModelConfig,
+    weights: &DeviceWeights,
     (slot, tap): (usize, Tap),
 ) -> Result<Option<Pipeline>, GpuError> {
     let threads = threads_for(config.hidden_size as u32 / 4);
@@ -429,8 +430,10 @@ pub(crate) fn tap_pipeline(
     let [width, slot] = place;
     let pipeline = match tap {
         Tap::FinalNorm => return Ok(None),
-        Tap::Layer(_) => TAP.pipeline(device, threads, &place),
-        Tap::Contemplation => CONTEMPLATE.pipeline(device, threads, &[width, slot, epsilon]),
+        Tap::Contemplation if weights.input_map.is_some() => {
+            CONTEMPLATE.pipeline(device, threads, &[width, slot, epsilon])
+        }
+        Tap::Layer(_) | Tap::Contemplation => TAP.pipeline(device, threads, &place),
     };
     pipeline.map(Some)
 }

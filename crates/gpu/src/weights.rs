@@ -5,7 +5,7 @@ use std::{borrow::Cow, ops::Deref};
 use latent_model::{
     checkpoint::{EndClassifierWeights, LayerWeights, Matrix, Weights},
     config::ModelConfig,
-    contemplation::Contemplation,
+    contemplation::InputMap,
     engine::ModelCapabilities,
 };
 
@@ -21,7 +21,7 @@ pub(crate) struct DeviceWeights {
     pub end_classifier: wgpu::Buffer,
     /// Sets of layers, in the order of [`Adapter::ALL`]: the base alone, or all.
     pub n_sets: usize,
-    /// Makes contemplation tokens, where the checkpoint has adapters.
+    /// Makes contemplation tokens, where the checkpoint has adapters and a map for them.
     pub input_map: Option<DeviceInputMap>,
     /// What the checkpoint brings.
     pub capabilities: ModelCapabilities,
@@ -52,8 +52,6 @@ pub(crate) struct Shard {
 /// The map that makes an input of a layer's state.
 #[derive(Debug)]
 pub(crate) struct DeviceInputMap {
-    /// The layer whose state it reads.
-    pub layer: usize,
     /// (d / 4, d / 4), packed, the scale of embeddings multiplied in
     pub weight: wgpu::Buffer,
     /// (d)
@@ -96,13 +94,14 @@ impl DeviceWeights {
         let classifier = |&adapter| classifier_values(d, weights.end_classifier_under(adapter));
         let classifiers: Vec<f32> = sets.iter().flat_map(classifier).collect();
         let contemplation = weights.contemplation.as_ref();
+        let input_map = contemplation.and_then(|set| set.input_map.as_ref());
         Ok(Self {
             tables: Tables { embedding, head },
             final_norm: context.storage_of("the final norm", &weights.final_norm)?,
             end_classifier: context.storage_of("the end classifier", &classifiers)?,
             n_sets: sets.len(),
-            input_map: contemplation
-                .map(|set| upload_input_map(context, set))
+            input_map: input_map
+                .map(|map| upload_input_map(context, map))
                 .transpose()?,
             capabilities: weights.capabilities(),
             layers: layers.collect::<Result<_, _>>()?,
@@ -129,12 +128,10 @@ fn upload_table(context: &GpuContext, what: &str, table: &Matrix) -> Result<Vec<
     Ok(shards)
 }
 
-fn upload_input_map(context: &GpuContext, set: &Contemplation) -> Result<DeviceInputMap, GpuError> {
-    let map = &set.input_map;
+fn upload_input_map(context: &GpuContext, map: &InputMap) -> Result<DeviceInputMap, GpuError> {
     let scale = vec![map.scale; map.weight.cols];
     let weight = packed(&rows(&map.weight), Some(&scale));
     Ok(DeviceInputMap {
-        layer: set.spec.layer as usize,
         weight: context.storage_of("the input map", &weight)?,
         bias: context.storage_of("the input map's bias", &map.bias)?,
     })

@@ -414,6 +414,21 @@ fn lanes_under_different_weights_run_in_one_batch() {
 }
 
 #[test]
+fn contemplation_without_an_input_map_is_what_the_reference_makes_of_it() {
+    let Some(context) = common::context() else {
+        return;
+    };
+    let (config, mut weights) = common::small();
+    let set = Arc::make_mut(&mut weights).contemplation.as_mut();
+    set.expect("it has one").input_map = None;
+    let mut oracle = ReferenceEngine::new(&config, weights.clone(), Precision::Oracle);
+    let mut engine = common::engine(&context, &(config, weights));
+    let lanes = contemplating_lanes();
+    let differences = block_on(forced_differences(&mut engine, &mut oracle, &lanes));
+    assert_eq!(differences.expect("two runs"), vec![None; lanes.len()]);
+}
+
+#[test]
 fn adapters_that_no_lane_uses_change_nothing_to_the_bit_and_cost_no_dispatch() {
     let Some(context) = common::context() else {
         return;

@@ -10,8 +10,8 @@ pub enum Tap {
     FinalNorm,
     /// The residual stream after this layer, counted from 0.
     Layer(u32),
-    /// The residual stream after the layer that the checkpoint names, through its input map:
-    /// CCOT's contemplation token (arXiv 2412.13171).
+    /// The residual stream after the layer that the checkpoint names, through its input map if it
+    /// has one: CCOT's contemplation token (arXiv 2412.13171).
     Contemplation,
 }
 

@@ -9,10 +9,11 @@ use latent_model::{
     checkpoint::{LayerWeights, Weights},
     contemplation::{Contemplation, ContemplationFiles, ContemplationSpec, FILES},
     engine::{Engine, EngineError, LaneSpec, ModelCapabilities, run_to_end},
-    input::Input,
+    input::{Input, Tap},
     program::{Adapter, EndClassifier, Feed, Phase, Program, Role, Sampler, Until},
     record::{InputKind, StepRecord, flag},
     reference::{Forward, KvCache, Precision, ReferenceEngine},
+    tasks::{Difficulty, arithmetic},
 };
 use pollster::block_on;
 use safetensors::{Dtype, tensor::TensorView};
@@ -127,8 +128,9 @@ fn a_folder_is_read_as_peft_means_it() {
     assert_eq!(found.spec, spec);
     let all = base.embedding.to_f32();
     let mean = all.iter().map(|e| e * e).sum::<f32>() / all.len() as f32;
-    assert!((found.input_map.scale - mean.sqrt()).abs() < 1e-6);
-    assert_eq!(*found.input_map.weight.to_f32(), values(1, 256));
+    let map = found.input_map.as_ref().expect("it has one");
+    assert!((map.scale - mean.sqrt()).abs() < 1e-6);
+    assert_eq!(*map.weight.to_f32(), values(1, 256));
     assert_eq!(found.end_classifier.bias, -0.25);
 
     let sets = [
@@ -331,6 +333,7 @@ fn the_query_runs_under_the_base_contemplation_under_the_generator_the_rest_unde
     let config = common::config();
     let weights = contemplating();
     let set = weights.contemplation.as_ref().expect("it has one");
+    let map = set.input_map.as_ref().expect("it has one");
     let records = run(&weights, &[lane(4)]).remove(0);
     let forward = Forward::new(&config, Precision::Oracle);
     let mut cache = KvCache::new(config.n_layers);
@@ -357,12 +360,10 @@ fn the_query_runs_under_the_base_contemplation_under_the_generator_the_rest_unde
         let hidden = forward.position(&config, under, &mut cache, position, x, keep);
         // x = M·(s·z / rms(z)) + b
         let mean = state.iter().map(|z| z * z).sum::<f32>() / state.len() as f32;
-        let scale = set.input_map.scale / (mean + config.rms_norm_eps).sqrt();
+        let scale = map.scale / (mean + config.rms_norm_eps).sqrt();
         let scaled: Vec<f32> = state.iter().map(|z| scale * z).collect();
-        let mut fed = Precision::Oracle.matvec(&set.input_map.weight, &scaled);
-        fed.iter_mut()
-            .zip(&set.input_map.bias)
-            .for_each(|(x, b)| *x += b);
+        let mut fed = Precision::Oracle.matvec(&map.weight, &scaled);
+        fed.iter_mut().zip(&map.bias).for_each(|(x, b)| *x += b);
         (forward.logits(&alone, &hidden), hidden, fed)
     };
     let token = |id: u32| weights.embedding.row(id as usize).into_owned();
@@ -408,6 +409,28 @@ fn the_query_runs_under_the_base_contemplation_under_the_generator_the_rest_unde
 }
 
 #[test]
+fn without_an_input_map_states_are_fed_as_they_are() {
+    let (base, files) = folder();
+    let mut tensors = own_tensors(16);
+    tensors.drain(..2);
+    let mut raw = files.clone();
+    raw.contents[1] = file(&tensors);
+    let config = common::config();
+    let set = Contemplation::from_files(&config, &base, &raw).expect("neither tensor");
+    let weights = Arc::new(Weights {
+        contemplation: Some(set),
+        ..base
+    });
+    let mut fed_raw = lane(4);
+    // The folder's layer.
+    fed_raw.program.phases[0].feed = Feed::Hidden { tap: Tap::Layer(1) };
+    let traces = run(&weights, &[lane(4), fed_raw]);
+    let mut found = traces[0].clone();
+    found.iter_mut().for_each(|record| record.lane = 1);
+    assert_eq!(found, traces[1]);
+}
+
+#[test]
 fn with_every_phase_under_the_base_nothing_changes_to_the_bit() {
     let config = common::config();
     let mut plain = lane(4);
@@ -422,19 +445,20 @@ fn with_every_phase_under_the_base_nothing_changes_to_the_bit() {
 
 #[test]
 fn no_contemplation_at_all_answers_under_the_decoder() {
-    let records = run(&contemplating(), &[lane(0), lane(4)]);
-    let tokens: Vec<u32> = records[0]
-        .iter()
-        .take(2)
-        .map(|record| record.token)
-        .collect();
-    assert_eq!(tokens, [THINK, END]);
-    assert!(
-        records[0]
-            .iter()
-            .all(|record| !record.has(flag::END_TESTED))
-    );
-    assert_ne!(records[0].last(), records[1].last());
+    let mut under_the_base = lane(0);
+    under_the_base.program.phases[1].adapter = Adapter::Base;
+    let records = run(&contemplating(), &[lane(0), under_the_base]);
+    let tokens = |records: &[StepRecord]| -> Vec<u32> {
+        records.iter().take(2).map(|record| record.token).collect()
+    };
+    for records in &records {
+        assert_eq!(tokens(records), [THINK, END]);
+        assert!(records.iter().all(|record| !record.has(flag::END_TESTED)));
+    }
+    // `</think>` is the first input that runs under them.
+    let hidden = |lane: usize, step: usize| records[lane][step].hidden_norm;
+    assert_eq!(hidden(0, 1), hidden(1, 1));
+    assert_ne!(hidden(0, 2), hidden(1, 2));
 }
 
 #[test]
@@ -460,11 +484,29 @@ fn a_checkpoint_without_adapters_refuses_what_takes_them() {
 
 #[test]
 fn the_cap_is_the_ratio_of_the_longest_chain() {
-    let cap = |ratio: f32, chain| ContemplationSpec { layer: 0, ratio }.cap(chain);
+    let cap = |ratio: f64, chain| ContemplationSpec { layer: 0, ratio }.cap(chain);
     // The paper's h = 200·r.
     assert_eq!(
         [0.05, 0.1, 0.2, 0.5, 1.0].map(|r| cap(r, 200)),
         [10, 20, 40, 100, 200]
     );
     assert_eq!([0.0, 0.05, 0.1, 1.0].map(|r| cap(r, 72)), [0, 4, 8, 72]);
+}
+
+#[test]
+fn contemplation_stands_for_what_the_teacher_keeps() {
+    let task = arithmetic::TASK;
+    let problem = task.generate(7, Difficulty::Official);
+    let chain = problem.step_tokens().concat();
+    let kept = |ratio| ContemplationSpec { layer: 0, ratio }.kept_tokens(&problem);
+    assert!(kept(0.0).is_empty());
+    assert_eq!(kept(1.0), chain);
+    // With a token for each step, the last digit of its result.
+    let n_steps = problem.step_tokens().len();
+    let results: Vec<u32> = problem
+        .step_tokens()
+        .iter()
+        .map(|step| step[step.len() - 2])
+        .collect();
+    assert_eq!(kept(n_steps as f64 / chain.len() as f64), results);
 }

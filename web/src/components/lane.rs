@@ -1,7 +1,8 @@
 //! One lane: what it is, its stream, its answer and verdict.
 
 use latent_model::{
-    program::{Feed, Role},
+    contemplation::ContemplationSpec,
+    program::{Adapter, Feed, Role},
     strategy::{STRATEGIES, Strategy},
     tasks::Grade,
     training_record::Accuracy,
@@ -159,6 +160,7 @@ fn CheckpointPicker(lane: Lane) -> impl IntoView {
                     .then_some("This checkpoint was not trained for this strategy.");
                 view! {
                     <p class="paper">{entry.summary.clone()}</p>
+                    <p class="paper">{entry.contemplation().map(contemplation_text)}</p>
                     <p class="warning">{warning}</p>
                 }
             })
@@ -174,6 +176,15 @@ fn CheckpointPicker(lane: Lane) -> impl IntoView {
         {about}
         <Accuracies model/>
     }
+}
+
+/// How a checkpoint contemplates, in words.
+fn contemplation_text(ContemplationSpec { layer, ratio }: ContemplationSpec) -> String {
+    format!(
+        "CCOT: the base reads the problem, the generator contemplates and the decoder answers. \
+         What is fed is the state after layer ℓ = {layer}, counted from 0; r = {ratio} steps stand \
+         for each token of a written solution."
+    )
 }
 
 /// How often a checkpoint was right, as its `training.json` says.
@@ -252,7 +263,9 @@ fn phase_text(run: &LaneRun) -> &'static str {
     };
     let phase = &program.phases[last.phase as usize];
     match (phase.role, phase.feed) {
+        (Role::Answer, _) if phase.adapter == Adapter::Decoder => "answering (decoder)",
         (Role::Answer, _) => "answering",
+        (Role::Think, Feed::CONTEMPLATION) => "contemplating (generator)",
         (Role::Think, Feed::Token) => "thinking in words",
         (Role::Think, Feed::Concept) => "thinking in mixtures",
         (Role::Think, Feed::Hidden { .. }) => "thinking in hidden states",

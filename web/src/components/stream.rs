@@ -43,10 +43,14 @@ pub fn Stream(lane: Lane) -> impl IntoView {
         let drawn = |run: &LaneRun| {
             let row = run.view.rows.get(row)?.clone();
             let completed = run.view.sentences.at(row.step).cloned();
-            Some((row, completed))
+            let stands_for = row.thought.and_then(|nth| run.stands_for.get(nth as usize));
+            let stands_for = stands_for.map(|&id| run.word(id));
+            Some((row, completed, stands_for))
         };
         let drawn = lane.run.with_untracked(drawn);
-        drawn.map(|(row, completed)| view! { <Row lane row completed mean_norm/> })
+        drawn.map(|(row, completed, stands_for)| {
+            view! { <Row lane row completed stands_for mean_norm/> }
+        })
     };
     view! {
         <ol class="stream" node_ref=list>
@@ -61,6 +65,8 @@ fn Row(
     row: StepView,
     /// The sentence that this step completed.
     completed: Option<Sentence>,
+    /// The word of the written solution that this contemplation token stands for.
+    stands_for: Option<String>,
     mean_norm: Memo<f32>,
 ) -> impl IntoView {
     let cursor = expect_context::<Cursor>().0;
@@ -92,6 +98,7 @@ fn Row(
     let content = match row.kind {
         RowKind::Concept if !is_pure(&row) => EitherOf3::A(mixture(&row)),
         RowKind::Thought => EitherOf3::B(view! {
+            {stands_for.map(stands_for_view)}
             {thought(&row)}
             <span class="norm" title="Norm of this hidden state, beside the mean norm of a word's embedding">
                 {move || format!("‖h‖ {norm:.2} · words {:.2}", mean_norm.get())}
@@ -217,6 +224,19 @@ fn mixture(row: &StepView) -> impl IntoView + use<> {
     view! {
         <div class="mixture">{parts} {rest}</div>
         <div class="weights">{weights}</div>
+    }
+}
+
+/// What a contemplation token stands for, beside what it decodes to.
+fn stands_for_view(word: String) -> impl IntoView {
+    view! {
+        <span
+            class="norm"
+            data-testid="stands-for"
+            title="The token of the written solution that this contemplation token was trained to stand for"
+        >
+            {format!("for {word}")}
+        </span>
     }
 }
 

@@ -24,6 +24,8 @@ pub struct StepView {
     pub rest: f32,
     /// Nats, where it was computed.
     pub entropy: Option<f32>,
+    /// Which thought of its phase it is, from 0, where it is one.
+    pub thought: Option<u32>,
     /// Norm of the hidden state.
     pub hidden_norm: f32,
     /// How sure the checkpoint's classifier is that it has thought enough, where it was asked.
@@ -122,6 +124,7 @@ pub fn step_view(record: &StepRecord, program: &Program, word: impl Fn(u32) -> S
         chips,
         rest,
         entropy: (record.n_kept > 0).then_some(record.entropy),
+        thought: (kind == RowKind::Thought).then_some(record.phase_step),
         hidden_norm: record.hidden_norm,
         end_probability: record.end_probability(),
         marks: marks(record),

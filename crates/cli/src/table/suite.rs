@@ -54,6 +54,8 @@ pub struct Row {
 pub struct Cell {
     /// Name of the checkpoint.
     pub model: String,
+    /// The folder of CCOT's adapters in it, where it is not the default one.
+    pub adapters: Option<String>,
     /// A strategy of the table.
     pub strategy: String,
     /// `key=value` for each setting that is not the strategy's default.
@@ -166,6 +168,7 @@ impl ThoughtsCurve {
     pub fn cell(&self, thoughts: u32) -> Cell {
         Cell {
             model: self.model.clone(),
+            adapters: None,
             strategy: "coconut".into(),
             set: vec![format!("thoughts={thoughts}")],
             paper: None,
@@ -179,6 +182,7 @@ impl Way {
     pub fn cell(&self) -> Cell {
         Cell {
             model: self.model.clone(),
+            adapters: None,
             strategy: self.strategy.clone(),
             set: self.set.clone(),
             paper: None,

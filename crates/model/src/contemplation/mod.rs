@@ -2,8 +2,8 @@
 //!
 //! ```text
 //! ccot/ccot.json                      {"layer": ℓ, "ratio": r}
-//! ccot/contemplation.safetensors      input_map.weight [d, d], input_map.bias [d],
-//!                                     end_classifier.weight [d], end_classifier.bias [1]
+//! ccot/contemplation.safetensors      end_classifier.weight [d], end_classifier.bias [1], and
+//!                                     input_map.weight [d, d], input_map.bias [d] or neither
 //! ccot/generator/adapter_config.json  φ, as Python's `peft` writes it, with
 //!                adapter_model.safetensors
 //! ccot/decoder/…                      ψ likewise
@@ -20,6 +20,7 @@ use serde::{Deserialize, Serialize};
 use crate::{
     checkpoint::{CheckpointError, EndClassifierWeights, LayerWeights, Matrix, Shards, Weights},
     config::ModelConfig,
+    tasks::Problem,
     text,
 };
 
@@ -42,7 +43,7 @@ pub struct ContemplationSpec {
     /// ℓ: the layer, counted from 0, whose state becomes the next contemplation token.
     pub layer: u32,
     /// r: contemplation tokens for each token of the chain that they stand for, in \[0, 1\].
-    pub ratio: f32,
+    pub ratio: f64,
 }
 
 /// The files of a folder of adapters; whoever does the I/O fills this in.
@@ -59,8 +60,8 @@ pub struct ContemplationFiles {
 pub struct Contemplation {
     /// How the adapters were trained.
     pub spec: ContemplationSpec,
-    /// Makes an input of a state.
-    pub input_map: InputMap,
+    /// Makes an input of a state; without it, states are fed as they are, as in the paper.
+    pub input_map: Option<InputMap>,
     /// END, asked of every contemplation token.
     pub end_classifier: EndClassifierWeights,
     /// θ + φ, one per layer; what φ does not adapt is the base's own memory.
@@ -181,10 +182,10 @@ impl Contemplation {
         };
         Self {
             spec: self.spec,
-            input_map: InputMap {
-                weight: self.input_map.weight.widened(),
-                ..self.input_map.clone()
-            },
+            input_map: self.input_map.as_ref().map(|map| InputMap {
+                weight: map.weight.widened(),
+                ..map.clone()
+            }),
             end_classifier: self.end_classifier.clone(),
             generator: layers(&self.generator),
             decoder: layers(&self.decoder),
@@ -217,26 +218,40 @@ impl ContemplationSpec {
     /// h: the most contemplation tokens, for chains of at most `max_chain` tokens (the paper's
     /// h = 200·r).
     pub fn cap(&self, max_chain: u32) -> u32 {
-        // A ratio of 0.1 is a little more than a tenth; that makes no token.
-        let tokens = f64::from(self.ratio) * f64::from(max_chain);
-        (tokens - 1e-4).ceil().max(0.0) as u32
+        n_kept(max_chain as usize, self.ratio) as u32
+    }
+
+    /// The tokens of a problem's chain that its contemplation tokens stand for, in order; none
+    /// where its solution is not known.
+    pub fn kept_tokens(&self, problem: &Problem) -> Vec<u32> {
+        let steps = problem.step_tokens();
+        let ranks = steps
+            .iter()
+            .flat_map(|step| problem.task().kept_ranks(step));
+        let (ranks, tokens) = (ranks.collect::<Vec<u8>>(), steps.concat());
+        let kept = kept_positions(&ranks, n_kept(tokens.len(), self.ratio));
+        kept.into_iter().map(|position| tokens[position]).collect()
     }
 }
 
-/// The input map and END.
+/// The input map, if there is one, and END.
 fn read_tensors(
     bytes: &Bytes,
     config: &ModelConfig,
     base: &Weights,
-) -> Result<(InputMap, EndClassifierWeights), CheckpointError> {
+) -> Result<(Option<InputMap>, EndClassifierWeights), CheckpointError> {
     let files = [(FILES[1].to_string(), bytes.clone())];
     let tensors = Shards::open(&files, FILES[0])?;
     let d = config.hidden_size;
-    let input_map = InputMap {
-        weight: tensors.matrix("input_map.weight", d, d)?,
-        bias: tensors.vector("input_map.bias", d)?,
-        scale: root_mean_square(&base.embedding),
+    let has_map = tensors.names().any(|name| name.starts_with("input_map."));
+    let input_map = || -> Result<InputMap, CheckpointError> {
+        Ok(InputMap {
+            weight: tensors.matrix("input_map.weight", d, d)?,
+            bias: tensors.vector("input_map.bias", d)?,
+            scale: root_mean_square(&base.embedding),
+        })
     };
+    let input_map = has_map.then(input_map).transpose()?;
     let end_classifier = EndClassifierWeights {
         weight: tensors.vector("end_classifier.weight", d)?,
         bias: tensors.vector("end_classifier.bias", 1)?[0],

@@ -100,20 +100,22 @@ impl Forward {
             .rms_norm(&x, &weights.final_norm, config.rms_norm_eps)
     }
 
-    /// A contemplation token, (d), from the state after its layer; `None` where the checkpoint has
-    /// no input map.
+    /// A contemplation token, (d), from the state after its layer.
     pub fn contemplation(
         &self,
         config: &ModelConfig,
         weights: &Weights,
-        state: &[f32],
-    ) -> Option<Vec<f32>> {
-        let map = &weights.contemplation.as_ref()?.input_map;
+        state: Vec<f32>,
+    ) -> Vec<f32> {
+        let set = weights.contemplation.as_ref();
+        let Some(map) = set.and_then(|set| set.input_map.as_ref()) else {
+            return state;
+        };
         let gain = vec![map.scale; state.len()];
-        let normed = self.precision.rms_norm(state, &gain, config.rms_norm_eps);
+        let normed = self.precision.rms_norm(&state, &gain, config.rms_norm_eps);
         let mut x = self.precision.matvec(&map.weight, &normed);
         add(&mut x, &map.bias);
-        Some(x)
+        x
     }
 
     /// logits = W_head · h, (V).

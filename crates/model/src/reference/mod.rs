@@ -121,13 +121,10 @@ impl ReferenceEngine {
             NextInput::Hidden(tap) => {
                 let tapped = weights.tapped_layer(tap);
                 let state = layers.into_iter().find(|(layer, _)| Some(*layer) == tapped);
-                let state = state.map(|(_, state)| state);
-                let fed = match tap {
-                    Tap::Contemplation => {
-                        state.and_then(|state| forward.contemplation(config, weights, &state))
-                    }
+                let fed = state.map(|(_, state)| match tap {
+                    Tap::Contemplation => forward.contemplation(config, weights, state),
                     Tap::FinalNorm | Tap::Layer(_) => state,
-                };
+                });
                 fed.map(Input::Vector)
             }
         };

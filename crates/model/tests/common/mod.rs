@@ -115,11 +115,11 @@ pub fn contemplating(config: &ModelConfig, weights: &Weights) -> Weights {
             layer: 0,
             ratio: 0.1,
         },
-        input_map: InputMap {
+        input_map: Some(InputMap {
             weight: Matrix::from_f32(d, d, &values(1, d * d, deviation)),
             bias: values(2, d, 0.3),
             scale: root_mean_square(&weights.embedding),
-        },
+        }),
         end_classifier: EndClassifierWeights {
             weight: values(3, d, deviation),
             bias: -0.5,

@@ -8,7 +8,7 @@ use safetensors::tensor::{Dtype, SafeTensorError, TensorView};
 use serde_json::json;
 
 use super::weights::MODULES;
-use super::{CcotConfig, CcotWeights, LoraConfig, Part};
+use super::{CcotConfig, CcotWeights, Input, LoraConfig, Part};
 use crate::parameters::Weight;
 use crate::tensor_ops::check_finite;
 use crate::tensor_ops::{flat, read};
@@ -27,7 +27,9 @@ pub async fn contemplation_files(
         "ratio": config.ratio,
         "keep": config.keep,
     });
-    let beside = |part| matches!(part, Part::InputMap | Part::End);
+    // States that are fed as they are have no map.
+    let is_mapped = config.input != Input::Raw;
+    let beside = |part| part == Part::End || (part == Part::InputMap && is_mapped);
     let beside = serialized(weights.weights(beside), |name, dims| {
         // A bias is a vector in files.
         let shape = match dims {
