@@ -3,7 +3,10 @@
 use latent_model::{
     checkpoint::Weights,
     config::ModelConfig,
-    engine::{Engine, EngineError, LaneCursor, LaneSpec, Limits, check_lanes, check_records},
+    engine::{
+        Engine, EngineError, LaneCursor, LaneSpec,
+        checks::{Limits, check_lanes, check_records},
+    },
     input::{Input, Tap},
     record::StepRecord,
 };
@@ -12,11 +15,9 @@ use crate::{
     batch::{Batch, KvCache},
     context::{GpuContext, GpuError},
     forward::{Cost, Dispatch, Forward},
-    kernels::{
-        MAX_TILE, Pipeline, RING_STEPS, RowPipelines, TilePipelines, check_positions, tap_pipeline,
-        tile_for,
-    },
+    kernels::{MAX_TILE, Pipeline, RING_STEPS, tile_for},
     layout::Row,
+    pipelines::{RowPipelines, TilePipelines, check_positions, tap_pipeline},
     run::{Run, SelectBuffers, lane_rows, positions_needed, prefill_rows, submit_rows, taps_of},
     weights::DeviceWeights,
 };

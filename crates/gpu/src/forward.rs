@@ -4,7 +4,8 @@ use latent_model::{config::ModelConfig, input::Tap};
 
 use crate::{
     batch::{Batch, KvCache},
-    kernels::{Pipeline, RowPipelines, TilePipelines},
+    kernels::Pipeline,
+    pipelines::{RowPipelines, TilePipelines},
     weights::{DeviceLayer, DeviceWeights, Shard},
 };
 

@@ -1,7 +1,7 @@
 //! Activations of every layer, read back for comparison with the reference.
 
 use latent_model::{
-    engine::{EngineError, check_input},
+    engine::{EngineError, checks::check_input},
     input::Input,
     reference::LayerStates,
 };
@@ -11,8 +11,9 @@ use crate::{
     context::GpuError,
     engine::GpuEngine,
     forward::{self, Dispatch},
-    kernels::{check_positions, tile_for},
+    kernels::tile_for,
     layout::Row,
+    pipelines::check_positions,
     readback,
 };
 

@@ -12,8 +12,8 @@ use crate::{
     checkpoint::Weights,
     config::ModelConfig,
     engine::{
-        Engine, EngineError, LaneCursor, LaneSpec, Limits, ModelCapabilities, check_lanes,
-        check_records,
+        Engine, EngineError, LaneCursor, LaneSpec, ModelCapabilities,
+        checks::{Limits, check_lanes, check_records},
     },
     input::{Input, NextInput, Tap},
     program::Program,
