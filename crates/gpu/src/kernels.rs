@@ -1,6 +1,6 @@
 //! The kernels: their sources, the iterations of their loops, how they are compiled and bound.
 
-use latent_model::program::{MAX_KEPT, MAX_PHASES};
+use latent_model::program::{MAX_KEPT, MAX_PHASES, MAX_STOP_TOKENS};
 
 use crate::{context::GpuError, layout::TOKENS_PER_THREAD};
 
@@ -148,7 +148,8 @@ pub const SELECT: Kernel = kernel!("select", |shape| {
         KEPT,
         KEPT,
         2 * KEPT,
-        // decide, main
+        // is_stop_token, decide, main
+        MAX_STOP_TOKENS as u64,
         MAX_PHASES as u64,
         shape.shared(KEPT),
     ]
