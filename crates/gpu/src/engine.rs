@@ -5,7 +5,7 @@ use latent_model::{
     config::ModelConfig,
     engine::{
         Engine, EngineError, LaneCursor, LaneSpec,
-        checks::{Limits, check_lanes, check_records},
+        checks::{Limits, check_cursors, check_lanes, check_records},
     },
     input::{Input, Tap},
     record::StepRecord,
@@ -55,6 +55,9 @@ pub struct GpuEngine {
     pub(crate) row_pipelines: RowPipelines,
     /// One set per tile that was asked for so far.
     tile_pipelines: Vec<TilePipelines>,
+    /// What keeps a layer's state in each block of the hidden states behind the first one, as far
+    /// as a run has needed them.
+    tap_pipelines: Vec<Pipeline>,
     run: Option<Run>,
     stats: EngineStats,
 }
@@ -81,6 +84,7 @@ impl GpuEngine {
             weights,
             row_pipelines,
             tile_pipelines,
+            tap_pipelines: Vec::new(),
             run: None,
             stats: EngineStats::default(),
         })
@@ -175,16 +179,15 @@ impl GpuEngine {
         ]
     }
 
-    /// The kernels that keep layers' states, by their block; block 0 is the final norm's own.
-    fn tap_pipelines(&self, taps: &[Tap]) -> Result<Vec<(Tap, Option<Pipeline>)>, GpuError> {
-        let pipeline = |(slot, &tap): (usize, &Tap)| {
-            let compiled = match tap {
-                Tap::FinalNorm => None,
-                Tap::Layer(_) => Some(tap_pipeline(&self.context.device, &self.config, slot)?),
-            };
-            Ok((tap, compiled))
-        };
-        taps.iter().enumerate().map(pipeline).collect()
+    /// Compiles what keeps the states of `taps`, where no run before has needed as many.
+    async fn compile_taps(&mut self, taps: &[Tap]) -> Result<(), GpuError> {
+        // Block 0 is the final norm's own.
+        for slot in self.tap_pipelines.len() + 1..taps.len() {
+            let create = || tap_pipeline(&self.context.device, &self.config, slot);
+            let compiled = self.context.checked("the kernels", create).await?;
+            self.tap_pipelines.push(compiled);
+        }
+        Ok(())
     }
 
     /// Allocates a run's buffers, prefills its prompts, and sets its lanes' first inputs.
@@ -248,7 +251,8 @@ impl GpuEngine {
         batch.write_rows(context, &fed);
         let forward = self.forward(pipelines, &batch, cache);
         let mut dispatches = forward.embed();
-        dispatches.extend(forward.layers(&self.tap_pipelines(&taps)?));
+        let layers = taps.iter().copied().skip(1).zip(&self.tap_pipelines);
+        dispatches.extend(forward.layers(&layers.collect::<Vec<_>>()));
         dispatches.push(forward.final_norm());
         dispatches.extend(forward.head(&buffers.logits));
         dispatches.extend(self.select(&batch, &buffers, rows.len()));
@@ -275,6 +279,7 @@ impl Engine for GpuEngine {
         self.run = None;
         let prefill_pipelines = self.tile_pipelines(MAX_TILE).await?;
         let lane_pipelines = self.tile_pipelines(tile_for(lanes.len())).await?;
+        self.compile_taps(&taps_of(lanes)).await?;
         let create = || self.begin_run(lanes, &prefill_pipelines, &lane_pipelines);
         let (run, n_submits) = self.context.checked("the run's lanes", create).await?;
         self.stats.dispatches_per_step = run.n_dispatches();
@@ -304,6 +309,7 @@ impl Engine for GpuEngine {
 
     fn set_cursors(&mut self, cursors: &[LaneCursor]) -> Result<(), EngineError> {
         let run = self.run.as_mut().ok_or(EngineError::NotBegun)?;
+        check_cursors(cursors, &run.lanes(), &self.config)?;
         run.set_cursors(&self.context, cursors);
         Ok(())
     }

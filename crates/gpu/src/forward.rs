@@ -75,12 +75,12 @@ impl Forward<'_> {
     }
 
     /// All layers, in order, each followed by what keeps its state where `taps` has it.
-    pub fn layers(&self, taps: &[(Tap, Option<Pipeline>)]) -> Vec<Dispatch> {
+    pub fn layers(&self, taps: &[(Tap, &Pipeline)]) -> Vec<Dispatch> {
         let mut dispatches = Vec::new();
         for index in 0..self.config.n_layers {
             dispatches.extend(self.layer(index));
             let tap = Tap::Layer(index as u32);
-            if let Some((_, Some(pipeline))) = taps.iter().find(|(known, _)| *known == tap) {
+            if let Some((_, pipeline)) = taps.iter().find(|(known, _)| *known == tap) {
                 let batch = self.batch;
                 let buffers = [&batch.rows, &batch.residual, &batch.hidden];
                 dispatches.push(self.over_width(pipeline, &buffers));

@@ -1,7 +1,7 @@
 //! Activations of every layer, read back for comparison with the reference.
 
 use latent_model::{
-    engine::{EngineError, checks::check_input},
+    engine::{EngineError, checks::check_inputs},
     input::Input,
     reference::LayerStates,
 };
@@ -22,21 +22,7 @@ impl GpuEngine {
     /// final norm and the head made of them. A run that was under way goes on afterwards.
     pub async fn layer_states(&mut self, tokens: &[u32]) -> Result<LayerStates, EngineError> {
         let inputs = Input::tokens(tokens);
-        let context = self.config.max_position_embeddings;
-        if tokens.len() > context {
-            return Err(EngineError::ContextTooShort {
-                lane: 0,
-                given: tokens.len(),
-                continuation: 0,
-                context,
-            });
-        }
-        if tokens.is_empty() {
-            return Err(EngineError::NoInputs { lane: 0 });
-        }
-        for (index, input) in inputs.iter().enumerate() {
-            check_input(0, index, input, &self.config)?;
-        }
+        check_inputs(0, &inputs, 0, &self.config)?;
         check_positions(&self.config, tokens.len())?;
         let tile_pipelines = self.tile_pipelines(tile_for(tokens.len())).await?;
         let create = || {

@@ -9,7 +9,7 @@ use latent_model::{
     checkpoint::Weights,
     compare::first_record_difference,
     config::ModelConfig,
-    engine::{Engine, EngineError, LaneSpec, run_to_end},
+    engine::{Engine, EngineError, LaneCursor, LaneSpec, run_to_end},
     input::{Feed, Input, Tap},
     parity::forced_differences,
     program::{MAX_STOP_TOKENS, Program, Role},
@@ -425,6 +425,45 @@ fn a_lane_can_begin_in_the_middle_of_somebodys_thinking() {
         let found = block_on(engine.advance(200)).expect("records");
         assert_same("from step 5 on", &found, &rest);
     }
+}
+
+#[test]
+fn both_engines_refuse_cursors_that_fit_no_lane() {
+    let Some(mut engine) = engine() else {
+        return;
+    };
+    let (config, weights) = common::small();
+    let mut oracle = ReferenceEngine::new(&config, weights, Precision::Oracle);
+    let lanes = mixed_lanes();
+    block_on(engine.begin(&lanes)).expect("a run");
+    block_on(oracle.begin(&lanes)).expect("a run");
+    block_on(engine.advance(3)).expect("records");
+    block_on(oracle.advance(3)).expect("records");
+    let cursor = oracle.cursors().remove(1);
+    let altered = |change: fn(&mut LaneCursor)| {
+        let mut cursor = cursor.clone();
+        change(&mut cursor);
+        cursor
+    };
+    let wrong = [
+        altered(|cursor| cursor.state.lane = 4),
+        altered(|cursor| cursor.state.position += 1),
+        altered(|cursor| cursor.state.phase = 2),
+        altered(|cursor| cursor.input = None),
+        altered(|cursor| cursor.input = Some(Input::Vector(vec![0.0]))),
+    ];
+    for wrong in wrong {
+        let cursors = [cursor.clone(), wrong];
+        let found = engine.set_cursors(&cursors).expect_err("no lane's");
+        assert_eq!(oracle.set_cursors(&cursors), Err(found), "{cursors:?}");
+    }
+    // The run goes on as if nothing had been asked.
+    let (found, expected) = (block_on(engine.advance(9)), block_on(oracle.advance(9)));
+    assert_same(
+        "the run",
+        &found.expect("records"),
+        &expected.expect("records"),
+    );
 }
 
 #[test]

@@ -76,6 +76,26 @@ pub enum EngineError {
         /// What was given.
         found: String,
     },
+    /// A cursor for a lane that the run does not have.
+    #[error(
+        "a cursor names lane {lane}; expected one of the run's {n_lanes} lanes, counted from 0"
+    )]
+    NoLane {
+        /// The lane named.
+        lane: usize,
+        /// Lanes of the run.
+        n_lanes: usize,
+    },
+    /// A cursor that its lane cannot stand at.
+    #[error("lane {lane}: a cursor has {expected}, found {found}")]
+    BadCursor {
+        /// The lane's index.
+        lane: usize,
+        /// What it may have, in words.
+        expected: String,
+        /// What was given.
+        found: String,
+    },
     /// A prompt and program that do not fit the context.
     #[error(
         "lane {lane}: the prompt's {given} tokens and up to {continuation} more \
@@ -160,6 +180,8 @@ impl EngineError {
             Self::NoInputs { lane }
             | Self::UnknownToken { lane, .. }
             | Self::BadInput { lane, .. }
+            | Self::NoLane { lane, .. }
+            | Self::BadCursor { lane, .. }
             | Self::ContextTooShort { lane, .. }
             | Self::Program { lane, .. }
             | Self::NoEndClassifier { lane, .. }
@@ -191,7 +213,12 @@ pub trait Engine {
     /// ordered by step, then lane. Empty when every lane is done.
     async fn advance(&mut self, n_steps: usize) -> Result<Vec<StepRecord>, EngineError>;
 
-    /// Puts lanes where `cursors` say, each by its `state.lane`; what they were fed before stays.
+    /// Puts lanes where `cursors` say, each by its `state.lane`; what they were fed before stays,
+    /// and nothing is moved where one of them is refused.
+    ///
+    /// # Errors
+    /// If a cursor is none of the run's lanes', or a lane cannot stand there
+    /// ([`checks::check_cursors`]).
     fn set_cursors(&mut self, cursors: &[LaneCursor]) -> Result<(), EngineError>;
 }
 

@@ -1,7 +1,7 @@
 //! What every engine checks: its lanes and their inputs before it touches a device, the records
 //! that come back.
 
-use super::{EngineError, LaneSpec, ModelCapabilities};
+use super::{EngineError, LaneCursor, LaneSpec, ModelCapabilities};
 use crate::{
     config::ModelConfig,
     input::Input,
@@ -47,21 +47,73 @@ pub fn check_lanes(lanes: &[LaneSpec], limits: &Limits<'_>) -> Result<(), Engine
                 last,
             });
         }
-        if spec.inputs.is_empty() {
-            return Err(EngineError::NoInputs { lane });
-        }
-        for (index, input) in spec.inputs.iter().enumerate() {
-            check_input(lane, index, input, config)?;
-        }
-        let (given, continuation) = (spec.inputs.len(), spec.program.max_positions());
-        let context = config.max_position_embeddings;
-        if given + continuation > context {
-            return Err(EngineError::ContextTooShort {
+        check_inputs(lane, &spec.inputs, spec.program.max_positions(), config)?;
+    }
+    Ok(())
+}
+
+/// Whether a lane can be given `inputs` and then be fed up to `continuation` more.
+pub fn check_inputs(
+    lane: usize,
+    inputs: &[Input],
+    continuation: usize,
+    config: &ModelConfig,
+) -> Result<(), EngineError> {
+    if inputs.is_empty() {
+        return Err(EngineError::NoInputs { lane });
+    }
+    for (index, input) in inputs.iter().enumerate() {
+        check_input(lane, index, input, config)?;
+    }
+    let (given, context) = (inputs.len(), config.max_position_embeddings);
+    if given + continuation > context {
+        return Err(EngineError::ContextTooShort {
+            lane,
+            given,
+            continuation,
+            context,
+        });
+    }
+    Ok(())
+}
+
+/// Whether every cursor is one of the run's lanes', in a phase of its program, not ahead of what
+/// the lane has been fed nor back in what it was given, and with an input that can be fed, unless
+/// it is done. `lanes` are the run's, each with the position that comes next.
+pub fn check_cursors(
+    cursors: &[LaneCursor],
+    lanes: &[(&LaneSpec, u32)],
+    config: &ModelConfig,
+) -> Result<(), EngineError> {
+    for LaneCursor { state, input } in cursors {
+        let lane = state.lane as usize;
+        let Some(&(spec, next)) = lanes.get(lane) else {
+            let n_lanes = lanes.len();
+            return Err(EngineError::NoLane { lane, n_lanes });
+        };
+        let bad = |expected: String, found: String| {
+            Err(EngineError::BadCursor {
                 lane,
-                given,
-                continuation,
-                context,
-            });
+                expected,
+                found,
+            })
+        };
+        let positions = spec.inputs.len() as u32 - 1..=next;
+        if !positions.contains(&state.position) {
+            let (first, last) = positions.into_inner();
+            let expected = format!("a position in {first} ..= {last}");
+            return bad(expected, state.position.to_string());
+        }
+        let n_phases = spec.program.phases.len();
+        if state.phase as usize >= n_phases {
+            let expected = format!("a phase below {n_phases}");
+            return bad(expected, state.phase.to_string());
+        }
+        match input {
+            Some(input) if !state.done => check_input(lane, 0, input, config)?,
+            None if state.done => {}
+            Some(_) => return bad("no input, being done".into(), "one".into()),
+            None => return bad("an input, not being done".into(), "none".into()),
         }
     }
     Ok(())
@@ -195,6 +247,17 @@ fn implausible(record: &StepRecord, vocab_size: usize) -> Option<String> {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::{
+        program::{Feed, Phase, Program, Role, Sampler, Until},
+        select::LaneState,
+    };
+
+    fn shipped_config() -> ModelConfig {
+        ModelConfig::from_json(include_str!(
+            "../../../../public/models/prosqa-coconut/config.json"
+        ))
+        .expect("a config that ships")
+    }
 
     #[test]
     fn what_no_right_sampler_writes_is_refused() {
@@ -238,10 +301,7 @@ mod tests {
 
     #[test]
     fn inputs_that_cannot_be_fed_are_refused() {
-        let config = ModelConfig::from_json(include_str!(
-            "../../../../public/models/prosqa-coconut/config.json"
-        ))
-        .expect("a config that ships");
+        let config = shipped_config();
         let d = config.hidden_size;
         let fits = [
             Input::Token(3),
@@ -273,6 +333,58 @@ mod tests {
                 .expect_err(what)
                 .to_string();
             assert!(error.contains(what), "{error}");
+        }
+    }
+    #[test]
+    fn cursors_at_which_no_lane_can_stand_are_refused() {
+        let config = shipped_config();
+        let phase = Phase {
+            role: Role::Answer,
+            feed: Feed::Token,
+            sampler: Sampler::GREEDY,
+            until: Until::steps(9),
+            then_force: None,
+        };
+        let spec = LaneSpec {
+            inputs: Input::tokens(&[1, 2, 3]),
+            program: Program {
+                start: None,
+                phases: vec![phase],
+            },
+            seed: 0,
+            stream: 0,
+            decode_thoughts: false,
+        };
+        // Both have been fed two tokens more.
+        let lanes = [(&spec, 5), (&spec, 5)];
+        let fits = |position| LaneCursor {
+            state: LaneState {
+                position,
+                ..LaneState::new(1, &spec)
+            },
+            input: Some(Input::Token(3)),
+        };
+        for position in 2..=5 {
+            let cursors = [fits(position)];
+            assert_eq!(check_cursors(&cursors, &lanes, &config), Ok(()));
+        }
+        type Change = fn(&mut LaneCursor);
+        let changes: [(&str, Change); 7] = [
+            ("lane 2; expected one of the run's 2", |c| c.state.lane = 2),
+            ("a position in 2 ..= 5, found 1", |c| c.state.position = 1),
+            ("a position in 2 ..= 5, found 6", |c| c.state.position = 6),
+            ("a phase below 1, found 1", |c| c.state.phase = 1),
+            ("no input, being done, found one", |c| c.state.done = true),
+            ("an input, not being done, found none", |c| c.input = None),
+            ("lane 1: token 64 is outside", |c| {
+                c.input = Some(Input::Token(64));
+            }),
+        ];
+        for (what, change) in changes {
+            let mut wrong = fits(4);
+            change(&mut wrong);
+            let error = check_cursors(&[fits(3), wrong], &lanes, &config).expect_err(what);
+            assert!(error.to_string().contains(what), "{error}");
         }
     }
 }

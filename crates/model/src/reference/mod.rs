@@ -13,10 +13,9 @@ use crate::{
     config::ModelConfig,
     engine::{
         Engine, EngineError, LaneCursor, LaneSpec, ModelCapabilities,
-        checks::{Limits, check_lanes, check_records},
+        checks::{Limits, check_cursors, check_lanes, check_records},
     },
     input::{Input, NextInput, Tap},
-    program::Program,
     record::StepRecord,
     select::{LaneState, StepOutput, select},
 };
@@ -40,9 +39,8 @@ pub struct ReferenceEngine {
 }
 
 struct Lane {
-    program: Program,
+    spec: LaneSpec,
     state: LaneState,
-    decode_thoughts: bool,
     cache: KvCache,
     /// What is fed at `state.position`; `None` where the lane is done.
     input: Option<Input>,
@@ -96,7 +94,8 @@ impl ReferenceEngine {
         let x = forward.embed(weights, input);
         let position = lane.state.position as usize;
         let mut layers = Vec::new();
-        let taps: Vec<u32> = lane.program.taps().map(|(_, layer)| layer).collect();
+        let program = &lane.spec.program;
+        let taps: Vec<u32> = program.taps().map(|(_, layer)| layer).collect();
         let keep = |layer: usize, x: &[f32]| {
             if taps.contains(&(layer as u32)) {
                 layers.push((layer as u32, x.to_vec()));
@@ -105,14 +104,14 @@ impl ReferenceEngine {
         let hidden = forward.position(config, weights, &mut lane.cache, position, x, keep);
         let logits = lane
             .state
-            .wants_logits(&lane.program, lane.decode_thoughts)
+            .wants_logits(program, lane.spec.decode_thoughts)
             .then(|| forward.logits(weights, &hidden));
         let output = StepOutput {
             logits: logits.as_deref(),
             hidden_norm: Precision::Oracle.dot(&hidden, &hidden).sqrt(),
             end_probability: forward.end_probability(weights, &hidden),
         };
-        let (record, next) = select(&mut lane.state, &lane.program, output);
+        let (record, next) = select(&mut lane.state, program, output);
         lane.input = match next {
             NextInput::None => None,
             NextInput::Token(id) => Some(Input::Token(id)),
@@ -161,9 +160,8 @@ impl Engine for ReferenceEngine {
                 }
             };
             begun.push(Lane {
-                program: spec.program.clone(),
+                spec: spec.clone(),
                 state: LaneState::new(index as u32, spec),
-                decode_thoughts: spec.decode_thoughts,
                 cache,
                 input: spec.inputs.last().cloned(),
             });
@@ -188,6 +186,11 @@ impl Engine for ReferenceEngine {
 
     fn set_cursors(&mut self, cursors: &[LaneCursor]) -> Result<(), EngineError> {
         let lanes = self.lanes.as_mut().ok_or(EngineError::NotBegun)?;
+        let under_way: Vec<(&LaneSpec, u32)> = lanes
+            .iter()
+            .map(|lane| (&lane.spec, lane.state.position))
+            .collect();
+        check_cursors(cursors, &under_way, &self.config)?;
         for cursor in cursors {
             let lane = &mut lanes[cursor.state.lane as usize];
             lane.cache
