@@ -74,6 +74,25 @@ fn the_learning_rate_runs_in_straight_lines_between_its_points() {
 }
 
 #[test]
+fn a_config_with_a_byte_order_mark_and_windows_line_ends_is_read() {
+    let configs = Path::new(env!("CARGO_MANIFEST_DIR")).join("configs");
+    let name = format!("latent-train-windows-{}", std::process::id());
+    let folder = std::env::temp_dir().join(name);
+    for file in ["prosqa-cot.toml", "base/prosqa.toml"] {
+        let text = std::fs::read_to_string(configs.join(file)).expect("it ships");
+        let path = folder.join(file);
+        std::fs::create_dir_all(path.parent().expect("a folder")).expect("a folder");
+        let windows = format!("\u{feff}{}", text.replace('\n', "\r\n"));
+        std::fs::write(path, windows).expect("it can be written");
+    }
+    let read = |folder: &Path| load_config(&folder.join("prosqa-cot.toml"));
+    let (found, expected) = (read(&folder), read(&configs));
+    std::fs::remove_dir_all(&folder).expect("it was made here");
+    let json = |config: RunConfig| serde_json::to_value(config).expect("JSON");
+    assert_eq!(json(found.expect("a config")), json(expected.expect("it ships")));
+}
+
+#[test]
 fn what_published_weights_were_trained_with_is_still_read() {
     let models = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../public/models");
     let mut n_supervised = 0;
