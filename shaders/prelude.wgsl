@@ -18,6 +18,7 @@ struct Row {
     live: u32,         // 0: skip this row
     commits: u32,      // 0: its lane does not move on, whatever comes out of it
     wants_logits: u32, // 0: the LM head may be skipped
+    adapter: u32,      // the set of weights that it runs under (Adapter in program.rs)
 }
 
 // What enters the first layer at a row.
@@ -70,6 +71,7 @@ struct Phase {
     cold_patience: u32, // 0: no Cold Stop
     asks_classifier: u32,
     end_threshold: f32,
+    adapter: u32,       // the set of weights that its inputs run under
 }
 
 // Where a lane is in its program (LaneState in crates/model/src/select.rs).

@@ -444,6 +444,7 @@ fn decide_and_record(has_logits: bool, record_row: u32) {
     record.phase_step = state.phase_step;
     record.cold_count = state.cold_count;
     record.hidden_norm = states[row].hidden_norm;
+    let starts = state.pending != NO_TOKEN;
     if (is_finite(record.hidden_norm) && (!has_logits || bad_logits() == 0u)) {
         next_input = decide(has_logits);
     } else {
@@ -469,6 +470,8 @@ fn decide_and_record(has_logits: bool, record_row: u32) {
     rows[row].write_row = rows[row].base + rows[row].position;
     rows[row].live = u32(next_input != INPUT_NONE);
     rows[row].wants_logits = u32(wants_logits());
+    // A start marker still runs under the base; a marker that ends a phase, under the next one's.
+    rows[row].adapter = select(phase_at(state.phase).adapter, 0u, starts);
 }
 
 @compute @workgroup_size(THREADS)

@@ -197,7 +197,7 @@ impl Lanes {
 mod tests {
     use latent_model::{
         address::ProblemChoice,
-        program::{Feed, Phase, Role, Sampler, Until},
+        program::{Adapter, Feed, Phase, Role, Sampler, Until},
         record::InputKind,
         tasks::prosqa,
     };
@@ -219,6 +219,7 @@ mod tests {
                 end_classifier: None,
             },
             then_force: None,
+            adapter: Adapter::Base,
         };
         let vocabulary = prosqa::TASK.vocabulary();
         let tokenizer = Tokenizer::from_json(&prosqa::TASK.tokenizer_json().to_string());

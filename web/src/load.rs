@@ -162,6 +162,7 @@ async fn fetch_files(
         tokenizer,
         generation_config,
         weights,
+        contemplation: None,
     })
 }
 

@@ -6,6 +6,7 @@ use latent_model::{
     engine::{EngineError, LaneSpec},
     model::Model,
     parity::{forced_differences, runnable_lanes, sample_prompt},
+    program::Adapter,
     reference::{Precision, ReferenceEngine, layer_states},
 };
 
@@ -74,8 +75,8 @@ pub async fn self_test(
     gpu: &mut GpuEngine,
 ) -> Result<SelfTest, EngineError> {
     let prompt = sample_prompt(model, N_TOKENS);
-    let found = gpu.layer_states(&prompt).await?;
-    let expected = layer_states(&model.config, &model.weights, &prompt);
+    let found = gpu.layer_states(Adapter::Base, &prompt).await?;
+    let expected = layer_states(&model.config, (&model.weights, Adapter::Base), &prompt);
     let layers = compare_layer_states(&found, &expected, Tolerance::F32);
     let (names, lanes): (Vec<&str>, Vec<LaneSpec>) = lanes(model, &prompt).into_iter().unzip();
     if lanes.is_empty() {

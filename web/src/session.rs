@@ -226,10 +226,13 @@ impl Session {
     ) -> Result<Vec<LaneSpec>, SessionError> {
         let spec = |(lane, stream): (&LaneChoice, u32)| {
             let checkpoint = self.loaded(&lane.model).ok_or(SessionError::NotBegun)?;
-            let tokenizer = &checkpoint.model.tokenizer;
+            let (model, settings) = (&checkpoint.model, &lane.settings);
+            let tokenizer = &model.tokenizer;
             Ok(LaneSpec {
                 inputs: Input::tokens(&tokenizer.encode(prompt)?),
-                program: lane.strategy.program(&lane.settings, tokenizer)?,
+                program: lane
+                    .strategy
+                    .program(settings, tokenizer, model.capabilities())?,
                 seed,
                 stream,
                 decode_thoughts: true,

@@ -127,6 +127,7 @@ fn suits(form: SequenceLayout, strategy: &Strategy, has_classifier: bool) -> boo
         }
         SequenceLayout::Pause => strategy.name == "pause",
         SequenceLayout::NoCot => strategy.think.is_none(),
+        SequenceLayout::Ccot => strategy.name == "ccot",
     }
 }
 

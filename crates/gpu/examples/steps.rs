@@ -11,7 +11,7 @@ use latent_gpu::{GpuContext, GpuEngine};
 use latent_model::{
     engine::{Engine, LaneSpec},
     input::{Feed, Input},
-    program::{Noise, Phase, Program, Role, Sampler, Until},
+    program::{Adapter, Noise, Phase, Program, Role, Sampler, Until},
 };
 use pollster::block_on;
 
@@ -32,6 +32,7 @@ fn lanes(n: usize, feed: Feed) -> Vec<LaneSpec> {
         sampler,
         until: Until::steps(max_steps),
         then_force: None,
+        adapter: Adapter::Base,
     };
     let program = Program {
         start: None,

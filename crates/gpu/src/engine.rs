@@ -1,5 +1,7 @@
 //! The GPU engine: the contract of `latent_model::engine::Engine` on a device.
 
+use std::mem::{Discriminant, discriminant};
+
 use latent_model::{
     checkpoint::Weights,
     config::ModelConfig,
@@ -55,9 +57,9 @@ pub struct GpuEngine {
     pub(crate) row_pipelines: RowPipelines,
     /// One set per tile that was asked for so far.
     tile_pipelines: Vec<TilePipelines>,
-    /// What keeps a layer's state in each block of the hidden states behind the first one, as far
-    /// as a run has needed them.
-    tap_pipelines: Vec<Pipeline>,
+    /// What keeps a tap's state in a block of the hidden states, by block and kind of tap, as far
+    /// as a run has needed it. One kernel serves all layers.
+    tap_pipelines: Vec<((usize, Discriminant<Tap>), Pipeline)>,
     run: Option<Run>,
     stats: EngineStats,
 }
@@ -74,7 +76,7 @@ impl GpuEngine {
         let create = || {
             let (device, tables) = (&context.device, &weights.tables);
             let rows = RowPipelines::new(device, config, tables)?;
-            let tiles = vec![TilePipelines::new(device, config, tables, MAX_TILE)?];
+            let tiles = vec![TilePipelines::new(device, config, &weights, MAX_TILE)?];
             Ok((rows, tiles))
         };
         let (row_pipelines, tile_pipelines) = context.checked("the kernels", create).await?;
@@ -118,8 +120,8 @@ impl GpuEngine {
         if let Some(compiled) = known {
             return Ok(compiled.clone());
         }
-        let (device, tables) = (&self.context.device, &self.weights.tables);
-        let create = || TilePipelines::new(device, &self.config, tables, tile);
+        let (device, weights) = (&self.context.device, &self.weights);
+        let create = || TilePipelines::new(device, &self.config, weights, tile);
         let compiled = self.context.checked("the kernels", create).await?;
         self.tile_pipelines.push(compiled.clone());
         Ok(compiled)
@@ -179,15 +181,27 @@ impl GpuEngine {
         ]
     }
 
-    /// Compiles what keeps the states of `taps`, where no run before has needed as many.
+    /// Compiles what keeps `taps` in their blocks, as far as no run before has needed the same.
     async fn compile_taps(&mut self, taps: &[Tap]) -> Result<(), GpuError> {
-        // Block 0 is the final norm's own.
-        for slot in self.tap_pipelines.len() + 1..taps.len() {
-            let create = || tap_pipeline(&self.context.device, &self.config, slot);
-            let compiled = self.context.checked("the kernels", create).await?;
-            self.tap_pipelines.push(compiled);
+        for (slot, &tap) in taps.iter().enumerate() {
+            if self.compiled_tap(slot, tap).is_some() {
+                continue;
+            }
+            let create = || tap_pipeline(&self.context.device, &self.config, (slot, tap));
+            if let Some(compiled) = self.context.checked("the kernels", create).await? {
+                self.tap_pipelines
+                    .push(((slot, discriminant(&tap)), compiled));
+            }
         }
         Ok(())
+    }
+
+    /// The kernel that keeps what `tap` reads in a block of the hidden states; none for the final
+    /// norm, which does so itself.
+    fn compiled_tap(&self, slot: usize, tap: Tap) -> Option<&Pipeline> {
+        let key = (slot, discriminant(&tap));
+        let mut compiled = self.tap_pipelines.iter();
+        compiled.find_map(|(known, pipeline)| (*known == key).then_some(pipeline))
     }
 
     /// Allocates a run's buffers, prefills its prompts, and sets its lanes' first inputs.
@@ -251,8 +265,9 @@ impl GpuEngine {
         batch.write_rows(context, &fed);
         let forward = self.forward(pipelines, &batch, cache);
         let mut dispatches = forward.embed();
-        let layers = taps.iter().copied().skip(1).zip(&self.tap_pipelines);
-        dispatches.extend(forward.layers(&layers.collect::<Vec<_>>()));
+        let compiled = |(slot, &tap)| Some((tap, self.compiled_tap(slot, tap)?));
+        let kept: Vec<(Tap, &Pipeline)> = taps.iter().enumerate().filter_map(compiled).collect();
+        dispatches.extend(forward.layers(&kept));
         dispatches.push(forward.final_norm());
         dispatches.extend(forward.head(&buffers.logits));
         dispatches.extend(self.select(&batch, &buffers, rows.len()));

@@ -5,7 +5,7 @@ mod random;
 
 use latent_model::{
     input::Feed,
-    program::{Phase, Program, Role, Sampler, Until},
+    program::{Adapter, Phase, Program, Role, Sampler, Until},
 };
 use pollster::block_on;
 
@@ -22,6 +22,7 @@ fn lane(feed: Feed, seed: u32) -> LaneSpec {
         },
         until: Until::steps(max_steps),
         then_force: None,
+        adapter: Adapter::Base,
     };
     LaneSpec {
         inputs: Input::tokens(&[1, 2, 3 + seed]),
@@ -94,7 +95,7 @@ fn what_keeps_a_layers_state_is_compiled_once() {
         let lanes: Vec<LaneSpec> = layers.iter().copied().map(of_layer).collect();
         block_on(engine.begin(&lanes)).expect("a run");
         let compiled = engine.tap_pipelines.iter();
-        compiled.map(|tap| tap.compiled().clone()).collect()
+        compiled.map(|(_, tap)| tap.compiled().clone()).collect()
     };
     let first = begun(&[0]);
     assert_eq!(first.len(), 1);

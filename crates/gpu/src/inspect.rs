@@ -3,6 +3,7 @@
 use latent_model::{
     engine::{EngineError, checks::check_inputs},
     input::Input,
+    program::Adapter,
     reference::LayerStates,
 };
 
@@ -19,8 +20,16 @@ use crate::{
 
 impl GpuEngine {
     /// Runs tokens through the kernels that decoding uses, and reads back what each layer, the
-    /// final norm and the head made of them. A run that was under way goes on afterwards.
-    pub async fn layer_states(&mut self, tokens: &[u32]) -> Result<LayerStates, EngineError> {
+    /// final norm and the head made of them, all under one adapter. A run that was under way goes
+    /// on afterwards.
+    pub async fn layer_states(
+        &mut self,
+        adapter: Adapter,
+        tokens: &[u32],
+    ) -> Result<LayerStates, EngineError> {
+        if adapter != Adapter::Base && self.weights.input_map.is_none() {
+            return Err(EngineError::NoContemplation { lane: 0, phase: 0 });
+        }
         let inputs = Input::tokens(tokens);
         check_inputs(0, &inputs, 0, &self.config)?;
         check_positions(&self.config, tokens.len())?;
@@ -40,6 +49,7 @@ impl GpuEngine {
                 write_row: position,
                 live: 1,
                 wants_logits: 1,
+                adapter: adapter as u32,
                 ..Row::default()
             };
             (row, input)

@@ -44,6 +44,13 @@ impl Shape<'_> {
     }
 }
 
+/// Loops of a matmul over sets of weights, and of each set over its rows and its columns.
+fn loops_of_sets(shape: &Shape<'_>) -> Vec<u64> {
+    let n_sets = shape.get("N_SETS");
+    let times = |constant| n_sets * shape.get(constant);
+    vec![n_sets, times("TILE"), times("WIDTH")]
+}
+
 macro_rules! kernel {
     ($name:literal, $loops:expr) => {
         Kernel {
@@ -62,7 +69,7 @@ const KEPT: u64 = MAX_KEPT as u64;
 /// The input vectors of a batch.
 pub const EMBED: Kernel = kernel!("embed", |_| vec![KEPT]);
 /// Attention norm, query, key and value projections, rotation.
-pub const QKV: Kernel = kernel!("qkv", |shape| vec![shape.get("TILE"), shape.get("WIDTH")]);
+pub const QKV: Kernel = kernel!("qkv", loops_of_sets);
 /// Attention over the cache.
 pub const ATTENTION: Kernel = kernel!("attention", |shape| {
     let (positions, quads) = (shape.n_positions as u64, shape.get("HEAD_DIM") / 4);
@@ -79,17 +86,13 @@ pub const ATTENTION: Kernel = kernel!("attention", |shape| {
     ]
 });
 /// Output and down projections, added to the residual stream.
-pub const PROJECT: Kernel = kernel!("project", |shape| vec![
-    shape.get("TILE"),
-    shape.get("WIDTH")
-]);
+pub const PROJECT: Kernel = kernel!("project", loops_of_sets);
 /// MLP norm, gate and up projections, activation.
-pub const SWIGLU: Kernel = kernel!("swiglu", |shape| vec![
-    shape.get("TILE"),
-    shape.get("WIDTH")
-]);
+pub const SWIGLU: Kernel = kernel!("swiglu", loops_of_sets);
 /// A layer's state, kept to be fed back.
 pub const TAP: Kernel = kernel!("tap", |_| Vec::new());
+/// A contemplation token, made of a layer's state.
+pub const CONTEMPLATE: Kernel = kernel!("contemplate", |shape| vec![shape.get("WIDTH")]);
 /// Final norm, and what the end classifier says of it.
 pub const FINAL_NORM: Kernel = kernel!("final_norm", |shape| vec![
     shape.shared(shape.get("WIDTH")),
@@ -156,13 +159,14 @@ pub const SELECT: Kernel = kernel!("select", |shape| {
 });
 
 /// Every kernel: `tests/shaders.rs` compares this with the folder.
-pub const KERNELS: [Kernel; 10] = [
+pub const KERNELS: [Kernel; 11] = [
     EMBED,
     QKV,
     ATTENTION,
     PROJECT,
     SWIGLU,
     TAP,
+    CONTEMPLATE,
     FINAL_NORM,
     HEAD,
     DISTRIBUTION,

@@ -83,6 +83,8 @@ pub struct Row {
     pub commits: u32,
     /// 0: the LM head may be skipped.
     pub wants_logits: u32,
+    /// The [`Adapter`](program::Adapter) that it runs under.
+    pub adapter: u32,
 }
 
 /// What enters the first layer at a row.
@@ -197,6 +199,8 @@ pub struct Phase {
     pub asks_classifier: u32,
     /// The probability at which it ends the phase.
     pub end_threshold: f32,
+    /// `Phase::adapter`
+    pub adapter: u32,
 }
 
 /// Where a lane is in its program.
@@ -293,6 +297,7 @@ impl Phase {
             cold_patience: cold_stop.map_or(0, |cold_stop| cold_stop.patience),
             asks_classifier: u32::from(end_classifier.is_some()),
             end_threshold: end_classifier.map_or(0.0, |end| end.threshold),
+            adapter: phase.adapter as u32,
         }
     }
 }

@@ -1,15 +1,15 @@
 //! The pipelines of a model: every kernel with the constants and threads that its shape gives.
 
-use latent_model::config::ModelConfig;
+use latent_model::{config::ModelConfig, input::Tap};
 
 use crate::{
     context::GpuError,
     kernels::{
-        ATTENTION, DISTRIBUTION, EMBED, FINAL_NORM, HEAD, MAX_PARTS, PROJECT, Pipeline, QKV,
-        RING_STEPS, SELECT, SWIGLU, Shape, TAP, parts_of, threads_for,
+        ATTENTION, CONTEMPLATE, DISTRIBUTION, EMBED, FINAL_NORM, HEAD, MAX_PARTS, PROJECT,
+        Pipeline, QKV, RING_STEPS, SELECT, SWIGLU, Shape, TAP, parts_of, threads_for,
     },
     layout::TOKENS_PER_THREAD,
-    weights::{Shard, Tables},
+    weights::{DeviceWeights, Shard, Tables},
 };
 
 /// The pipelines that do not depend on the batch.
@@ -115,33 +115,40 @@ impl RowPipelines {
     }
 }
 
-/// The kernel that keeps a layer's state in block `slot` of the hidden states.
+/// The kernel that keeps what `tap` reads in block `slot` of the hidden states; `None` where the
+/// final norm does so itself.
 pub(crate) fn tap_pipeline(
     device: &wgpu::Device,
     config: &ModelConfig,
-    slot: usize,
-) -> Result<Pipeline, GpuError> {
-    let constants = [
+    (slot, tap): (usize, Tap),
+) -> Result<Option<Pipeline>, GpuError> {
+    let threads = threads_for(config.hidden_size as u32 / 4);
+    let place = [
         ("WIDTH", config.hidden_size as f64 / 4.0),
         ("SLOT", slot as f64),
     ];
-    TAP.pipeline(
-        device,
-        threads_for(config.hidden_size as u32 / 4),
-        &constants,
-    )
+    let epsilon = ("EPSILON", f64::from(config.rms_norm_eps));
+    let [width, slot] = place;
+    let pipeline = match tap {
+        Tap::FinalNorm => return Ok(None),
+        Tap::Layer(_) => TAP.pipeline(device, threads, &place),
+        Tap::Contemplation => CONTEMPLATE.pipeline(device, threads, &[width, slot, epsilon]),
+    };
+    pipeline.map(Some)
 }
 
 impl TilePipelines {
     pub fn new(
         device: &wgpu::Device,
         config: &ModelConfig,
-        tables: &Tables,
+        weights: &DeviceWeights,
         tile: u32,
     ) -> Result<Self, GpuError> {
         let quads = |width: usize| width.div_ceil(4) as f64;
         let tile_size = ("TILE", f64::from(tile));
         let epsilon = ("EPSILON", f64::from(config.rms_norm_eps));
+        let n_sets = ("N_SETS", weights.n_sets as f64);
+        let tables = &weights.tables;
         let width = ("WIDTH", quads(config.hidden_size));
         let threads = |outputs: usize| threads_for(outputs.div_ceil(4) as u32);
         let project = |input_width: usize| {
@@ -149,6 +156,7 @@ impl TilePipelines {
                 tile_size,
                 ("WIDTH", quads(input_width)),
                 ("N_QUADS", quads(config.hidden_size)),
+                n_sets,
             ];
             PROJECT.pipeline(device, threads(config.hidden_size), &constants)
         };
@@ -174,6 +182,7 @@ impl TilePipelines {
                     ("N_HEADS", config.n_heads as f64),
                     ("N_KV_HEADS", config.n_kv_heads as f64),
                     ("HEAD_DIM", config.head_dim as f64),
+                    n_sets,
                 ],
             )?,
             output: project(config.q_width())?,
@@ -185,6 +194,7 @@ impl TilePipelines {
                     width,
                     epsilon,
                     ("N_QUADS", quads(config.intermediate_size)),
+                    n_sets,
                 ],
             )?,
             down: project(config.intermediate_size)?,

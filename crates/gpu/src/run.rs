@@ -89,8 +89,8 @@ impl SelectBuffers {
 /// The states that a run's lanes feed back, each once; the final norm's is always block 0.
 pub(crate) fn taps_of(specs: &[LaneSpec]) -> Vec<Tap> {
     let mut taps = vec![Tap::FinalNorm];
-    let layers = specs.iter().flat_map(|spec| spec.program.taps());
-    for tap in layers.map(|(_, layer)| Tap::Layer(layer)) {
+    let fed = specs.iter().flat_map(|spec| spec.program.taps());
+    for (_, tap) in fed {
         if !taps.contains(&tap) {
             taps.push(tap);
         }
@@ -161,6 +161,7 @@ fn row_at(row: Row, spec: &LaneSpec, state: &LaneState) -> Row {
         write_row: row.base + state.position,
         live: u32::from(!state.done),
         wants_logits: u32::from(!state.done && wants_logits),
+        adapter: state.adapter as u32,
         ..row
     }
 }

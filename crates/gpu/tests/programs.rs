@@ -12,7 +12,7 @@ use latent_model::{
     engine::{Engine, EngineError, LaneCursor, LaneSpec, run_to_end},
     input::{Feed, Input, Tap},
     parity::forced_differences,
-    program::{MAX_STOP_TOKENS, Program, Role},
+    program::{Adapter, MAX_STOP_TOKENS, Program, Role},
     record::{InputKind, StepRecord, flag},
     reference::{Precision, ReferenceEngine},
     strategy::{STRATEGIES, Setting, Settings, Strategy},
@@ -53,7 +53,9 @@ fn program(strategy: &Strategy, config: &ModelConfig) -> Program {
         }
     }
     let tokenizer = tokenizer(config.vocab_size);
-    strategy.program(&settings, &tokenizer).expect("a program")
+    let (_, weights) = common::small();
+    let program = strategy.program(&settings, &tokenizer, weights.capabilities());
+    program.expect("a program")
 }
 
 fn lane(program: Program, prompt: &[u32], seed: u32) -> LaneSpec {
@@ -313,6 +315,21 @@ fn bad_runs_are_errors() {
         block_on(engine.begin(&[])),
         Err(EngineError::LaneCount { .. })
     ));
+    let outside = engine.config().vocab_size as u32;
+    let too_many = vec![0; engine.config().max_position_embeddings + 1];
+    for tokens in [Vec::new(), vec![1, outside], too_many] {
+        let refused = block_on(engine.layer_states(Adapter::Base, &tokens));
+        assert!(
+            matches!(
+                refused,
+                Err(EngineError::NoInputs { .. }
+                    | EngineError::UnknownToken { .. }
+                    | EngineError::ContextTooShort { .. })
+            ),
+            "{} tokens",
+            tokens.len()
+        );
+    }
     let mut lanes = mixed_lanes();
     lanes[1].inputs.clear();
     assert_eq!(
@@ -343,8 +360,8 @@ fn a_checkpoint_without_an_end_classifier_refuses_programs_that_ask_it() {
     assert_eq!(block_on(engine.begin(&lanes[..1])), Ok(()));
 }
 
-/// A lane that feeds back the state after a layer, as CCOT does.
-fn contemplating(layer: u32, prompt: &[u32]) -> LaneSpec {
+/// A lane that feeds back the state after a layer, as it is.
+fn feeding_layer(layer: u32, prompt: &[u32]) -> LaneSpec {
     let (config, _) = common::small();
     let mut program = program(Strategy::by_name("coconut").expect("a strategy"), &config);
     program.phases[0].feed = Feed::Hidden {
@@ -359,8 +376,8 @@ fn states_of_any_layer_are_fed_back_as_the_reference_feeds_them() {
         return;
     };
     let mut lanes = vec![
-        contemplating(0, &[1, 2, 3]),
-        contemplating(1, &[1, 2, 3]),
+        feeding_layer(0, &[1, 2, 3]),
+        feeding_layer(1, &[1, 2, 3]),
         mixed_lanes().remove(1),
     ];
     let (found, expected) = (gpu(&mut engine, &lanes, 16), reference(&lanes));
@@ -376,6 +393,104 @@ fn states_of_any_layer_are_fed_back_as_the_reference_feeds_them() {
         last: 1,
     };
     assert_eq!(block_on(engine.begin(&lanes)), Err(error));
+}
+
+/// Lanes of CCOT that are never all in one phase, with other strategies between them.
+fn contemplating_lanes() -> Vec<LaneSpec> {
+    let (config, _) = common::small();
+    let named = |name| program(Strategy::by_name(name).expect("a strategy"), &config);
+    let capped = |name, max_steps: u32| {
+        let mut program = named(name);
+        program.phases[0].until.max_steps = max_steps;
+        program
+    };
+    vec![
+        lane(capped("ccot-fixed", 0), &[1, 2, 3, 4], 1),
+        lane(capped("ccot", 6), &[8], 1),
+        lane(named("token-cot"), &[1, 2, 3, 4], 1),
+        lane(capped("ccot-fixed", 3), &[30, 2], 1),
+        lane(capped("ccot", 6), &[5, 9, 2], 1),
+        lane(named("coconut"), &[30, 2], 1),
+        lane(capped("ccot-fixed", 7), &[1, 2, 3, 4], 1),
+        lane(named("soft-gumbel"), &[8, 8, 9], 2),
+        lane(capped("ccot", 2), &[11, 12], 1),
+    ]
+}
+
+#[test]
+fn lanes_under_different_weights_run_in_one_batch() {
+    let Some(mut engine) = engine() else {
+        return;
+    };
+    let lanes = contemplating_lanes();
+    let expected = reference(&lanes);
+    // One lane alone, a tile of four, more than a tile of eight.
+    for n_lanes in [1, 2, 4, lanes.len()] {
+        for first in 0..=lanes.len() - n_lanes {
+            let chosen = first..first + n_lanes;
+            let found = gpu(&mut engine, &lanes[chosen.clone()], 16);
+            for (lane, (found, expected)) in chosen
+                .clone()
+                .zip(found.iter().zip(&expected[chosen.clone()]))
+            {
+                let mut found = found.clone();
+                found
+                    .iter_mut()
+                    .for_each(|record| record.lane = lane as u32);
+                assert_same(&format!("lane {lane} of {chosen:?}"), &found, expected);
+            }
+        }
+    }
+    let records = || expected.iter().flatten();
+    assert!(records().any(|record| record.has(flag::END_CLASSIFIER | flag::FORCED)));
+    assert!(records().any(|record| record.has(flag::CAP | flag::END_TESTED)));
+    let (config, weights) = common::small();
+    let mut oracle = ReferenceEngine::new(&config, weights, Precision::Oracle);
+    let differences = block_on(forced_differences(&mut engine, &mut oracle, &lanes));
+    assert_eq!(differences.expect("two runs"), vec![None; lanes.len()]);
+    // An adapter that is another one shows.
+    let (_, mut altered) = common::small();
+    let set = Arc::make_mut(&mut altered).contemplation.as_mut();
+    let layer = &mut set.expect("it has one").decoder[0];
+    common::random::edit(&mut layer.down, |values| values[5] += 1.0);
+    let mut oracle = ReferenceEngine::new(&config, altered, Precision::Oracle);
+    let differences = block_on(forced_differences(&mut engine, &mut oracle, &lanes));
+    let found: Vec<bool> = differences
+        .expect("two runs")
+        .iter()
+        .map(Option::is_some)
+        .collect();
+    let answers = lanes
+        .iter()
+        .map(|lane| lane.program.contemplation_phase().is_some());
+    assert_eq!(found, answers.collect::<Vec<bool>>());
+}
+
+#[test]
+fn adapters_that_no_lane_uses_change_nothing_to_the_bit_and_cost_no_dispatch() {
+    let Some(context) = common::context() else {
+        return;
+    };
+    let lanes = mixed_lanes();
+    let [with, without] = [common::small(), common::plain()].map(|model| {
+        let mut engine = common::engine(&context, &model);
+        let records = gpu(&mut engine, &lanes, 16);
+        (records, engine.stats().dispatches_per_step)
+    });
+    assert_eq!(with, without);
+}
+
+#[test]
+fn a_checkpoint_without_adapters_refuses_programs_that_take_them() {
+    let Some(context) = common::context() else {
+        return;
+    };
+    let mut engine = common::engine(&context, &common::plain());
+    let lanes = [mixed_lanes().remove(0), contemplating_lanes().remove(0)];
+    let expected = EngineError::NoContemplation { lane: 1, phase: 0 };
+    assert_eq!(block_on(engine.begin(&lanes)), Err(expected));
+    let refused = block_on(engine.layer_states(Adapter::Decoder, &[1, 2]));
+    assert!(matches!(refused, Err(EngineError::NoContemplation { .. })));
 }
 
 /// What lanes were fed by `position`, as a lane of its own would be given it.

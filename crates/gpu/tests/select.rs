@@ -12,15 +12,15 @@ use latent_model::{
     engine::LaneSpec,
     input::{Feed, Input, NextInput, Tap},
     program::{
-        ColdStop, EndClassifier, MAX_KEPT, MAX_STOP_TOKENS, Noise, Phase, Program, Role, Sampler,
-        Until,
+        Adapter, ColdStop, EndClassifier, MAX_KEPT, MAX_STOP_TOKENS, Noise, Phase, Program, Role,
+        Sampler, Until,
     },
     record::{StepRecord, flag},
     select::{LaneState, StepOutput, select},
 };
 
 /// A run's blocks of hidden states: two phases below feed the second one.
-const TAPS: [Tap; 2] = [Tap::FinalNorm, Tap::Layer(3)];
+const TAPS: [Tap; 3] = [Tap::FinalNorm, Tap::Layer(3), Tap::Contemplation];
 /// Random numbers pass through `ln` and `cos`, and Gumbel noise is divided by tau.
 const TOLERANCE: f32 = 5e-4;
 
@@ -43,6 +43,7 @@ fn phase(role: Role, feed: Feed, sampler: Sampler, max_steps: u32) -> Phase {
         sampler,
         until: Until::steps(max_steps),
         then_force: None,
+        adapter: Adapter::Base,
     }
 }
 
@@ -57,6 +58,18 @@ fn program(start: Option<u32>, think: Vec<Phase>) -> Program {
     let mut phases = think;
     phases.push(phase(Role::Answer, Feed::Token, Sampler::GREEDY, 3));
     Program { start, phases }
+}
+
+/// The phases of CCOT: each under weights of its own.
+fn contemplating(start: Option<u32>, max_steps: u32, forces: bool) -> Program {
+    let mut program = program(start, vec![thinking(Feed::CONTEMPLATION, Sampler::GREEDY)]);
+    let adapters = [Adapter::Generator, Adapter::Decoder];
+    for (phase, adapter) in program.phases.iter_mut().zip(adapters) {
+        phase.adapter = adapter;
+    }
+    program.phases[0].until = Until::steps(max_steps);
+    program.phases[0].then_force = program.phases[0].then_force.filter(|_| forces);
+    program
 }
 
 fn cold(mut phase: Phase, entropy: f32, patience: u32) -> Phase {
@@ -116,6 +129,8 @@ fn programs() -> Vec<Program> {
                 noisy(Noise::Dirichlet { alpha: 2.0 }),
             )],
         ),
+        contemplating(Some(0), 3, true),
+        contemplating(None, 0, false),
         program(Some(0), vec![thinking(Feed::THOUGHT, Sampler::GREEDY)]),
         program(
             None,
@@ -401,6 +416,7 @@ fn check_program(
         assert_eq!(row.position, state.position, "{at}");
         assert_eq!(row.write_row, 100 + state.position, "{at}");
         assert_eq!(row.live, u32::from(!state.done), "{at}");
+        assert_eq!(row.adapter, state.adapter as u32, "{at}");
         if state.done {
             // A step after the end changes nothing.
             let again = bench.step(pipelines, step, &logits, of_row);

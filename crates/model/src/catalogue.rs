@@ -100,8 +100,17 @@ impl Entry {
 
     /// Why the checkpoint cannot run a strategy at all: it lacks a part that the strategy asks.
     pub fn lacks(&self, strategy: &Strategy) -> Option<&'static str> {
-        (strategy.asks_end_classifier() && !self.suits(strategy.name))
-            .then_some("Needs a classifier that says when to stop, which this checkpoint lacks")
+        let why = match strategy {
+            _ if self.suits(strategy.name) => return None,
+            _ if strategy.contemplates() => {
+                "Needs adapters that contemplate, which this checkpoint lacks"
+            }
+            _ if strategy.asks_end_classifier() => {
+                "Needs a classifier that says when to stop, which this checkpoint lacks"
+            }
+            _ => return None,
+        };
+        Some(why)
     }
 }
 

@@ -4,6 +4,7 @@ pub mod checks;
 
 use crate::{
     config::ModelConfig,
+    contemplation::ContemplationSpec,
     input::Input,
     program::{Program, ProgramError},
     record::StepRecord,
@@ -130,6 +131,17 @@ pub enum EngineError {
         /// The phase's index.
         phase: usize,
     },
+    /// A program of CCOT on another checkpoint.
+    #[error(
+        "lane {lane}: phase {phase} contemplates; expected a checkpoint with a folder of adapters, \
+         such as ccot/ccot.json, found none"
+    )]
+    NoContemplation {
+        /// The lane's index.
+        lane: usize,
+        /// The phase's index.
+        phase: usize,
+    },
     /// A program that feeds the state of a layer that the model lacks.
     #[error(
         "lane {lane}: phase {phase} feeds the state after layer {layer}; the model's layers are 0 to {last}"
@@ -185,6 +197,7 @@ impl EngineError {
             | Self::ContextTooShort { lane, .. }
             | Self::Program { lane, .. }
             | Self::NoEndClassifier { lane, .. }
+            | Self::NoContemplation { lane, .. }
             | Self::NoLayer { lane, .. } => *lane = number(*lane),
             Self::NonFinite { lane, .. } | Self::Implausible { lane, .. } => {
                 *lane = number(*lane as usize) as u32;
@@ -223,10 +236,12 @@ pub trait Engine {
 }
 
 /// What a checkpoint brings beside its language model.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, Default, PartialEq)]
 pub struct ModelCapabilities {
     /// A classifier that says when thinking ends.
     pub end_classifier: bool,
+    /// Adapters that contemplate and answer from it (CCOT, arXiv 2412.13171).
+    pub contemplation: Option<ContemplationSpec>,
 }
 
 /// Runs all lanes to their end, `chunk` steps at a time, and hands each chunk to `on_records`.

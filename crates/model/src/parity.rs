@@ -21,11 +21,11 @@ pub fn sample_prompt(model: &Model, n_tokens: usize) -> Vec<u32> {
 /// A lane for every strategy that the checkpoint has the markers and parts for, by the
 /// strategy's name.
 pub fn runnable_lanes(model: &Model, prompt: &[u32]) -> Vec<(&'static str, LaneSpec)> {
-    let has_classifier = model.weights.end_classifier.is_some();
+    let capabilities = model.capabilities();
     let mut lanes: Vec<(&str, LaneSpec)> = Vec::new();
     for strategy in STRATEGIES {
-        let program = strategy.program(&Settings::default(), &model.tokenizer);
-        let fits = |asks: Option<usize>| asks.is_none() || has_classifier;
+        let program = strategy.program(&Settings::default(), &model.tokenizer, capabilities);
+        let fits = |asks: Option<usize>| asks.is_none() || capabilities.end_classifier;
         let Some(program) = program
             .ok()
             .filter(|program| fits(program.end_classifier_phase()))
@@ -93,6 +93,7 @@ mod tests {
             generation_config: Some(text("generation_config.json")),
             tokenizer: text("tokenizer.json"),
             weights: vec![(weights, read("model.safetensors").into())],
+            contemplation: None,
         };
         Model::from_files(&files).expect("a model")
     }

@@ -4,7 +4,8 @@ use latent_model::{
     engine::LaneSpec,
     input::{Input, NextInput, Tap},
     program::{
-        ColdStop, EndClassifier, Feed, MAX_STOP_TOKENS, Noise, Phase, Program, Role, Sampler, Until,
+        Adapter, ColdStop, EndClassifier, Feed, MAX_STOP_TOKENS, Noise, Phase, Program, Role,
+        Sampler, Until,
     },
     record::{InputKind, StepRecord, flag},
     select::{LaneState, StepOutput, select},
@@ -45,6 +46,7 @@ fn thinking(feed: Feed, sampler: Sampler, max_steps: u32) -> Phase {
             ..Until::steps(max_steps)
         },
         then_force: Some(END),
+        adapter: Adapter::Base,
     }
 }
 
@@ -58,6 +60,7 @@ fn answer(max_steps: u32) -> Phase {
             ..Until::steps(max_steps)
         },
         then_force: None,
+        adapter: Adapter::Base,
     }
 }
 

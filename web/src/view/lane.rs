@@ -77,7 +77,7 @@ impl LaneView {
 #[cfg(test)]
 mod tests {
     use latent_model::{
-        program::{Feed, Phase, Role, Sampler, Until},
+        program::{Adapter, Feed, Phase, Role, Sampler, Until},
         record::InputKind,
         tasks::TASKS,
         trace::{answer_ids, summary},
@@ -99,6 +99,7 @@ mod tests {
                 end_classifier: None,
             },
             then_force: None,
+            adapter: Adapter::Base,
         };
         Program {
             start: None,

@@ -84,7 +84,7 @@ pub fn judgement(task: Task, problem: Option<&Problem>, sentence: &Sentence) -> 
 #[cfg(test)]
 mod tests {
     use latent_model::{
-        program::{Phase, Sampler, Until},
+        program::{Adapter, Phase, Sampler, Until},
         record::InputKind,
         tasks::{Difficulty, TASKS, arithmetic, prontoqa, prosqa},
     };
@@ -104,6 +104,7 @@ mod tests {
                 end_classifier: None,
             },
             then_force: None,
+            adapter: Adapter::Base,
         };
         let program = Program {
             start: None,

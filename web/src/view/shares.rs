@@ -63,7 +63,7 @@ impl Trail {
 #[cfg(test)]
 mod tests {
     use latent_model::{
-        program::{Feed, Phase, Role, Sampler, Until},
+        program::{Adapter, Feed, Phase, Role, Sampler, Until},
         record::InputKind,
     };
 
@@ -82,6 +82,7 @@ mod tests {
                 end_classifier: None,
             },
             then_force: None,
+            adapter: Adapter::Base,
         };
         Program {
             start: None,

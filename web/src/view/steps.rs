@@ -184,7 +184,7 @@ fn marks(record: &StepRecord) -> Vec<Mark> {
 
 #[cfg(test)]
 mod tests {
-    use latent_model::program::{Phase, Role, Sampler, Until};
+    use latent_model::program::{Adapter, Phase, Role, Sampler, Until};
     use proptest::prelude::*;
 
     use super::*;
@@ -202,6 +202,7 @@ mod tests {
                 end_classifier: None,
             },
             then_force: Some(9),
+            adapter: Adapter::Base,
         };
         Program {
             start: Some(8),

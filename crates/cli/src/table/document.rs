@@ -224,7 +224,7 @@ mod tests {
             assert!(!ships, "{model} ships: run `latent table` again");
             return;
         };
-        let digest = crate::folder::weights_digest(&folder).expect("the weights can be read");
+        let digest = crate::folder::weights_digest(&folder, None).expect("the weights can be read");
         assert_eq!(*weights_sha256, digest, "{model}: run `latent table`");
     }
 

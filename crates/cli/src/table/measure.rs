@@ -166,10 +166,10 @@ impl<'a> Bench<'a> {
     ) -> Result<(String, Vec<MeasuredThinking>)> {
         let folder = self.folder(cell);
         let model = load_model(&folder)?;
-        let program = cell.program(&model.tokenizer)?;
+        let program = cell.program(&model.tokenizer, model.capabilities())?;
         let mut engine = open_engine(self.args.engine, &model).await?;
         self.engine = Some(engine.description());
-        let weights_sha256 = weights_digest(&folder)?;
+        let weights_sha256 = weights_digest(&folder, None)?;
         // All that a measurement depends on beside the problems. The program of phases says what
         // strategy and settings mean; shape and vocabulary are files of their own.
         let key_parts = [

@@ -5,7 +5,7 @@ use super::{EngineError, LaneCursor, LaneSpec, ModelCapabilities};
 use crate::{
     config::ModelConfig,
     input::Input,
-    program::MAX_KEPT,
+    program::{Adapter, MAX_KEPT},
     record::{StepRecord, flag},
 };
 
@@ -35,6 +35,11 @@ pub fn check_lanes(lanes: &[LaneSpec], limits: &Limits<'_>) -> Result<(), Engine
             && !limits.capabilities.end_classifier
         {
             return Err(EngineError::NoEndClassifier { lane, phase });
+        }
+        if let Some(phase) = spec.program.contemplation_phase()
+            && limits.capabilities.contemplation.is_none()
+        {
+            return Err(EngineError::NoContemplation { lane, phase });
         }
         if let Some((phase, layer)) = spec.program.deepest_tap()
             && layer as usize >= config.n_layers
@@ -108,6 +113,11 @@ pub fn check_cursors(
         if state.phase as usize >= n_phases {
             let expected = format!("a phase below {n_phases}");
             return bad(expected, state.phase.to_string());
+        }
+        let mut adapters = spec.program.phases.iter().map(|phase| phase.adapter);
+        if state.adapter != Adapter::Base && !adapters.any(|known| known == state.adapter) {
+            let expected = "an adapter of its program's phases".into();
+            return bad(expected, state.adapter.name().into());
         }
         match input {
             Some(input) if !state.done => check_input(lane, 0, input, config)?,
@@ -248,7 +258,7 @@ fn implausible(record: &StepRecord, vocab_size: usize) -> Option<String> {
 mod tests {
     use super::*;
     use crate::{
-        program::{Feed, Phase, Program, Role, Sampler, Until},
+        program::{Adapter, Feed, Phase, Program, Role, Sampler, Until},
         select::LaneState,
     };
 
@@ -341,6 +351,7 @@ mod tests {
         let phase = Phase {
             role: Role::Answer,
             feed: Feed::Token,
+            adapter: Adapter::Base,
             sampler: Sampler::GREEDY,
             until: Until::steps(9),
             then_force: None,
@@ -369,11 +380,14 @@ mod tests {
             assert_eq!(check_cursors(&cursors, &lanes, &config), Ok(()));
         }
         type Change = fn(&mut LaneCursor);
-        let changes: [(&str, Change); 7] = [
+        let changes: [(&str, Change); 8] = [
             ("lane 2; expected one of the run's 2", |c| c.state.lane = 2),
             ("a position in 2 ..= 5, found 1", |c| c.state.position = 1),
             ("a position in 2 ..= 5, found 6", |c| c.state.position = 6),
             ("a phase below 1, found 1", |c| c.state.phase = 1),
+            ("its program's phases, found generator", |c| {
+                c.state.adapter = Adapter::Generator;
+            }),
             ("no input, being done, found one", |c| c.state.done = true),
             ("an input, not being done, found none", |c| c.input = None),
             ("lane 1: token 64 is outside", |c| {

@@ -12,10 +12,11 @@ use crate::{
     checkpoint::Weights,
     config::ModelConfig,
     engine::{
-        Engine, EngineError, LaneCursor, LaneSpec, ModelCapabilities,
+        Engine, EngineError, LaneCursor, LaneSpec,
         checks::{Limits, check_cursors, check_lanes, check_records},
     },
     input::{Input, NextInput, Tap},
+    program::Adapter,
     record::StepRecord,
     select::{LaneState, StepOutput, select},
 };
@@ -67,10 +68,11 @@ impl ReferenceEngine {
     fn prefill(&self, inputs: &[Input]) -> KvCache {
         let mut cache = KvCache::new(self.config.n_layers);
         for (position, input) in inputs[..inputs.len() - 1].iter().enumerate() {
-            let (config, weights) = (&self.config, &self.weights);
+            let (config, weights) = (&self.config, &*self.weights);
             let x = self.forward.embed(weights, input);
+            let under = (weights, Adapter::Base);
             self.forward
-                .position(config, weights, &mut cache, position, x, |_, _| {});
+                .position(config, under, &mut cache, position, x, |_, _| {});
         }
         cache
     }
@@ -93,15 +95,17 @@ impl ReferenceEngine {
     ) -> StepRecord {
         let x = forward.embed(weights, input);
         let position = lane.state.position as usize;
+        let under = (weights, lane.state.adapter);
         let mut layers = Vec::new();
         let program = &lane.spec.program;
-        let taps: Vec<u32> = program.taps().map(|(_, layer)| layer).collect();
+        let tapped = |(_, tap)| weights.tapped_layer(tap);
+        let tapped: Vec<usize> = program.taps().filter_map(tapped).collect();
         let keep = |layer: usize, x: &[f32]| {
-            if taps.contains(&(layer as u32)) {
-                layers.push((layer as u32, x.to_vec()));
+            if tapped.contains(&layer) {
+                layers.push((layer, x.to_vec()));
             }
         };
-        let hidden = forward.position(config, weights, &mut lane.cache, position, x, keep);
+        let hidden = forward.position(config, under, &mut lane.cache, position, x, keep);
         let logits = lane
             .state
             .wants_logits(program, lane.spec.decode_thoughts)
@@ -109,7 +113,7 @@ impl ReferenceEngine {
         let output = StepOutput {
             logits: logits.as_deref(),
             hidden_norm: Precision::Oracle.dot(&hidden, &hidden).sqrt(),
-            end_probability: forward.end_probability(weights, &hidden),
+            end_probability: forward.end_probability(under, &hidden),
         };
         let (record, next) = select(&mut lane.state, program, output);
         lane.input = match next {
@@ -117,9 +121,17 @@ impl ReferenceEngine {
             NextInput::Token(id) => Some(Input::Token(id)),
             NextInput::Mixture(mixture) => Some(Input::Mixture(mixture)),
             NextInput::Hidden(Tap::FinalNorm) => Some(Input::Vector(hidden)),
-            NextInput::Hidden(Tap::Layer(tapped)) => {
-                let at = layers.into_iter().find(|(layer, _)| *layer == tapped);
-                at.map(|(_, state)| Input::Vector(state))
+            NextInput::Hidden(tap) => {
+                let tapped = weights.tapped_layer(tap);
+                let state = layers.into_iter().find(|(layer, _)| Some(*layer) == tapped);
+                let state = state.map(|(_, state)| state);
+                let fed = match tap {
+                    Tap::Contemplation => {
+                        state.and_then(|state| forward.contemplation(config, weights, &state))
+                    }
+                    Tap::FinalNorm | Tap::Layer(_) => state,
+                };
+                fed.map(Input::Vector)
             }
         };
         record
@@ -141,9 +153,7 @@ impl Engine for ReferenceEngine {
     async fn begin(&mut self, lanes: &[LaneSpec]) -> Result<(), EngineError> {
         let limits = Limits {
             config: &self.config,
-            capabilities: ModelCapabilities {
-                end_classifier: self.weights.end_classifier.is_some(),
-            },
+            capabilities: self.weights.capabilities(),
             max_lanes: MAX_LANES,
         };
         check_lanes(lanes, &limits)?;
@@ -215,9 +225,13 @@ pub struct LayerStates {
     pub logits: Vec<Vec<f32>>,
 }
 
-/// Runs `tokens`, at most `max_position_embeddings` of them, through the model with f64 sums
-/// and keeps everything.
-pub fn layer_states(config: &ModelConfig, weights: &Weights, tokens: &[u32]) -> LayerStates {
+/// Runs `tokens`, at most `max_position_embeddings` of them, through the model, all under one
+/// adapter, with f64 sums and keeps everything.
+pub fn layer_states(
+    config: &ModelConfig,
+    (weights, adapter): (&Weights, Adapter),
+    tokens: &[u32],
+) -> LayerStates {
     let forward = Forward::new(config, Precision::Oracle);
     let mut cache = KvCache::new(config.n_layers);
     let mut states = LayerStates {
@@ -231,7 +245,8 @@ pub fn layer_states(config: &ModelConfig, weights: &Weights, tokens: &[u32]) -> 
         states.embedded.push(x.clone());
         let layers = &mut states.layers;
         let keep = |layer: usize, x: &[f32]| layers[layer].push(x.to_vec());
-        let hidden = forward.position(config, weights, &mut cache, position, x, keep);
+        let under = (weights, adapter);
+        let hidden = forward.position(config, under, &mut cache, position, x, keep);
         states.logits.push(forward.logits(weights, &hidden));
         states.hidden.push(hidden);
     }

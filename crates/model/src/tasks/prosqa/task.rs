@@ -120,6 +120,13 @@ impl TaskSpec for ProsQa {
         graphs.iter().map(text).collect()
     }
 
+    /// Of `X Y` what has been reached.
+    fn kept_ranks(&self, step: &[u32]) -> Vec<u8> {
+        (1..=step.len())
+            .map(|at| u8::from(at < step.len()))
+            .collect()
+    }
+
     fn draw_graphs(
         &self,
         random: &mut SplitMix64,
