@@ -65,7 +65,7 @@ struct Phase {
     noise: u32,         // NOISE_*
     noise_scale: f32,   // tau or alpha
     greedy: u32,
-    stop_token: u32,    // or NO_TOKEN
+    stop_tokens: array<u32, 8>, // the rest are NO_TOKEN
     then_force: u32,    // or NO_TOKEN
     cold_entropy: f32,
     cold_patience: u32, // 0: no Cold Stop
@@ -115,6 +115,7 @@ struct RecordHead {
 
 const MAX_KEPT = 32u;
 const MAX_PHASES = 8u;
+const MAX_STOP_TOKENS = 8u;
 
 // Tokens of a part of the vocabulary, per thread that reads them.
 const TOKENS_PER_THREAD = 16u;

@@ -4,7 +4,8 @@ use latent_model::{config::ModelConfig, input::Tap};
 
 use crate::{
     batch::{Batch, KvCache},
-    kernels::{Pipeline, RowPipelines, TilePipelines},
+    kernels::Pipeline,
+    pipelines::{RowPipelines, TilePipelines},
     weights::{DeviceLayer, DeviceWeights, Shard},
 };
 
@@ -81,12 +82,12 @@ impl Forward<'_> {
 
     /// All layers, in order, each followed by what keeps its state where `taps` has it, as it is
     /// or as a contemplation token.
-    pub fn layers(&self, taps: &[(Tap, Option<Pipeline>)]) -> Vec<Dispatch> {
+    pub fn layers(&self, taps: &[(Tap, &Pipeline)]) -> Vec<Dispatch> {
         let mut dispatches = Vec::new();
         for index in 0..self.config.n_layers {
             dispatches.extend(self.layer(index));
             for (tap, pipeline) in taps {
-                let (Some(pipeline), Some(read)) = (pipeline, self.tapped(*tap)) else {
+                let Some(read) = self.tapped(*tap) else {
                     continue;
                 };
                 let Batch {

@@ -1,7 +1,7 @@
 //! Activations of every layer, read back for comparison with the reference.
 
 use latent_model::{
-    engine::{EngineError, check_input},
+    engine::{EngineError, checks::check_inputs},
     input::Input,
     program::Adapter,
     reference::LayerStates,
@@ -12,8 +12,9 @@ use crate::{
     context::GpuError,
     engine::GpuEngine,
     forward::{self, Dispatch},
-    kernels::{check_positions, tile_for},
+    kernels::tile_for,
     layout::Row,
+    pipelines::check_positions,
     readback,
 };
 
@@ -30,21 +31,7 @@ impl GpuEngine {
             return Err(EngineError::NoContemplation { lane: 0, phase: 0 });
         }
         let inputs = Input::tokens(tokens);
-        let context = self.config.max_position_embeddings;
-        if tokens.len() > context {
-            return Err(EngineError::ContextTooShort {
-                lane: 0,
-                given: tokens.len(),
-                continuation: 0,
-                context,
-            });
-        }
-        if tokens.is_empty() {
-            return Err(EngineError::NoInputs { lane: 0 });
-        }
-        for (index, input) in inputs.iter().enumerate() {
-            check_input(0, index, input, &self.config)?;
-        }
+        check_inputs(0, &inputs, 0, &self.config)?;
         check_positions(&self.config, tokens.len())?;
         let tile_pipelines = self.tile_pipelines(tile_for(tokens.len())).await?;
         let create = || {

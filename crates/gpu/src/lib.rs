@@ -64,6 +64,7 @@ pub mod weights;
 mod batch;
 mod forward;
 mod inspect;
+mod pipelines;
 mod readback;
 mod run;
 

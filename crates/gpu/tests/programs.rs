@@ -9,10 +9,10 @@ use latent_model::{
     checkpoint::Weights,
     compare::first_record_difference,
     config::ModelConfig,
-    engine::{Engine, EngineError, LaneSpec, run_to_end},
+    engine::{Engine, EngineError, LaneCursor, LaneSpec, run_to_end},
     input::{Feed, Input, Tap},
     parity::forced_differences,
-    program::{Adapter, Program},
+    program::{Adapter, MAX_STOP_TOKENS, Program, Role},
     record::{InputKind, StepRecord, flag},
     reference::{Precision, ReferenceEngine},
     strategy::{STRATEGIES, Setting, Settings, Strategy},
@@ -127,6 +127,44 @@ fn the_end_classifier_ends_thinking_where_the_reference_does() {
     assert!(records().any(|record| record.has(flag::CAP | flag::END_TESTED)));
 }
 
+#[test]
+fn a_run_ends_at_any_of_its_end_tokens() {
+    let Some(mut engine) = engine() else {
+        return;
+    };
+    let (config, _) = common::small();
+    let sampled = Strategy::by_name("token-cot-sampled").expect("a strategy");
+    let with_end_tokens = |end_tokens: Vec<u32>| {
+        let mut program = program(sampled, &config);
+        program.phases[0].until.stop_tokens = end_tokens;
+        // Of thinking alone, as an answer is: so its end is the lane's.
+        program.phases.truncate(1);
+        program.phases[0].role = Role::Answer;
+        [lane(program, &[3, 14, 15], 5)]
+    };
+    let tokens: Vec<u32> = reference(&with_end_tokens(Vec::new()))[0]
+        .iter()
+        .map(|record| record.token)
+        .collect();
+    let is_new = |at: &usize| !tokens[..*at].contains(&tokens[*at]);
+    let at = (2..tokens.len() - 1).find(is_new).expect("a third token");
+    let is_absent = |id: &u32| !tokens.contains(id);
+    let absent: Vec<u32> = (0..).filter(is_absent).take(MAX_STOP_TOKENS - 1).collect();
+    let mut end_tokens = vec![absent[0], tokens[at]];
+    for _ in 0..2 {
+        let lanes = with_end_tokens(end_tokens);
+        let (found, expected) = (gpu(&mut engine, &lanes, 16), reference(&lanes));
+        assert_same("an end token", &found[0], &expected[0]);
+        let last = found[0].last().expect("records");
+        assert_eq!(
+            (found[0].len(), last.token, last.flags),
+            (at + 1, tokens[at], flag::STOP | flag::DONE)
+        );
+        // The last of as many as there may be.
+        end_tokens = [&absent[..], &tokens[at..=at]].concat();
+    }
+}
+
 /// Four lanes of different strategies and prompts of different lengths, one of them shared.
 fn mixed_lanes() -> Vec<LaneSpec> {
     let (config, _) = common::small();
@@ -201,7 +239,7 @@ fn a_run_longer_than_the_ring_loses_no_record() {
     config.max_position_embeddings = 256;
     let mut program = program(&STRATEGIES[0], &config);
     program.phases[0].until.max_steps = 150;
-    program.phases[0].until.stop_token = None;
+    program.phases[0].until.stop_tokens.clear();
     let lanes = [lane(program, &[1, 2], 1)];
     let weights = common::random::weights(&config);
     let mut reference = ReferenceEngine::new(&config, weights.clone(), Precision::Oracle);
@@ -277,6 +315,21 @@ fn bad_runs_are_errors() {
         block_on(engine.begin(&[])),
         Err(EngineError::LaneCount { .. })
     ));
+    let outside = engine.config().vocab_size as u32;
+    let too_many = vec![0; engine.config().max_position_embeddings + 1];
+    for tokens in [Vec::new(), vec![1, outside], too_many] {
+        let refused = block_on(engine.layer_states(Adapter::Base, &tokens));
+        assert!(
+            matches!(
+                refused,
+                Err(EngineError::NoInputs { .. }
+                    | EngineError::UnknownToken { .. }
+                    | EngineError::ContextTooShort { .. })
+            ),
+            "{} tokens",
+            tokens.len()
+        );
+    }
     let mut lanes = mixed_lanes();
     lanes[1].inputs.clear();
     assert_eq!(
@@ -502,6 +555,45 @@ fn a_lane_can_begin_in_the_middle_of_somebodys_thinking() {
         let found = block_on(engine.advance(200)).expect("records");
         assert_same("from step 5 on", &found, &rest);
     }
+}
+
+#[test]
+fn both_engines_refuse_cursors_that_fit_no_lane() {
+    let Some(mut engine) = engine() else {
+        return;
+    };
+    let (config, weights) = common::small();
+    let mut oracle = ReferenceEngine::new(&config, weights, Precision::Oracle);
+    let lanes = mixed_lanes();
+    block_on(engine.begin(&lanes)).expect("a run");
+    block_on(oracle.begin(&lanes)).expect("a run");
+    block_on(engine.advance(3)).expect("records");
+    block_on(oracle.advance(3)).expect("records");
+    let cursor = oracle.cursors().remove(1);
+    let altered = |change: fn(&mut LaneCursor)| {
+        let mut cursor = cursor.clone();
+        change(&mut cursor);
+        cursor
+    };
+    let wrong = [
+        altered(|cursor| cursor.state.lane = 4),
+        altered(|cursor| cursor.state.position += 1),
+        altered(|cursor| cursor.state.phase = 2),
+        altered(|cursor| cursor.input = None),
+        altered(|cursor| cursor.input = Some(Input::Vector(vec![0.0]))),
+    ];
+    for wrong in wrong {
+        let cursors = [cursor.clone(), wrong];
+        let found = engine.set_cursors(&cursors).expect_err("no lane's");
+        assert_eq!(oracle.set_cursors(&cursors), Err(found), "{cursors:?}");
+    }
+    // The run goes on as if nothing had been asked.
+    let (found, expected) = (block_on(engine.advance(9)), block_on(oracle.advance(9)));
+    assert_same(
+        "the run",
+        &found.expect("records"),
+        &expected.expect("records"),
+    );
 }
 
 #[test]

@@ -12,7 +12,8 @@ use latent_model::{
     engine::LaneSpec,
     input::{Feed, Input, NextInput, Tap},
     program::{
-        Adapter, ColdStop, EndClassifier, MAX_KEPT, Noise, Phase, Program, Role, Sampler, Until,
+        Adapter, ColdStop, EndClassifier, MAX_KEPT, MAX_STOP_TOKENS, Noise, Phase, Program, Role,
+        Sampler, Until,
     },
     record::{StepRecord, flag},
     select::{LaneState, StepOutput, select},
@@ -101,7 +102,10 @@ fn programs() -> Vec<Program> {
     };
     let mut stopping = thinking(Feed::Concept, sampler());
     // Token 0 is often the most probable one: see `logits`.
-    stopping.until.stop_token = Some(0);
+    stopping.until.stop_tokens = vec![0];
+    // The last of as many as there may be; the others are never chosen.
+    let mut stopping_last = thinking(Feed::Token, sampler());
+    stopping_last.until.stop_tokens = [vec![4; MAX_STOP_TOKENS - 1], vec![0]].concat();
     let mut guarded = program(Some(0), vec![]);
     guarded.phases[0] = cold(guarded.phases[0].clone(), 100.0, 2);
     vec![
@@ -113,6 +117,7 @@ fn programs() -> Vec<Program> {
         program(None, vec![thinking(Feed::Concept, sampler())]),
         program(None, vec![thinking(Feed::Concept, wide)]),
         program(None, vec![stopping]),
+        program(None, vec![stopping_last]),
         program(
             None,
             vec![thinking(Feed::Concept, noisy(Noise::Gumbel { tau: 0.5 }))],

@@ -160,7 +160,7 @@ fn structs_have_the_same_layout_on_both_sides() {
             noise,
             noise_scale,
             greedy,
-            stop_token,
+            stop_tokens,
             then_force,
             cold_entropy,
             cold_patience,

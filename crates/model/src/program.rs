@@ -12,6 +12,9 @@ pub const MAX_KEPT: usize = 32;
 /// The largest number of phases in a program.
 pub const MAX_PHASES: usize = 8;
 
+/// The largest number of tokens at which a phase ends. Llama 3 names three.
+pub const MAX_STOP_TOKENS: usize = 8;
+
 /// A decoding strategy, ready to run: what is fed, how it is chosen, when it ends.
 ///
 /// A lane's prompt is followed by `start` (a marker such as `<think>` or `<bot>`, where the
@@ -129,12 +132,13 @@ pub enum Noise {
 }
 
 /// When a phase ends.
-#[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct Until {
     /// At most this many inputs are fed.
     pub max_steps: u32,
-    /// Ends when this token is chosen; the token itself is fed next.
-    pub stop_token: Option<u32>,
+    /// Ends when one of these tokens, at most [`MAX_STOP_TOKENS`], is chosen; that token itself is
+    /// fed next.
+    pub stop_tokens: Vec<u32>,
     /// Ends when the model has been sure for long enough.
     pub cold_stop: Option<ColdStop>,
     /// Ends when the checkpoint's classifier says that it has thought enough.
@@ -287,7 +291,7 @@ impl Until {
     pub const fn steps(max_steps: u32) -> Self {
         Self {
             max_steps,
-            stop_token: None,
+            stop_tokens: Vec::new(),
             cold_stop: None,
             end_classifier: None,
         }
@@ -298,12 +302,18 @@ impl Phase {
     fn validate(&self, phase: usize, vocab_size: usize) -> Result<(), ProgramError> {
         let kept = 1.0..=MAX_KEPT as f32;
         let sampler = &self.sampler;
+        let n_stop_tokens = self.until.stop_tokens.len() as f32;
         let mut checks = vec![
             ("temperature", sampler.temperature, 0.0..=100.0),
             ("top_k", sampler.top_k as f32, kept.clone()),
             ("top_p", sampler.top_p, f32::MIN_POSITIVE..=1.0),
             ("min_p", sampler.min_p, 0.0..=0.999),
             ("max_concepts", sampler.max_concepts as f32, kept),
+            (
+                "the number of stop tokens",
+                n_stop_tokens,
+                0.0..=MAX_STOP_TOKENS as f32,
+            ),
         ];
         match sampler.noise {
             Noise::None => {}
@@ -329,7 +339,9 @@ impl Phase {
             }
         }
         check_token(phase, self.then_force, vocab_size)?;
-        check_token(phase, self.until.stop_token, vocab_size)?;
+        for &token in &self.until.stop_tokens {
+            check_token(phase, Some(token), vocab_size)?;
+        }
         match self.feed {
             Feed::Pause(token) => check_token(phase, Some(token), vocab_size),
             Feed::Token | Feed::Concept | Feed::Hidden { .. } => Ok(()),

@@ -71,9 +71,9 @@ pub fn folder_files(
     all.extend(weights.map(|(name, bytes)| (name.clone(), bytes.to_vec())));
     if let Some(adapters) = &files.contemplation {
         let contents = FILES.iter().zip(&adapters.contents);
-        all.extend(contents.map(|(name, bytes)| {
-            (format!("{}/{name}", adapters.folder), bytes.to_vec())
-        }));
+        all.extend(
+            contents.map(|(name, bytes)| (format!("{}/{name}", adapters.folder), bytes.to_vec())),
+        );
     }
     Ok(all)
 }

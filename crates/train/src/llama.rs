@@ -40,7 +40,10 @@ impl ContextCache {
         let length = self.lengths[index];
         let whole = |graph: &Tensor<4>, own: &Tensor<5>| {
             let [_, n_heads, _, n_own, c] = own.dims();
-            let own = own.clone().narrow(0, index, 1).reshape([1, n_heads, n_own, c]);
+            let own = own
+                .clone()
+                .narrow(0, index, 1)
+                .reshape([1, n_heads, n_own, c]);
             let graph = graph.clone().narrow(0, index, 1).narrow(2, 0, length);
             Tensor::cat(vec![graph, own], 2).narrow(2, 0, n)
         };

@@ -220,7 +220,13 @@ fn a_layer_learns_from_its_own_states() {
     };
     let tracked = stirred(&config, &device).tracked(|_| true);
     let stage = Stage::Generator { own_inputs: false };
-    let batch = loss(&config, &base, &tracked, &readings(&config, &base, 3), stage);
+    let batch = loss(
+        &config,
+        &base,
+        &tracked,
+        &readings(&config, &base, 3),
+        stage,
+    );
     let mut gradients = batch.loss.backward();
     for layer in 0..SIZES.n_layers {
         let weights = tracked.weights(|part| part == Part::Generator { layer });

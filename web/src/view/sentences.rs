@@ -99,7 +99,7 @@ mod tests {
             sampler: Sampler::GREEDY,
             until: Until {
                 max_steps: 9,
-                stop_token: None,
+                stop_tokens: Vec::new(),
                 cold_stop: None,
                 end_classifier: None,
             },

@@ -200,7 +200,7 @@ mod tests {
             sampler: Sampler::GREEDY,
             until: Until {
                 max_steps: 4,
-                stop_token: Some(9),
+                stop_tokens: vec![9],
                 cold_stop: None,
                 end_classifier: None,
             },

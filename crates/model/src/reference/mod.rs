@@ -11,9 +11,12 @@ pub use ops::{Precision, Rope, add, sigmoid, silu, softmax};
 use crate::{
     checkpoint::Weights,
     config::ModelConfig,
-    engine::{Engine, EngineError, LaneCursor, LaneSpec, Limits, check_lanes, check_records},
+    engine::{
+        Engine, EngineError, LaneCursor, LaneSpec,
+        checks::{Limits, check_cursors, check_lanes, check_records},
+    },
     input::{Input, NextInput, Tap},
-    program::{Adapter, Program},
+    program::Adapter,
     record::StepRecord,
     select::{LaneState, StepOutput, select},
 };
@@ -37,9 +40,8 @@ pub struct ReferenceEngine {
 }
 
 struct Lane {
-    program: Program,
+    spec: LaneSpec,
     state: LaneState,
-    decode_thoughts: bool,
     cache: KvCache,
     /// What is fed at `state.position`; `None` where the lane is done.
     input: Option<Input>,
@@ -95,8 +97,9 @@ impl ReferenceEngine {
         let position = lane.state.position as usize;
         let under = (weights, lane.state.adapter);
         let mut layers = Vec::new();
+        let program = &lane.spec.program;
         let tapped = |(_, tap)| weights.tapped_layer(tap);
-        let tapped: Vec<usize> = lane.program.taps().filter_map(tapped).collect();
+        let tapped: Vec<usize> = program.taps().filter_map(tapped).collect();
         let keep = |layer: usize, x: &[f32]| {
             if tapped.contains(&layer) {
                 layers.push((layer, x.to_vec()));
@@ -105,14 +108,14 @@ impl ReferenceEngine {
         let hidden = forward.position(config, under, &mut lane.cache, position, x, keep);
         let logits = lane
             .state
-            .wants_logits(&lane.program, lane.decode_thoughts)
+            .wants_logits(program, lane.spec.decode_thoughts)
             .then(|| forward.logits(weights, &hidden));
         let output = StepOutput {
             logits: logits.as_deref(),
             hidden_norm: Precision::Oracle.dot(&hidden, &hidden).sqrt(),
             end_probability: forward.end_probability(under, &hidden),
         };
-        let (record, next) = select(&mut lane.state, &lane.program, output);
+        let (record, next) = select(&mut lane.state, program, output);
         lane.input = match next {
             NextInput::None => None,
             NextInput::Token(id) => Some(Input::Token(id)),
@@ -164,9 +167,8 @@ impl Engine for ReferenceEngine {
                 }
             };
             begun.push(Lane {
-                program: spec.program.clone(),
+                spec: spec.clone(),
                 state: LaneState::new(index as u32, spec),
-                decode_thoughts: spec.decode_thoughts,
                 cache,
                 input: spec.inputs.last().cloned(),
             });
@@ -191,6 +193,11 @@ impl Engine for ReferenceEngine {
 
     fn set_cursors(&mut self, cursors: &[LaneCursor]) -> Result<(), EngineError> {
         let lanes = self.lanes.as_mut().ok_or(EngineError::NotBegun)?;
+        let under_way: Vec<(&LaneSpec, u32)> = lanes
+            .iter()
+            .map(|lane| (&lane.spec, lane.state.position))
+            .collect();
+        check_cursors(cursors, &under_way, &self.config)?;
         for cursor in cursors {
             let lane = &mut lanes[cursor.state.lane as usize];
             lane.cache

@@ -207,7 +207,7 @@ fn end_before_feeding(
     (state.phase_step >= phase.until.max_steps).then_some(flag::CAP)
 }
 
-/// Token and concept phases: the sampler, Cold Stop, and the stop token.
+/// Token and concept phases: the sampler, Cold Stop, and the stop tokens.
 fn choose(
     state: &mut LaneState,
     program: &Program,
@@ -251,7 +251,7 @@ fn choose(
         }
     };
     record.token = emitted;
-    let stops = phase.until.stop_token == Some(emitted);
+    let stops = phase.until.stop_tokens.contains(&emitted);
     if stops {
         make_one_hot(&mut kept, emitted);
         record.flags |= flag::STOP;

@@ -155,7 +155,7 @@ impl Strategy {
                 feed,
                 sampler: self.sampler(settings, think.greedy),
                 until: Until {
-                    stop_token: end.filter(|_| speaks),
+                    stop_tokens: end.filter(|_| speaks).into_iter().collect(),
                     cold_stop: self.cold_stop(settings),
                     end_classifier: self.end_classifier(settings),
                     ..Until::steps(max_think_steps)
@@ -164,6 +164,8 @@ impl Strategy {
                 adapter: adapters[0],
             });
         }
+        // A model whose files name no end, and whose vocabulary has none, could not stop.
+        marker(Marker::Eos)?;
         let max_answer = self.value(settings, Setting::MaxAnswer);
         let max_answer = max_answer.unwrap_or(table::MAX_ANSWER.1);
         phases.push(Phase {
@@ -171,7 +173,7 @@ impl Strategy {
             feed: Feed::Token,
             sampler: Sampler::GREEDY,
             until: Until {
-                stop_token: Some(marker(Marker::Eos)?),
+                stop_tokens: tokenizer.end_tokens().to_vec(),
                 ..Until::steps(max_answer as u32)
             },
             then_force: None,

@@ -89,7 +89,8 @@ impl Ccot<'_> {
         let k = longest(readings);
         let tapped = self.config.layer;
         let from = if own_inputs {
-            self.contemplate(&self.untracked_phi(), &mut queries, k).from
+            self.contemplate(&self.untracked_phi(), &mut queries, k)
+                .from
         } else {
             shifted(&queries.z_0, &gold.by_layer[tapped], k)
         };
@@ -138,12 +139,19 @@ impl Ccot<'_> {
             own = made.own;
             own.cut(&seen);
         }
-        let after: Vec<&[Target]> = readings.iter().map(|r| r.sequence.after.as_slice()).collect();
+        let after: Vec<&[Target]> = readings
+            .iter()
+            .map(|r| r.sequence.after.as_slice())
+            .collect();
         let (inputs, _) = self.objective.inputs(&psi, &after);
         queries.n_positions += inputs.dims()[0];
         let residuals = psi.extend(inputs, &queries.contexts, 1, &mut own);
         let mut tokens = TokenLoss::default();
-        tokens.add(&residuals.last, &after, readings.iter().map(|r| r.sequence.choice));
+        tokens.add(
+            &residuals.last,
+            &after,
+            readings.iter().map(|r| r.sequence.choice),
+        );
         let (words, logits, grader) = tokens.finish(&psi, n);
         let words = words.div_scalar(n as f32);
         parts.insert(0, ("answer".to_string(), words.clone().inner()));
@@ -210,7 +218,9 @@ impl Ccot<'_> {
         };
         let tokens = |reading: &&Reading| {
             let last = reading.tokens.len() - 1;
-            (0..k).map(|j| reading.tokens[j.min(last)]).collect::<Vec<u32>>()
+            (0..k)
+                .map(|j| reading.tokens[j.min(last)])
+                .collect::<Vec<u32>>()
         };
         Gold {
             by_layer: (0..self.sizes.n_layers).map(padded).collect(),
@@ -370,7 +380,8 @@ fn mask(readings: &[&Reading], n: usize, is_meant: impl Fn(usize, usize) -> bool
     let rows = readings
         .iter()
         .flat_map(|reading| (0..n).map(|j| (j, reading.tokens.len())));
-    rows.map(|(j, k)| f32::from(u8::from(is_meant(j, k)))).collect()
+    rows.map(|(j, k)| f32::from(u8::from(is_meant(j, k))))
+        .collect()
 }
 
 fn column(values: &[f32], device: &Device) -> Tensor<2> {

@@ -94,7 +94,10 @@ impl Reading {
             .map(|(lesson, sequence)| {
                 let context = lesson.context.tokens.iter().map(|&id| Target::given(id));
                 let chain = lesson.context.examples[0].steps.concat();
-                context.chain(sequence.before.clone()).chain(chain).collect()
+                context
+                    .chain(sequence.before.clone())
+                    .chain(chain)
+                    .collect()
             })
             .collect();
         // The first token alone is read as what questions share; padding comes last, where
@@ -166,7 +169,8 @@ impl Pool {
     /// Reads what is missing of the steps up to `step`, and forgets what is too old.
     pub fn advance(&mut self, step: u64, mut read: impl FnMut(u64) -> Vec<Reading>) {
         let first = (step + 1).saturating_sub(WINDOW);
-        self.steps.retain(|(known, _)| (first..=step).contains(known));
+        self.steps
+            .retain(|(known, _)| (first..=step).contains(known));
         let next = self.steps.back().map_or(first, |(newest, _)| newest + 1);
         for missing in next..=step {
             let readings = read(missing).into_iter().map(Rc::new).collect();

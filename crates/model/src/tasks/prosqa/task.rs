@@ -1,7 +1,7 @@
 //! ProsQA as a row of the table of tasks.
 
 use super::{
-    Difficulty, MARKER, Problem, Symbol,
+    Difficulty, MARKER, ParseError, Problem, Symbol,
     official::FORMATS,
     text::{normalizer, render},
     training::draw_graphs,
@@ -51,10 +51,7 @@ impl TaskSpec for ProsQa {
     }
 
     fn parse(&self, text: &str) -> Result<tasks::Problem, TextError> {
-        let problem = Problem::parse(text);
-        problem
-            .map(Into::into)
-            .map_err(|error| TextError(error.to_string()))
+        Ok(Problem::parse(text)?.into())
     }
 
     fn formats(&self) -> &'static [Format] {
@@ -146,6 +143,12 @@ impl TaskSpec for ProsQa {
             backward_search: true,
             statement_graphs: true,
         }
+    }
+}
+
+impl From<ParseError> for TextError {
+    fn from(error: ParseError) -> Self {
+        Self(error.to_string())
     }
 }
 
