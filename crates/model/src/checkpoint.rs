@@ -241,7 +241,7 @@ impl Weights {
     }
 
     /// The layers that an input runs under. A set that the checkpoint lacks is refused by
-    /// [`check_lanes`](crate::engine::check_lanes); here it is the base.
+    /// [`Engine::begin`](crate::engine::Engine::begin); here it is the base.
     pub fn layers_under(&self, adapter: Adapter) -> &[LayerWeights] {
         match (adapter, &self.contemplation) {
             (Adapter::Generator, Some(set)) => &set.generator,
