@@ -197,29 +197,20 @@ impl Lanes {
 mod tests {
     use latent_model::{
         address::ProblemChoice,
-        program::{Feed, Phase, Role, Sampler, Until},
+        program::{Feed, Role},
         record::InputKind,
         tasks::prosqa,
     };
 
     use super::*;
-    use crate::{question::AllExamples, view::test_records::record};
+    use crate::{
+        question::AllExamples,
+        view::test_records::{phase, record},
+    };
 
     #[test]
     fn a_lane_is_graded_when_it_is_done_and_its_last_step_is_its_last_row() {
         let question = Question::new(prosqa::TASK, &ProblemChoice::FIRST, &AllExamples::default());
-        let phase = Phase {
-            role: Role::Answer,
-            feed: Feed::Token,
-            sampler: Sampler::GREEDY,
-            until: Until {
-                max_steps: 9,
-                stop_token: None,
-                cold_stop: None,
-                end_classifier: None,
-            },
-            then_force: None,
-        };
         let vocabulary = prosqa::TASK.vocabulary();
         let tokenizer = Tokenizer::from_json(&prosqa::TASK.tokenizer_json().to_string());
         let tokenizer = tokenizer.expect("the task's own");
@@ -241,7 +232,7 @@ mod tests {
         let mut run = LaneRun {
             program: Some(Arc::new(Program {
                 start: None,
-                phases: vec![phase],
+                phases: vec![phase(Role::Answer, Feed::Token)],
             })),
             words: vocabulary.into(),
             ..LaneRun::default()

@@ -62,32 +62,10 @@ impl Trail {
 
 #[cfg(test)]
 mod tests {
-    use latent_model::{
-        program::{Feed, Phase, Role, Sampler, Until},
-        record::InputKind,
-    };
+    use latent_model::{program::Feed, record::InputKind};
 
     use super::*;
-    use crate::view::test_records::record;
-
-    fn program() -> Program {
-        let phase = |role| Phase {
-            role,
-            feed: Feed::Token,
-            sampler: Sampler::GREEDY,
-            until: Until {
-                max_steps: 4,
-                stop_token: None,
-                cold_stop: None,
-                end_classifier: None,
-            },
-            then_force: None,
-        };
-        Program {
-            start: None,
-            phases: vec![phase(Role::Think), phase(Role::Answer)],
-        }
-    }
+    use crate::view::test_records::{program, record};
 
     #[test]
     fn a_mixture_shares_by_weight_and_a_thought_by_probability() {
@@ -104,14 +82,15 @@ mod tests {
             record(1, InputKind::Token, 0, &[(2, 1.0, 1.0)]),
             record(2, InputKind::Token, 1, &[(3, 1.0, 1.0)]),
         ];
-        let shown = |cursor| shown_record(&records, &program(), cursor).map(|record| record.step);
+        let program = program(Feed::Token);
+        let shown = |cursor| shown_record(&records, &program, cursor).map(|record| record.step);
         assert_eq!(shown(None), Some(1));
         assert_eq!(shown(Some(0)), Some(0));
         assert_eq!(shown(Some(2)), Some(2));
         let mut trail = Trail::default();
         records
             .iter()
-            .for_each(|record| trail.append(record, &program()));
+            .for_each(|record| trail.append(record, &program));
         assert_eq!(trail.upto(None), [1, 2]);
         assert_eq!(trail.upto(Some(0)), [1]);
     }

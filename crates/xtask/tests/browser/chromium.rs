@@ -15,6 +15,9 @@ use xtask::{setup, workspace};
 /// Where the tests serve the page: not at `/`, so that an absolute address in it shows.
 const MOUNT: &str = "/some/class/";
 
+/// A name for this machine that browsers do not take for it, as the address in a classroom's network.
+pub const LAN_HOST: &str = "classroom.test";
+
 /// How often a page is asked again while a test waits for it.
 const POLL: Duration = Duration::from_millis(50);
 
@@ -56,6 +59,7 @@ impl Browser {
             "--headless=new".to_owned(),
             "--window-size=1280,800".to_owned(),
             "--hide-scrollbars".to_owned(),
+            format!("--host-resolver-rules=MAP {LAN_HOST} 127.0.0.1"),
             format!("--user-data-dir={}", profile.0.display()),
         ];
         // A browser that telephones home stalls on a machine that has no network.
@@ -110,6 +114,18 @@ impl Browser {
         let url = format!("{}#{hash}", server.url());
         self.client.goto(&url).await?;
         Ok(())
+    }
+
+    /// Opens the page under another name of this machine.
+    pub async fn open_as(&self, host: &str, hash: &str) -> Result<()> {
+        let url = self.server.url().replace("127.0.0.1", host);
+        self.client.goto(&format!("{url}#{hash}")).await?;
+        Ok(())
+    }
+
+    /// Loads the page that is open again, with the address that it has now.
+    pub async fn reload(&self) -> Result<()> {
+        Ok(self.client.refresh().await?)
     }
 
     /// Changes the hash of the page that is open, as a visitor does in the address bar.
@@ -169,6 +185,26 @@ impl Browser {
         Ok(url.fragment().unwrap_or_default().to_owned())
     }
 
+    /// Waits for an address whose hash, without its `#`, satisfies `expect`; returns it.
+    pub async fn wait_hash(
+        &self,
+        expect: impl Fn(&str) -> bool,
+        limit: Duration,
+    ) -> Result<String> {
+        let started = Instant::now();
+        loop {
+            let hash = self.hash().await?;
+            if expect(&hash) {
+                return Ok(hash);
+            }
+            ensure!(
+                started.elapsed() < limit,
+                "waited {limit:?} for another address than #{hash}"
+            );
+            tokio::time::sleep(POLL).await;
+        }
+    }
+
     /// Shows pages as to a visitor whose system is dark, or light.
     pub async fn prefer_dark(&self, dark: bool) -> Result<()> {
         let value = if dark { "dark" } else { "light" };
@@ -209,6 +245,20 @@ impl Browser {
                       element => element.textContent.trim())";
         let texts = self.execute(script, json!(testid)).await?;
         serde_json::from_value(texts).context("expected a list of texts from the page")
+    }
+
+    /// An attribute of all elements that a selector finds inside those with this `data-testid`.
+    pub async fn attributes(
+        &self,
+        testid: &str,
+        selector: &str,
+        attribute: &str,
+    ) -> Result<Vec<String>> {
+        let script = "const [testid, selector, name] = arguments[0]; \
+                      return Array.from(document.querySelectorAll(`[data-testid=\"${testid}\"] ${selector}`), \
+                      element => element.getAttribute(name) ?? '')";
+        let found = self.execute(script, json!([testid, selector, attribute]));
+        serde_json::from_value(found.await?).context("expected a list of texts from the page")
     }
 
     /// The name of the WebGPU adapter that the browser offers to pages, if it offers one.

@@ -2,6 +2,7 @@
 
 mod buttons;
 mod hosts;
+mod links;
 mod looks;
 mod runs;
 
