@@ -44,12 +44,30 @@ async function fault(url) {
   }
 }
 
+/** The answer for a file, which tells how much of it has come. */
+async function counted(url) {
+  const answer = await fetch(url);
+  const total = Number(answer.headers.get("content-length"));
+  const megabytes = (bytes) => `${(bytes / 1e6).toFixed(1)} MB`;
+  const ofTotal = total > 0 ? ` of ${megabytes(total)}` : "";
+  let received = 0;
+  const count = new TransformStream({
+    transform(piece, on) {
+      received += piece.length;
+      note.textContent = `Loading the playground's program: ${megabytes(received)}${ofTotal} …`;
+      on.enqueue(piece);
+    },
+  });
+  return new Response(answer.body?.pipeThrough(count), answer);
+}
+
 async function start() {
+  note.textContent = "Loading the playground's program …";
   const script = announced("link[rel=modulepreload]");
   const program = announced("link[rel=preload][type='application/wasm']");
   try {
     const { default: init } = await import(script);
-    await init({ module_or_path: program });
+    await init({ module_or_path: counted(program) });
   } catch (error) {
     note.textContent =
       (await fault(script)) ?? (await fault(program)) ?? `The program did not start: ${error.message}`;

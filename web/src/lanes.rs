@@ -12,7 +12,13 @@ use latent_model::{
 use leptos::prelude::*;
 
 use crate::{
-    page_state::MAX_LANES, question::Question, run_state::RunNumber, view::lane::LaneView,
+    page_state::MAX_LANES,
+    question::Question,
+    run_state::RunNumber,
+    view::{
+        lane::LaneView,
+        lane_names::{LaneName, lane_names},
+    },
 };
 
 /// Number of a lane for as long as the page is open; never used again after it is removed.
@@ -144,6 +150,17 @@ impl Lanes {
             .iter()
             .map(|lane| lane.choice.get_untracked())
             .collect()
+    }
+
+    /// What a lane is called beside the others; tracks them all.
+    pub fn name(&self, lane: Lane) -> LaneName {
+        let place = self.get().iter().position(|other| *other == lane);
+        let mut names = lane_names(&self.choices());
+        match place {
+            Some(place) => names.swap_remove(place),
+            // It has just been removed, and nobody looks at it for long.
+            None => LaneName::default(),
+        }
     }
 
     /// Puts other lanes in place of all.

@@ -6,7 +6,10 @@ use latent_model::{
     address::LaneChoice,
     trace::{LaneJson, RanLane, RunJson},
 };
-use leptos::{prelude::*, task::spawn_local};
+use leptos::{
+    prelude::*,
+    task::{spawn_local, tick},
+};
 
 use crate::{
     browser::{next_frame, now_ms},
@@ -73,6 +76,14 @@ impl Runner {
     /// Begins, or goes on, or begins again.
     pub fn run(self) {
         self.on(Event::Run);
+    }
+
+    /// Begins once the page has taken up what was just changed, which forgets the run before.
+    pub fn run_when_changed(self) {
+        spawn_local(async move {
+            tick().await;
+            self.run();
+        });
     }
 
     /// One step, then pause.

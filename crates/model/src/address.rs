@@ -8,10 +8,17 @@ use crate::{
     tasks::{Difficulty, TASKS, Task, UnknownName},
 };
 
+/// Every key, in the order in which they are written.
+pub const KEYS: [&str; 13] = [
+    "task", "problem", "lanes", "seed", "speed", "engine", "step", "shade", "chapter", "size",
+    "theme", "embed", "run",
+];
+
 /// The task of an address that names none, as the first addresses did.
 pub const DEFAULT_TASK: Task = TASKS[0];
 
-/// What an address holds: `task=…&problem=…&lanes=…&seed=…&speed=…&engine=…`, every part optional.
+/// What an address holds: `task=…&problem=…&lanes=…&seed=…&speed=…&engine=…`, then what is shown of
+/// it, `step=…&shade=…&chapter=…&size=…&theme=…&embed=…&run=…`; every part optional.
 ///
 /// [`std::fmt::Display`] writes it and [`std::str::FromStr`] reads it. What is written is read again exactly; what
 /// a chat, a mail or a wiki has made of it is read too, where it can still be understood.
@@ -29,6 +36,27 @@ pub struct Address {
     pub speed: Option<Speed>,
     /// Which engine runs it.
     pub engine: Option<EngineChoice>,
+    /// What is shown of the run.
+    pub shown: Shown,
+}
+
+/// What is shown of a run, and how; a run is the same whatever this is.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Shown {
+    /// The step that is looked at; the newest otherwise.
+    pub step: Option<u32>,
+    /// The lane that shades the graph, counted from 1; the last otherwise.
+    pub shade: Option<usize>,
+    /// The chapter of the tour, counted from 1.
+    pub chapter: Option<usize>,
+    /// Whether letters are large; as the visitor left it otherwise.
+    pub is_large: Option<bool>,
+    /// Whether the page is dark; as the visitor left it otherwise.
+    pub is_dark: Option<bool>,
+    /// Only graph, chart and lanes, for a frame in another page.
+    pub is_embedded: bool,
+    /// Whether the run begins by itself.
+    pub runs_at_once: bool,
 }
 
 /// Where the problem comes from.
@@ -85,7 +113,7 @@ pub enum AddressError {
     #[error("the address has a part {0:?}; every part is written key=value")]
     Part(String),
     /// An unknown key.
-    #[error("the address has a key {0:?}; there are: task, problem, lanes, seed, speed, engine")]
+    #[error("the address has a key {0:?}; there are: {keys}", keys = KEYS.join(", "))]
     Key(String),
     /// A value that does not fit its key.
     #[error("in the address, {key} must be {expected}, found {found:?}")]
@@ -120,6 +148,7 @@ impl Address {
             seed: None,
             speed: None,
             engine: None,
+            shown: Shown::default(),
         }
     }
 }
@@ -131,10 +160,11 @@ impl Default for Address {
 }
 
 impl ProblemChoice {
-    /// The problem that a page begins with.
+    /// The problem that a page begins with: of the first task, one whose search by thoughts is seen
+    /// whole, four arrows deep and without leaks.
     pub const FIRST: Self = Self::Drawn {
         difficulty: Difficulty::Class,
-        seed: 1,
+        seed: 29,
     };
 }
 

@@ -5,7 +5,7 @@ use std::{fmt, str::FromStr};
 use percent_encoding::{AsciiSet, NON_ALPHANUMERIC, percent_decode_str, utf8_percent_encode};
 
 use super::{
-    Address, AddressError, DEFAULT_TASK, EngineChoice, LaneChoice, ProblemChoice, Speed,
+    Address, AddressError, DEFAULT_TASK, EngineChoice, LaneChoice, ProblemChoice, Shown, Speed,
     touched::{self, tidied, unescaped_once, without_sentence},
 };
 use crate::strategy::{Settings, Strategy};
@@ -16,6 +16,10 @@ const ESCAPED: &AsciiSet = &NON_ALPHANUMERIC
     .remove(b'_')
     .remove(b'.')
     .remove(b'?');
+
+const SIZES: [&str; 2] = ["normal", "large"];
+const THEMES: [&str; 2] = ["light", "dark"];
+const SWITCH: [&str; 2] = ["no", "yes"];
 
 /// How often an address may have been escaped as a whole on its way.
 const MOST_ESCAPINGS: usize = 3;
@@ -42,6 +46,7 @@ impl fmt::Display for Address {
         if let Some(engine) = self.engine {
             parts.push(format!("engine={engine}"));
         }
+        self.shown.write(&mut parts);
         f.write_str(&parts.join("&"))
     }
 }
@@ -187,10 +192,72 @@ fn read(text: &str) -> Result<Address, AddressError> {
             }
             "speed" => address.speed = Some(value.parse()?),
             "engine" => address.engine = Some(value.parse()?),
+            "step" => address.shown.step = Some(read_number("step", value, 0)?),
+            "shade" => address.shown.shade = Some(read_number("shade", value, 1)? as usize),
+            "chapter" => address.shown.chapter = Some(read_number("chapter", value, 1)? as usize),
+            "size" => address.shown.is_large = Some(read_word("size", value, SIZES)?),
+            "theme" => address.shown.is_dark = Some(read_word("theme", value, THEMES)?),
+            "embed" => address.shown.is_embedded = read_word("embed", value, SWITCH)?,
+            "run" => address.shown.runs_at_once = read_word("run", value, SWITCH)?,
             _ => return Err(AddressError::Key(key.into())),
         }
     }
     Ok(address)
+}
+
+impl Shown {
+    fn write(&self, parts: &mut Vec<String>) {
+        let word = |is: bool, [no, yes]: [&'static str; 2]| if is { yes } else { no };
+        let Self {
+            step,
+            shade,
+            chapter,
+            is_large,
+            is_dark,
+            is_embedded,
+            runs_at_once,
+        } = self;
+        parts.extend(step.map(|step| format!("step={step}")));
+        parts.extend(shade.map(|lane| format!("shade={lane}")));
+        parts.extend(chapter.map(|chapter| format!("chapter={chapter}")));
+        parts.extend(is_large.map(|is| format!("size={}", word(is, SIZES))));
+        parts.extend(is_dark.map(|is| format!("theme={}", word(is, THEMES))));
+        for (key, is_set) in [("embed", is_embedded), ("run", runs_at_once)] {
+            parts.extend(is_set.then(|| format!("{key}={}", word(true, SWITCH))));
+        }
+    }
+}
+
+fn read_number(key: &'static str, text: &str, least: u32) -> Result<u32, AddressError> {
+    let number = text.parse().ok().filter(|number| *number >= least);
+    number.ok_or_else(|| {
+        wrong(
+            key,
+            if least == 0 {
+                "a whole number"
+            } else {
+                "a whole number from 1 on"
+            },
+            text,
+        )
+    })
+}
+
+/// Whether the second of two words stands there.
+fn read_word(
+    key: &'static str,
+    text: &str,
+    words: [&'static str; 2],
+) -> Result<bool, AddressError> {
+    let place = words.iter().position(|word| *word == text);
+    let expected = match words {
+        SIZES => "normal or large",
+        THEMES => "light or dark",
+        _ => "no or yes",
+    };
+    place
+        .map(|place| place == 1)
+        .ok_or_else(|| wrong(key, expected, text))
 }
 
 fn read_lane(text: &str, number: usize) -> Result<LaneChoice, AddressError> {

@@ -38,6 +38,28 @@ fn any_lane() -> impl Values<Value = LaneChoice> {
     })
 }
 
+fn any_shown() -> impl Values<Value = Shown> {
+    let number = || prop::option::of(1..40_usize);
+    let of_visitor = || prop::option::of(any::<bool>());
+    (
+        prop::option::of(any::<u32>()),
+        (number(), number()),
+        (of_visitor(), of_visitor()),
+        (any::<bool>(), any::<bool>()),
+    )
+        .prop_map(
+            |(step, (shade, chapter), (is_large, is_dark), (is_embedded, runs_at_once))| Shown {
+                step,
+                shade,
+                chapter,
+                is_large,
+                is_dark,
+                is_embedded,
+                runs_at_once,
+            },
+        )
+}
+
 pub(super) fn any_address() -> impl Values<Value = Address> {
     let speed = prop_oneof![Just(Speed::Max), (1..=1000_u32).prop_map(Speed::PerSecond)];
     let engine = prop_oneof![Just(EngineChoice::Auto), Just(EngineChoice::Reference)];
@@ -48,15 +70,19 @@ pub(super) fn any_address() -> impl Values<Value = Address> {
         prop::option::of(any::<u32>()),
         prop::option::of(speed),
         prop::option::of(engine),
+        any_shown(),
     )
-        .prop_map(|(task, problem, lanes, seed, speed, engine)| Address {
-            task: TASKS[task],
-            problem,
-            lanes,
-            seed,
-            speed,
-            engine,
-        })
+        .prop_map(
+            |(task, problem, lanes, seed, speed, engine, shown)| Address {
+                task: TASKS[task],
+                problem,
+                lanes,
+                seed,
+                speed,
+                engine,
+                shown,
+            },
+        )
 }
 
 proptest! {
@@ -107,6 +133,9 @@ fn errors_name_what_was_expected_and_found() {
     assert!(error("seed=x").contains("whole number"));
     assert!(error("sead=1").contains("task, problem, lanes, seed"));
     assert!(error("seed").contains("key=value"));
+    assert!(error("shade=0").contains("from 1 on"));
+    assert!(error("theme=blue").contains("light or dark"));
+    assert!(error("run=1").contains("no or yes"));
     assert!(error("speed=0").contains("1 to 1000"));
     assert!(error("problem=clas:1").contains("\"clas\"; there are: class, official"));
     assert!(error("problem=class:-1").contains("class:SEED"));

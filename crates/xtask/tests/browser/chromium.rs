@@ -308,6 +308,33 @@ impl Browser {
         Ok(())
     }
 
+    /// Presses a key where the keyboard is, or on the page where it is nowhere.
+    pub async fn press_key(&self, key: &str) -> Result<()> {
+        let script = "const event = new KeyboardEvent('keydown', { key: arguments[0], bubbles: true, cancelable: true }); \
+                      document.activeElement.dispatchEvent(event)";
+        self.execute(script, json!(key)).await?;
+        Ok(())
+    }
+
+    /// Chooses a value of the select with this `data-testid`, as a visitor does.
+    pub async fn choose(&self, testid: &str, value: &str) -> Result<()> {
+        let script = "const [testid, value] = arguments[0]; \
+                      const select = document.querySelector(`[data-testid=\"${testid}\"]`); \
+                      select.value = value; select.dispatchEvent(new Event('change', { bubbles: true }))";
+        self.execute(script, json!([testid, value])).await?;
+        Ok(())
+    }
+
+    /// How many elements a selector finds.
+    pub async fn count(&self, selector: &str) -> Result<usize> {
+        let script = "return document.querySelectorAll(arguments[0]).length";
+        let found = self.execute(script, json!(selector)).await?;
+        found
+            .as_u64()
+            .map(|n| n as usize)
+            .context("expected a number")
+    }
+
     /// The console's lines since the last call, with their level.
     pub async fn console(&self) -> Result<Vec<String>> {
         let entries = self.log("browser").await?;

@@ -5,6 +5,9 @@ mod hosts;
 mod links;
 mod looks;
 mod runs;
+mod steps;
+mod take_away;
+mod tour;
 
 use std::time::Duration;
 
