@@ -45,7 +45,6 @@ pub fn EntropyChart() -> impl IntoView {
     view! {
         <div class="panel-head">
             <h2>"Entropy of each step"</h2>
-            <span class="hint">"A answer begins   ❄ Cold Stop"</span>
             <label class="switch hint" title="What each lane's sampler draws from, at its temperature: thin lines. Cold Stop looks at these.">
                 <input
                     type="checkbox"
@@ -90,7 +89,10 @@ pub fn EntropyChart() -> impl IntoView {
             }}
         </svg>
         <Legend curves/>
-        <ChartTable curves/>
+        <div class="below">
+            <p class="hint">"A answer begins · ❄ Cold Stop"</p>
+            <ChartTable curves/>
+        </div>
     }
 }
 
@@ -123,7 +125,7 @@ fn ChartTable(curves: Memo<Vec<Curve>>) -> impl IntoView {
     };
     view! {
         <details class="as-table" on:toggle=move |_| is_open.update(|open| *open = !*open)>
-            <summary>"The chart as a table, in nats"</summary>
+            <summary>"As a table"</summary>
             <Show when=move || is_open.get()>
                 <div class="scrolling" role="region" aria-label="The chart as a table" tabindex="0">
                     <table data-testid="chart-table">
@@ -304,8 +306,8 @@ fn Legend(curves: Memo<Vec<Curve>>) -> impl IntoView {
         }
     };
     let caption = move || match cursor.get() {
-        Some(step) => format!("at step {step}: nats, words at once"),
-        None => "newest, or ⌀ of the thinking: nats, words at once".to_string(),
+        Some(step) => format!("at step {step}: nats, words"),
+        None => "newest, or ⌀ of the thinking: nats, words".to_string(),
     };
     view! {
         <ul class="legend" data-testid="legend">

@@ -95,8 +95,10 @@ pub fn Drawing(
             {edges}
             {nodes}
         </svg>
-        <MassLine focused shaded oracle/>
-        <GraphTable graph=table_graph minds/>
+        <div class="below">
+            <MassLine focused shaded oracle/>
+            <GraphTable graph=table_graph minds/>
+        </div>
     }
 }
 
@@ -154,7 +156,7 @@ fn GraphTable(graph: Graph, minds: Minds) -> impl IntoView {
     };
     view! {
         <details class="as-table" on:toggle=move |_| is_open.update(|open| *open = !*open)>
-            <summary>"The graph as a table"</summary>
+            <summary>"As a table"</summary>
             <Show when=move || is_open.get()>
                 <div class="scrolling" role="region" aria-label="The graph as a table" tabindex="0">
                     <table data-testid="graph-table">

@@ -151,9 +151,7 @@ fn Row(
     let marks = marks.collect_view();
     let norm = row.hidden_norm;
     let content = match row.kind {
-        RowKind::Concept if !is_pure(&row) || !row.before_noise.is_empty() => {
-            EitherOf3::A(mixtures(&row))
-        }
+        RowKind::Concept if !row.is_one_word() => EitherOf3::A(mixtures(&row)),
         RowKind::Thought => EitherOf3::B(view! {
             {thought(&row)}
             <Reached row=row.clone() shares/>
@@ -196,8 +194,8 @@ fn Reached(row: StepView, shares: Shares) -> impl IntoView {
         let oracle = oracle.as_ref()?;
         let ring = oracle.ring(thought?);
         let search = match ring.is_empty() {
-            true => "the search has ended".to_string(),
-            false => ring.join(", "),
+            true => "search over".to_string(),
+            false => format!("search: {}", ring.join(", ")),
         };
         let mass = oracle.mass(&shares, thought).sentence();
         Some(view! {
@@ -206,7 +204,7 @@ fn Reached(row: StepView, shares: Shares) -> impl IntoView {
                 data-testid="reached"
                 title="The frontier of a breadth-first search after as many steps, and where this thought's mass lies"
             >
-                {format!("search: {search} | {mass}")}
+                {format!("{search} | {mass}")}
             </div>
         })
     })
@@ -248,10 +246,6 @@ pub fn Judged(sentence: Sentence) -> impl IntoView {
             {sentence.text}
         </span>
     }
-}
-
-fn is_pure(row: &StepView) -> bool {
-    row.chips.first().is_some_and(|chip| chip.share >= ONE_WORD)
 }
 
 fn percent(share: f32) -> String {

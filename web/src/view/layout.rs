@@ -12,8 +12,10 @@ pub const NARROW: f32 = 1.2;
 pub const NODE_HEIGHT: f32 = 24.0;
 /// Narrowest pill of the longest name.
 const LEAST_NODE_WIDTH: f32 = 84.0;
-/// What a letter takes of a pill, and what stands beside the name: its ends and a question mark.
-const LETTER_WIDTH: f32 = 7.2;
+/// What a letter takes of a pill, in the boldest face that a name has; how many of these the widest
+/// letters take; and what stands beside the name: its ends and a question mark.
+const LETTER_WIDTH: f32 = 8.2;
+const WIDEST_LETTER: f32 = 1.6;
 const NAME_ROOM: f32 = 20.0;
 /// Between the tops of two neighbours in a layer.
 const NODE_PITCH: f32 = 32.0;
@@ -108,7 +110,8 @@ impl Layout {
         }
         fill_height(&mut slots, height);
         let width = node_width(graph);
-        let swings = |&[from, to]: &[usize; 2]| layers[to] <= layers[from];
+        let swings =
+            |&[from, to]: &[usize; 2]| layers[to] <= layers[from] && layers[to] + 1 != layers[from];
         // Edges that swing round behind the last layer need room there.
         let is_behind_last = |edge: &&[usize; 2]| {
             swings(edge) && layers[edge[0]].max(layers[edge[1]]) + 1 == n_layers
@@ -142,7 +145,8 @@ impl Layout {
             let last = points.len() - 1;
             points[0].1 += out;
             points[last].1 += into;
-            edge_path(&points, width, swing_room)
+            let is_back = slots[chain[0]].layer == slots[chain[last]].layer + 1;
+            edge_path(&points, width, swing_room, is_back)
         };
         let edges = chains.iter().zip(&ports).map(edge).collect();
         Self {
@@ -190,9 +194,17 @@ fn layers(graph: &Graph) -> (Vec<usize>, Vec<bool>) {
 
 /// All pills are as wide as the longest name needs, so that the layers stand straight.
 fn node_width(graph: &Graph) -> f32 {
-    let letters = graph.nodes.iter().map(|node| node.name.chars().count());
-    let longest = letters.max().unwrap_or(0) as f32;
-    (longest * LETTER_WIDTH + NAME_ROOM).max(LEAST_NODE_WIDTH)
+    let longest = graph.nodes.iter().map(|node| name_width(&node.name));
+    (longest.fold(0.0, f32::max) + NAME_ROOM).max(LEAST_NODE_WIDTH)
+}
+
+/// About what a name takes: a browser test measures it.
+fn name_width(name: &str) -> f32 {
+    let letter = |letter: char| match letter {
+        'm' | 'w' | 'M' | 'W' => WIDEST_LETTER,
+        _ => 1.0,
+    };
+    LETTER_WIDTH * name.chars().map(letter).sum::<f32>()
 }
 
 /// The slots that an edge runs through, with one new slot in every layer that it passes.
@@ -310,8 +322,8 @@ fn ports(edges: &[[usize; 2]], chains: &[Vec<usize>], slots: &[Slot]) -> Vec<[f3
             let side = sides.entry((node, is_left)).or_default();
             side.push((slots[next].y, index, end));
         };
-        put(from, false, after, 0);
-        // What leads back swings round on the right.
+        // What leads to the layer before goes straight back; the rest swings round on the right.
+        put(from, slots[from].layer == slots[to].layer + 1, after, 0);
         put(to, is_forward, before, 1);
     }
     let mut ports = vec![[0.0; 2]; edges.len()];
@@ -326,11 +338,23 @@ fn ports(edges: &[[usize; 2]], chains: &[Vec<usize>], slots: &[Slot]) -> Vec<[f3
     ports
 }
 
-/// A smooth line from the right end of the first pill to the left end of the last one; an edge
-/// that does not lead to a later layer swings round on the right, no further than it has room.
-fn edge_path(points: &[(f32, f32)], node_width: f32, swing_room: f32) -> String {
+/// A smooth line from the right end of the first pill to the left end of the last one; one that
+/// leads to the layer before goes straight back, and any other that leads to no later layer swings
+/// round on the right, no further than it has room.
+fn edge_path(points: &[(f32, f32)], node_width: f32, swing_room: f32, is_back: bool) -> String {
     let (mut from, mut to) = (points[0], points[points.len() - 1]);
     from.0 += node_width / 2.0;
+    if is_back {
+        let (from, to) = (
+            points[0].0 - node_width / 2.0,
+            to.0 + node_width / 2.0 + ARROW_ROOM,
+        );
+        let middle = (from + to) / 2.0;
+        let (from_y, to_y) = (points[0].1, points[1].1);
+        return format!(
+            "M{from:.1} {from_y:.1}C{middle:.1} {from_y:.1} {middle:.1} {to_y:.1} {to:.1} {to_y:.1}"
+        );
+    }
     if to.0 <= points[0].0 {
         let side = to.0 + node_width / 2.0;
         // Longer ways swing further, so that parallel ones stay apart.
@@ -411,7 +435,7 @@ mod tests {
                 prop_assert!(a.y - NODE_HEIGHT / 2.0 >= 0.0, "{a:?}");
                 prop_assert!(a.y + NODE_HEIGHT / 2.0 <= layout.height, "{a:?}");
                 let name = &graph.nodes[index].name;
-                prop_assert!(a.width > LETTER_WIDTH * name.len() as f32, "{name}");
+                prop_assert!(a.width > name_width(name), "{name}");
                 for b in &layout.nodes[index + 1..] {
                     let apart_x = (a.x - b.x).abs() >= (a.width + b.width) / 2.0;
                     let apart_y = (a.y - b.y).abs() >= NODE_HEIGHT;

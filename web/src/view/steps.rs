@@ -88,6 +88,12 @@ impl StepView {
         (self.kind == RowKind::Thought).then_some(self.nth)
     }
 
+    /// Whether it is one word, and was one before any noise: then there is nothing to weigh.
+    pub fn is_one_word(&self) -> bool {
+        let is_one = |chips: &[Chip]| chips.first().is_some_and(|chip| chip.share >= ONE_WORD);
+        is_one(&self.chips) && (self.before_noise.is_empty() || is_one(&self.before_noise))
+    }
+
     /// The row in a sentence, for those who hear it:
     /// `Step 3, mixture: dumpus 84 %, numpus 12 %; entropy 0.50 nats`.
     pub fn sentence(&self) -> String {
@@ -266,6 +272,16 @@ mod tests {
         let view = step_view(&record, &program, word);
         assert_eq!(words(&view.before_noise), ["w2", "w1"]);
         assert_eq!(words(&view.chips), ["w1", "w2"]);
+        assert!(!view.is_one_word());
+        let chosen_by_noise = crate::view::test_records::record(
+            0,
+            InputKind::Concept,
+            0,
+            &[(1, 0.4, 0.99), (2, 0.6, 0.01)],
+        );
+        assert!(!step_view(&chosen_by_noise, &program, word).is_one_word());
+        let sure = crate::view::test_records::record(0, InputKind::Concept, 0, &[(1, 0.99, 0.99)]);
+        assert!(step_view(&sure, &program, word).is_one_word());
     }
 
     #[test]

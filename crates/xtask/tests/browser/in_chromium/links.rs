@@ -68,6 +68,21 @@ fn an_address_that_cannot_be_understood_stays_until_something_is_changed() {
     });
 }
 
+#[test]
+fn an_error_goes_when_its_cause_does() {
+    in_browser(WebGpu::Off, async |browser| {
+        browser.open("lanes=no-such-checkpoint:soft").await?;
+        let is_missing =
+            |text: &str| text.contains("not on this site") && !text.contains("network");
+        browser.wait_text("error", is_missing, SOON).await?;
+        browser.set_hash(LINK).await?;
+        browser.wait_hash(|hash| hash == LINK, SOON).await?;
+        let errors = browser.texts("error").await?;
+        ensure!(errors.is_empty(), "its cause is gone, found {errors:?}");
+        Ok(())
+    });
+}
+
 /// Chromium knows WebGPU, but gives it to no page that came over plain http from another machine.
 #[test]
 fn over_plain_http_the_page_says_what_webgpu_needs_and_runs_without() {
