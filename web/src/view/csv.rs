@@ -56,7 +56,7 @@ pub fn csv<'a>(
 
 fn fields(lane: &Lane, record: &StepRecord, word: impl Fn(u32) -> String) -> Vec<String> {
     let is_computed = record.n_kept > 0;
-    let of_head = |value: f32| is_computed.then(|| value.to_string()).unwrap_or_default();
+    let of_head = |value: f32| is_computed.then(|| value.to_string());
     let has_token = record.input_kind() != InputKind::Hidden || is_computed;
     let kind = match step_kind(record, lane.program) {
         StepKind::Marker => "marker",
@@ -75,21 +75,22 @@ fn fields(lane: &Lane, record: &StepRecord, word: impl Fn(u32) -> String) -> Vec
     let kept: Vec<String> = kept
         .map(|kept| format!("{}:{}:{}", word(kept.id), kept.prob, kept.weight))
         .collect();
-    vec![
-        lane.number.to_string(),
-        lane.name.into(),
-        lane.model.into(),
-        lane.strategy.into(),
-        record.step.to_string(),
-        kind.into(),
-        record.input_kind().spec().name.into(),
-        has_token.then(|| word(record.token)).unwrap_or_default(),
+    let fields = [
+        Some(lane.number.to_string()),
+        Some(lane.name.into()),
+        Some(lane.model.into()),
+        Some(lane.strategy.into()),
+        Some(record.step.to_string()),
+        Some(kind.into()),
+        Some(record.input_kind().spec().name.into()),
+        has_token.then(|| word(record.token)),
         of_head(record.raw_entropy),
         of_head(record.entropy),
-        record.hidden_norm.to_string(),
-        ended_by.map_or("", |(_, name)| name).into(),
-        kept.join(" "),
-    ]
+        Some(record.hidden_norm.to_string()),
+        ended_by.map(|(_, name)| name.to_string()),
+        Some(kept.join(" ")),
+    ];
+    fields.map(Option::unwrap_or_default).into()
 }
 
 fn line(fields: impl IntoIterator<Item = String>) -> String {

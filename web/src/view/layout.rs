@@ -313,8 +313,10 @@ fn fill_height(slots: &mut [Slot], height: f32) {
 /// Where each edge leaves its first pill and meets its last one, from their middles: the edges at
 /// one side of a pill are spread over it in the order of where they come from and go to.
 fn ports(edges: &[[usize; 2]], chains: &[Vec<usize>], slots: &[Slot]) -> Vec<[f32; 2]> {
-    // By node and side: height of the next slot of the edge, the edge, and which of its ends.
-    let mut sides: BTreeMap<(usize, bool), Vec<(f32, usize, usize)>> = BTreeMap::new();
+    /// Height of the next slot of an edge, the edge, and which of its ends.
+    type Port = (f32, usize, usize);
+    // By node, and whether it is the left side.
+    let mut sides: BTreeMap<(usize, bool), Vec<Port>> = BTreeMap::new();
     for (index, (&[from, to], chain)) in edges.iter().zip(chains).enumerate() {
         let is_forward = slots[to].layer > slots[from].layer;
         let (after, before) = (chain[1], chain[chain.len() - 2]);

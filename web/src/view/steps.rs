@@ -292,7 +292,6 @@ mod tests {
         let view = step_view(&record, &program(Feed::Concept), word);
         let expected = "Step 3, mixture: w1 80 %, w2 20 %; entropy 0.50 nats; Cold Stop";
         assert_eq!(view.sentence(), expected);
-        let mut record = record;
         (record.input, record.phase_step) = (InputKind::Hidden as u32, 1);
         let view = step_view(&record, &program(Feed::THOUGHT), word);
         assert!(

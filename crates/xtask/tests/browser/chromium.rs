@@ -231,8 +231,11 @@ impl Browser {
             }
             if started.elapsed() > limit {
                 let console = self.console().await?.join("\n");
+                let page = "return document.body.innerText.slice(0, 200)";
+                let page = self.execute(page, Value::Null).await?;
                 bail!(
-                    "waited {limit:?} for [data-testid={testid}], found {found:?}\nconsole:\n{console}"
+                    "waited {limit:?} for [data-testid={testid}], found {found:?}\n\
+                     the page begins with {page}\nconsole:\n{console}"
                 );
             }
             tokio::time::sleep(POLL).await;
