@@ -36,9 +36,9 @@ pub fn LaneCard(lane: Lane) -> impl IntoView {
     let shows_settings = RwSignal::new(false);
     let name = move || lanes.name(lane);
     let remove = move |_| {
+        let place = index.get_untracked();
         lanes.remove(lane.id);
         // The button that had the keyboard is gone: the lane that stands in its place has it now.
-        let place = index.get_untracked();
         in_next_frame_of_page(move || {
             focus_test_id(&["add-lane", &format!("lane-{place}-remove")])
         });
