@@ -44,12 +44,38 @@ async function fault(url) {
   }
 }
 
+/** The bytes of a file, whose coming is told. Read by hand: a stream that nothing but WebAssembly
+ * holds on to was now and then never read to its end. */
+async function counted(url) {
+  const answer = await fetch(url);
+  if (!answer.ok || answer.body === null) {
+    throw new Error(`status ${answer.status}`);
+  }
+  // The length of a compressed answer is another one.
+  const isPlain = answer.headers.get("content-encoding") === null;
+  const total = isPlain ? Number(answer.headers.get("content-length")) : 0;
+  const megabytes = (bytes) => `${(bytes / 1e6).toFixed(1)} MB`;
+  const ofTotal = total > 0 ? ` of ${megabytes(total)}` : "";
+  const pieces = [];
+  let received = 0;
+  for (const reader = answer.body.getReader(); ; ) {
+    const { done, value } = await reader.read();
+    if (done) {
+      return new Blob(pieces).arrayBuffer();
+    }
+    pieces.push(value);
+    received += value.length;
+    note.textContent = `Loading the playground's program: ${megabytes(received)}${ofTotal} …`;
+  }
+}
+
 async function start() {
+  note.textContent = "Loading the playground's program …";
   const script = announced("link[rel=modulepreload]");
   const program = announced("link[rel=preload][type='application/wasm']");
   try {
     const { default: init } = await import(script);
-    await init({ module_or_path: program });
+    await init({ module_or_path: await counted(program) });
   } catch (error) {
     note.textContent =
       (await fault(script)) ?? (await fault(program)) ?? `The program did not start: ${error.message}`;

@@ -5,7 +5,7 @@ use latent_model::address::AddressError;
 use leptos::prelude::*;
 
 use crate::{
-    browser::{hash, replace_hash},
+    browser::{hash, now_ms, push_hash, replace_hash},
     catalogue::SiteCatalogue,
     notice::{Notice, Notices, Topic},
     page_signals::PageSignals,
@@ -43,17 +43,28 @@ impl AddressBar {
     }
 
     /// Writes every change of the state into the address, and takes over the address that the
-    /// visitor puts in its place. A change of what defines a run forgets the run.
+    /// visitor puts in its place. A change of what defines a run forgets the run, and is an entry
+    /// of the browser's history: Back leads to what was there before.
     pub fn keep(self, signals: PageSignals, runner: Runner) {
         let state = Memo::new(move |_| signals.get());
+        let last_entry_ms = StoredValue::new(f64::NEG_INFINITY);
         Effect::new(move |before: Option<PageState>| {
             let now = state.get();
+            let is_other_run = before.is_some_and(|before| before.is_other_run(&now));
             if !self.says_more.get_value() {
-                replace_hash(&now.hash());
+                let since_ms = now_ms() - last_entry_ms.get_value();
+                match entry(&hash(), &now.hash(), is_other_run, since_ms) {
+                    Entry::None => {}
+                    Entry::Changed => replace_hash(&now.hash()),
+                    Entry::New => {
+                        push_hash(&now.hash());
+                        last_entry_ms.set_value(now_ms());
+                    }
+                }
                 self.notices.clear(Topic::Address);
             }
             self.says_more.set_value(false);
-            if before.is_some_and(|before| before.is_other_run(&now)) {
+            if is_other_run {
                 runner.reset();
             }
             now
@@ -64,7 +75,11 @@ impl AddressBar {
                 self.take(opened);
                 self.says_more.set_value(false);
             }
-            Ok(opened) => signals.set(self.take(opened)),
+            Ok(opened) => {
+                // The visitor's entry is there already.
+                last_entry_ms.set_value(now_ms());
+                signals.set(self.take(opened));
+            }
             Err(error) => {
                 let notice = Notice::bad_address(&error).advice("Nothing on the page was changed.");
                 self.notices.show(Topic::Address, notice);
@@ -90,5 +105,45 @@ impl AddressBar {
                 .show(Topic::Address, Notice::left_out(&left_out)),
         }
         state
+    }
+}
+
+/// What a change of the state makes of the browser's history.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Entry {
+    /// The address is that already: it was the address that changed the state.
+    None,
+    /// The newest entry is changed.
+    Changed,
+    /// There is a new entry.
+    New,
+}
+
+/// Changes that follow each other this closely are one entry: a slider's way, a word that is typed.
+const ONE_ENTRY_MS: f64 = 1000.0;
+
+fn entry(address: &str, now: &str, is_other_run: bool, since_ms: f64) -> Entry {
+    if address.trim_start_matches('#') == now {
+        Entry::None
+    } else if is_other_run && since_ms > ONE_ENTRY_MS {
+        Entry::New
+    } else {
+        Entry::Changed
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn another_run_is_an_entry_of_the_history_and_a_slider_moves_within_one() {
+        assert_eq!(entry("#seed=1", "seed=1", true, 5e3), Entry::None);
+        assert_eq!(entry("#seed=1", "seed=2", true, 5e3), Entry::New);
+        assert_eq!(entry("#seed=2", "seed=3", true, 80.0), Entry::Changed);
+        assert_eq!(
+            entry("#seed=1", "seed=1&step=3", false, 5e3),
+            Entry::Changed
+        );
     }
 }

@@ -2,8 +2,10 @@
 
 use futures::channel::oneshot;
 use gloo::{render, timers::callback::Timeout};
-use leptos::prelude::{on_cleanup, request_animation_frame_with_handle, window};
-use wasm_bindgen::JsValue;
+use leptos::prelude::{
+    document, on_cleanup, request_animation_frame, request_animation_frame_with_handle, window,
+};
+use wasm_bindgen::{JsCast, JsValue};
 use wasm_bindgen_futures::JsFuture;
 
 /// Milliseconds since the page was opened.
@@ -57,6 +59,41 @@ pub fn in_next_frame(callback: impl FnOnce() + 'static) {
     }
 }
 
+/// Calls back in the next frame, whatever becomes of what calls now.
+pub fn in_next_frame_of_page(callback: impl FnOnce() + 'static) {
+    request_animation_frame(callback);
+}
+
+/// Gives the keyboard to the last of these elements, named by their `data-testid`s, that there is.
+pub fn focus_test_id(testids: &[&str]) {
+    let find = |testid: &&str| {
+        let selector = format!("[data-testid=\"{testid}\"]");
+        let found = document().query_selector(&selector).ok()??;
+        found.dyn_into::<web_sys::HtmlElement>().ok()
+    };
+    if let Some(element) = testids.iter().rev().find_map(find) {
+        // An element that cannot have it leaves it where it is.
+        let _ = element.focus();
+    }
+}
+
+/// Marks the part of the page with this `data-testid` as spoken of, and no other.
+pub fn speak_of(testid: Option<&'static str>) {
+    // It may be drawn in this very frame.
+    request_animation_frame(move || {
+        let marked = document().query_selector("[data-spoken]").ok().flatten();
+        if let Some(marked) = marked {
+            // Neither can fail with a valid name.
+            let _ = marked.remove_attribute("data-spoken");
+        }
+        let selector = testid.map(|testid| format!("[data-testid=\"{testid}\"]"));
+        let found = selector.and_then(|selector| document().query_selector(&selector).ok()?);
+        if let Some(element) = found {
+            let _ = element.set_attribute("data-spoken", "");
+        }
+    });
+}
+
 /// The hash of the page's address, with its `#`.
 pub fn hash() -> String {
     window().location().hash().unwrap_or_default()
@@ -72,17 +109,31 @@ pub fn replace_hash(hash: &str) {
     drop(replaced);
 }
 
+/// Goes on to another hash; the browser's Back leads to the one before.
+pub fn push_hash(hash: &str) {
+    let pushed = window().history().and_then(|history| {
+        history.push_state_with_url(&JsValue::NULL, "", Some(&format!("#{hash}")))
+    });
+    // As above.
+    drop(pushed);
+}
+
 /// Puts the page's address on the clipboard; false where the browser does not allow it.
 pub async fn copy_address() -> bool {
-    let Ok(address) = window().location().href() else {
-        return false;
-    };
+    match window().location().href() {
+        Ok(address) => copy_text(&address).await,
+        Err(_) => false,
+    }
+}
+
+/// Puts a text on the clipboard; false where the browser does not allow it.
+pub async fn copy_text(text: &str) -> bool {
     let clipboard = window().navigator().clipboard();
     // Browsers offer no clipboard to pages that came over plain HTTP.
     if clipboard.is_undefined() {
         return false;
     }
-    JsFuture::from(clipboard.write_text(&address)).await.is_ok()
+    JsFuture::from(clipboard.write_text(text)).await.is_ok()
 }
 
 #[cfg(test)]

@@ -3,8 +3,8 @@
 use latent_model::{
     address::LaneChoice,
     catalogue::{Catalogue, Entry},
-    strategy::Strategy,
-    tasks::Task,
+    strategy::{Setting, Strategy},
+    tasks::{Difficulty, Problem, Task},
 };
 
 /// Each lane's strategy, and how the name of a checkpoint trained for it alone ends.
@@ -14,6 +14,9 @@ const LANES: [(&str, &str); 4] = [
     ("soft-gumbel", "cot"),
     ("coconut", "coconut"),
 ];
+
+/// How many drawn problems tell how long a task's statements are.
+const N_MEASURED: u64 = 20;
 
 /// How the name of a checkpoint ends that was trained for all of them: its lanes share every batch.
 const UNIFIED: &str = "unified";
@@ -28,7 +31,7 @@ pub fn default_lanes(task: Task, catalogue: &Catalogue) -> Vec<LaneChoice> {
     };
     let lane = |entry: &Entry, strategy: &str| {
         let strategy = Strategy::by_name(strategy).ok()?;
-        Some(LaneChoice::new(&entry.name, strategy))
+        Some(at_its_best(LaneChoice::new(&entry.name, strategy), task))
     };
     let wished = LANES.into_iter().filter_map(|(strategy, ending)| {
         let entry = shipped(UNIFIED).or_else(|| shipped(ending))?;
@@ -41,6 +44,24 @@ pub fn default_lanes(task: Task, catalogue: &Catalogue) -> Vec<LaneChoice> {
     let mut entries = catalogue.of_task(task);
     let first = entries.find_map(|entry| lane(entry, entry.strategies.first()?));
     first.into_iter().collect()
+}
+
+/// Without Cold Stop where it would cut statements in two: after a patience shorter than a single
+/// statement of the task, a model that is sure of every word of one has not thought it to its end.
+fn at_its_best(mut lane: LaneChoice, task: Task) -> LaneChoice {
+    let value = |setting| lane.strategy.value(&lane.settings, setting);
+    let stops = value(Setting::ColdEntropy).is_some();
+    if stops && value(Setting::ColdPatience).is_some_and(|n| n < longest_statement(task) as f32) {
+        lane.settings.set(Setting::ColdEntropy, 0.0);
+    }
+    lane
+}
+
+/// Tokens of the longest statement in the worked solutions of some problems.
+fn longest_statement(task: Task) -> usize {
+    let problems = (0..N_MEASURED).map(|seed| task.generate(seed, Difficulty::Class));
+    let longest = |problem: Problem| problem.step_tokens().iter().map(Vec::len).max();
+    problems.filter_map(longest).max().unwrap_or(0)
 }
 
 #[cfg(test)]
@@ -77,6 +98,18 @@ mod tests {
         let found = lanes(prosqa::TASK, &shipped_catalogue());
         let expected = ["token-cot", "soft", "soft-gumbel", "coconut"];
         assert_eq!(found, expected.map(|name| format!("prosqa-unified:{name}")));
+    }
+
+    #[test]
+    fn cold_stop_is_off_where_it_would_cut_a_statement_in_two() {
+        let is_off = |task| {
+            let lanes = default_lanes(task, &shipped_catalogue());
+            let soft = lanes.into_iter().find(|lane| lane.strategy.name == "soft");
+            let soft = soft.expect("one of the default lanes");
+            soft.strategy.value(&soft.settings, Setting::ColdEntropy) == Some(0.0)
+        };
+        assert!(is_off(arithmetic::TASK), "a computation has more tokens");
+        assert!(!is_off(prosqa::TASK) && !is_off(prontoqa::TASK));
     }
 
     #[test]

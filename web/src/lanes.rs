@@ -12,7 +12,13 @@ use latent_model::{
 use leptos::prelude::*;
 
 use crate::{
-    page_state::MAX_LANES, question::Question, run_state::RunNumber, view::lane::LaneView,
+    page_state::MAX_LANES,
+    question::Question,
+    run_state::RunNumber,
+    view::{
+        lane::LaneView,
+        lane_names::{LaneName, lane_names},
+    },
 };
 
 /// Number of a lane for as long as the page is open; never used again after it is removed.
@@ -149,6 +155,17 @@ impl Lanes {
             .collect()
     }
 
+    /// What a lane is called beside the others; tracks them all.
+    pub fn name(&self, lane: Lane) -> LaneName {
+        let place = self.get().iter().position(|other| *other == lane);
+        let mut names = lane_names(&self.choices());
+        match place {
+            Some(place) => names.swap_remove(place),
+            // It has just been removed, and nobody looks at it for long.
+            None => LaneName::default(),
+        }
+    }
+
     /// Puts other lanes in place of all.
     pub fn replace(&self, choices: Vec<LaneChoice>) {
         self.clear_runs();
@@ -200,30 +217,20 @@ impl Lanes {
 mod tests {
     use latent_model::{
         address::ProblemChoice,
-        program::{Adapter, Feed, Phase, Role, Sampler, Until},
+        program::{Feed, Role},
         record::InputKind,
         tasks::prosqa,
     };
 
     use super::*;
-    use crate::{question::AllExamples, view::test_records::record};
+    use crate::{
+        question::AllExamples,
+        view::test_records::{phase, record},
+    };
 
     #[test]
     fn a_lane_is_graded_when_it_is_done_and_its_last_step_is_its_last_row() {
         let question = Question::new(prosqa::TASK, &ProblemChoice::FIRST, &AllExamples::default());
-        let phase = Phase {
-            role: Role::Answer,
-            feed: Feed::Token,
-            sampler: Sampler::GREEDY,
-            until: Until {
-                max_steps: 9,
-                stop_tokens: Vec::new(),
-                cold_stop: None,
-                end_classifier: None,
-            },
-            then_force: None,
-            adapter: Adapter::Base,
-        };
         let vocabulary = prosqa::TASK.vocabulary();
         let tokenizer = Tokenizer::from_json(&prosqa::TASK.tokenizer_json().to_string());
         let tokenizer = tokenizer.expect("the task's own");
@@ -245,7 +252,7 @@ mod tests {
         let mut run = LaneRun {
             program: Some(Arc::new(Program {
                 start: None,
-                phases: vec![phase],
+                phases: vec![phase(Role::Answer, Feed::Token)],
             })),
             words: vocabulary.into(),
             ..LaneRun::default()

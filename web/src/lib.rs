@@ -3,6 +3,7 @@
 pub mod address_bar;
 pub mod browser;
 pub mod catalogue;
+pub mod chapters;
 pub mod chunk_size;
 pub mod components;
 pub mod default_lanes;
@@ -19,4 +20,5 @@ pub mod runner;
 pub mod self_test;
 pub mod session;
 pub mod startup;
+pub mod take_away;
 pub mod view;

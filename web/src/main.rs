@@ -6,6 +6,9 @@ use leptos::prelude::*;
 fn main() {
     console_error_panic_hook::set_once();
     wasm_bindgen_futures::spawn_local(async {
+        if let Some(note) = document().get_element_by_id("arriving") {
+            note.set_text_content(Some("Loading the list of checkpoints …"));
+        }
         let (lists, failure) = Lists::fetch().await;
         // The note that index.html shows until this program and its lists have arrived.
         if let Some(note) = document().get_element_by_id("arriving") {

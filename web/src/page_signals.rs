@@ -1,14 +1,18 @@
 //! The page's state as signals: what the address holds, and what the controls set.
 
+use std::collections::BTreeMap;
+
 use latent_model::{catalogue::Catalogue, tasks::Task};
 use leptos::prelude::*;
 
 use crate::{
     catalogue::SiteCatalogue,
     default_lanes::default_lanes,
+    focus::{Cursor, Focus},
     lanes::Lanes,
-    page_state::{EngineChoice, PageState, ProblemChoice, Speed},
+    page_state::{EngineChoice, LaneChoice, PageState, ProblemChoice, Shown, Speed},
     question::Question,
+    view::reach::Oracle,
 };
 
 /// One signal for each part of [`PageState`], and what follows of them.
@@ -20,6 +24,8 @@ pub struct PageSignals {
     pub problem: RwSignal<ProblemChoice>,
     /// What the lanes are asked: the problem that the choice stands for.
     pub question: Memo<Question>,
+    /// What a breadth-first search says of the problem, where it is a graph.
+    pub oracle: Memo<Option<Oracle>>,
     /// The lanes.
     pub lanes: Lanes,
     /// Seed of the lanes' random draws.
@@ -28,6 +34,21 @@ pub struct PageSignals {
     pub speed: RwSignal<Speed>,
     /// Which engine runs it.
     pub engine: RwSignal<EngineChoice>,
+    /// The step that is looked at.
+    pub cursor: Cursor,
+    /// The lane that shades the graph.
+    pub focus: Focus,
+    /// The chapter of the tour, counted from 1.
+    pub chapter: RwSignal<Option<usize>>,
+    /// What the address says of letters; the visitor's own choice otherwise.
+    pub is_large: RwSignal<Option<bool>>,
+    /// What the address says of light and dark; the visitor's own choice otherwise.
+    pub is_dark: RwSignal<Option<bool>>,
+    /// Only graph, chart and lanes, for a frame in another page.
+    pub is_embedded: RwSignal<bool>,
+    /// Whether the run begins by itself.
+    pub runs_at_once: RwSignal<bool>,
+    memory: StoredValue<TaskMemory>,
 }
 
 impl PageSignals {
@@ -41,15 +62,31 @@ impl PageSignals {
                 examples.with_value(|known| Question::new(task.get(), choice, known))
             })
         });
-        Self {
+        let oracle = Memo::new(move |_| {
+            let graph =
+                |question: &Question| Some(Oracle::of(question.problem.as_ref().ok()?.graph()?));
+            question.with(graph)
+        });
+        let signals = Self {
             task,
             problem,
             question,
+            oracle,
             lanes: Lanes::new(state.lanes),
             seed: RwSignal::new(state.seed),
             speed: RwSignal::new(state.speed),
             engine: RwSignal::new(state.engine),
-        }
+            cursor: Cursor::default(),
+            focus: Focus::default(),
+            chapter: RwSignal::new(None),
+            is_large: RwSignal::new(None),
+            is_dark: RwSignal::new(None),
+            is_embedded: RwSignal::new(false),
+            runs_at_once: RwSignal::new(false),
+            memory: StoredValue::default(),
+        };
+        signals.show(state.shown);
+        signals
     }
 
     /// The state; tracks all of it.
@@ -62,6 +99,15 @@ impl PageSignals {
             seed: self.seed.get(),
             speed: self.speed.get(),
             engine: self.engine.get(),
+            shown: Shown {
+                step: self.cursor.pinned(),
+                shade: self.focus.place(self.lanes).map(|place| place + 1),
+                chapter: self.chapter.get(),
+                is_large: self.is_large.get(),
+                is_dark: self.is_dark.get(),
+                is_embedded: self.is_embedded.get(),
+                runs_at_once: self.runs_at_once.get(),
+            },
         }
     }
 
@@ -72,13 +118,110 @@ impl PageSignals {
         self.lanes.replace(state.lanes);
         self.seed.set(state.seed);
         self.speed.set(state.speed);
+        self.show(state.shown);
     }
 
-    /// Goes on with another task: its first problem and its default lanes. Problems and checkpoints
-    /// belong to a task; seed, speed and engine stay as they are.
+    fn show(self, shown: Shown) {
+        match shown.step {
+            Some(step) => self.cursor.pin(step),
+            None => self.cursor.follow(),
+        }
+        let lanes = self.lanes.get_untracked();
+        let shading = shown
+            .shade
+            .and_then(|number| lanes.get(number.checked_sub(1)?));
+        self.focus.set(shading.map(|lane| lane.id));
+        self.chapter.set(shown.chapter);
+        self.is_large.set(shown.is_large);
+        self.is_dark.set(shown.is_dark);
+        self.is_embedded.set(shown.is_embedded);
+        self.runs_at_once.set(shown.runs_at_once);
+    }
+
+    /// Goes on with another task, where the visitor left it, or with its first problem and its
+    /// default lanes. Problems and checkpoints belong to a task; seed, speed and engine stay as
+    /// they are.
     pub fn begin_task(self, task: Task, catalogue: &Catalogue) {
+        let left = (self.problem.get_untracked(), self.lanes.choices_untracked());
+        let before = self.task.get_untracked();
+        let found = self
+            .memory
+            .try_update_value(|memory| memory.change(before, left, task))
+            .flatten();
+        let (problem, lanes) =
+            found.unwrap_or_else(|| (ProblemChoice::FIRST, default_lanes(task, catalogue)));
         self.task.set(task);
-        self.problem.set(ProblemChoice::FIRST);
-        self.lanes.replace(default_lanes(task, catalogue));
+        self.problem.set(problem);
+        self.lanes.replace(lanes);
+    }
+
+    /// What the visitor has typed on this task, or the text of the problem that is shown.
+    pub fn begin_typing(self) {
+        let task = self.task.get_untracked();
+        let typed = self.memory.with_value(|memory| memory.typed(task));
+        let text = typed.unwrap_or_else(|| self.question.with_untracked(|q| q.text.clone()));
+        self.problem.set(ProblemChoice::Typed(text));
+    }
+
+    /// Another problem of the same task; what was typed can be had again.
+    pub fn choose_problem(self, problem: ProblemChoice) {
+        let task = self.task.get_untracked();
+        let before = self.problem.get_untracked();
+        self.memory
+            .update_value(|memory| memory.keep_typed(task, &before));
+        self.problem.set(problem);
+    }
+}
+
+/// What a visitor left on each task, by its name, to be found again.
+#[derive(Debug, Default)]
+struct TaskMemory {
+    left: BTreeMap<&'static str, (ProblemChoice, Vec<LaneChoice>)>,
+    typed: BTreeMap<&'static str, String>,
+}
+
+impl TaskMemory {
+    /// Keeps what is left on one task, and gives what was left on another.
+    fn change(
+        &mut self,
+        before: Task,
+        left: (ProblemChoice, Vec<LaneChoice>),
+        after: Task,
+    ) -> Option<(ProblemChoice, Vec<LaneChoice>)> {
+        self.keep_typed(before, &left.0);
+        self.left.insert(before.name(), left);
+        self.left.get(after.name()).cloned()
+    }
+
+    fn keep_typed(&mut self, task: Task, problem: &ProblemChoice) {
+        if let ProblemChoice::Typed(text) = problem {
+            self.typed.insert(task.name(), text.clone());
+        }
+    }
+
+    fn typed(&self, task: Task) -> Option<String> {
+        self.typed.get(task.name()).cloned()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use latent_model::tasks::{prontoqa, prosqa};
+
+    use super::*;
+
+    #[test]
+    fn what_was_typed_on_a_task_is_found_again() {
+        let mut memory = TaskMemory::default();
+        let typed = || ProblemChoice::Typed("Tom is".into());
+        let found = memory.change(prosqa::TASK, (typed(), Vec::new()), prontoqa::TASK);
+        assert_eq!(found, None, "nothing was left there");
+        let first = (ProblemChoice::FIRST, Vec::new());
+        let found = memory.change(prontoqa::TASK, first.clone(), prosqa::TASK);
+        assert_eq!(found, Some((typed(), Vec::new())));
+        // Looking at a drawn problem in between loses nothing.
+        memory.change(prosqa::TASK, first, prontoqa::TASK);
+        assert_eq!(memory.typed(prosqa::TASK).as_deref(), Some("Tom is"));
+        assert_eq!(memory.typed(prontoqa::TASK), None);
     }
 }

@@ -3,10 +3,13 @@
 use latent_model::{
     address::{Address, AddressError},
     catalogue::Catalogue,
+    strategy::Setting,
     tasks::Task,
 };
 
-pub use latent_model::address::{DEFAULT_TASK, EngineChoice, LaneChoice, ProblemChoice, Speed};
+pub use latent_model::address::{
+    DEFAULT_TASK, EngineChoice, LaneChoice, ProblemChoice, Shown, Speed,
+};
 
 use crate::default_lanes::default_lanes;
 
@@ -28,6 +31,8 @@ pub struct PageState {
     pub speed: Speed,
     /// Which engine runs it.
     pub engine: EngineChoice,
+    /// What is shown of it.
+    pub shown: Shown,
 }
 
 /// What a page can have of an address.
@@ -49,6 +54,7 @@ impl PageState {
             seed: 1,
             speed: Speed::PerSecond(4),
             engine: EngineChoice::Auto,
+            shown: Shown::default(),
         }
     }
 
@@ -79,6 +85,7 @@ impl PageState {
             seed: address.seed.unwrap_or(begins.seed),
             speed: address.speed.unwrap_or(begins.speed),
             engine: address.engine.unwrap_or(begins.engine),
+            shown: address.shown,
         };
         Ok(Opened { state, left_out })
     }
@@ -92,16 +99,18 @@ impl PageState {
             seed: Some(self.seed),
             speed: Some(self.speed),
             engine: Some(self.engine).filter(|engine| *engine != EngineChoice::Auto),
+            shown: self.shown.clone(),
         };
         address.to_string()
     }
 
-    /// Whether a run of one state is none of the other: how fast it is shown, and by which engine
-    /// it is computed, does not count.
+    /// Whether a run of one state is none of the other: what is shown of it and how fast, and by
+    /// which engine it is computed, does not count.
     pub fn is_other_run(&self, other: &Self) -> bool {
         let alike = Self {
             speed: other.speed,
             engine: other.engine,
+            shown: other.shown.clone(),
             ..self.clone()
         };
         alike != *other
@@ -152,6 +161,15 @@ pub fn thoughts_range(lanes: &[LaneChoice]) -> Option<(f32, f32)> {
     })
 }
 
+/// Each lane's thoughts once the lane with the most has `most`: all move by as many, and stay in
+/// the setting's range. `None` for a lane that has no such number.
+pub fn moved_thoughts(lanes: &[LaneChoice], most: f32) -> Vec<Option<f32>> {
+    let (low, high) = Setting::Thoughts.spec().range;
+    let by = thoughts_range(lanes).map_or(0.0, |(_, before)| most - before);
+    let moved = |lane: &LaneChoice| Some((lane.thoughts()? + by).clamp(low, high));
+    lanes.iter().map(moved).collect()
+}
+
 /// The stream of each lane's random draws: equal lanes count up, so that they differ, and a lane
 /// that stands alone has stream 0, as in `latent run`.
 pub fn streams(lanes: &[LaneChoice]) -> Vec<u32> {
@@ -165,7 +183,7 @@ pub fn streams(lanes: &[LaneChoice]) -> Vec<u32> {
 #[cfg(test)]
 mod tests {
     use latent_model::{
-        strategy::{STRATEGIES, Setting, Strategy},
+        strategy::{STRATEGIES, Strategy},
         tasks::{prontoqa, prosqa},
     };
 
@@ -204,12 +222,13 @@ mod tests {
             "seed=3&task=prontoqa",
             "problem=text:Every%20gerpus%3F&lanes=&speed=max&engine=reference",
             "lanes=elsewhere:soft,top_k=3;elsewhere:soft,top_k=3",
+            "seed=2&step=5&shade=2&chapter=4&size=large&theme=dark&embed=yes&run=yes",
         ] {
             let state = open(hash).state;
             assert_eq!(open(&state.hash()).state, state, "{hash}");
         }
         let hash = open("").state.hash();
-        let begins = "problem=class:1&lanes=prosqa-unified:token-cot;";
+        let begins = "problem=class:29&lanes=prosqa-unified:token-cot;";
         assert!(hash.starts_with(begins), "{hash}");
         let old = "problem=class:13&lanes=prosqa-coconut:coconut,thoughts=2&seed=1&speed=max";
         assert_eq!(open(old).state.hash(), old);
@@ -267,7 +286,7 @@ mod tests {
     #[test]
     fn a_run_is_the_same_at_any_speed_and_on_any_engine() {
         let state = open("").state;
-        let fast = open("speed=max&engine=reference").state;
+        let fast = open("speed=max&engine=reference&step=3&theme=dark").state;
         assert!(!state.is_other_run(&fast));
         assert!(state.is_other_run(&open("seed=2").state));
     }
@@ -280,5 +299,8 @@ mod tests {
         let lanes = [lane("coconut"), lane("soft"), short];
         assert_eq!(thoughts_range(&lanes), Some((1.0, 6.0)));
         assert_eq!(thoughts_range(&lanes[..2]), Some((6.0, 6.0)));
+        // They differ on purpose: a slider that moves keeps them apart.
+        assert_eq!(moved_thoughts(&lanes, 4.0), [Some(4.0), None, Some(0.0)]);
+        assert_eq!(moved_thoughts(&lanes, 7.0), [Some(7.0), None, Some(2.0)]);
     }
 }

@@ -8,7 +8,10 @@ use latent_model::{
     program::Program,
     trace::{LaneJson, RanLane, RunJson},
 };
-use leptos::{prelude::*, task::spawn_local};
+use leptos::{
+    prelude::*,
+    task::{spawn_local, tick},
+};
 
 use crate::{
     browser::{next_frame, now_ms},
@@ -75,6 +78,14 @@ impl Runner {
     /// Begins, or goes on, or begins again.
     pub fn run(self) {
         self.on(Event::Run);
+    }
+
+    /// Begins once the page has taken up what was just changed, which forgets the run before.
+    pub fn run_when_changed(self) {
+        spawn_local(async move {
+            tick().await;
+            self.run();
+        });
     }
 
     /// One step, then pause.

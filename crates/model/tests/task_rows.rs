@@ -9,11 +9,16 @@ use latent_model::tasks::TASKS;
 
 /// What may name tasks all the same, and why; each name counts once for every time it may stand
 /// there.
-const ALLOWED: [(&str, usize, &str); 2] = [
+const ALLOWED: [(&str, usize, &str); 3] = [
     (
         "crates/model/src/tasks/mod.rs",
         2,
         "the module's line and the task's row in the table",
+    ),
+    (
+        "web/src/chapters.rs",
+        1,
+        "the tour's set-ups are addresses, which name the task that they are of",
     ),
     (
         "web/src/view/test_records.rs",
@@ -38,6 +43,8 @@ fn sources() -> Vec<PathBuf> {
             let path = entry.expect("a source").path();
             match path.is_dir() {
                 true => folders.push(path),
+                // A module of tests that has a file of its own.
+                false if path.ends_with("tests.rs") => {}
                 false => files.push(path),
             }
         }

@@ -1,15 +1,19 @@
 //! A static file server for the built page, on loopback only.
 
 use std::fs::File;
+use std::io::{self, Read, Write};
 use std::path::{Component, Path, PathBuf};
 use std::sync::Arc;
 use std::thread::JoinHandle;
 
 use anyhow::{Context, Result, anyhow, ensure};
-use tiny_http::{Header, Method, Request, Response, Server};
+use tiny_http::{Header, Method, Request, Server, StatusCode};
 
 /// Enough for a browser's six connections a host to make progress while a model streams.
 const N_WORKERS: usize = 6;
+
+/// What stands in place of a file that is not there.
+const NOT_FOUND: &[u8] = b"not found\n";
 
 /// How a host treats the page that it serves.
 #[derive(Clone, Debug, Default)]
@@ -125,27 +129,47 @@ struct Site {
 
 impl Site {
     fn respond(&self, request: Request) {
-        if !matches!(request.method(), Method::Get | Method::Head) {
-            // A visitor who hung up is no fault of the server's; the same holds below.
-            let _ = request.respond(Response::empty(405));
-            return;
-        }
-        let file = self
-            .file(request.url())
-            .and_then(|path| Some((File::open(&path).ok()?, content_type(&path))));
-        let _ = match file {
-            Some((file, content_type)) => {
-                let response = Response::from_file(file)
-                    .with_header(header("Content-Type", content_type))
-                    .with_header(self.policy.clone())
-                    // A rebuilt page must never meet a model or a module of the build before.
-                    .with_header(header("Cache-Control", "no-cache"))
-                    // Browsers show progress only when the length is known beforehand.
-                    .with_chunked_threshold(usize::MAX);
-                request.respond(response)
-            }
-            None => request.respond(Response::from_string("not found\n").with_status_code(404)),
+        // A visitor who hung up is no fault of the server's.
+        let _ = self.answer(request);
+    }
+
+    /// Answers a request and asks the browser to end the connection: `tiny_http` reads every open
+    /// connection on a thread of its own, and of two that open at once it may leave one without a
+    /// thread until another one ends. A browser keeps six open.
+    fn answer(&self, request: Request) -> io::Result<()> {
+        let is_read = matches!(request.method(), Method::Get | Method::Head);
+        let has_body = *request.method() != Method::Head;
+        let file = self.file(request.url()).filter(|_| is_read);
+        let found = file.and_then(|path| Some((File::open(&path).ok()?, content_type(&path))));
+        let (status, content_type) = match &found {
+            Some((_, content_type)) => (StatusCode(200), *content_type),
+            None if is_read => (StatusCode(404), "text/plain; charset=utf-8"),
+            None => (StatusCode(405), "text/plain; charset=utf-8"),
         };
+        let (mut body, n_bytes): (Box<dyn Read>, u64) = match found {
+            Some((file, _)) => {
+                let n_bytes = file.metadata()?.len();
+                (Box::new(file), n_bytes)
+            }
+            None => (Box::new(NOT_FOUND), NOT_FOUND.len() as u64),
+        };
+        let mut writer = request.into_writer();
+        let reason = status.default_reason_phrase();
+        write!(
+            writer,
+            "HTTP/1.1 {} {reason}\r\nContent-Type: {content_type}\r\nContent-Length: {n_bytes}\r\n\
+             {}: {}\r\n",
+            status.0, self.policy.field, self.policy.value
+        )?;
+        // A rebuilt page must never meet a model or a module of the build before.
+        write!(
+            writer,
+            "Cache-Control: no-cache\r\nConnection: close\r\n\r\n"
+        )?;
+        if has_body {
+            io::copy(&mut body, &mut writer)?;
+        }
+        writer.flush()
     }
 
     /// The file that answers a request, if one does.
@@ -159,10 +183,6 @@ impl Site {
         let index = self.folder.join("index.html");
         (path.is_empty() || self.host.missing == Missing::Index).then_some(index)
     }
-}
-
-fn header(name: &'static str, value: &'static str) -> Header {
-    Header::from_bytes(name, value).expect("constant header names and values are ASCII")
 }
 
 /// The path below the mount that a request names, or nothing when it leads out of it.
@@ -199,7 +219,6 @@ fn content_type(path: &Path) -> &'static str {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use std::io::{Read, Write};
     use std::net::TcpStream;
 
     const POLICY: &str = "default-src 'self'";
@@ -222,12 +241,37 @@ mod tests {
         let mut stream = TcpStream::connect(host).unwrap();
         write!(
             stream,
-            "GET {path} HTTP/1.1\r\nHost: {host}\r\nConnection: close\r\n\r\n"
+            "GET {path} HTTP/1.1\r\nHost: {host}\r\nConnection: keep-alive\r\n\r\n"
         )
         .unwrap();
-        let mut answer = Vec::new();
-        stream.read_to_end(&mut answer).unwrap();
-        String::from_utf8_lossy(&answer).into_owned()
+        let answer = answer_of(&mut stream);
+        let closes = answer.contains("\r\nConnection: close\r\n");
+        assert!(closes, "every connection ends with its answer: {answer}");
+        answer
+    }
+
+    /// All of an answer, by the length that it announces.
+    fn answer_of(stream: &mut TcpStream) -> String {
+        let mut answer = String::new();
+        let mut piece = [0; 4096];
+        loop {
+            let n_read = stream.read(&mut piece).unwrap();
+            answer += &String::from_utf8_lossy(&piece[..n_read]);
+            let length = |head: &str| -> Option<usize> {
+                head.split_once("Content-Length: ")?
+                    .1
+                    .lines()
+                    .next()?
+                    .parse()
+                    .ok()
+            };
+            let whole = answer
+                .split_once("\r\n\r\n")
+                .is_some_and(|(head, body)| length(head).is_some_and(|n| body.len() >= n));
+            if whole || n_read == 0 {
+                return answer;
+            }
+        }
     }
 
     fn check(server: &StaticServer, path: &str, expect_status: &str, expect_type: &str) {

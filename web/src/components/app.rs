@@ -5,13 +5,13 @@ use std::rc::Rc;
 use leptos::{prelude::*, task::spawn_local};
 
 use super::{
-    chart::EntropyChart, controls::Controls, evidence::Evidence, guide::Guide, header::Header,
-    lanes_panel::LanesPanel, messages::Messages, picture::Picture, problem::ProblemPanel,
+    chart::EntropyChart, controls::Controls, evidence::Evidence, first_steps::FirstSteps,
+    guide::Guide, header::Header, lanes_panel::LanesPanel, messages::Messages, picture::Picture,
+    problem::ProblemPanel, take_away::TakeAway, tour::Tour,
 };
 use crate::{
     address_bar::AddressBar,
     catalogue::{Lists, SiteCatalogue},
-    focus::{Cursor, Focus},
     load::{Downloading, LoadError},
     notice::{Notice, Notices, Topic},
     page_signals::PageSignals,
@@ -50,20 +50,23 @@ pub fn App(lists: Lists, failure: Option<LoadError>) -> impl IntoView {
     provide_context(downloading);
     provide_context(runner);
     provide_context(signals);
-    provide_context(Cursor(RwSignal::new(None)));
-    provide_context(Focus(RwSignal::new(None)));
+    provide_context(signals.cursor);
+    provide_context(signals.focus);
     provide_context(use_reference(startup, session.clone(), runner, signals));
 
     address_bar.keep(signals, runner);
+    run_at_once(signals, reports, runner);
     let lanes = signals.lanes.choices_untracked();
     spawn_local(startup.start(session, lanes, signals.engine.get_untracked()));
 
     view! {
         <Header/>
-        <main>
+        <main class:is-embedded=signals.is_embedded>
             <Controls/>
             <div class="workbench">
                 <Messages/>
+                <FirstSteps/>
+                <Tour/>
                 <div class="stage">
                     <div class="panel problem-panel" data-testid="problem-panel">
                         <ProblemPanel/>
@@ -75,11 +78,23 @@ pub fn App(lists: Lists, failure: Option<LoadError>) -> impl IntoView {
                 </div>
                 <LanesPanel/>
             </div>
+            <TakeAway/>
             <Evidence/>
             <Guide/>
         </main>
         <TraceJson/>
     }
+}
+
+/// Begins the run by itself, once, where the address says so.
+fn run_at_once(signals: PageSignals, reports: Reports, runner: Runner) {
+    let has_begun = StoredValue::new(false);
+    Effect::new(move |_| {
+        if signals.runs_at_once.get() && reports.is_ready() && !has_begun.get_value() {
+            has_begun.set_value(true);
+            runner.run_when_changed();
+        }
+    });
 }
 
 /// The finished run, for programs that read the page.

@@ -1,14 +1,19 @@
 //! The live chart of entropy per step, all lanes on shared axes.
 
-use leptos::{ev::PointerEvent, prelude::*};
+use leptos::{
+    ev::{MouseEvent, PointerEvent},
+    prelude::*,
+};
 use wasm_bindgen::JsCast;
 
 use crate::{
     focus::{Cursor, Focus},
-    lanes::Lane,
+    lanes::{Lane, LaneRun},
     page_signals::PageSignals,
-    page_state::LaneChoice,
-    view::chart::{Axes, BOTTOM, Curve, HEIGHT, LEFT, RIGHT, TOP, WIDTH},
+    view::{
+        chart::{Axes, BOTTOM, Curve, HEIGHT, LEFT, Measure, RIGHT, TOP, WIDTH, words_at_once},
+        lane_names::LaneName,
+    },
 };
 
 /// Dash pattern of each palette entry, so that lanes differ without colour too.
@@ -18,30 +23,47 @@ const DASHES: [&str; 6] = ["none", "7 4", "2 3", "10 3 2 3", "5 2", "1 4"];
 #[component]
 pub fn EntropyChart() -> impl IntoView {
     let lanes = expect_context::<PageSignals>().lanes;
-    let cursor = expect_context::<Cursor>().0;
+    let cursor = expect_context::<Cursor>();
     let curves = Memo::new(move |_| {
         let curve = |lane: &Lane| lane.run.with(|run| run.view.curve.clone());
         lanes.get().iter().map(curve).collect::<Vec<_>>()
     });
-    let axes = Memo::new(move |_| curves.with(|curves| Axes::new(curves)));
-    let on_move = move |event: PointerEvent| {
-        let step = pointer_x(&event).map(|x| axes.get_untracked().step_at(x));
-        cursor.set(step);
+    let shows_sampler = RwSignal::new(false);
+    let measures = Memo::new(move |_| match shows_sampler.get() {
+        true => vec![Measure::Raw, Measure::Sampler],
+        false => vec![Measure::Raw],
+    });
+    let axes = Memo::new(move |_| curves.with(|curves| Axes::new(curves, &measures.get())));
+    let step_under =
+        move |event: &PointerEvent| pointer_x(event).map(|x| axes.get_untracked().step_at(x));
+    let on_click = move |event: MouseEvent| {
+        if let Some(step) = pointer_x(&event).map(|x| axes.get_untracked().step_at(x)) {
+            cursor.pin(step);
+        }
     };
     let is_empty = move || curves.with(|curves| curves.iter().all(|curve| curve.points.is_empty()));
     view! {
         <div class="panel-head">
             <h2>"Entropy of each step"</h2>
-            <span class="hint">"▲ answer begins   ❄ Cold Stop"</span>
+            <label class="switch hint" title="What each lane's sampler draws from, at its temperature: thin lines. Cold Stop looks at these.">
+                <input
+                    type="checkbox"
+                    data-testid="sampler-entropy"
+                    prop:checked=shows_sampler
+                    on:change=move |event| shows_sampler.set(event_target_checked(&event))
+                />
+                "the sampler's too"
+            </label>
         </div>
         <svg
             class="chart"
             data-testid="entropy-chart"
             viewBox=format!("0 0 {WIDTH} {HEIGHT}")
             role="img"
-            aria-label="Entropy in nats at each step of every lane"
-            on:pointermove=on_move
-            on:pointerleave=move |_| cursor.set(None)
+            aria-label="Entropy in nats, at temperature 1, at each step of every lane"
+            on:pointermove=move |event| cursor.preview(step_under(&event))
+            on:pointerleave=move |_| cursor.preview(None)
+            on:click=on_click
         >
             <Grid axes/>
             <Show when=is_empty>
@@ -60,15 +82,66 @@ pub fn EntropyChart() -> impl IntoView {
             })}
             {move || {
                 let drawn = lanes.get().into_iter().zip(curves.get());
-                drawn.map(|(lane, curve)| lane_curve(lane, &curve, axes.get())).collect_view()
+                let drawn = drawn.map(|(lane, curve)| {
+                    lane_curve(lane, &curve, axes.get(), shows_sampler.get())
+                });
+                drawn.collect_view()
             }}
         </svg>
         <Legend curves/>
+        <div class="below">
+            <p class="hint">"A answer begins · ❄ Cold Stop"</p>
+            <ChartTable curves/>
+        </div>
+    }
+}
+
+/// What the chart shows, for those who do not see it: a row for each step.
+#[component]
+fn ChartTable(curves: Memo<Vec<Curve>>) -> impl IntoView {
+    let lanes = expect_context::<PageSignals>().lanes;
+    let is_open = RwSignal::new(false);
+    let heads = move || {
+        let head = |lane: Lane| view! { <th scope="col">{lanes.name(lane).text()}</th> };
+        lanes.get().into_iter().map(head).collect_view()
+    };
+    let body = move || {
+        let curves = curves.get();
+        let lasts = curves.iter().filter_map(|curve| curve.points.last());
+        let n_steps = lasts.map(|point| point.step + 1).max().unwrap_or(0);
+        let row = |step: u32| {
+            let cell = |curve: &Curve| {
+                let nats = curve.at(step).and_then(|point| point.raw);
+                view! { <td>{nats.map(|nats| format!("{nats:.2}"))}</td> }
+            };
+            view! {
+                <tr>
+                    <th scope="row">{step}</th>
+                    {curves.iter().map(cell).collect_view()}
+                </tr>
+            }
+        };
+        (0..n_steps).map(row).collect_view()
+    };
+    view! {
+        <details class="as-table" on:toggle=move |_| is_open.update(|open| *open = !*open)>
+            <summary>"As a table"</summary>
+            <Show when=move || is_open.get()>
+                <div class="scrolling" role="region" aria-label="The chart as a table" tabindex="0">
+                    <table data-testid="chart-table">
+                        <thead>
+                            <tr><th scope="col">"step"</th>{heads}</tr>
+                        </thead>
+                        <tbody>{body}</tbody>
+                    </table>
+                </div>
+            </Show>
+        </details>
     }
 }
 
 /// Where the pointer is, in the drawing's own units.
-fn pointer_x(event: &PointerEvent) -> Option<f32> {
+fn pointer_x(event: &MouseEvent) -> Option<f32> {
     let target = event
         .current_target()?
         .dyn_into::<web_sys::Element>()
@@ -106,22 +179,40 @@ fn Grid(axes: Memo<Axes>) -> impl IntoView {
         };
         axes.step_ticks().into_iter().map(label).collect_view()
     };
+    let words = move || {
+        let axes = axes.get();
+        let label = |(words, nats): (u32, f32)| {
+            view! {
+                <text class="tick" x=right + 6.0 y=axes.y(nats) dominant-baseline="central">{words}</text>
+            }
+        };
+        axes.word_ticks().into_iter().map(label).collect_view()
+    };
     view! {
         {horizontal}
         {vertical}
+        {words}
         <line class="axis" x1=LEFT x2=right y1=bottom y2=bottom></line>
         <text class="label" x=(LEFT + right) / 2.0 y=HEIGHT - 6.0 text-anchor="middle">"step"</text>
         <text class="label" transform=format!("translate(13 {}) rotate(-90)", (TOP + bottom) / 2.0) text-anchor="middle">
-            "entropy, nats"
+            "entropy H, nats (temperature 1)"
+        </text>
+        <text
+            class="label"
+            transform=format!("translate({} {}) rotate(90)", WIDTH - 9.0, (TOP + bottom) / 2.0)
+            text-anchor="middle"
+        >
+            "words at once, e^H"
         </text>
     }
 }
 
-/// A lane's line, points and marks.
-fn lane_curve(lane: Lane, curve: &Curve, axes: Axes) -> impl IntoView + use<> {
+/// A lane's line, points and marks; with a thin line for its sampler's entropy where that is
+/// another one.
+fn lane_curve(lane: Lane, curve: &Curve, axes: Axes, shows_sampler: bool) -> impl IntoView + use<> {
     let bottom = HEIGHT - BOTTOM;
     let points = curve.points.iter().filter_map(|point| {
-        let (x, y) = (axes.x(point.step), axes.y(point.entropy?));
+        let (x, y) = (axes.x(point.step), axes.y(point.raw?));
         Some(view! { <path class="point" d=marker_path(lane.colour, x, y)></path> })
     });
     let points = points.collect_view();
@@ -134,18 +225,29 @@ fn lane_curve(lane: Lane, curve: &Curve, axes: Axes) -> impl IntoView + use<> {
         // Lanes that change phase at the same step stand beside each other.
         let y = bottom - 5.0 - 12.0 * lane.colour as f32;
         let (mark, title) = if point.cold_stop {
-            ("❄", "Cold Stop ended thinking here")
+            (
+                "❄",
+                "Cold Stop ended thinking here: the sampler's entropy stayed low for long enough",
+            )
         } else {
-            ("▲", "Thinking ends, the answer begins")
+            ("A", "Thinking ends, the answer begins")
         };
         view! {
             <text class="mark" x=x y=y text-anchor="middle">{mark}<title>{title}</title></text>
         }
     });
     let marks = marks.collect_view();
+    let sampler = (shows_sampler && curve.has_two_measures()).then(|| {
+        view! {
+            <path class="line is-sampler" data-testid="sampler-line" d=axes.path(curve, Measure::Sampler)>
+                <title>"Entropy at the sampler's temperature"</title>
+            </path>
+        }
+    });
     view! {
         <g class="curve" data-lane-colour=lane.colour>
-            <path class="line" d=axes.path(curve) stroke-dasharray=DASHES[lane.colour % DASHES.len()]></path>
+            {sampler}
+            <path class="line" d=axes.path(curve, Measure::Raw) stroke-dasharray=DASHES[lane.colour % DASHES.len()]></path>
             {points}
             {marks}
         </g>
@@ -165,49 +267,57 @@ pub fn marker_path(colour: usize, x: f32, y: f32) -> String {
     }
 }
 
-/// Each lane's line with its name, and its value at the cursor or at its last step.
+/// Each lane's line with its name, and its entropy at the cursor, or its thinking's mean once it is
+/// done, or its newest.
 #[component]
 fn Legend(curves: Memo<Vec<Curve>>) -> impl IntoView {
     let lanes = expect_context::<PageSignals>().lanes;
-    let cursor = expect_context::<Cursor>().0;
+    let cursor = expect_context::<Cursor>();
     let focus = expect_context::<Focus>();
     let entry = move |(lane, curve): (Lane, Curve)| {
-        let last = curve
-            .points
-            .iter()
-            .rev()
-            .find(|point| point.entropy.is_some());
-        let step = cursor.get().or(last.map(|point| point.step));
-        let value = match step.and_then(|step| curve.at(step)) {
-            Some(nats) => format!("{nats:.2}"),
-            None => "–".into(),
+        let mean = move || {
+            let of_done = |run: &LaneRun| run.view.mean_entropy().filter(|_| run.is_done());
+            lane.run.with(of_done)
         };
+        let newest = curve.points.iter().rev().find_map(|point| point.raw);
+        let value = match (cursor.get(), mean()) {
+            (Some(step), _) => curve
+                .at(step)
+                .and_then(|point| point.raw)
+                .map(nats_and_words),
+            (None, Some(mean)) => Some(format!("⌀ {}", nats_and_words(mean))),
+            (None, None) => newest.map(nats_and_words),
+        };
+        let name = move || lanes.name(lane);
         view! {
             <li data-lane-colour=lane.colour>
-                <button class="quiet" title="Shade the graph by this lane" on:click=move |_| focus.0.set(Some(lane.id))>
+                <button class="quiet" title="Shade the graph by this lane" on:click=move |_| focus.choose(lane.id)>
                     <svg class="swatch" viewBox="0 0 30 12" aria-hidden="true">
                         <g class="curve" data-lane-colour=lane.colour>
                             <path class="line" d="M1 6H29" stroke-dasharray=DASHES[lane.colour % DASHES.len()]></path>
                             <path class="point" d=marker_path(lane.colour, 15.0, 6.0)></path>
                         </g>
                     </svg>
-                    <span class="name" title=move || lane.choice.with(LaneChoice::label)>
-                        {move || lane.choice.with(LaneChoice::label)}
-                    </span>
+                    <span class="name" title=move || name().text()>{move || LaneName::text(&name())}</span>
                     " "
-                    <b>{value}</b>
+                    <b>{value.unwrap_or_else(|| "–".into())}</b>
                 </button>
             </li>
         }
     };
     let caption = move || match cursor.get() {
-        Some(step) => format!("at step {step}"),
-        None => "latest".to_string(),
+        Some(step) => format!("at step {step}: nats, words"),
+        None => "newest, or ⌀ of the thinking: nats, words".to_string(),
     };
     view! {
-        <ul class="legend">
+        <ul class="legend" data-testid="legend">
             <li class="hint">{caption}</li>
             {move || lanes.get().into_iter().zip(curves.get()).map(entry).collect_view()}
         </ul>
     }
+}
+
+/// `0.64, 1.9`
+fn nats_and_words(nats: f32) -> String {
+    format!("{nats:.2}, {}", words_at_once(nats))
 }

@@ -5,12 +5,14 @@ use leptos::{prelude::*, task::spawn_local};
 
 use crate::{
     browser::{copy_address, sleep_ms},
-    lanes::LaneRun,
+    focus::Cursor,
+    lanes::{Lane, LaneRun},
     page_signals::PageSignals,
-    page_state::{Speed, thoughts_range},
+    page_state::{Speed, moved_thoughts, thoughts_range},
     run_state::RunStatus,
     runner::Runner,
     startup::Reports,
+    view::lane_names::{announcement, lane_names},
 };
 
 /// The slider's end; a lane's own settings go on to what a program can hold.
@@ -23,14 +25,27 @@ pub fn Controls() -> impl IntoView {
     let status = runner.status;
     let is_running = move || status.get() == RunStatus::Running;
     let reports = expect_context::<Reports>();
-    let lanes = expect_context::<PageSignals>().lanes;
-    let can_run = move || reports.is_ready() && !lanes.get().is_empty();
+    let PageSignals {
+        lanes, question, ..
+    } = expect_context();
+    let is_asked = move || question.with(|question| !question.text.is_empty());
+    let can_run = move || reports.is_ready() && !lanes.get().is_empty() && is_asked();
+    let cursor = expect_context::<Cursor>();
     let run_or_pause = move |_| {
         if is_running() {
             runner.pause()
         } else {
+            cursor.follow();
             runner.run()
         }
+    };
+    let step = move |_| {
+        cursor.follow();
+        runner.step();
+    };
+    let reset = move |_| {
+        cursor.follow();
+        runner.reset();
     };
     let run_label = move || match status.get() {
         RunStatus::Running => "❚❚ Pause",
@@ -53,14 +68,14 @@ pub fn Controls() -> impl IntoView {
                     data-testid="step"
                     disabled=move || is_running() || status.get() == RunStatus::Done || !can_run()
                     title="One step of every lane"
-                    on:click=move |_| runner.step()
+                    on:click=step
                 >
                     "Step"
                 </button>
                 <button
                     data-testid="reset"
                     title="Forget this run; problem and lanes stay"
-                    on:click=move |_| runner.reset()
+                    on:click=reset
                 >
                     "Reset"
                 </button>
@@ -110,16 +125,17 @@ fn ThoughtsSlider() -> impl IntoView {
     let spec = Setting::Thoughts.spec();
     let range = Memo::new(move |_| thoughts_range(&lanes.choices()));
     let set = move |event| {
-        let Ok(n_thoughts) = event_target_value(&event).parse::<f32>() else {
+        let Ok(most) = event_target_value(&event).parse::<f32>() else {
             return;
         };
-        for lane in lanes.get_untracked() {
-            if lane
-                .choice
-                .with_untracked(|choice| choice.thoughts().is_some())
-            {
+        for (lane, thoughts) in lanes
+            .get_untracked()
+            .iter()
+            .zip(moved_thoughts(&lanes.choices_untracked(), most))
+        {
+            if let Some(thoughts) = thoughts {
                 lane.choice
-                    .update(|choice| choice.settings.set(Setting::Thoughts, n_thoughts));
+                    .update(|choice| choice.settings.set(Setting::Thoughts, thoughts));
             }
         }
     };
@@ -136,7 +152,7 @@ fn ThoughtsSlider() -> impl IntoView {
         <Show when=move || range.get().is_some()>
             <label
                 class="field"
-                title="Continuous thoughts of every Coconut lane; a range where the lanes differ"
+                title="Continuous thoughts of every lane that has any; where the lanes differ, all move together and keep their distance"
             >
                 "Thoughts"
                 <input
@@ -220,6 +236,14 @@ fn Progress() -> impl IntoView {
             .filter_map(|lane| lane.run.with(LaneRun::last_step));
         steps.max()
     };
+    let announced = move || {
+        let is_done = runner.status.get() == RunStatus::Done;
+        is_done.then(|| {
+            let verdict = |lane: &Lane| lane.run.with(|run| run.verdict);
+            let verdicts: Vec<_> = lanes.get().iter().map(verdict).collect();
+            announcement(&lane_names(&lanes.choices()), &verdicts)
+        })
+    };
     view! {
         <span class="progress-text">
             <span class="status" data-status=move || runner.status.get().word() data-testid="status">
@@ -228,6 +252,7 @@ fn Progress() -> impl IntoView {
             <span data-testid="steps-done">
                 {move || last_step().map(|step| format!(" · step {step}"))}
             </span>
+            <span class="visually-hidden" role="status" data-testid="announcement">{announced}</span>
         </span>
     }
 }

@@ -9,6 +9,7 @@ use crate::{
     page_signals::PageSignals,
     view::{
         layout::{Layout, NODE_HEIGHT, PlacedNode},
+        reach::Oracle,
         shares::{Shares, shares, shown_record},
     },
 };
@@ -34,10 +35,11 @@ pub fn Drawing(
     aspect: f32,
     shows_solution: RwSignal<bool>,
 ) -> impl IntoView {
-    let lanes = expect_context::<PageSignals>().lanes;
-    let cursor = expect_context::<Cursor>().0;
+    let PageSignals { lanes, oracle, .. } = expect_context();
+    let cursor = expect_context::<Cursor>();
     let focus = expect_context::<Focus>();
     let layout = Layout::new(&graph, aspect);
+    let table_graph = graph.clone();
     let all_ways = Ways::of(&graph);
     let ways = Memo::new(move |_| {
         if shows_solution.get() {
@@ -93,6 +95,128 @@ pub fn Drawing(
             {edges}
             {nodes}
         </svg>
+        <div class="below">
+            <MassLine focused shaded oracle/>
+            <GraphTable graph=table_graph minds/>
+        </div>
+    }
+}
+
+/// What the drawing shows, for those who do not see it: a row for each word.
+#[component]
+fn GraphTable(graph: Graph, minds: Minds) -> impl IntoView {
+    let PageSignals { lanes, .. } = expect_context();
+    let is_open = RwSignal::new(false);
+    let distances = graph.successors().distances(graph.root);
+    let rows: Vec<(String, String, String, u32)> = (0..graph.n_nodes())
+        .map(|node| {
+            let role = match node {
+                _ if node == graph.root => "start".to_string(),
+                _ if graph.options.contains(&node) => "option".to_string(),
+                _ => String::new(),
+            };
+            let away = distances[node].map_or("not reachable".into(), |n| n.to_string());
+            let successors = graph.successors();
+            let names = successors
+                .of(node)
+                .iter()
+                .map(|&to| graph.nodes[to].name.as_str());
+            let leads_to = names.collect::<Vec<_>>().join(", ");
+            let name = &graph.nodes[node].name;
+            let name = if role.is_empty() {
+                name.clone()
+            } else {
+                format!("{name} ({role})")
+            };
+            (name, away, leads_to, graph.nodes[node].token)
+        })
+        .collect();
+    let rows = StoredValue::new(rows);
+    let heads = move || {
+        let head = |lane: Lane| view! { <th scope="col">{lanes.name(lane).text()}</th> };
+        lanes.get().into_iter().map(head).collect_view()
+    };
+    let body = move || {
+        let minds = minds.get();
+        let row = |(name, away, leads_to, token): &(String, String, String, u32)| {
+            let cell = |(_, shares): &(Lane, Shares)| {
+                let share = shares.get(token).copied().unwrap_or(0.0);
+                view! { <td>{format!("{:.0} %", 100.0 * share)}</td> }
+            };
+            view! {
+                <tr>
+                    <th scope="row">{name.clone()}</th>
+                    <td>{leads_to.clone()}</td>
+                    <td>{away.clone()}</td>
+                    {minds.iter().map(cell).collect_view()}
+                </tr>
+            }
+        };
+        rows.with_value(|rows| rows.iter().map(row).collect_view())
+    };
+    view! {
+        <details class="as-table" on:toggle=move |_| is_open.update(|open| *open = !*open)>
+            <summary>"As a table"</summary>
+            <Show when=move || is_open.get()>
+                <div class="scrolling" role="region" aria-label="The graph as a table" tabindex="0">
+                    <table data-testid="graph-table">
+                        <thead>
+                            <tr>
+                                <th scope="col">"word"</th>
+                                <th scope="col">"arrows to"</th>
+                                <th scope="col">"arrows from the start"</th>
+                                {heads}
+                            </tr>
+                        </thead>
+                        <tbody>{body}</tbody>
+                    </table>
+                </div>
+            </Show>
+        </details>
+    }
+}
+
+/// Where the shading lies on the graph, in numbers.
+#[component]
+fn MassLine(
+    focused: Memo<Option<Lane>>,
+    shaded: Memo<Shares>,
+    oracle: Memo<Option<Oracle>>,
+) -> impl IntoView {
+    let cursor = expect_context::<Cursor>();
+    let line = move || {
+        let lane = focused.get()?;
+        let step = lane.run.with(|run| {
+            let program = run.program.as_ref()?;
+            let record = shown_record(&run.records, program, cursor.get())?;
+            Some((
+                record.step,
+                run.view.rows.get(record.step as usize)?.thought(),
+            ))
+        });
+        let (step, thought) = step?;
+        let mass = oracle.with(|oracle| {
+            let oracle = oracle.as_ref()?;
+            Some(
+                shaded
+                    .with(|shares| oracle.mass(shares, thought))
+                    .sentence(),
+            )
+        });
+        let what = match thought {
+            Some(thought) => format!("Thought {thought}"),
+            None => format!("Step {step}"),
+        };
+        Some(format!("{what}: {}", mass?))
+    };
+    view! {
+        <p
+            class="hint mass"
+            data-testid="mass"
+            title="Reachable: a way of arrows leads there from the start. Frontier: as many arrows away as thoughts were made. Outside: no way leads there (hatched), or no word of the problem."
+        >
+            {line}
+        </p>
     }
 }
 
@@ -128,6 +252,9 @@ fn edge_paths(
             >
                 <path class="arrow" d="M0 0L8 4L0 8Z"></path>
             </marker>
+            <pattern id="outside" width="6" height="6" patternUnits="userSpaceOnUse" patternTransform="rotate(45)">
+                <path class="hatch" d="M1.5 0V6"></path>
+            </pattern>
         </defs>
         {edges}
     }
@@ -149,11 +276,17 @@ fn Node(
     let is_option = graph.options.contains(&node);
     let is_target = node == graph.target;
     let [width, height] = [place.width, NODE_HEIGHT];
+    let is_outside = !place.is_reached;
     let title = {
         let name = name.clone();
+        let what = if is_outside {
+            ", which the start does not reach"
+        } else {
+            ""
+        };
         move || match share() {
-            share if share >= LEAST_SHARE => format!("{name}: {:.0} %", 100.0 * share),
-            _ => name.clone(),
+            share if share >= LEAST_SHARE => format!("{name}{what}: {:.0} %", 100.0 * share),
+            _ => format!("{name}{what}"),
         }
     };
     view! {
@@ -161,7 +294,7 @@ fn Node(
             class="node"
             class:is-root=node == graph.root
             class:is-option=is_option
-            class:is-strong=move || { share() > 0.4 }
+            class:is-strong=move || { share() > 0.4 && !is_outside }
             class:is-oracle=move || ways.with(|ways| ways.nodes.contains(&node))
             class:is-target=move || shows_solution.get() && is_target
             class:is-unreached=move || shows_solution.get() && !place.is_reached
@@ -171,6 +304,8 @@ fn Node(
             <rect class="pill" x=-width / 2.0 y=-height / 2.0 width=width height=height rx=height / 2.0></rect>
             <rect
                 class="shade"
+                class:is-outside=is_outside
+                fill=is_outside.then_some("url(#outside)")
                 x=-width / 2.0
                 y=-height / 2.0
                 width=width

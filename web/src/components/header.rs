@@ -3,7 +3,10 @@
 use gloo::storage::{LocalStorage, Storage};
 use leptos::prelude::*;
 
-use crate::startup::{EngineReport, Mood, Reports, TestReport, UseReference};
+use crate::{
+    page_signals::PageSignals,
+    startup::{EngineReport, Mood, Reports, TestReport, UseReference},
+};
 
 /// Where the browser keeps the choice of theme and letter size.
 const THEME_KEY: &str = "latent-playground.theme";
@@ -83,8 +86,12 @@ fn Looks() -> impl IntoView {
         .flatten()
         .is_some_and(|query| query.matches());
     let kept: Option<String> = LocalStorage::get(THEME_KEY).ok();
-    let is_dark = RwSignal::new(kept.map_or(prefers_dark, |theme| theme == "dark"));
-    let is_large = RwSignal::new(LocalStorage::get(LARGE_KEY).unwrap_or(false));
+    let was_dark = kept.map_or(prefers_dark, |theme| theme == "dark");
+    let was_large = LocalStorage::get(LARGE_KEY).unwrap_or(false);
+    // What the address says, which is what somebody wanted to show, comes before what was kept.
+    let signals = expect_context::<PageSignals>();
+    let is_dark = Memo::new(move |_| signals.is_dark.get().unwrap_or(was_dark));
+    let is_large = Memo::new(move |_| signals.is_large.get().unwrap_or(was_large));
     let theme = move || if is_dark.get() { "dark" } else { "light" };
     Effect::new(move |_| {
         let Some(root) = document().document_element() else {
@@ -96,12 +103,12 @@ fn Looks() -> impl IntoView {
         let _ = root.set_attribute("data-size", size);
     });
     let toggle_theme = move |_| {
-        is_dark.update(|dark| *dark = !*dark);
+        signals.is_dark.set(Some(!is_dark.get_untracked()));
         // A browser that keeps nothing forgets the choice; that is all.
         let _ = LocalStorage::set(THEME_KEY, theme());
     };
     let toggle_size = move |_| {
-        is_large.update(|large| *large = !*large);
+        signals.is_large.set(Some(!is_large.get_untracked()));
         let _ = LocalStorage::set(LARGE_KEY, is_large.get_untracked());
     };
     view! {
@@ -110,6 +117,7 @@ fn Looks() -> impl IntoView {
             data-testid="size"
             aria-pressed=move || is_large.get().to_string()
             title="Large letters, for a projector"
+            aria-label="Large letters"
             on:click=toggle_size
         >
             "A"<span class="big-a">"A"</span>

@@ -1,21 +1,26 @@
 //! One lane: what it is, its stream, its answer and verdict.
 
 use latent_model::{
+    catalogue::Catalogue,
     contemplation::ContemplationSpec,
     program::{Adapter, Feed, Role},
-    strategy::{STRATEGIES, Strategy},
+    record::{StepRecord, flag},
+    strategy::{STRATEGIES, Setting, Strategy},
     tasks::Grade,
     training_record::Accuracy,
 };
 use leptos::prelude::*;
 
-use super::{lane_settings::LaneSettings, stream::Stream};
+use super::{guide::cited, lane_settings::LaneSettings, stream::Stream};
 use crate::{
+    browser::{focus_test_id, in_next_frame_of_page},
     catalogue::SiteCatalogue,
-    focus::Focus,
+    focus::{Cursor, Focus},
     lanes::{Lane, LaneRun},
     page_signals::PageSignals,
     page_state::LaneChoice,
+    runner::Runner,
+    view::chart::words_at_once,
 };
 
 /// A lane's card.
@@ -28,24 +33,36 @@ pub fn LaneCard(lane: Lane) -> impl IntoView {
         let place = lanes.get().iter().position(|other| *other == lane);
         place.unwrap_or_default()
     });
+    let number = move || index.get() + 1;
     let shows_settings = RwSignal::new(false);
+    let name = move || lanes.name(lane);
+    let remove = move |_| {
+        let place = index.get_untracked();
+        lanes.remove(lane.id);
+        // The button that had the keyboard is gone: the lane that stands in its place has it now.
+        in_next_frame_of_page(move || {
+            focus_test_id(&["add-lane", &format!("lane-{place}-remove")])
+        });
+    };
     let strategy = move || lane.choice.with(|choice| choice.strategy);
     let has_begun = Memo::new(move |_| lane.run.with(|run| !run.records.is_empty()));
     view! {
         <article
             class="lane"
-            class:is-aside=move || focus.lane(lanes) != Some(lane)
+            class:is-aside=move || focus.chosen(lanes) != Some(lane)
             data-lane-colour=lane.colour
             data-testid=move || format!("lane-{}", index.get())
             data-strategy=move || strategy().name
-            aria-label=move || format!("Lane {}: {}", index.get() + 1, strategy().title)
+            aria-label=move || format!("Lane {}", name().text())
         >
             <header class="lane-head">
-                <StrategyPicker lane/>
+                <span class="number" aria-hidden="true">{number}</span>
+                <StrategyPicker lane number/>
                 <button
                     class="quiet"
                     data-testid=move || format!("lane-{}-settings", index.get())
                     aria-expanded=move || shows_settings.get().to_string()
+                    aria-label=move || format!("Settings of lane {}", number())
                     title="Checkpoint, sampler settings and what this is"
                     on:click=move |_| shows_settings.update(|shown| *shown = !*shown)
                 >
@@ -54,19 +71,23 @@ pub fn LaneCard(lane: Lane) -> impl IntoView {
                 <button
                     class="quiet"
                     data-testid=move || format!("lane-{}-remove", index.get())
-                    aria-label="Remove this lane"
+                    aria-label=move || format!("Remove lane {}", number())
                     title="Remove this lane"
-                    on:click=move |_| lanes.remove(lane.id)
+                    on:click=remove
                 >
                     "✕"
                 </button>
             </header>
+            <p class="differs" data-testid=move || format!("lane-{}-name", index.get()) title=move || name().text()>
+                {move || name().details()}
+            </p>
             <p class="summary" title=move || strategy().summary>{move || strategy().summary}</p>
+            <Untrained lane index/>
             <Show when=move || shows_settings.get()>
                 <div class="settings">
                     <CheckpointPicker lane/>
                     <LaneSettings lane/>
-                    <p class="paper">{move || strategy().summary} " " {move || strategy().paper}</p>
+                    <p class="paper">{move || strategy().summary} " " {move || cited(strategy().paper)}</p>
                 </div>
             </Show>
             <Show when=move || has_begun.get() fallback=move || view! { <BeforeRun lane/> }>
@@ -79,7 +100,7 @@ pub fn LaneCard(lane: Lane) -> impl IntoView {
 
 /// Every strategy; one that the lane's checkpoint does not know moves the lane to one that does.
 #[component]
-fn StrategyPicker(lane: Lane) -> impl IntoView {
+fn StrategyPicker(lane: Lane, number: impl Fn() -> usize + Send + 'static) -> impl IntoView {
     let catalogue = expect_context::<SiteCatalogue>().catalogue;
     let task = expect_context::<PageSignals>().task;
     let option = move |strategy: &'static Strategy| {
@@ -115,9 +136,65 @@ fn StrategyPicker(lane: Lane) -> impl IntoView {
         }
     };
     view! {
-        <select class="strategy" aria-label="Strategy" on:change=on_change>
+        <select
+            class="strategy"
+            aria-label=move || format!("Strategy of lane {}", number())
+            on:change=on_change
+        >
             {STRATEGIES.iter().map(option).collect_view()}
         </select>
+    }
+}
+
+/// Says on the card that a checkpoint was not trained for what it is asked to do.
+#[component]
+fn Untrained(lane: Lane, index: Memo<usize>) -> impl IntoView {
+    let catalogue = expect_context::<SiteCatalogue>().catalogue;
+    let warning = move || {
+        let choice = lane.choice.get();
+        let suits =
+            |known: &Catalogue| Some(known.entry(&choice.model)?.suits(choice.strategy.name));
+        (catalogue.with_value(suits) == Some(false))
+            .then(|| format!("⚠ {} was not trained for this strategy.", choice.model))
+    };
+    view! {
+        {move || warning().map(|text| view! {
+            <p class="warning untrained" data-testid=move || format!("lane-{}-untrained", index.get())>{text}</p>
+        })}
+    }
+}
+
+/// Says that Cold Stop ended the thinking, and runs without it if asked.
+#[component]
+fn EndedEarly(lane: Lane, index: Memo<usize>) -> impl IntoView {
+    let runner = expect_context::<Runner>();
+    let cursor = expect_context::<Cursor>();
+    let n_steps = Memo::new(move |_| {
+        lane.run.with(|run| {
+            let cold = |record: &StepRecord| record.has(flag::COLD_STOP);
+            let ended = run.records.iter().any(cold);
+            ended.then(|| run.view.think_steps())
+        })
+    });
+    let without = move |_| {
+        lane.choice
+            .update(|choice| choice.settings.set(Setting::ColdEntropy, 0.0));
+        cursor.follow();
+        runner.run_when_changed();
+    };
+    view! {
+        {move || n_steps.get().map(|n_steps| view! {
+            <p class="ended-early" data-testid=move || format!("lane-{}-ended-early", index.get())>
+                {format!("Ended early by Cold Stop, after {n_steps} thinking steps. ")}
+                <button
+                    class="quiet"
+                    data-testid=move || format!("lane-{}-without-cold-stop", index.get())
+                    on:click=without
+                >
+                    "Run without"
+                </button>
+            </p>
+        })}
     }
 }
 
@@ -154,16 +231,18 @@ fn CheckpointPicker(lane: Lane) -> impl IntoView {
         lane.choice.update(|choice| choice.model = name);
     };
     let about = move || {
-        catalogue.with_value(|known| {
-            known.entry(&model.get()).map(|entry| {
-                let warning = (!entry.suits(strategy.get()))
-                    .then_some("This checkpoint was not trained for this strategy.");
-                view! {
-                    <p class="paper">{entry.summary.clone()}</p>
-                    <p class="paper">{entry.contemplation().map(contemplation_text)}</p>
-                    <p class="warning">{warning}</p>
-                }
-            })
+        let about = |known: &Catalogue| {
+            let entry = known.entry(&model.get())?;
+            Some((
+                entry.summary.clone(),
+                entry.contemplation().map(contemplation_text),
+            ))
+        };
+        catalogue.with_value(about).map(|(summary, contemplation)| {
+            view! {
+                <p class="paper">{summary}</p>
+                <p class="paper">{contemplation}</p>
+            }
         })
     };
     view! {
@@ -205,13 +284,19 @@ fn Accuracies(model: Memo<String>) -> impl IntoView {
 fn BeforeRun(lane: Lane) -> impl IntoView {
     let model = Memo::new(move |_| lane.choice.with(|choice| choice.model.clone()));
     let strategy = move || lane.choice.with(|choice| choice.strategy);
+    let is_asked = RwSignal::new(false);
     view! {
         // It may scroll, so keys must reach it.
         <div class="stream before-run" tabindex="0">
             <p class="long">{move || strategy().summary}</p>
-            <p>{move || strategy().paper}</p>
+            <p>{move || cited(strategy().paper)}</p>
             <p>"Checkpoint " <b>{model}</b></p>
-            <Accuracies model/>
+            <details on:toggle=move |_| is_asked.set(true)>
+                <summary>"How often it was right"</summary>
+                <Show when=move || is_asked.get()>
+                    <Accuracies model/>
+                </Show>
+            </details>
         </div>
     }
 }
@@ -235,6 +320,7 @@ fn LaneFoot(index: Memo<usize>, lane: Lane) -> impl IntoView {
     };
     view! {
         <footer class="lane-foot">
+            <EndedEarly lane index/>
             <p class="answer">
                 <span class="text" title=answer data-testid=move || testid("answer")>{answer}</span>
                 <span class="verdict" data-verdict=word>
@@ -242,7 +328,7 @@ fn LaneFoot(index: Memo<usize>, lane: Lane) -> impl IntoView {
                     <span data-testid=move || testid("verdict")>{word}</span>
                 </span>
             </p>
-            <p class="numbers" title="Thinking steps, their mean entropy, and time in the engine">
+            <p class="numbers" title="Thinking steps, the mean of their entropies at temperature 1 (as of how many equally likely words), and time in the engine">
                 <span>{move || lane.run.with(phase_text)}</span>
                 <span>{numbers}</span>
             </p>
@@ -277,11 +363,10 @@ fn numbers_text(run: &LaneRun) -> String {
     if run.records.is_empty() {
         return String::new();
     }
-    let counts = run.view.summary();
-    let entropy = counts
-        .mean_entropy
-        .map_or(String::new(), |nats| format!(" · ⌀ {nats:.2} nats"));
+    let entropy = run.view.mean_entropy().map_or(String::new(), |nats| {
+        format!(" · ⌀ {nats:.2} nats, {} words", words_at_once(nats))
+    });
     // The status counts all steps of a run; here are those in which the lane thought.
-    let n_thinking = counts.think_steps;
+    let n_thinking = run.view.think_steps();
     format!("{n_thinking} thinking{entropy} · {:.2} s", run.elapsed_secs)
 }

@@ -4,12 +4,8 @@ use leptos::prelude::*;
 
 use super::lane::LaneCard;
 use crate::{
-    catalogue::SiteCatalogue,
-    default_lanes::default_lanes,
-    focus::Focus,
-    lanes::Lane,
-    page_signals::PageSignals,
-    page_state::{LaneChoice, MAX_LANES},
+    catalogue::SiteCatalogue, default_lanes::default_lanes, focus::Focus, lanes::Lane,
+    page_signals::PageSignals, page_state::MAX_LANES,
 };
 
 /// All lanes.
@@ -61,10 +57,10 @@ pub fn LaneChips(
     let lanes = expect_context::<PageSignals>().lanes;
     let focus = expect_context::<Focus>();
     move || {
-        let focused = focus.lane(lanes);
+        let focused = focus.chosen(lanes);
         let button = |(index, lane): (usize, Lane)| {
             let is_focused = focused == Some(lane);
-            let label = move || lane.choice.with(LaneChoice::label);
+            let label = move || lanes.name(lane).text();
             view! {
                 <button
                     class="lane-chip"
@@ -73,7 +69,7 @@ pub fn LaneChips(
                     data-testid=format!("{testid}-{index}")
                     aria-pressed=is_focused.to_string()
                     title=label
-                    on:click=move |_| focus.0.set(Some(lane.id))
+                    on:click=move |_| focus.choose(lane.id)
                 >
                     {label}
                 </button>

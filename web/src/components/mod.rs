@@ -4,6 +4,7 @@ mod app;
 mod chart;
 mod controls;
 mod evidence;
+mod first_steps;
 mod graph;
 mod guide;
 mod header;
@@ -16,5 +17,7 @@ mod problem;
 mod screen;
 mod story;
 mod stream;
+mod take_away;
+mod tour;
 
 pub use app::App;

@@ -1,7 +1,8 @@
 //! What stands below the question: the problem's graph or its story, and how it is solved.
 
 use latent_model::tasks;
-use leptos::{either::EitherOf3, prelude::*};
+use leptos::{either::EitherOf3, ev, prelude::*};
+use wasm_bindgen::JsCast;
 
 use super::{
     graph::Drawing, lanes_panel::LaneChips, problem::Statements, screen::is_phone, story::Story,
@@ -55,44 +56,104 @@ pub fn Picture() -> impl IntoView {
 #[component]
 fn Footer(has_shades: bool) -> impl IntoView {
     let lanes = expect_context::<PageSignals>().lanes;
-    let cursor = expect_context::<Cursor>().0;
-    let last_step = move || {
+    let cursor = expect_context::<Cursor>();
+    let last_step = Memo::new(move |_| {
         let lanes = lanes.get();
         let lasts = lanes
             .iter()
             .filter_map(|lane| lane.run.with(LaneRun::last_step));
         lasts.max().unwrap_or(0)
-    };
+    });
     let shades = has_shades.then(|| {
         view! {
             <span class="hint" title="The dots below a word are all lanes at once">"Shaded by"</span>
             <LaneChips testid="shade-lane"/>
         }
     });
-    let on_slide = move |event| cursor.set(event_target_value(&event).parse().ok());
+    let walk = move |by: i32| cursor.walk(by, last_step.get_untracked());
+    let keys = window_event_listener(ev::keydown, move |event| {
+        if last_step.get_untracked() > 0
+            && let Some(by) = arrow(&event)
+        {
+            event.prevent_default();
+            walk(by);
+        }
+    });
+    on_cleanup(move || keys.remove());
+    let on_slide = move |event| {
+        if let Ok(step) = event_target_value(&event).parse() {
+            cursor.pin(step);
+        }
+    };
+    let is_first = move || cursor.pinned() == Some(0) || last_step.get() == 0;
+    let is_last = move || {
+        let last = last_step.get();
+        cursor.pinned().unwrap_or(last) >= last
+    };
     view! {
-        <div class="graph-foot">
+        <div class="graph-foot" data-testid="picture-foot">
             {shades}
             <span class="spring"></span>
+            <button
+                class="quiet"
+                data-testid="step-back"
+                aria-label="The step before"
+                title="The step before (←)"
+                disabled=is_first
+                on:click=move |_| walk(-1)
+            >
+                "◀"
+            </button>
             <label class="field">
-                {move || match cursor.get() {
-                    Some(step) => format!("Step {step}"),
-                    None => "Latest".to_string(),
-                }}
+                <span data-testid="shown-step">
+                    {move || match cursor.get() {
+                        Some(step) => format!("Step {step}"),
+                        None => "Newest".to_string(),
+                    }}
+                </span>
                 <input
                     type="range"
                     min="0"
-                    max=move || last_step().to_string()
-                    prop:value=move || cursor.get().unwrap_or_else(last_step).to_string()
-                    disabled=move || last_step() == 0
+                    max=move || last_step.get().to_string()
+                    prop:value=move || cursor.get().unwrap_or_else(|| last_step.get()).to_string()
+                    disabled=move || last_step.get() == 0
                     aria-label="Step that is shown"
+                    data-testid="step-slider"
                     on:input=on_slide
                 />
             </label>
-            <button class="quiet" disabled=move || cursor.get().is_none() on:click=move |_| cursor.set(None)>
+            <button
+                class="quiet"
+                data-testid="step-on"
+                aria-label="The step after"
+                title="The step after (→)"
+                disabled=is_last
+                on:click=move |_| walk(1)
+            >
+                "▶"
+            </button>
+            <button
+                class="quiet"
+                data-testid="follow"
+                disabled=move || cursor.pinned().is_none()
+                on:click=move |_| cursor.follow()
+            >
                 "Follow"
             </button>
         </div>
+    }
+}
+
+/// Where a left or right arrow leads, unless something that has the keyboard needs it.
+fn arrow(event: &ev::KeyboardEvent) -> Option<i32> {
+    let target = event.target()?.dyn_into::<web_sys::Element>().ok()?;
+    let has_own_arrows = matches!(target.tag_name().as_str(), "INPUT" | "SELECT" | "TEXTAREA");
+    let is_plain = !event.ctrl_key() && !event.alt_key() && !event.meta_key() && !event.shift_key();
+    match event.key().as_str() {
+        _ if has_own_arrows || !is_plain => None,
+        "ArrowLeft" => Some(-1),
+        "ArrowRight" => Some(1),
+        _ => None,
     }
 }
 

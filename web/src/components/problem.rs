@@ -1,6 +1,6 @@
 //! The problem panel: where the problem comes from, its text and its options.
 
-use latent_model::tasks::{Difficulty, TASKS, Task};
+use latent_model::tasks::{Difficulty, MARKERS, TASKS, Task};
 use leptos::prelude::*;
 
 use crate::{
@@ -78,12 +78,9 @@ fn SourcePicker() -> impl IntoView {
                 difficulty,
                 seed: 1,
             },
-            // What was drawn or picked is the text to begin with.
-            (None, Err(_)) => {
-                ProblemChoice::Typed(signals.question.with_untracked(|q| q.text.clone()))
-            }
+            (None, Err(_)) => return signals.begin_typing(),
         };
-        source.set(choice);
+        signals.choose_problem(choice);
     };
     let drawn = [
         (Difficulty::Class, "Drawn: class size"),
@@ -169,6 +166,18 @@ fn DrawnSeed() -> impl IntoView {
 fn TypedText() -> impl IntoView {
     let source = expect_context::<PageSignals>().problem;
     let is_typed = Memo::new(move |_| source.with(|s| matches!(s, ProblemChoice::Typed(_))));
+    let task = expect_context::<PageSignals>().task;
+    let known = move || {
+        let task = task.get();
+        let vocabulary = task.vocabulary();
+        let is_word = |word: &&String| !MARKERS.contains(&word.as_str());
+        vocabulary
+            .iter()
+            .filter(is_word)
+            .cloned()
+            .collect::<Vec<_>>()
+            .join(" ")
+    };
     let typed = move || match source.get() {
         ProblemChoice::Typed(text) => text,
         _ => String::new(),
@@ -183,6 +192,10 @@ fn TypedText() -> impl IntoView {
                 prop:value=typed
                 on:input=move |event| source.set(ProblemChoice::Typed(event_target_value(&event)))
             ></textarea>
+            <details class="words">
+                <summary>"The words that the lanes know"</summary>
+                <p data-testid="known-words">{known}</p>
+            </details>
         </Show>
     }
 }

@@ -7,7 +7,6 @@ use super::stream::Judged;
 use crate::{
     lanes::{Lane, LaneRun},
     page_signals::PageSignals,
-    page_state::LaneChoice,
     run_state::RunNumber,
 };
 
@@ -59,7 +58,7 @@ fn Computations() -> impl IntoView {
         view! {
             <Show when=move || said.with(|said| !said.is_empty())>
                 <p class="computations" data-lane-colour=lane.colour>
-                    <b>{move || lane.choice.with(LaneChoice::label)}</b>
+                    <b>{move || lanes.name(lane).text()}</b>
                     <For each=move || said.get() key=|key| *key children=one/>
                 </p>
             </Show>

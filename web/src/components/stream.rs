@@ -1,6 +1,7 @@
 //! A lane's stream: a row for each step, words, mixtures and thoughts as chips.
 
-use leptos::{either::EitherOf3, html, prelude::*};
+use leptos::{either::EitherOf3, ev, html, prelude::*};
+use wasm_bindgen::JsCast;
 
 use crate::{
     browser::in_next_frame,
@@ -9,32 +10,56 @@ use crate::{
     page_signals::PageSignals,
     run_state::RunNumber,
     view::{
+        chart::words_at_once,
         sentences::{Sentence, judgement},
-        steps::{Chip, RowKind, StepView},
+        shares::{Shares, shares},
+        steps::{Chip, ONE_WORD, RowKind, StepView},
     },
 };
 
-/// A mixture this one-sided is shown as its one word.
-const PURE: f32 = 0.985;
 /// Words narrower than this share of the bar are left to the line below it.
 const LEAST_LABELLED: f32 = 0.2;
 
-/// All steps of a lane so far; the latest is kept in sight.
+/// All steps of a lane so far; the step that is looked at is kept in sight, else the newest.
 #[component]
 pub fn Stream(lane: Lane) -> impl IntoView {
+    let cursor = expect_context::<Cursor>();
     let list = NodeRef::<html::Ol>::new();
     // Which run, and how many rows: a row is drawn once, when it is new.
     let rows = Memo::new(move |_| lane.run.with(|run| (run.run, run.view.rows.len())));
     Effect::new(move |_| {
         rows.track();
+        let step = cursor.get();
         // The new rows have no height before the browser has laid them out.
         in_next_frame(move || {
             if let Some(list) = list.get_untracked() {
-                list.set_scroll_top(list.scroll_height());
+                show_row(&list, step);
             }
         });
     });
     let mean_norm = Memo::new(move |_| lane.run.with(|run| run.mean_embedding_norm));
+    // The list is one stop of the Tab key; arrows go from row to row.
+    let tab_stop = Memo::new(move |_| {
+        let last = rows.get().1.saturating_sub(1) as u32;
+        cursor.pinned().map_or(last, |step| step.min(last))
+    });
+    let on_key = move |event: ev::KeyboardEvent| {
+        let last = rows.get_untracked().1.saturating_sub(1) as u32;
+        let from = tab_stop.get_untracked();
+        let to = match event.key().as_str() {
+            "ArrowUp" => from.saturating_sub(1),
+            "ArrowDown" => (from + 1).min(last),
+            "Home" => 0,
+            "End" => last,
+            _ => return,
+        };
+        event.prevent_default();
+        cursor.pin(to);
+        if let Some(row) = list.get_untracked().and_then(|list| row_element(&list, to)) {
+            // An element that cannot be focused stays as it is.
+            let _ = row.focus();
+        }
+    };
     let keys = move || {
         let (run, n_rows) = rows.get();
         (0..n_rows).map(move |row| (run, row))
@@ -43,19 +68,40 @@ pub fn Stream(lane: Lane) -> impl IntoView {
         let drawn = |run: &LaneRun| {
             let row = run.view.rows.get(row)?.clone();
             let completed = run.view.sentences.at(row.step).cloned();
-            let stands_for = row.thought.and_then(|nth| run.stands_for.get(nth as usize));
+            let thought = (row.kind == RowKind::Thought).then_some(row.nth - 1);
+            let stands_for = thought.and_then(|nth| run.stands_for.get(nth));
             let stands_for = stands_for.map(|&id| run.word(id));
-            Some((row, completed, stands_for))
+            let shares = run.records.get(row.step as usize).map(shares);
+            Some((row, completed, stands_for, shares.unwrap_or_default()))
         };
         let drawn = lane.run.with_untracked(drawn);
-        drawn.map(|(row, completed, stands_for)| {
-            view! { <Row lane row completed stands_for mean_norm/> }
+        drawn.map(|(row, completed, stands_for, shares)| {
+            view! { <Row lane row completed stands_for shares mean_norm tab_stop/> }
         })
     };
     view! {
-        <ol class="stream" node_ref=list>
+        <ol class="stream" node_ref=list on:keydown=on_key>
             <For each=keys key=|key| *key children=row/>
         </ol>
+    }
+}
+
+/// The row of a step, counted from 0.
+fn row_element(list: &web_sys::HtmlElement, step: u32) -> Option<web_sys::HtmlElement> {
+    list.children().item(step)?.dyn_into().ok()
+}
+
+/// Scrolls the list, and nothing around it, until a step's row is in sight; the newest for `None`.
+fn show_row(list: &web_sys::HtmlElement, step: Option<u32>) {
+    let Some(row) = step.and_then(|step| row_element(list, step)) else {
+        list.set_scroll_top(list.scroll_height());
+        return;
+    };
+    let (top, bottom) = (row.offset_top(), row.offset_top() + row.offset_height());
+    if top < list.scroll_top() {
+        list.set_scroll_top(top);
+    } else if bottom > list.scroll_top() + list.client_height() {
+        list.set_scroll_top(bottom - list.client_height());
     }
 }
 
@@ -67,17 +113,31 @@ fn Row(
     completed: Option<Sentence>,
     /// The word of the written solution that this contemplation token stands for.
     stands_for: Option<String>,
+    /// How much of each word is in it.
+    shares: Shares,
     mean_norm: Memo<f32>,
+    tab_stop: Memo<u32>,
 ) -> impl IntoView {
-    let cursor = expect_context::<Cursor>().0;
-    let focus = expect_context::<Focus>().0;
+    let cursor = expect_context::<Cursor>();
+    let focus = expect_context::<Focus>();
     let step = row.step;
-    let look = move || {
-        focus.set(Some(lane.id));
-        cursor.set(Some(step));
+    let preview = move |is_over: bool| {
+        focus.preview(is_over.then_some(lane.id));
+        cursor.preview(is_over.then_some(step));
+    };
+    let pin = move || {
+        focus.choose(lane.id);
+        cursor.pin(step);
     };
     let entropy = row.entropy.map(|nats| {
-        view! { <span class="nats" title="Entropy of this step, nats">{format!("{nats:.2}")}</span> }
+        let words = words_at_once(nats);
+        let sampler = row.sampler_entropy.map_or(String::new(), |nats| {
+            format!("; {nats:.2} nats at the sampler's temperature")
+        });
+        let title = format!(
+            "Entropy at temperature 1, in nats: as of {words} equally likely words{sampler}"
+        );
+        view! { <span class="nats" title=title>{format!("{nats:.2}")}</span> }
     });
     let end_probability = row.end_probability.map(|probability| {
         view! {
@@ -96,10 +156,11 @@ fn Row(
     let marks = marks.collect_view();
     let norm = row.hidden_norm;
     let content = match row.kind {
-        RowKind::Concept if !is_pure(&row) => EitherOf3::A(mixture(&row)),
+        RowKind::Concept if !row.is_one_word() => EitherOf3::A(mixtures(&row)),
         RowKind::Thought => EitherOf3::B(view! {
             {stands_for.map(stands_for_view)}
             {thought(&row)}
+            <Reached row=row.clone() shares/>
             <span class="norm" title="Norm of this hidden state, beside the mean norm of a word's embedding">
                 {move || format!("‖h‖ {norm:.2} · words {:.2}", mean_norm.get())}
             </span>
@@ -114,17 +175,45 @@ fn Row(
             class="row"
             data-kind=kind_name(row.kind)
             class:is-cursor=move || cursor.get() == Some(step)
-            tabindex="0"
-            on:pointerenter=move |_| look()
-            on:focus=move |_| look()
-            on:pointerleave=move |_| cursor.set(None)
-            on:blur=move |_| cursor.set(None)
+            class:is-pinned=move || cursor.pinned() == Some(step)
+            tabindex=move || if tab_stop.get() == step { "0" } else { "-1" }
+            aria-label=row.sentence()
+            on:pointerenter=move |_| preview(true)
+            on:pointerleave=move |_| preview(false)
+            on:click=move |_| pin()
         >
             <span class="step">{step}</span>
             <div class="content">{content} {end_probability} {marks}</div>
             {entropy}
         </li>
     }
+}
+
+/// What a breadth-first search would hold after as many thoughts, and how much of this thought
+/// lies there.
+#[component]
+fn Reached(row: StepView, shares: Shares) -> impl IntoView {
+    let oracle = expect_context::<PageSignals>().oracle;
+    let thought = row.thought();
+    // Another problem forgets the run, and its rows with it.
+    oracle.with_untracked(|oracle| {
+        let oracle = oracle.as_ref()?;
+        let ring = oracle.ring(thought?);
+        let search = match ring.is_empty() {
+            true => "search over".to_string(),
+            false => format!("search: {}", ring.join(", ")),
+        };
+        let mass = oracle.mass(&shares, thought).sentence();
+        Some(view! {
+            <div
+                class="norm reached"
+                data-testid="reached"
+                title="The frontier of a breadth-first search after as many steps, and where this thought's mass lies"
+            >
+                {format!("{search} | {mass}")}
+            </div>
+        })
+    })
 }
 
 /// Name of a row's kind for the style sheet.
@@ -165,10 +254,6 @@ pub fn Judged(sentence: Sentence) -> impl IntoView {
     }
 }
 
-fn is_pure(row: &StepView) -> bool {
-    row.chips.first().is_some_and(|chip| chip.share >= PURE)
-}
-
 fn percent(share: f32) -> String {
     format!("{:.0}%", 100.0 * share)
 }
@@ -186,7 +271,7 @@ fn words(row: &StepView) -> impl IntoView + use<> {
     let own_share = row
         .chips
         .first()
-        .filter(|chip| row.chips.len() > 1 && chip.share < PURE);
+        .filter(|chip| row.chips.len() > 1 && chip.share < ONE_WORD);
     let own_share =
         own_share.map(|chip| view! { <span class="share">{percent(chip.share)}</span> });
     let others = if row.kind == RowKind::Marker {
@@ -198,21 +283,16 @@ fn words(row: &StepView) -> impl IntoView + use<> {
     view! { {chosen} {own_share} {others} }
 }
 
-/// A bar whose parts are the words of a mixture, as wide as they weigh, and their weights.
-fn mixture(row: &StepView) -> impl IntoView + use<> {
-    let part = |(index, chip): (usize, &Chip)| {
-        let label = (chip.share >= LEAST_LABELLED).then(|| chip.word.clone());
-        let title = format!("{} {}", chip.word, percent(chip.share));
+/// What is fed, and under it where there is noise what the noise was put on.
+fn mixtures(row: &StepView) -> impl IntoView + use<> {
+    let is_noisy = !row.before_noise.is_empty();
+    let label = |text| is_noisy.then(|| view! { <span class="bar-label">{text}</span> });
+    let before = is_noisy.then(|| {
+        let shown: f32 = row.before_noise.iter().map(|chip| chip.share).sum();
         view! {
-            <span class="part" data-rank=index.min(4) style:flex-grow=chip.share.to_string() title=title>
-                {label}
-            </span>
-        }
-    };
-    let parts = row.chips.iter().enumerate().map(part).collect_view();
-    let rest = (row.rest > 0.01).then(|| {
-        view! {
-            <span class="part rest" style:flex-grow=row.rest.to_string() title="all others"></span>
+            <div class="bars is-before" data-testid="before-noise" title="Probabilities before the noise">
+                {label("before noise")} {bar(&row.before_noise, (1.0 - shown).max(0.0))}
+            </div>
         }
     });
     let weight = |chip: &Chip| {
@@ -222,7 +302,8 @@ fn mixture(row: &StepView) -> impl IntoView + use<> {
     };
     let weights = row.chips.iter().take(6).map(weight).collect_view();
     view! {
-        <div class="mixture">{parts} {rest}</div>
+        {before}
+        <div class="bars">{label("fed")} {bar(&row.chips, row.rest)}</div>
         <div class="weights">{weights}</div>
     }
 }
@@ -238,6 +319,26 @@ fn stands_for_view(word: String) -> impl IntoView {
             {format!("for {word}")}
         </span>
     }
+}
+
+/// A bar whose parts are words, as wide as they weigh.
+fn bar(chips: &[Chip], rest: f32) -> impl IntoView + use<> {
+    let part = |(index, chip): (usize, &Chip)| {
+        let label = (chip.share >= LEAST_LABELLED).then(|| chip.word.clone());
+        let title = format!("{} {}", chip.word, percent(chip.share));
+        view! {
+            <span class="part" data-rank=index.min(4) style:flex-grow=chip.share.to_string() title=title>
+                {label}
+            </span>
+        }
+    };
+    let parts = chips.iter().enumerate().map(part).collect_view();
+    let rest = (rest > 0.01).then(|| {
+        view! {
+            <span class="part rest" style:flex-grow=rest.to_string() title="all others"></span>
+        }
+    });
+    view! { <div class="mixture">{parts} {rest}</div> }
 }
 
 /// The concepts that a thought decodes to, the likelier the fuller.

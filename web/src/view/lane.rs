@@ -4,7 +4,7 @@ use latent_model::{
     program::Program,
     record::{StepRecord, flag},
     tasks::Task,
-    trace::{LaneSummary, StepKind, step_kind},
+    trace::{StepKind, step_kind},
 };
 
 use super::{
@@ -28,7 +28,7 @@ pub struct LaneView {
     /// The tokens of its answer.
     pub answer: Vec<u32>,
     think_steps: usize,
-    /// Sum, in nats, and number of the entropies of its thinking steps.
+    /// Sum, in nats at temperature 1, and number of the entropies of its thinking steps.
     entropies: (f32, usize),
     is_done: bool,
 }
@@ -53,7 +53,7 @@ impl LaneView {
                 StepKind::Think => {
                     self.think_steps += 1;
                     if record.n_kept > 0 {
-                        self.entropies.0 += record.entropy;
+                        self.entropies.0 += record.raw_entropy;
                         self.entropies.1 += 1;
                     }
                 }
@@ -62,22 +62,27 @@ impl LaneView {
         }
     }
 
-    /// The lane's numbers, as [`latent_model::trace::summary`] counts them.
-    pub fn summary(&self) -> LaneSummary {
+    /// How many steps it has thought.
+    pub fn think_steps(&self) -> usize {
+        self.think_steps
+    }
+
+    /// Mean entropy of its thinking steps, in nats at temperature 1, where any was computed.
+    pub fn mean_entropy(&self) -> Option<f32> {
         let (sum, n_entropies) = self.entropies;
-        LaneSummary {
-            think_steps: self.think_steps,
-            answer_tokens: self.answer.len(),
-            mean_entropy: (n_entropies > 0).then(|| sum / n_entropies as f32),
-            done: self.is_done,
-        }
+        (n_entropies > 0).then(|| sum / n_entropies as f32)
+    }
+
+    /// Whether it has come to its end.
+    pub fn is_done(&self) -> bool {
+        self.is_done
     }
 }
 
 #[cfg(test)]
 mod tests {
     use latent_model::{
-        program::{Adapter, Feed, Phase, Role, Sampler, Until},
+        program::Feed,
         record::InputKind,
         tasks::TASKS,
         trace::{answer_ids, summary},
@@ -85,27 +90,7 @@ mod tests {
     use proptest::prelude::*;
 
     use super::*;
-    use crate::view::test_records::record;
-
-    fn program(feed: Feed) -> Program {
-        let phase = |role, feed| Phase {
-            role,
-            feed,
-            sampler: Sampler::GREEDY,
-            until: Until {
-                max_steps: 64,
-                stop_tokens: Vec::new(),
-                cold_stop: None,
-                end_classifier: None,
-            },
-            then_force: None,
-            adapter: Adapter::Base,
-        };
-        Program {
-            start: None,
-            phases: vec![phase(Role::Think, feed), phase(Role::Answer, Feed::Token)],
-        }
-    }
+    use crate::view::test_records::{program, record};
 
     /// Records of a lane that thinks and then answers, over a task's whole vocabulary.
     fn any_records() -> impl Strategy<Value = Vec<StepRecord>> {
@@ -119,6 +104,7 @@ mod tests {
                     let mut record = record(step as u32, InputKind::Token, phase, &kept[..n_kept]);
                     record.token = token;
                     record.entropy = entropy;
+                    record.raw_entropy = entropy / 2.0;
                     let flags = [flag::FORCED, flag::STOP, flag::COLD_STOP, flag::DONE];
                     record.flags = if marks { flags[step % flags.len()] } else { 0 };
                     record
@@ -150,7 +136,15 @@ mod tests {
             prop_assert_eq!(&piecewise, &whole);
 
             // And both are what the trace says of the records as a whole.
-            prop_assert_eq!(whole.summary(), summary(&records, &program));
+            let counted = summary(&records, &program);
+            prop_assert_eq!(whole.think_steps(), counted.think_steps);
+            prop_assert_eq!(whole.answer.len(), counted.answer_tokens);
+            prop_assert_eq!(whole.is_done(), counted.done);
+            // The trace's mean is of the sampler's entropies, which are twice as large here.
+            match (whole.mean_entropy(), counted.mean_entropy) {
+                (Some(raw), Some(sampler)) => prop_assert!((2.0 * raw - sampler).abs() < 1e-4),
+                (raw, sampler) => prop_assert_eq!(raw, sampler),
+            }
             prop_assert_eq!(&whole.answer, &answer_ids(&records, &program));
             let rows: Vec<StepView> = records
                 .iter()

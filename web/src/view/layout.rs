@@ -1,5 +1,7 @@
 //! The layout of a problem's graph: nodes in layers by their distance from the root.
 
+use std::collections::BTreeMap;
+
 use latent_model::tasks::{Adjacency, Graph};
 
 /// Width by height of the panel that a drawing fills, beside the chart.
@@ -10,8 +12,10 @@ pub const NARROW: f32 = 1.2;
 pub const NODE_HEIGHT: f32 = 24.0;
 /// Narrowest pill of the longest name.
 const LEAST_NODE_WIDTH: f32 = 84.0;
-/// What a letter takes of a pill, and what stands beside the name: its ends and a question mark.
-const LETTER_WIDTH: f32 = 7.2;
+/// What a letter takes of a pill, in the boldest face that a name has; how many of these the widest
+/// letters take; and what stands beside the name: its ends and a question mark.
+const LETTER_WIDTH: f32 = 8.2;
+const WIDEST_LETTER: f32 = 1.6;
 const NAME_ROOM: f32 = 20.0;
 /// Between the tops of two neighbours in a layer.
 const NODE_PITCH: f32 = 32.0;
@@ -27,6 +31,11 @@ const MOST_STRETCH: f32 = 1.6;
 const MARGIN: f32 = 8.0;
 /// In front of a pill, for the head of an arrow.
 const ARROW_ROOM: f32 = 5.0;
+/// Between the ends of two edges at one side of a pill, and the most that they take from its middle.
+const PORT_PITCH: f32 = 4.5;
+const PORT_SPAN: f32 = 8.0;
+/// Behind the last layer, for edges that swing round there.
+const SWING_ROOM: f32 = 44.0;
 /// Sweeps that order the layers, then place their slots.
 const SWEEPS: usize = 12;
 
@@ -101,9 +110,20 @@ impl Layout {
         }
         fill_height(&mut slots, height);
         let width = node_width(graph);
-        let drawing_width = (aspect * height).max(n_layers as f32 * (width + EDGE_ROOM));
+        let swings =
+            |&[from, to]: &[usize; 2]| layers[to] <= layers[from] && layers[to] + 1 != layers[from];
+        // Edges that swing round behind the last layer need room there.
+        let is_behind_last = |edge: &&[usize; 2]| {
+            swings(edge) && layers[edge[0]].max(layers[edge[1]]) + 1 == n_layers
+        };
+        let behind = match graph.edges.iter().find(is_behind_last) {
+            Some(_) => SWING_ROOM,
+            None => 0.0,
+        };
+        let least_width = n_layers as f32 * (width + EDGE_ROOM) + behind;
+        let drawing_width = (aspect * height).max(least_width);
         let side = width / 2.0 + MARGIN;
-        let between = (drawing_width - 2.0 * side) / (n_layers.max(2) - 1) as f32;
+        let between = (drawing_width - behind - 2.0 * side) / (n_layers.max(2) - 1) as f32;
         let x = |layer: usize| side + layer as f32 * between;
         let nodes: Vec<PlacedNode> = (0..graph.n_nodes())
             .map(|node| PlacedNode {
@@ -114,14 +134,21 @@ impl Layout {
                 is_reached: is_reached[node],
             })
             .collect();
-        let edge = |chain: &Vec<usize>| {
-            let points: Vec<(f32, f32)> = chain
-                .iter()
-                .map(|&slot| (x(slots[slot].layer), slots[slot].y))
-                .collect();
-            edge_path(&points, width)
+        let ports = ports(&graph.edges, &chains, &slots);
+        let swing_room = match n_layers {
+            1 => SWING_ROOM,
+            _ => SWING_ROOM.min(between - width),
         };
-        let edges = chains.iter().map(edge).collect();
+        let edge = |(chain, [out, into]): (&Vec<usize>, &[f32; 2])| {
+            let place = |&slot: &usize| (x(slots[slot].layer), slots[slot].y);
+            let mut points: Vec<(f32, f32)> = chain.iter().map(place).collect();
+            let last = points.len() - 1;
+            points[0].1 += out;
+            points[last].1 += into;
+            let is_back = slots[chain[0]].layer == slots[chain[last]].layer + 1;
+            edge_path(&points, width, swing_room, is_back)
+        };
+        let edges = chains.iter().zip(&ports).map(edge).collect();
         Self {
             nodes,
             edges,
@@ -167,9 +194,17 @@ fn layers(graph: &Graph) -> (Vec<usize>, Vec<bool>) {
 
 /// All pills are as wide as the longest name needs, so that the layers stand straight.
 fn node_width(graph: &Graph) -> f32 {
-    let letters = graph.nodes.iter().map(|node| node.name.chars().count());
-    let longest = letters.max().unwrap_or(0) as f32;
-    (longest * LETTER_WIDTH + NAME_ROOM).max(LEAST_NODE_WIDTH)
+    let longest = graph.nodes.iter().map(|node| name_width(&node.name));
+    (longest.fold(0.0, f32::max) + NAME_ROOM).max(LEAST_NODE_WIDTH)
+}
+
+/// About what a name takes: a browser test measures it.
+fn name_width(name: &str) -> f32 {
+    let letter = |letter: char| match letter {
+        'm' | 'w' | 'M' | 'W' => WIDEST_LETTER,
+        _ => 1.0,
+    };
+    LETTER_WIDTH * name.chars().map(letter).sum::<f32>()
 }
 
 /// The slots that an edge runs through, with one new slot in every layer that it passes.
@@ -275,15 +310,57 @@ fn fill_height(slots: &mut [Slot], height: f32) {
     }
 }
 
-/// A smooth line from the right end of the first pill to the left end of the last one; an edge
-/// that does not lead to a later layer swings round on the right.
-fn edge_path(points: &[(f32, f32)], node_width: f32) -> String {
+/// Where each edge leaves its first pill and meets its last one, from their middles: the edges at
+/// one side of a pill are spread over it in the order of where they come from and go to.
+fn ports(edges: &[[usize; 2]], chains: &[Vec<usize>], slots: &[Slot]) -> Vec<[f32; 2]> {
+    /// Height of the next slot of an edge, the edge, and which of its ends.
+    type Port = (f32, usize, usize);
+    // By node, and whether it is the left side.
+    let mut sides: BTreeMap<(usize, bool), Vec<Port>> = BTreeMap::new();
+    for (index, (&[from, to], chain)) in edges.iter().zip(chains).enumerate() {
+        let is_forward = slots[to].layer > slots[from].layer;
+        let (after, before) = (chain[1], chain[chain.len() - 2]);
+        let mut put = |node, is_left, next: usize, end| {
+            let side = sides.entry((node, is_left)).or_default();
+            side.push((slots[next].y, index, end));
+        };
+        // What leads to the layer before goes straight back; the rest swings round on the right.
+        put(from, slots[from].layer == slots[to].layer + 1, after, 0);
+        put(to, is_forward, before, 1);
+    }
+    let mut ports = vec![[0.0; 2]; edges.len()];
+    for side in sides.values_mut() {
+        side.sort_by(|a, b| a.0.total_cmp(&b.0).then((a.1, a.2).cmp(&(b.1, b.2))));
+        let middle = (side.len() - 1) as f32 / 2.0;
+        let pitch = PORT_PITCH.min(PORT_SPAN / middle.max(1.0));
+        for (place, &(_, edge, end)) in side.iter().enumerate() {
+            ports[edge][end] = (place as f32 - middle) * pitch;
+        }
+    }
+    ports
+}
+
+/// A smooth line from the right end of the first pill to the left end of the last one; one that
+/// leads to the layer before goes straight back, and any other that leads to no later layer swings
+/// round on the right, no further than it has room.
+fn edge_path(points: &[(f32, f32)], node_width: f32, swing_room: f32, is_back: bool) -> String {
     let (mut from, mut to) = (points[0], points[points.len() - 1]);
     from.0 += node_width / 2.0;
+    if is_back {
+        let (from, to) = (
+            points[0].0 - node_width / 2.0,
+            to.0 + node_width / 2.0 + ARROW_ROOM,
+        );
+        let middle = (from + to) / 2.0;
+        let (from_y, to_y) = (points[0].1, points[1].1);
+        return format!(
+            "M{from:.1} {from_y:.1}C{middle:.1} {from_y:.1} {middle:.1} {to_y:.1} {to:.1} {to_y:.1}"
+        );
+    }
     if to.0 <= points[0].0 {
         let side = to.0 + node_width / 2.0;
         // Longer ways swing further, so that parallel ones stay apart.
-        let swing = from.0.max(side) + 16.0 + 0.16 * (to.1 - from.1).abs();
+        let swing = from.0.max(side) + (16.0 + 0.16 * (to.1 - from.1).abs()).min(swing_room);
         return format!(
             "M{:.1} {:.1}C{swing:.1} {:.1} {swing:.1} {:.1} {:.1} {:.1}",
             from.0,
@@ -321,6 +398,16 @@ mod tests {
         problem.graph().expect("a task of statements").clone()
     }
 
+    /// The points and control points of a path.
+    fn points(path: &str) -> Vec<(f32, f32)> {
+        let numbers = path.split(|c: char| c == ' ' || c.is_ascii_alphabetic());
+        let numbers: Vec<f32> = numbers.filter_map(|number| number.parse().ok()).collect();
+        numbers
+            .chunks_exact(2)
+            .map(|pair| (pair[0], pair[1]))
+            .collect()
+    }
+
     fn any_graph() -> impl Strategy<Value = Graph> {
         let parts = (any::<u64>(), any::<bool>(), any::<bool>());
         parts.prop_map(|(seed, is_official, is_ontology)| {
@@ -350,7 +437,7 @@ mod tests {
                 prop_assert!(a.y - NODE_HEIGHT / 2.0 >= 0.0, "{a:?}");
                 prop_assert!(a.y + NODE_HEIGHT / 2.0 <= layout.height, "{a:?}");
                 let name = &graph.nodes[index].name;
-                prop_assert!(a.width > LETTER_WIDTH * name.len() as f32, "{name}");
+                prop_assert!(a.width > name_width(name), "{name}");
                 for b in &layout.nodes[index + 1..] {
                     let apart_x = (a.x - b.x).abs() >= (a.width + b.width) / 2.0;
                     let apart_y = (a.y - b.y).abs() >= NODE_HEIGHT;
@@ -370,7 +457,23 @@ mod tests {
                 }
             }
             prop_assert_eq!(layout.edges.len(), graph.edges.len());
-            prop_assert!(layout.edges.iter().all(|path| !path.contains("NaN")));
+            // A curve lies inside the hull of its points.
+            for path in &layout.edges {
+                for (x, y) in points(path) {
+                    prop_assert!((0.0..=layout.width).contains(&x), "{path}: {}", layout.width);
+                    prop_assert!((0.0..=layout.height).contains(&y), "{path}");
+                }
+            }
+            // No two ends of edges meet in one place.
+            let ends = layout.edges.iter().flat_map(|path| {
+                let points = points(path);
+                [points[0], points[points.len() - 1]]
+            });
+            let mut ends: Vec<String> = ends.map(|end| format!("{end:?}")).collect();
+            ends.sort();
+            let n_ends = ends.len();
+            ends.dedup();
+            prop_assert_eq!(ends.len(), n_ends);
         }
 
         #[test]

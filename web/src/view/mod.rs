@@ -1,8 +1,11 @@
 //! What is drawn, as pure functions of records and problems; components only place it.
 
 pub mod chart;
+pub mod csv;
 pub mod lane;
+pub mod lane_names;
 pub mod layout;
+pub mod reach;
 pub mod sentences;
 pub mod shares;
 pub mod solution;

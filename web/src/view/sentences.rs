@@ -84,32 +84,15 @@ pub fn judgement(task: Task, problem: Option<&Problem>, sentence: &Sentence) -> 
 #[cfg(test)]
 mod tests {
     use latent_model::{
-        program::{Adapter, Phase, Sampler, Until},
         record::InputKind,
         tasks::{Difficulty, TASKS, arithmetic, prontoqa, prosqa},
     };
 
     use super::*;
-    use crate::view::test_records::{record, three_times_four};
+    use crate::view::test_records::{program, record, three_times_four};
 
     fn sentences_of(task: Task, feed: Feed, words: &[&str]) -> Vec<Sentence> {
-        let phase = Phase {
-            role: Role::Think,
-            feed,
-            sampler: Sampler::GREEDY,
-            until: Until {
-                max_steps: 9,
-                stop_tokens: Vec::new(),
-                cold_stop: None,
-                end_classifier: None,
-            },
-            then_force: None,
-            adapter: Adapter::Base,
-        };
-        let program = Program {
-            start: None,
-            phases: vec![phase],
-        };
+        let program = program(feed);
         let one =
             |step: usize| record(step as u32, InputKind::Token, 0, &[(step as u32, 1.0, 1.0)]);
         let mut sentences = Sentences::default();

@@ -1,7 +1,7 @@
 //! A lane's records as the rows of its stream: words, chips and marks.
 
 use latent_model::{
-    program::{Feed, Program},
+    program::{Feed, Noise, Program},
     record::{InputKind, StepRecord, flag},
     trace::{StepKind, step_kind},
 };
@@ -18,14 +18,18 @@ pub struct StepView {
     pub step: u32,
     /// What kind of input this step makes.
     pub kind: RowKind,
+    /// Inputs of its phase up to and with this one: a thought's number, from 1.
+    pub nth: usize,
     /// The tokens in it, by falling share.
     pub chips: Vec<Chip>,
+    /// What noise has made the chips of: the tokens by their probability. Empty without noise.
+    pub before_noise: Vec<Chip>,
     /// What the chips leave out, of 1; 0 where nothing is left out or nothing was computed.
     pub rest: f32,
-    /// Nats, where it was computed.
+    /// Nats at temperature 1, where it was computed.
     pub entropy: Option<f32>,
-    /// Which thought of its phase it is, from 0, where it is one.
-    pub thought: Option<u32>,
+    /// Nats at the temperature of its sampler, where that is another number.
+    pub sampler_entropy: Option<f32>,
     /// Norm of the hidden state.
     pub hidden_norm: f32,
     /// How sure the checkpoint's classifier is that it has thought enough, where it was asked.
@@ -51,6 +55,9 @@ pub enum RowKind {
     Answer,
 }
 
+/// A mixture with this much of one word is that word.
+pub const ONE_WORD: f32 = 0.985;
+
 /// A word with its part in a step.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Chip {
@@ -73,6 +80,42 @@ pub enum Mark {
     EndClassifier,
     /// The phase was cut at its largest number of steps.
     Cap,
+}
+
+impl StepView {
+    /// The number of the thought that it makes, from 1; `None` where it makes none.
+    pub fn thought(&self) -> Option<usize> {
+        (self.kind == RowKind::Thought).then_some(self.nth)
+    }
+
+    /// Whether it is one word, and was one before any noise: then there is nothing to weigh.
+    pub fn is_one_word(&self) -> bool {
+        let is_one = |chips: &[Chip]| chips.first().is_some_and(|chip| chip.share >= ONE_WORD);
+        is_one(&self.chips) && (self.before_noise.is_empty() || is_one(&self.before_noise))
+    }
+
+    /// The row in a sentence, for those who hear it:
+    /// `Step 3, mixture: dumpus 84 %, numpus 12 %; entropy 0.50 nats`.
+    pub fn sentence(&self) -> String {
+        let Self { step, nth, .. } = self;
+        let kind = match self.kind {
+            RowKind::Marker => "marker".to_string(),
+            RowKind::Token => "word".to_string(),
+            RowKind::Concept => "mixture".to_string(),
+            RowKind::Thought => format!("thought {nth}, decoded"),
+            RowKind::Pause => "pause".to_string(),
+            RowKind::Answer => "word of the answer".to_string(),
+        };
+        let chip = |chip: &Chip| match self.kind {
+            RowKind::Marker | RowKind::Pause => chip.word.clone(),
+            _ => format!("{} {:.0} %", chip.word, 100.0 * chip.share),
+        };
+        let chips: Vec<String> = self.chips.iter().map(chip).collect();
+        let mut parts = vec![format!("Step {step}, {kind}: {}", chips.join(", "))];
+        parts.extend(self.entropy.map(|nats| format!("entropy {nats:.2} nats")));
+        parts.extend(self.marks.iter().map(|mark| mark.label().to_string()));
+        parts.join("; ")
+    }
 }
 
 impl Mark {
@@ -112,6 +155,7 @@ pub fn step_view(record: &StepRecord, program: &Program, word: impl Fn(u32) -> S
         RowKind::Thought => shared(record, &word, |_, prob| prob),
     };
     chips.truncate(MOST_CHIPS);
+    let is_computed = record.n_kept > 0;
     let shown: f32 = chips.iter().map(|chip| chip.share).sum();
     let rest = if chips.is_empty() {
         0.0
@@ -121,10 +165,18 @@ pub fn step_view(record: &StepRecord, program: &Program, word: impl Fn(u32) -> S
     StepView {
         step: record.step,
         kind,
+        nth: record.phase_step as usize + 1,
+        before_noise: match (kind, program.phases[record.phase as usize].sampler.noise) {
+            (_, Noise::None) => Vec::new(),
+            (RowKind::Concept, _) => shared(record, &word, |_, prob| prob),
+            _ => Vec::new(),
+        },
         chips,
         rest,
-        entropy: (record.n_kept > 0).then_some(record.entropy),
-        thought: (kind == RowKind::Thought).then_some(record.phase_step),
+        entropy: is_computed.then_some(record.raw_entropy),
+        sampler_entropy: is_computed
+            .then_some(record.entropy)
+            .filter(|sampler| (sampler - record.raw_entropy).abs() > 1e-3),
         hidden_norm: record.hidden_norm,
         end_probability: record.end_probability(),
         marks: marks(record),
@@ -187,31 +239,10 @@ fn marks(record: &StepRecord) -> Vec<Mark> {
 
 #[cfg(test)]
 mod tests {
-    use latent_model::program::{Adapter, Phase, Role, Sampler, Until};
     use proptest::prelude::*;
 
     use super::*;
-    use crate::view::test_records::record;
-
-    fn program(feed: Feed) -> Program {
-        let phase = |role, feed| Phase {
-            role,
-            feed,
-            sampler: Sampler::GREEDY,
-            until: Until {
-                max_steps: 4,
-                stop_tokens: vec![9],
-                cold_stop: None,
-                end_classifier: None,
-            },
-            then_force: Some(9),
-            adapter: Adapter::Base,
-        };
-        Program {
-            start: Some(8),
-            phases: vec![phase(Role::Think, feed), phase(Role::Answer, Feed::Token)],
-        }
-    }
+    use crate::view::test_records::{program, record};
 
     fn word(id: u32) -> String {
         format!("w{id}")
@@ -226,6 +257,48 @@ mod tests {
         let words: Vec<_> = view.chips.iter().map(|chip| chip.word.as_str()).collect();
         assert_eq!(words, ["w1", "w2"]);
         assert!((view.rest - 0.01).abs() < 1e-6, "{}", view.rest);
+    }
+
+    #[test]
+    fn a_noisy_mixture_is_told_before_and_after_its_noise() {
+        let kept = [(1, 0.2, 0.7), (2, 0.6, 0.3)];
+        let record = record(0, InputKind::Concept, 0, &kept);
+        let mut program = program(Feed::Concept);
+        let words = |chips: &[Chip]| -> Vec<String> {
+            chips.iter().map(|chip| chip.word.clone()).collect()
+        };
+        assert!(step_view(&record, &program, word).before_noise.is_empty());
+        program.phases[0].sampler.noise = Noise::Gumbel { tau: 0.5 };
+        let view = step_view(&record, &program, word);
+        assert_eq!(words(&view.before_noise), ["w2", "w1"]);
+        assert_eq!(words(&view.chips), ["w1", "w2"]);
+        assert!(!view.is_one_word());
+        let chosen_by_noise = crate::view::test_records::record(
+            0,
+            InputKind::Concept,
+            0,
+            &[(1, 0.4, 0.99), (2, 0.6, 0.01)],
+        );
+        assert!(!step_view(&chosen_by_noise, &program, word).is_one_word());
+        let sure = crate::view::test_records::record(0, InputKind::Concept, 0, &[(1, 0.99, 0.99)]);
+        assert!(step_view(&sure, &program, word).is_one_word());
+    }
+
+    #[test]
+    fn a_row_reads_as_a_sentence() {
+        let mut record = record(3, InputKind::Concept, 0, &[(1, 0.8, 0.8), (2, 0.2, 0.2)]);
+        record.raw_entropy = 0.5;
+        record.flags = flag::COLD_STOP;
+        let view = step_view(&record, &program(Feed::Concept), word);
+        let expected = "Step 3, mixture: w1 80 %, w2 20 %; entropy 0.50 nats; Cold Stop";
+        assert_eq!(view.sentence(), expected);
+        (record.input, record.phase_step) = (InputKind::Hidden as u32, 1);
+        let view = step_view(&record, &program(Feed::THOUGHT), word);
+        assert!(
+            view.sentence()
+                .starts_with("Step 3, thought 2, decoded: w1 80 %")
+        );
+        assert_eq!(view.thought(), Some(2));
     }
 
     #[test]

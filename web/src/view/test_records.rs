@@ -1,9 +1,30 @@
-//! Records and problems for the tests of the views.
+//! Records, programs and problems for the tests of the views.
 
 use latent_model::{
+    program::{Adapter, Feed, Phase, Program, Role, Sampler, Until},
     record::{InputKind, StepRecord},
     tasks::{Problem, arithmetic},
 };
+
+/// A greedy phase that nothing but its length ends.
+pub fn phase(role: Role, feed: Feed) -> Phase {
+    Phase {
+        role,
+        feed,
+        sampler: Sampler::GREEDY,
+        until: Until::steps(64),
+        then_force: None,
+        adapter: Adapter::Base,
+    }
+}
+
+/// Thinks in one kind of input, then answers in words.
+pub fn program(feed: Feed) -> Program {
+    Program {
+        start: None,
+        phases: vec![phase(Role::Think, feed), phase(Role::Answer, Feed::Token)],
+    }
+}
 
 /// A record with these (id, probability, weight) kept.
 pub fn record(step: u32, input: InputKind, phase: u32, kept: &[(u32, f32, f32)]) -> StepRecord {

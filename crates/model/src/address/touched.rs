@@ -4,6 +4,8 @@
 
 use percent_encoding::percent_decode_str;
 
+use super::KEYS;
+
 /// Brackets, quotes and marks around a link; no address begins or ends with them.
 const AROUND: &[char] = &[
     '(', ')', '[', ']', '{', '}', '<', '>', '"', '\'', '`', ',', ';', '!', '*', '~', '|', '“', '”',
@@ -26,8 +28,6 @@ const ENTITIES: &[(&str, &str)] = &[
     ("&gt;", ">"),
     ("&nbsp;", " "),
 ];
-/// The keys of an address, as they stand behind a separator.
-const KEYS: [&str; 6] = ["task=", "problem=", "lanes=", "seed=", "speed=", "engine="];
 /// Keys that sites add to links that they pass on.
 const TRACKING: [&str; 4] = ["utm_", "fbclid=", "gclid=", "mc_cid="];
 const TYPED: &str = "problem=text:";
@@ -58,9 +58,10 @@ pub fn tidied(text: &str) -> String {
     while let Some((entity, character)) = ENTITIES.iter().find(|(name, _)| text.contains(name)) {
         text = text.replace(entity, character);
     }
+    // As they stand behind a separator.
     for key in KEYS {
         for separator in ["%26amp%3B", "%26amp;", "%26"] {
-            text = text.replace(&format!("{separator}{key}"), &format!("&{key}"));
+            text = text.replace(&format!("{separator}{key}="), &format!("&{key}="));
         }
     }
     text = text.replace("problem=text%3A", TYPED);

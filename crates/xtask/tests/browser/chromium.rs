@@ -15,6 +15,9 @@ use xtask::{setup, workspace};
 /// Where the tests serve the page: not at `/`, so that an absolute address in it shows.
 const MOUNT: &str = "/some/class/";
 
+/// A name for this machine that browsers do not take for it, as the address in a classroom's network.
+pub const LAN_HOST: &str = "classroom.test";
+
 /// How often a page is asked again while a test waits for it.
 const POLL: Duration = Duration::from_millis(50);
 
@@ -56,6 +59,7 @@ impl Browser {
             "--headless=new".to_owned(),
             "--window-size=1280,800".to_owned(),
             "--hide-scrollbars".to_owned(),
+            format!("--host-resolver-rules=MAP {LAN_HOST} 127.0.0.1"),
             format!("--user-data-dir={}", profile.0.display()),
         ];
         // A browser that telephones home stalls on a machine that has no network.
@@ -110,6 +114,18 @@ impl Browser {
         let url = format!("{}#{hash}", server.url());
         self.client.goto(&url).await?;
         Ok(())
+    }
+
+    /// Opens the page under another name of this machine.
+    pub async fn open_as(&self, host: &str, hash: &str) -> Result<()> {
+        let url = self.server.url().replace("127.0.0.1", host);
+        self.client.goto(&format!("{url}#{hash}")).await?;
+        Ok(())
+    }
+
+    /// Loads the page that is open again, with the address that it has now.
+    pub async fn reload(&self) -> Result<()> {
+        Ok(self.client.refresh().await?)
     }
 
     /// Changes the hash of the page that is open, as a visitor does in the address bar.
@@ -169,6 +185,26 @@ impl Browser {
         Ok(url.fragment().unwrap_or_default().to_owned())
     }
 
+    /// Waits for an address whose hash, without its `#`, satisfies `expect`; returns it.
+    pub async fn wait_hash(
+        &self,
+        expect: impl Fn(&str) -> bool,
+        limit: Duration,
+    ) -> Result<String> {
+        let started = Instant::now();
+        loop {
+            let hash = self.hash().await?;
+            if expect(&hash) {
+                return Ok(hash);
+            }
+            ensure!(
+                started.elapsed() < limit,
+                "waited {limit:?} for another address than #{hash}"
+            );
+            tokio::time::sleep(POLL).await;
+        }
+    }
+
     /// Shows pages as to a visitor whose system is dark, or light.
     pub async fn prefer_dark(&self, dark: bool) -> Result<()> {
         let value = if dark { "dark" } else { "light" };
@@ -195,8 +231,11 @@ impl Browser {
             }
             if started.elapsed() > limit {
                 let console = self.console().await?.join("\n");
+                let page = "return document.body.innerText.slice(0, 200)";
+                let page = self.execute(page, Value::Null).await?;
                 bail!(
-                    "waited {limit:?} for [data-testid={testid}], found {found:?}\nconsole:\n{console}"
+                    "waited {limit:?} for [data-testid={testid}], found {found:?}\n\
+                     the page begins with {page}\nconsole:\n{console}"
                 );
             }
             tokio::time::sleep(POLL).await;
@@ -209,6 +248,20 @@ impl Browser {
                       element => element.textContent.trim())";
         let texts = self.execute(script, json!(testid)).await?;
         serde_json::from_value(texts).context("expected a list of texts from the page")
+    }
+
+    /// An attribute of all elements that a selector finds inside those with this `data-testid`.
+    pub async fn attributes(
+        &self,
+        testid: &str,
+        selector: &str,
+        attribute: &str,
+    ) -> Result<Vec<String>> {
+        let script = "const [testid, selector, name] = arguments[0]; \
+                      return Array.from(document.querySelectorAll(`[data-testid=\"${testid}\"] ${selector}`), \
+                      element => element.getAttribute(name) ?? '')";
+        let found = self.execute(script, json!([testid, selector, attribute]));
+        serde_json::from_value(found.await?).context("expected a list of texts from the page")
     }
 
     /// The name of the WebGPU adapter that the browser offers to pages, if it offers one.
@@ -256,6 +309,33 @@ impl Browser {
                       document.querySelector(`[data-testid=\"${id}\"]`).click()";
         self.execute(script, json!(testids)).await?;
         Ok(())
+    }
+
+    /// Presses a key where the keyboard is, or on the page where it is nowhere.
+    pub async fn press_key(&self, key: &str) -> Result<()> {
+        let script = "const event = new KeyboardEvent('keydown', { key: arguments[0], bubbles: true, cancelable: true }); \
+                      document.activeElement.dispatchEvent(event)";
+        self.execute(script, json!(key)).await?;
+        Ok(())
+    }
+
+    /// Chooses a value of the select with this `data-testid`, as a visitor does.
+    pub async fn choose(&self, testid: &str, value: &str) -> Result<()> {
+        let script = "const [testid, value] = arguments[0]; \
+                      const select = document.querySelector(`[data-testid=\"${testid}\"]`); \
+                      select.value = value; select.dispatchEvent(new Event('change', { bubbles: true }))";
+        self.execute(script, json!([testid, value])).await?;
+        Ok(())
+    }
+
+    /// How many elements a selector finds.
+    pub async fn count(&self, selector: &str) -> Result<usize> {
+        let script = "return document.querySelectorAll(arguments[0]).length";
+        let found = self.execute(script, json!(selector)).await?;
+        found
+            .as_u64()
+            .map(|n| n as usize)
+            .context("expected a number")
     }
 
     /// The console's lines since the last call, with their level.

@@ -32,6 +32,52 @@ fn buttons_may_be_pressed_at_any_moment() {
     });
 }
 
+/// Whatever is pressed, and however fast: no panic, no error that stays, and a page that still runs.
+#[test]
+fn two_hundred_random_presses_leave_a_page_that_runs() {
+    const N_PRESSES: u32 = 200;
+    in_browser(WebGpu::Off, async |browser| {
+        begin_on(browser, &address("8")).await?;
+        let mut random = 0x2545_F491_u32;
+        for _ in 0..N_PRESSES {
+            random ^= random << 13;
+            random ^= random >> 17;
+            random ^= random << 5;
+            match random % 12 {
+                0..=3 => browser.press_at_once(&["run"]).await?,
+                4 => browser.press_at_once(&["step"]).await?,
+                5 => browser.press_at_once(&["reset"]).await?,
+                6 | 7 => browser.press_at_once(&["next-problem"]).await?,
+                8 => {
+                    let task = ["prosqa", "prontoqa", "arithmetic"][random as usize / 12 % 3];
+                    browser.choose("task", task).await?;
+                }
+                9 => press_if_there(browser, "add-lane").await?,
+                10 => press_if_there(browser, "lane-1-remove").await?,
+                _ => browser.press_key("ArrowLeft").await?,
+            }
+            if random.is_multiple_of(5) {
+                tokio::time::sleep(Duration::from_millis(u64::from(random % 97))).await;
+            }
+        }
+        check_quiet(browser).await.context("after the presses")?;
+        begin_on(browser, &address("max")).await?;
+        finish(browser).await?;
+        check_quiet(browser).await
+    });
+}
+
+async fn begin_on(browser: &Browser, hash: &str) -> Result<()> {
+    browser.open(hash).await?;
+    browser.wait_enabled("run", LIMIT).await
+}
+
+async fn press_if_there(browser: &Browser, testid: &str) -> Result<()> {
+    let script = "document.querySelector(`[data-testid=\"${arguments[0]}\"]`)?.click()";
+    browser.execute(script, Value::from(testid)).await?;
+    Ok(())
+}
+
 /// Steps go on only where a button says so: one at a time, then to the end.
 async fn a_paused_run_waits(browser: &Browser, whole: &Value) -> Result<()> {
     run_to_the_middle(browser).await?;

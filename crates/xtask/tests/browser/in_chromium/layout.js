@@ -64,4 +64,12 @@ all.forEach((a, index) => {
     }
   }
 });
+// A name stays inside its box.
+for (const node of document.querySelectorAll(".node")) {
+  const text = node.querySelector(".name").getBBox();
+  const pill = node.querySelector(".pill").getBBox();
+  if (text.width > pill.width - 6) {
+    faults.push(`the name ${node.textContent} is ${text.width.toFixed(0)} wide, its box ${pill.width}`);
+  }
+}
 return faults;

@@ -2,8 +2,12 @@
 
 mod buttons;
 mod hosts;
+mod links;
 mod looks;
 mod runs;
+mod steps;
+mod take_away;
+mod tour;
 
 use std::time::Duration;
 

@@ -1,0 +1,311 @@
+//! How an address is written, and how it is read.
+
+use std::{fmt, str::FromStr};
+
+use percent_encoding::{AsciiSet, NON_ALPHANUMERIC, percent_decode_str, utf8_percent_encode};
+
+use super::{
+    Address, AddressError, DEFAULT_TASK, EngineChoice, LaneChoice, ProblemChoice, Shown, Speed,
+    touched::{self, tidied, unescaped_once, without_sentence},
+};
+use crate::strategy::{Settings, Strategy};
+
+/// Everything but what reads well in an address and separates nothing in ours.
+const ESCAPED: &AsciiSet = &NON_ALPHANUMERIC
+    .remove(b'-')
+    .remove(b'_')
+    .remove(b'.')
+    .remove(b'?');
+
+const SIZES: [&str; 2] = ["normal", "large"];
+const THEMES: [&str; 2] = ["light", "dark"];
+const SWITCH: [&str; 2] = ["no", "yes"];
+
+/// How often an address may have been escaped as a whole on its way.
+const MOST_ESCAPINGS: usize = 3;
+
+impl fmt::Display for Address {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let mut parts = Vec::new();
+        if self.task != DEFAULT_TASK {
+            parts.push(format!("task={}", self.task.name()));
+        }
+        if let Some(problem) = &self.problem {
+            parts.push(format!("problem={problem}"));
+        }
+        if let Some(lanes) = &self.lanes {
+            let lanes: Vec<String> = lanes.iter().map(LaneChoice::to_string).collect();
+            parts.push(format!("lanes={}", lanes.join(";")));
+        }
+        if let Some(seed) = self.seed {
+            parts.push(format!("seed={seed}"));
+        }
+        if let Some(speed) = self.speed {
+            parts.push(format!("speed={speed}"));
+        }
+        if let Some(engine) = self.engine {
+            parts.push(format!("engine={engine}"));
+        }
+        self.shown.write(&mut parts);
+        f.write_str(&parts.join("&"))
+    }
+}
+
+impl fmt::Display for ProblemChoice {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Drawn { difficulty, seed } => write!(f, "{}:{seed}", difficulty.name()),
+            Self::Example(index) => write!(f, "example:{index}"),
+            Self::Typed(text) => write!(f, "text:{}", escaped(text)),
+        }
+    }
+}
+
+/// `checkpoint:strategy,key=value,…`
+impl fmt::Display for LaneChoice {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{}:{}", escaped(&self.model), self.strategy.name)?;
+        for (setting, value) in self.settings.iter() {
+            write!(f, ",{setting}={value}")?;
+        }
+        Ok(())
+    }
+}
+
+/// `4` or `max`.
+impl fmt::Display for Speed {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::PerSecond(steps) => write!(f, "{steps}"),
+            Self::Max => f.write_str("max"),
+        }
+    }
+}
+
+impl fmt::Display for EngineChoice {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Self::Auto => "auto",
+            Self::Reference => "reference",
+        })
+    }
+}
+
+impl FromStr for Address {
+    type Err = AddressError;
+
+    /// Reads the text behind an address's `#`, or the whole address. The error is of the text as
+    /// it was last understood: its foreign characters taken away, its escapes undone.
+    fn from_str(text: &str) -> Result<Self, AddressError> {
+        let mut text = match text.split_once('#') {
+            Some((_, hash)) => hash.to_string(),
+            None => text.to_string(),
+        };
+        let mut n_escapings = 0;
+        loop {
+            // What Display has written stays as it is.
+            text = tidied(&text);
+            let error = match read(&text) {
+                Ok(found) => return Ok(found),
+                Err(error) => error,
+            };
+            if let Ok(found) = read(without_sentence(&text)) {
+                return Ok(found);
+            }
+            let next = unescaped_once(&text);
+            if next == text || n_escapings == MOST_ESCAPINGS {
+                return Err(error);
+            }
+            (text, n_escapings) = (next, n_escapings + 1);
+        }
+    }
+}
+
+impl FromStr for Speed {
+    type Err = AddressError;
+
+    fn from_str(text: &str) -> Result<Self, AddressError> {
+        let per_second = || text.parse().ok().filter(|steps| (1..=1000).contains(steps));
+        match text {
+            "max" => Ok(Self::Max),
+            _ => per_second()
+                .map(Self::PerSecond)
+                .ok_or_else(|| wrong("speed", "steps per second, 1 to 1000, or max", text)),
+        }
+    }
+}
+
+impl FromStr for EngineChoice {
+    type Err = AddressError;
+
+    fn from_str(text: &str) -> Result<Self, AddressError> {
+        match text {
+            "auto" => Ok(Self::Auto),
+            "reference" => Ok(Self::Reference),
+            _ => Err(wrong("engine", "auto or reference", text)),
+        }
+    }
+}
+
+impl FromStr for ProblemChoice {
+    type Err = AddressError;
+
+    fn from_str(text: &str) -> Result<Self, AddressError> {
+        let wrong = || {
+            let expected = "class:SEED, official:SEED, example:N or text:TEXT";
+            wrong("problem", expected, text)
+        };
+        let (source, rest) = text.split_once(':').ok_or_else(wrong)?;
+        match source {
+            "example" => rest.parse().map(Self::Example).map_err(|_| wrong()),
+            // A `=` is always escaped in a text: this one belongs to another part.
+            "text" if rest.contains('=') => Err(wrong()),
+            "text" => unescaped(rest).map(Self::Typed).ok_or_else(wrong),
+            _ => {
+                let difficulty = source.parse().map_err(AddressError::Task)?;
+                let seed = rest.parse().map_err(|_| wrong())?;
+                Ok(Self::Drawn { difficulty, seed })
+            }
+        }
+    }
+}
+
+/// Reads an address whose parts are those that [`Address`] has.
+fn read(text: &str) -> Result<Address, AddressError> {
+    let mut address = Address::default();
+    for part in text.split('&').filter(|part| !part.is_empty()) {
+        let (key, value) = part
+            .split_once('=')
+            .ok_or_else(|| AddressError::Part(part.into()))?;
+        match key {
+            "task" => address.task = value.parse().map_err(AddressError::Task)?,
+            "problem" => address.problem = Some(value.parse()?),
+            "lanes" => {
+                let lanes = value.split(';').filter(|lane| !lane.is_empty());
+                let lanes = lanes.zip(1..).map(|(lane, number)| read_lane(lane, number));
+                address.lanes = Some(lanes.collect::<Result<_, _>>()?);
+            }
+            "seed" => {
+                let seed = value.parse();
+                let seed = seed.map_err(|_| wrong("seed", "a whole number below 2^32", value));
+                address.seed = Some(seed?);
+            }
+            "speed" => address.speed = Some(value.parse()?),
+            "engine" => address.engine = Some(value.parse()?),
+            "step" => address.shown.step = Some(read_number("step", value, 0)?),
+            "shade" => address.shown.shade = Some(read_number("shade", value, 1)? as usize),
+            "chapter" => address.shown.chapter = Some(read_number("chapter", value, 1)? as usize),
+            "size" => address.shown.is_large = Some(read_word("size", value, SIZES)?),
+            "theme" => address.shown.is_dark = Some(read_word("theme", value, THEMES)?),
+            "embed" => address.shown.is_embedded = read_word("embed", value, SWITCH)?,
+            "run" => address.shown.runs_at_once = read_word("run", value, SWITCH)?,
+            _ => return Err(AddressError::Key(key.into())),
+        }
+    }
+    Ok(address)
+}
+
+impl Shown {
+    fn write(&self, parts: &mut Vec<String>) {
+        let word = |is: bool, [no, yes]: [&'static str; 2]| if is { yes } else { no };
+        let Self {
+            step,
+            shade,
+            chapter,
+            is_large,
+            is_dark,
+            is_embedded,
+            runs_at_once,
+        } = self;
+        parts.extend(step.map(|step| format!("step={step}")));
+        parts.extend(shade.map(|lane| format!("shade={lane}")));
+        parts.extend(chapter.map(|chapter| format!("chapter={chapter}")));
+        parts.extend(is_large.map(|is| format!("size={}", word(is, SIZES))));
+        parts.extend(is_dark.map(|is| format!("theme={}", word(is, THEMES))));
+        for (key, is_set) in [("embed", is_embedded), ("run", runs_at_once)] {
+            parts.extend(is_set.then(|| format!("{key}={}", word(true, SWITCH))));
+        }
+    }
+}
+
+fn read_number(key: &'static str, text: &str, least: u32) -> Result<u32, AddressError> {
+    let number = text.parse().ok().filter(|number| *number >= least);
+    number.ok_or_else(|| {
+        wrong(
+            key,
+            if least == 0 {
+                "a whole number"
+            } else {
+                "a whole number from 1 on"
+            },
+            text,
+        )
+    })
+}
+
+/// Whether the second of two words stands there.
+fn read_word(
+    key: &'static str,
+    text: &str,
+    words: [&'static str; 2],
+) -> Result<bool, AddressError> {
+    let place = words.iter().position(|word| *word == text);
+    let expected = match words {
+        SIZES => "normal or large",
+        THEMES => "light or dark",
+        _ => "no or yes",
+    };
+    place
+        .map(|place| place == 1)
+        .ok_or_else(|| wrong(key, expected, text))
+}
+
+fn read_lane(text: &str, number: usize) -> Result<LaneChoice, AddressError> {
+    let wrong = || wrong("lanes", "checkpoint:strategy,key=value…;…", text);
+    let (model, rest) = text.split_once(':').ok_or_else(wrong)?;
+    let model = unescaped(model).ok_or_else(wrong)?;
+    if model.is_empty() || model.contains(touched::is_foreign) {
+        return Err(wrong());
+    }
+    let mut rest = rest.split(',');
+    let in_lane = |reason| AddressError::Lane { number, reason };
+    let strategy = Strategy::by_name(rest.next().unwrap_or_default()).map_err(in_lane)?;
+    let settings = Settings::parse(strategy, rest).map_err(in_lane)?;
+    strategy.check(&settings).map_err(in_lane)?;
+    Ok(LaneChoice {
+        model,
+        strategy,
+        settings,
+    })
+}
+
+fn wrong(key: &'static str, expected: &'static str, found: &str) -> AddressError {
+    AddressError::Value {
+        key,
+        expected,
+        found: found.into(),
+    }
+}
+
+/// Escaped so that `%25` before two hexadecimal digits never comes of it: where that stands, the
+/// escapes have themselves been escaped on the way.
+fn escaped(text: &str) -> String {
+    let mut escaped = String::new();
+    let mut follows_percent = false;
+    for character in text.chars() {
+        if follows_percent && character.is_ascii_hexdigit() {
+            escaped += &format!("%{:02X}", character as u32);
+        } else {
+            let mut bytes = [0; 4];
+            let utf8 = character.encode_utf8(&mut bytes);
+            escaped.extend(utf8_percent_encode(utf8, ESCAPED));
+        }
+        follows_percent = character == '%';
+    }
+    escaped
+}
+
+fn unescaped(text: &str) -> Option<String> {
+    let decoded = percent_decode_str(text).decode_utf8();
+    decoded.ok().map(|text| text.into_owned())
+}

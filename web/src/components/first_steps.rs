@@ -1,0 +1,58 @@
+//! The first minute: what is asked, what the boxes are, what to press.
+
+use gloo::storage::{LocalStorage, Storage};
+use latent_model::tasks::Picture;
+use leptos::prelude::*;
+
+use super::tour::Guide;
+use crate::{page_signals::PageSignals, run_state::RunStatus, runner::Runner};
+
+/// Where the browser keeps that this visitor knows it.
+const KNOWN_KEY: &str = "latent-playground.knows-first-steps";
+
+/// Three lines above the problem, until a run has begun or they are dismissed.
+#[component]
+pub fn FirstSteps() -> impl IntoView {
+    let PageSignals {
+        question, chapter, ..
+    } = expect_context();
+    let runner = expect_context::<Runner>();
+    let guide = Guide::of_page();
+    let is_known = RwSignal::new(LocalStorage::get(KNOWN_KEY).unwrap_or(false));
+    let know = move || {
+        is_known.set(true);
+        // A browser that keeps nothing shows them again; that is all.
+        let _ = LocalStorage::set(KNOWN_KEY, true);
+    };
+    Effect::new(move |_| {
+        if runner.status.get() == RunStatus::Running && !is_known.get_untracked() {
+            know();
+        }
+    });
+    let boxes = move || match question.with(|question| question.task.picture()) {
+        Picture::Graph => {
+            "Boxes are things, an arrow says that one is another: follow the arrows from the thick \
+             box to one of the two dashed ones."
+        }
+        Picture::Story => {
+            "The story below is all that a lane reads; its last line is the question."
+        }
+    };
+    view! {
+        <Show when=move || !is_known.get() && chapter.get().is_none()>
+            <div class="panel first-steps" data-testid="first-steps">
+                <ol>
+                    <li>"One question, asked of several lanes: each is the same small transformer, thinking in another way."</li>
+                    <li>{boxes}</li>
+                    <li>"Press Run, and watch what each lane has in mind, step by step."</li>
+                </ol>
+                <button class="primary" data-testid="start-tour" on:click=move |_| guide.open(1)>
+                    "Start the tour"
+                </button>
+                <button class="quiet" aria-label="Dismiss these lines" data-testid="know" on:click=move |_| know()>
+                    "✕"
+                </button>
+            </div>
+        </Show>
+    }
+}
