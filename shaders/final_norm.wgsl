@@ -10,8 +10,9 @@ override EPSILON: f32;
 @group(0) @binding(0) var<storage, read> rows: array<Row>;                      // (rows)
 @group(0) @binding(1) var<storage, read> residual: array<vec4<f32>>;            // (rows, d)
 @group(0) @binding(2) var<storage, read> gain: array<vec4<f32>>;                // (d)
-// w, then b in the first place of a last vec4; zeros where the checkpoint has no classifier.
-@group(0) @binding(3) var<storage, read> classifier: array<vec4<f32>>;          // (d + 4)
+// For each set of weights: w, then b in the first place of a last vec4; zeros where there is no
+// classifier.
+@group(0) @binding(3) var<storage, read> classifier: array<vec4<f32>>;          // (sets, d + 4)
 @group(0) @binding(4) var<storage, read_write> hidden: array<vec4<f32>>;        // (taps, rows, d)
 @group(0) @binding(5) var<storage, read_write> states: array<RowState>;         // (rows)
 
@@ -27,11 +28,12 @@ fn main(
     if (rows[row].live == 0u) {
         return;
     }
+    let of_set = rows[row].adapter * (WIDTH + 1u);
     var own = vec3<f32>();
     for (var i = thread; i < WIDTH; i += THREADS) {
         let x = residual[row * WIDTH + i];
         let scaled = x * gain[i];
-        own += vec3(dot(x, x), dot(scaled, scaled), dot(scaled, classifier[i]));
+        own += vec3(dot(x, x), dot(scaled, scaled), dot(scaled, classifier[of_set + i]));
     }
     sums[thread] = own;
     workgroupBarrier();
@@ -45,7 +47,7 @@ fn main(
     }
     if (thread == 0u) {
         // Within ±80 eˣ is a number; beyond, σ is 0 or 1 to the last bit that counts.
-        let end_logit = clamp(scale * total.z + classifier[WIDTH].x, -80.0, 80.0);
+        let end_logit = clamp(scale * total.z + classifier[of_set + WIDTH].x, -80.0, 80.0);
         states[row].hidden_norm = scale * sqrt(total.y);
         states[row].end_probability = 1.0 / (1.0 + exp(-end_logit));
     }

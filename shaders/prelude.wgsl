@@ -18,6 +18,7 @@ struct Row {
     live: u32,         // 0: skip this row
     commits: u32,      // 0: its lane does not move on, whatever comes out of it
     wants_logits: u32, // 0: the LM head may be skipped
+    adapter: u32,      // the set of weights that it runs under (Adapter in program.rs)
 }
 
 // What enters the first layer at a row.
@@ -64,12 +65,13 @@ struct Phase {
     noise: u32,         // NOISE_*
     noise_scale: f32,   // tau or alpha
     greedy: u32,
-    stop_token: u32,    // or NO_TOKEN
+    stop_tokens: array<u32, 8>, // the rest are NO_TOKEN
     then_force: u32,    // or NO_TOKEN
     cold_entropy: f32,
     cold_patience: u32, // 0: no Cold Stop
     asks_classifier: u32,
     end_threshold: f32,
+    adapter: u32,       // the set of weights that its inputs run under
 }
 
 // Where a lane is in its program (LaneState in crates/model/src/select.rs).
@@ -113,6 +115,7 @@ struct RecordHead {
 
 const MAX_KEPT = 32u;
 const MAX_PHASES = 8u;
+const MAX_STOP_TOKENS = 8u;
 
 // Tokens of a part of the vocabulary, per thread that reads them.
 const TOKENS_PER_THREAD = 16u;

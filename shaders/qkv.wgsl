@@ -1,7 +1,8 @@
 // (q, k, v) = W · x / sqrt(mean(x²) + ε), then RoPE on q and k: in each head the pairs
 // (i, i + head_dim/2) turn, (a, b) ← (a·cos − b·sin, b·cos + a·sin). W holds the norm's gain.
 //
-// One thread: two pairs of one head (4 outputs of W) for TILE rows, without barriers.
+// One thread: two pairs of one head (4 outputs of W) for TILE rows, without barriers, once for every
+// set of weights that one of the rows runs under.
 
 override THREADS: u32;
 override TILE: u32;       // rows per thread: 1, 4 or 8
@@ -9,21 +10,27 @@ override WIDTH: u32;      // d / 4
 override N_HEADS: u32;
 override N_KV_HEADS: u32;
 override HEAD_DIM: u32;
+override N_SETS: u32;     // sets of weights: 1, or one for each adapter of a checkpoint of CCOT
 override EPSILON: f32;
 
 @group(0) @binding(0) var<storage, read> rows: array<Row>;                // (rows)
 @group(0) @binding(1) var<storage, read> residual: array<vec4<f32>>;            // (rows, d)
-@group(0) @binding(2) var<storage, read> weights: array<mat4x4<f32>>;           // (d / 4, row quads)
+@group(0) @binding(2) var<storage, read> weights: array<mat4x4<f32>>;           // (N_SETS, d / 4, row quads)
 @group(0) @binding(3) var<storage, read> rotations: array<vec4<f32>>;           // (positions, head_dim / 4): cos, sin, cos, sin
 @group(0) @binding(4) var<storage, read_write> queries: array<vec2<f32>>;       // (rows, heads · head_dim)
 @group(0) @binding(5) var<storage, read_write> keys: array<vec2<f32>>;          // (cache rows, kv heads · head_dim)
 @group(0) @binding(6) var<storage, read_write> values: array<vec2<f32>>;        // (cache rows, kv heads · head_dim)
 
+// 1 for a row that is live and runs under a set of weights, else 0.
+fn runs_under(index: u32, weight_set: u32) -> u32 {
+    return rows[index].live * u32(rows[index].adapter == weight_set);
+}
+
 // Turns the two pairs of `y` and stores them; `quad` counts head_dim / 4 quads per head through
 // the heads of q, k and v.
-fn store(index: u32, quad: u32, y: vec4<f32>) {
+fn store(index: u32, quad: u32, weight_set: u32, y: vec4<f32>) {
     let row = rows[index];
-    if (row.live == 0u) {
+    if (runs_under(index, weight_set) == 0u) {
         return;
     }
     let quads_per_head = HEAD_DIM / 4u;
@@ -56,49 +63,54 @@ fn main(@builtin(global_invocation_id) id: vec3<u32>) {
     let quad = id.x;
     let n_quads = (N_HEADS + 2u * N_KV_HEADS) * HEAD_DIM / 4u;
     let first = id.y * TILE;
-    var n_live = 0u;
-    for (var r = 0u; r < TILE; r++) {
-        n_live += rows[first + r].live;
-    }
-    if (quad >= n_quads || n_live == 0u) {
+    if (quad >= n_quads) {
         return;
     }
-    var low = mat4x4<f32>();
-    var high = mat4x4<f32>();
-    var low_squares = vec4<f32>();
-    var high_squares = vec4<f32>();
-    for (var k = 0u; k < WIDTH; k++) {
-        let w = weights[k * n_quads + quad];
-        let at = first * WIDTH + k;
-        if (TILE == 1u) {
-            let x = residual[at];
-            low[0] += w * x;
-            low_squares[0] += dot(x, x);
-        } else {
-            let x = mat4x4(residual[at], residual[at + WIDTH], residual[at + 2u * WIDTH], residual[at + 3u * WIDTH]);
-            low += w * x;
-            low_squares += squared_lengths(x);
+    for (var weight_set = 0u; weight_set < N_SETS; weight_set++) {
+        var n_rows = 0u;
+        for (var r = 0u; r < TILE; r++) {
+            n_rows += runs_under(first + r, weight_set);
+        }
+        if (n_rows == 0u) {
+            continue;
+        }
+        var low = mat4x4<f32>();
+        var high = mat4x4<f32>();
+        var low_squares = vec4<f32>();
+        var high_squares = vec4<f32>();
+        for (var k = 0u; k < WIDTH; k++) {
+            let w = weights[(weight_set * WIDTH + k) * n_quads + quad];
+            let at = first * WIDTH + k;
+            if (TILE == 1u) {
+                let x = residual[at];
+                low[0] += w * x;
+                low_squares[0] += dot(x, x);
+            } else {
+                let x = mat4x4(residual[at], residual[at + WIDTH], residual[at + 2u * WIDTH], residual[at + 3u * WIDTH]);
+                low += w * x;
+                low_squares += squared_lengths(x);
+            }
+            if (TILE > 4u) {
+                let next = at + 4u * WIDTH;
+                let x = mat4x4(residual[next], residual[next + WIDTH], residual[next + 2u * WIDTH], residual[next + 3u * WIDTH]);
+                high += w * x;
+                high_squares += squared_lengths(x);
+            }
+        }
+        let n = f32(4u * WIDTH);
+        let low_scale = inverseSqrt(low_squares / n + EPSILON);
+        store(first, quad, weight_set, low[0] * low_scale[0]);
+        if (TILE > 1u) {
+            store(first + 1u, quad, weight_set, low[1] * low_scale[1]);
+            store(first + 2u, quad, weight_set, low[2] * low_scale[2]);
+            store(first + 3u, quad, weight_set, low[3] * low_scale[3]);
         }
         if (TILE > 4u) {
-            let next = at + 4u * WIDTH;
-            let x = mat4x4(residual[next], residual[next + WIDTH], residual[next + 2u * WIDTH], residual[next + 3u * WIDTH]);
-            high += w * x;
-            high_squares += squared_lengths(x);
+            let high_scale = inverseSqrt(high_squares / n + EPSILON);
+            store(first + 4u, quad, weight_set, high[0] * high_scale[0]);
+            store(first + 5u, quad, weight_set, high[1] * high_scale[1]);
+            store(first + 6u, quad, weight_set, high[2] * high_scale[2]);
+            store(first + 7u, quad, weight_set, high[3] * high_scale[3]);
         }
-    }
-    let n = f32(4u * WIDTH);
-    let low_scale = inverseSqrt(low_squares / n + EPSILON);
-    store(first, quad, low[0] * low_scale[0]);
-    if (TILE > 1u) {
-        store(first + 1u, quad, low[1] * low_scale[1]);
-        store(first + 2u, quad, low[2] * low_scale[2]);
-        store(first + 3u, quad, low[3] * low_scale[3]);
-    }
-    if (TILE > 4u) {
-        let high_scale = inverseSqrt(high_squares / n + EPSILON);
-        store(first + 4u, quad, high[0] * high_scale[0]);
-        store(first + 5u, quad, high[1] * high_scale[1]);
-        store(first + 6u, quad, high[2] * high_scale[2]);
-        store(first + 7u, quad, high[3] * high_scale[3]);
     }
 }

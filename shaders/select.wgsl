@@ -53,6 +53,16 @@ fn phase_at(index: u32) -> Phase {
     return phases[lane * MAX_PHASES + min(index, MAX_PHASES - 1u)];
 }
 
+// Whether the lane's phase ends at a token.
+fn is_stop_token(token: u32) -> bool {
+    let phase = lane * MAX_PHASES + state.phase;
+    var is_one = false;
+    for (var i = 0u; i < MAX_STOP_TOKENS; i++) {
+        is_one = is_one || phases[phase].stop_tokens[i] == token;
+    }
+    return is_one;
+}
+
 fn is_last() -> bool {
     return state.phase + 1u >= state.n_phases;
 }
@@ -326,7 +336,7 @@ fn end_by_cold_stop(phase: Phase) -> u32 {
     return feed_token(ids[0]);
 }
 
-// Token and concept phases: the sampler, Cold Stop, and the stop token.
+// Token and concept phases: the sampler, Cold Stop, and the stop tokens.
 fn choose(phase: Phase) -> u32 {
     let key = vec3(state.seed, state.stream, state.step);
     if (phase.cold_patience > 0u) {
@@ -350,7 +360,7 @@ fn choose(phase: Phase) -> u32 {
         record.token = ids[place];
         make_one_hot(count, record.token);
     }
-    let stops = phase.stop_token == record.token;
+    let stops = is_stop_token(record.token);
     if (stops) {
         make_one_hot(count, record.token);
         record.flags |= FLAG_STOP;
@@ -434,6 +444,7 @@ fn decide_and_record(has_logits: bool, record_row: u32) {
     record.phase_step = state.phase_step;
     record.cold_count = state.cold_count;
     record.hidden_norm = states[row].hidden_norm;
+    let starts = state.pending != NO_TOKEN;
     if (is_finite(record.hidden_norm) && (!has_logits || bad_logits() == 0u)) {
         next_input = decide(has_logits);
     } else {
@@ -459,6 +470,8 @@ fn decide_and_record(has_logits: bool, record_row: u32) {
     rows[row].write_row = rows[row].base + rows[row].position;
     rows[row].live = u32(next_input != INPUT_NONE);
     rows[row].wants_logits = u32(wants_logits());
+    // A start marker still runs under the base; a marker that ends a phase, under the next one's.
+    rows[row].adapter = select(phase_at(state.phase).adapter, 0u, starts);
 }
 
 @compute @workgroup_size(THREADS)

@@ -1,8 +1,13 @@
-"""Checks that Python `transformers` computes the same logits from a folder as `latent` does.
+"""Checks that Python `transformers`, or `peft` under an adapter, computes the logits of `latent`.
 
-    pip install torch transformers
+    pip install torch transformers peft
     cargo run --release -p latent-cli -- check --model public/models/prosqa-cot --logits > logits.json
     python crates/train/check_transformers.py public/models/prosqa-cot logits.json
+
+    cargo run --release -p latent-cli -- check --model public/models/arithmetic-ccot --prompt "…" \
+        --logits --under generator > logits.json
+    python crates/train/check_transformers.py public/models/arithmetic-ccot logits.json \
+        --adapter ccot/generator
 
 The JSON file holds {"ids": [...], "logits": [[...], ...]}, one row of logits for each id, and
 optionally {"text": "..."}, which the folder's tokenizer must turn into the same ids.
@@ -24,6 +29,7 @@ def main() -> int:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("folder", type=pathlib.Path)
     parser.add_argument("logits", type=pathlib.Path)
+    parser.add_argument("--adapter", help="a folder of the folder, such as ccot/generator")
     arguments = parser.parse_args()
     expected = json.loads(arguments.logits.read_text())
 
@@ -39,6 +45,10 @@ def main() -> int:
     model = transformers.AutoModelForCausalLM.from_pretrained(
         arguments.folder, torch_dtype=torch.float32
     )
+    if arguments.adapter is not None:
+        import peft
+
+        model = peft.PeftModel.from_pretrained(model, arguments.folder / arguments.adapter).eval()
     with torch.no_grad():
         logits = model(torch.tensor([expected["ids"]])).logits[0]
     reference = torch.tensor(expected["logits"])

@@ -86,6 +86,7 @@ mod tests {
             strategies: vec![strategy.into()],
             params: 0,
             bytes: 0,
+            adapters: Vec::new(),
         };
         Catalogue {
             models: entries.iter().map(entry).collect(),

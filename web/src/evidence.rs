@@ -78,6 +78,7 @@ mod tests {
             method: "CoT".into(),
             task: "prosqa".into(),
             model: "prosqa-cot".into(),
+            adapters: None,
             strategy: "token-cot".into(),
             set: Vec::new(),
             paper: None,

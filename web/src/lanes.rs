@@ -35,6 +35,9 @@ pub struct LaneRun {
     pub words: Arc<[String]>,
     /// What a thought's norm is compared with.
     pub mean_embedding_norm: f32,
+    /// The tokens of the problem's written solution that its contemplation tokens stand for, in
+    /// order; none where it does not contemplate, or no solution is known.
+    pub stands_for: Arc<[u32]>,
     /// Which engine runs it.
     pub engine: String,
     /// The records so far.

@@ -6,6 +6,7 @@ use futures::StreamExt;
 use gloo::net::http::{Request, Response};
 use latent_model::{
     checkpoint::{CheckpointError, shard_names},
+    contemplation::{self, ContemplationFiles},
     model::{Model, ModelError, ModelFiles},
 };
 use leptos::prelude::*;
@@ -105,9 +106,15 @@ pub async fn fetch_json<T: serde::de::DeserializeOwned>(url: &str) -> Result<T, 
     })
 }
 
-/// Reads the checkpoint in the folder `models/name`, and tells how far it has come.
-pub async fn fetch_model(name: &str, downloading: Downloading) -> Result<Model, LoadError> {
-    let fetched = fetch_files(name, |download| downloading.0.set(Some(download))).await;
+/// Reads the checkpoint in the folder `models/name`, with CCOT's adapters where it `has_adapters`,
+/// and tells how far it has come.
+pub async fn fetch_model(
+    name: &str,
+    has_adapters: bool,
+    downloading: Downloading,
+) -> Result<Model, LoadError> {
+    let on_progress = |download| downloading.0.set(Some(download));
+    let fetched = fetch_files(name, has_adapters, on_progress).await;
     downloading.0.set(None);
     let wrong = |reason: ModelError| LoadError::Model {
         name: name.into(),
@@ -119,6 +126,7 @@ pub async fn fetch_model(name: &str, downloading: Downloading) -> Result<Model, 
 /// The files of a checkpoint, weights last.
 async fn fetch_files(
     name: &str,
+    has_adapters: bool,
     mut on_progress: impl FnMut(Download),
 ) -> Result<ModelFiles, LoadError> {
     let url = |file: &str| format!("models/{name}/{file}");
@@ -157,11 +165,26 @@ async fn fetch_files(
         }
         single => vec![single?],
     };
+    let contemplation = match has_adapters {
+        false => None,
+        true => {
+            let folder = contemplation::FOLDER;
+            let mut files = ContemplationFiles {
+                folder: folder.into(),
+                contents: Default::default(),
+            };
+            for (file, contents) in contemplation::FILES.iter().zip(&mut files.contents) {
+                (_, *contents) = fetch_weights(format!("{folder}/{file}")).await?;
+            }
+            Some(files)
+        }
+    };
     Ok(ModelFiles {
         config,
         tokenizer,
         generation_config,
         weights,
+        contemplation,
     })
 }
 

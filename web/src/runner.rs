@@ -4,6 +4,8 @@ use std::{cell::OnceCell, rc::Rc, sync::Arc};
 
 use latent_model::{
     address::LaneChoice,
+    model::Model,
+    program::Program,
     trace::{LaneJson, RanLane, RunJson},
 };
 use leptos::{
@@ -205,6 +207,7 @@ impl Runner {
         let lanes = specs.into_iter().zip(&checkpoints).zip(engines);
         let lanes = lanes.map(|((spec, checkpoint), engine)| LaneRun {
             run,
+            stands_for: stands_for(&spec.program, &checkpoint.model, &plan.question),
             program: Some(Arc::new(spec.program)),
             words: checkpoint.words.clone(),
             mean_embedding_norm: checkpoint.mean_embedding_norm,
@@ -215,6 +218,16 @@ impl Runner {
         // A plan begins once.
         let _ = plan.checkpoints.set(checkpoints);
         Ok(lanes)
+    }
+}
+
+/// What the contemplation tokens of a program stand for in a question's solution.
+fn stands_for(program: &Program, model: &Model, question: &Question) -> Arc<[u32]> {
+    let contemplates = program.contemplation_phase().is_some();
+    let spec = model.capabilities().contemplation.filter(|_| contemplates);
+    match (spec, &question.problem) {
+        (Some(spec), Ok(problem)) => spec.kept_tokens(problem).into(),
+        _ => Arc::default(),
     }
 }
 

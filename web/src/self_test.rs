@@ -6,13 +6,14 @@ use latent_model::{
     engine::{EngineError, LaneSpec},
     model::Model,
     parity::{forced_differences, runnable_lanes, sample_prompt},
+    program::Adapter,
     reference::{Precision, ReferenceEngine, layer_states},
 };
 
 /// Tokens of the prompt: a few more than a tile of the kernels, and quickly computed on a CPU.
 const N_TOKENS: usize = 20;
-/// One strategy for every kind of input.
-const STRATEGY_NAMES: [&str; 3] = ["token-cot", "soft-gumbel", "coconut"];
+/// One strategy for every kind of input, and one that runs under all sets of weights.
+const STRATEGY_NAMES: [&str; 4] = ["token-cot", "soft-gumbel", "coconut", "ccot"];
 /// Inputs of a phase: enough for every rule that ends one, few enough for a page that opens.
 const MOST_STEPS: u32 = 8;
 
@@ -74,8 +75,8 @@ pub async fn self_test(
     gpu: &mut GpuEngine,
 ) -> Result<SelfTest, EngineError> {
     let prompt = sample_prompt(model, N_TOKENS);
-    let found = gpu.layer_states(&prompt).await?;
-    let expected = layer_states(&model.config, &model.weights, &prompt);
+    let found = gpu.layer_states(Adapter::Base, &prompt).await?;
+    let expected = layer_states(&model.config, (&model.weights, Adapter::Base), &prompt);
     let layers = compare_layer_states(&found, &expected, Tolerance::F32);
     let (names, lanes): (Vec<&str>, Vec<LaneSpec>) = lanes(model, &prompt).into_iter().unzip();
     if lanes.is_empty() {

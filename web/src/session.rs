@@ -10,6 +10,7 @@ use futures::lock::Mutex;
 use latent_gpu::{AnyEngine, GpuContext, GpuError};
 use latent_model::{
     address::LaneChoice,
+    catalogue::Catalogue,
     engine::{Engine, EngineError, LaneSpec},
     input::Input,
     model::Model,
@@ -74,6 +75,8 @@ pub struct Checkpoint {
 /// Owns checkpoints, device and engines.
 #[derive(Default)]
 pub struct Session {
+    /// The checkpoints that come with CCOT's adapters.
+    adapted: BTreeSet<String>,
     /// The GPU, where runs go to it.
     context: RefCell<Option<GpuContext>>,
     checkpoints: RefCell<BTreeMap<String, Arc<Checkpoint>>>,
@@ -100,6 +103,16 @@ impl Checkpoint {
 }
 
 impl Session {
+    /// A session on the checkpoints of a catalogue, which says what each of them consists of.
+    pub fn new(catalogue: &Catalogue) -> Self {
+        let models = catalogue.models.iter();
+        let adapted = models.filter(|entry| entry.contemplation().is_some());
+        Self {
+            adapted: adapted.map(|entry| entry.name.clone()).collect(),
+            ..Self::default()
+        }
+    }
+
     /// Opens the GPU; from then on engines run on it.
     pub async fn open_gpu(&self) -> Result<String, GpuError> {
         let context = GpuContext::request().await?;
@@ -153,7 +166,7 @@ impl Session {
         if let Some(known) = self.loaded(name) {
             return Ok(known);
         }
-        let model = fetch_model(name, downloading).await?;
+        let model = fetch_model(name, self.adapted.contains(name), downloading).await?;
         let checkpoint = Arc::new(Checkpoint::new(model));
         let mut checkpoints = self.checkpoints.borrow_mut();
         checkpoints.insert(name.into(), checkpoint.clone());
@@ -226,10 +239,13 @@ impl Session {
     ) -> Result<Vec<LaneSpec>, SessionError> {
         let spec = |(lane, stream): (&LaneChoice, u32)| {
             let checkpoint = self.loaded(&lane.model).ok_or(SessionError::NotBegun)?;
-            let tokenizer = &checkpoint.model.tokenizer;
+            let (model, settings) = (&checkpoint.model, &lane.settings);
+            let tokenizer = &model.tokenizer;
             Ok(LaneSpec {
                 inputs: Input::tokens(&tokenizer.encode(prompt)?),
-                program: lane.strategy.program(&lane.settings, tokenizer)?,
+                program: lane
+                    .strategy
+                    .program(settings, tokenizer, model.capabilities())?,
                 seed,
                 stream,
                 decode_thoughts: true,

@@ -52,6 +52,8 @@ fn model(name: &str) -> Model {
         generation_config: Some(text("generation_config.json")),
         tokenizer: text("tokenizer.json"),
         weights: vec![("model.safetensors".into(), weights.into())],
+        // No chapter and no default lane needs adapters.
+        contemplation: None,
     };
     Model::from_files(&files).expect("it ships")
 }
@@ -70,7 +72,9 @@ fn run(hash: &str) -> (Question, Vec<Ran>) {
         let model = models
             .entry(&lane.model)
             .or_insert_with(|| model(&lane.model));
-        let program = lane.strategy.program(&lane.settings, &model.tokenizer);
+        let program = lane
+            .strategy
+            .program(&lane.settings, &model.tokenizer, model.capabilities());
         let program = program.expect("it is offered");
         let spec = LaneSpec {
             inputs: Input::tokens(

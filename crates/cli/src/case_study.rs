@@ -140,7 +140,7 @@ pub async fn case_study(args: &CaseStudyArgs) -> Result<ExitCode> {
     let problem = args.task.generate(seed, args.difficulty);
     let name = model_name(&args.model);
     let case = CaseStudy {
-        weights_sha256: weights_digest(&args.model)?,
+        weights_sha256: weights_digest(&args.model, None)?,
         task: args.task.name().into(),
         difficulty: args.difficulty.name().into(),
         seed,
@@ -181,7 +181,7 @@ async fn trials(engine: &mut AnyEngine, model: &Model, problem: &Problem) -> Res
         let settings = Settings::parse(coconut, [setting.as_str()])?;
         Ok(LaneSpec {
             inputs: Input::tokens(&prompt),
-            program: coconut.program(&settings, &model.tokenizer)?,
+            program: coconut.program(&settings, &model.tokenizer, model.capabilities())?,
             seed: 0,
             stream: 0,
             decode_thoughts: false,

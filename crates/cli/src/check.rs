@@ -13,17 +13,17 @@ use latent_model::{
     engine::{Engine, LaneSpec, run_to_end},
     model::Model,
     parity::{forced_differences, runnable_lanes, sample_prompt},
+    program::Adapter,
     reference::{LayerStates, Precision, ReferenceEngine, layer_states},
 };
 
-use crate::folder::load_model;
+use crate::folder::{ModelArgs, load_adapted};
 
 /// Arguments of `latent check`.
 #[derive(Args)]
 pub struct CheckArgs {
-    /// A model folder.
-    #[arg(long)]
-    model: PathBuf,
+    #[command(flatten)]
+    model: ModelArgs,
     /// A second folder for the reference, such as the one that --model was converted from; the
     /// GPU engine runs --model all the same.
     #[arg(long, conflicts_with = "logits")]
@@ -35,6 +35,9 @@ pub struct CheckArgs {
     /// crates/train/check_transformers.py.
     #[arg(long)]
     logits: bool,
+    /// The weights whose logits are printed: base, generator or decoder.
+    #[arg(long, requires = "logits", default_value = "base", value_parser = str::parse::<Adapter>)]
+    under: Adapter,
 }
 
 /// Tokens of the prompt where none is given.
@@ -44,13 +47,20 @@ const CHUNK: usize = 7;
 
 /// Compares and reports; the exit code is 1 where anything differs.
 pub async fn check(args: &CheckArgs) -> Result<ExitCode> {
-    let model = load_model(&args.model)?;
+    let model = args.model.load()?;
     let ids = match &args.prompt {
         Some(prompt) => model.tokenizer.encode(prompt)?,
         None => sample_prompt(&model, N_TOKENS),
     };
     if args.logits {
-        let LayerStates { logits, .. } = layer_states(&model.config, &model.weights, &ids);
+        ensure!(
+            model.weights.adapters().contains(&args.under),
+            "{} has no {}: it has no adapters of CCOT",
+            args.model.name(),
+            args.under.name()
+        );
+        let under = (&*model.weights, args.under);
+        let LayerStates { logits, .. } = layer_states(&model.config, under, &ids);
         println!(
             "{}",
             serde_json::json!({ "text": args.prompt, "ids": ids, "logits": logits })
@@ -58,7 +68,7 @@ pub async fn check(args: &CheckArgs) -> Result<ExitCode> {
         return Ok(ExitCode::SUCCESS);
     }
     let origin = match &args.against {
-        Some(folder) => load_origin(folder, &model, args.prompt.as_deref())?,
+        Some(folder) => load_origin(folder, &model, args)?,
         None => model.clone(),
     };
     let context = GpuContext::request()
@@ -93,15 +103,21 @@ pub async fn check(args: &CheckArgs) -> Result<ExitCode> {
 }
 
 /// The model in `folder`, if it can be compared with `model`: weights may differ, nothing else.
-fn load_origin(folder: &Path, model: &Model, prompt: Option<&str>) -> Result<Model> {
-    let origin = load_model(folder)?;
+fn load_origin(folder: &Path, model: &Model, args: &CheckArgs) -> Result<Model> {
+    let origin = load_adapted(folder, args.model.adapters.as_deref())?;
     ensure!(
         origin.config == model.config,
         "--against must have the model's shape, {:?}, found {:?}",
         model.config,
         origin.config
     );
-    if let Some(prompt) = prompt {
+    ensure!(
+        origin.capabilities().contemplation == model.capabilities().contemplation,
+        "--against must have adapters trained as the model's, {:?}, found {:?}",
+        model.capabilities().contemplation,
+        origin.capabilities().contemplation
+    );
+    if let Some(prompt) = &args.prompt {
         ensure!(
             origin.tokenizer.encode(prompt)? == model.tokenizer.encode(prompt)?,
             "--against must read the prompt as the model does, found other ids"
@@ -110,10 +126,27 @@ fn load_origin(folder: &Path, model: &Model, prompt: Option<&str>) -> Result<Mod
     Ok(origin)
 }
 
+/// Every activation, under each of the checkpoint's sets of weights.
 async fn check_layers(model: &Model, engine: &mut GpuEngine, ids: &[u32]) -> Result<bool> {
+    let mut agree = true;
+    for &adapter in model.weights.adapters() {
+        if adapter != Adapter::Base {
+            println!("under the {}:", adapter.name());
+        }
+        agree &= check_layers_under(model, adapter, engine, ids).await?;
+    }
+    Ok(agree)
+}
+
+async fn check_layers_under(
+    model: &Model,
+    adapter: Adapter,
+    engine: &mut GpuEngine,
+    ids: &[u32],
+) -> Result<bool> {
     let ids = &ids[..ids.len().min(latent_gpu::MAX_LANES)];
-    let found = engine.layer_states(ids).await?;
-    let expected = layer_states(&model.config, &model.weights, ids);
+    let found = engine.layer_states(adapter, ids).await?;
+    let expected = layer_states(&model.config, (&model.weights, adapter), ids);
     let report = compare_layer_states(&found, &expected, Tolerance::F32);
     for stage in &report.stages {
         let verdict = if stage.agrees { "ok" } else { "DIFFERS" };

@@ -1,6 +1,6 @@
 //! `latent eval`: accuracy of a strategy, with its interval, on a file or on generated problems.
 
-use std::{path::PathBuf, process::ExitCode, time::Instant};
+use std::{process::ExitCode, time::Instant};
 
 use anyhow::Result;
 use clap::Args;
@@ -15,7 +15,7 @@ use serde::Serialize;
 
 use crate::{
     engines::{EngineKind, open_engine},
-    folder::{load_model, model_name},
+    folder::ModelArgs,
     problems::ProblemArgs,
     progress::progress_bar,
 };
@@ -23,9 +23,8 @@ use crate::{
 /// Arguments of `latent eval`.
 #[derive(Args)]
 pub struct EvalArgs {
-    /// A model folder.
-    #[arg(long)]
-    model: PathBuf,
+    #[command(flatten)]
+    model: ModelArgs,
     /// A strategy of the table.
     #[arg(long)]
     strategy: String,
@@ -81,10 +80,10 @@ struct Evaluation {
 
 /// Evaluates and reports.
 pub async fn eval(args: &EvalArgs) -> Result<ExitCode> {
-    let model = load_model(&args.model)?;
+    let model = args.model.load()?;
     let strategy = Strategy::by_name(&args.strategy)?;
     let settings = Settings::parse(strategy, args.set.iter().map(String::as_str))?;
-    let program = strategy.program(&settings, &model.tokenizer)?;
+    let program = strategy.program(&settings, &model.tokenizer, model.capabilities())?;
     let mut problems = match args.problems.read_file()? {
         Some(problems) => problems,
         None => args.problems.generated(args.seed.into(), args.n)?,
@@ -109,7 +108,7 @@ pub async fn eval(args: &EvalArgs) -> Result<ExitCode> {
     .await?;
     bar.finish_and_clear();
     let evaluation = Evaluation {
-        model: model_name(&args.model),
+        model: args.model.name(),
         strategy: strategy.name,
         settings: args.set.clone(),
         engine: engine.description(),

@@ -6,9 +6,11 @@ use std::{
     path::{Path, PathBuf},
 };
 
-use anyhow::{Context, Result, ensure};
+use anyhow::{Context, Result, bail, ensure};
+use clap::Args;
 use latent_model::{
     checkpoint::shard_names,
+    contemplation::{self, ContemplationFiles},
     model::{Model, ModelFiles},
     text,
     training_record::TrainingRecord,
@@ -16,8 +18,38 @@ use latent_model::{
 use serde::de::DeserializeOwned;
 use sha2::{Digest, Sha256};
 
-/// Loads and checks the model in `folder`.
+/// Which checkpoint a command runs.
+#[derive(Args, Debug)]
+pub struct ModelArgs {
+    /// A model folder.
+    #[arg(long)]
+    pub model: PathBuf,
+    /// The folder in it that holds the adapters of CCOT [default: ccot, where there is one].
+    #[arg(long)]
+    pub adapters: Option<String>,
+}
+
+impl ModelArgs {
+    /// Loads and checks the model.
+    pub fn load(&self) -> Result<Model> {
+        load_adapted(&self.model, self.adapters.as_deref())
+    }
+
+    /// The checkpoint's name, with that of the adapters where they are named.
+    pub fn name(&self) -> String {
+        let adapters = self.adapters.iter().map(|adapters| format!("/{adapters}"));
+        model_name(&self.model) + &adapters.collect::<String>()
+    }
+}
+
+/// Loads and checks the model in `folder`, with CCOT's adapters where they lie in the folder that
+/// they lie in by default.
 pub fn load_model(folder: &Path) -> Result<Model> {
+    load_adapted(folder, None)
+}
+
+/// Loads and checks the model in `folder`, with the adapters in its folder `adapters`, if given.
+pub fn load_adapted(folder: &Path, adapters: Option<&str>) -> Result<Model> {
     ensure!(
         folder.is_dir(),
         "{} is not a model folder",
@@ -41,8 +73,54 @@ pub fn load_model(folder: &Path) -> Result<Model> {
         tokenizer: text("tokenizer.json")?,
         generation_config: optional_text(&folder.join("generation_config.json"))?,
         weights,
+        contemplation: contemplation_files(folder, adapters)?,
     };
     Model::from_files(&files).with_context(|| format!("in {}", folder.display()))
+}
+
+/// The files of CCOT's adapters: those that are named, else the default ones where there are any.
+fn contemplation_files(
+    folder: &Path,
+    adapters: Option<&str>,
+) -> Result<Option<ContemplationFiles>> {
+    let known = adapter_folders(folder)?;
+    let name = adapters.unwrap_or(contemplation::FOLDER);
+    if !known.iter().any(|known| known == name) {
+        return match (adapters, &known[..]) {
+            (None, _) => Ok(None),
+            (Some(_), []) => bail!("{} has no adapters of CCOT", folder.display()),
+            (Some(_), known) => bail!(
+                "{} has no adapters {name:?}; it has: {}",
+                folder.display(),
+                known.join(", ")
+            ),
+        };
+    }
+    let mut files = ContemplationFiles {
+        folder: name.into(),
+        contents: Default::default(),
+    };
+    for (file, contents) in contemplation::FILES.iter().zip(&mut files.contents) {
+        let path = folder.join(name).join(file);
+        let bytes = fs::read(&path).with_context(|| format!("cannot read {}", path.display()))?;
+        *contents = bytes.into();
+    }
+    Ok(Some(files))
+}
+
+/// The folders of CCOT's adapters in a model folder, sorted.
+pub fn adapter_folders(folder: &Path) -> Result<Vec<String>> {
+    let entries =
+        fs::read_dir(folder).with_context(|| format!("cannot read {}", folder.display()))?;
+    let mut names = Vec::new();
+    for entry in entries {
+        let entry = entry.with_context(|| format!("cannot read {}", folder.display()))?;
+        if entry.path().join(contemplation::FILES[0]).exists() {
+            names.push(entry.file_name().to_string_lossy().into_owned());
+        }
+    }
+    names.sort();
+    Ok(names)
 }
 
 /// The text of a file, if there is one.
@@ -82,11 +160,18 @@ fn weights_paths(folder: &Path) -> Result<Vec<PathBuf>> {
     Ok(names.iter().map(|name| folder.join(name)).collect())
 }
 
-/// SHA-256 of the weights, in hexadecimal; for a single file the same as `sha256sum` prints.
-pub fn weights_digest(folder: &Path) -> Result<String> {
+/// SHA-256 of the weights, in hexadecimal; for a single file the same as `sha256sum` prints. With
+/// adapters, those of the folder that is named or read by default, it is of their files too.
+pub fn weights_digest(folder: &Path, adapters: Option<&str>) -> Result<String> {
     let mut digest = Sha256::new();
     for path in weights_paths(folder)? {
         digest.update(fs::read(&path).with_context(|| format!("cannot read {}", path.display()))?);
+    }
+    for contents in contemplation_files(folder, adapters)?
+        .iter()
+        .flat_map(|f| &f.contents)
+    {
+        digest.update(contents);
     }
     Ok(hex(&digest.finalize()))
 }

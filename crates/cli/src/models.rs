@@ -11,7 +11,7 @@ use clap::Args;
 use latent_model::training_record::Accuracy;
 use serde::de::IgnoredAny;
 
-use crate::folder::{load_model, load_training_record};
+use crate::folder::{adapter_folders, load_adapted, load_model, load_training_record};
 
 /// Arguments of `latent models`.
 #[derive(Args)]
@@ -60,6 +60,16 @@ fn description(folder: &Path) -> Result<Vec<String>> {
     );
     let record = load_training_record::<IgnoredAny>(folder)?;
     let accuracies = record.iter().flat_map(|record| record.accuracies());
-    let sentences = accuracies.map(Accuracy::sentence);
-    Ok([shape].into_iter().chain(sentences).collect())
+    let mut lines = vec![shape];
+    for name in adapter_folders(folder)? {
+        let adapted = load_adapted(folder, Some(&name))?;
+        if let Some(spec) = adapted.capabilities().contemplation {
+            lines.push(format!(
+                "{name}: contemplates in the states of layer {}, {} steps for each token of a chain",
+                spec.layer, spec.ratio
+            ));
+        }
+    }
+    lines.extend(accuracies.map(Accuracy::sentence));
+    Ok(lines)
 }

@@ -1,6 +1,6 @@
 //! `latent run`: one problem, one or more strategies, the trace as it comes.
 
-use std::{path::PathBuf, process::ExitCode};
+use std::process::ExitCode;
 
 use anyhow::{Result, bail, ensure};
 use clap::Args;
@@ -14,16 +14,15 @@ use latent_model::{
 
 use crate::{
     engines::{EngineKind, open_engine},
-    folder::{load_model, model_name},
+    folder::ModelArgs,
     problems::ProblemArgs,
 };
 
 /// Arguments of `latent run`.
 #[derive(Args)]
 pub struct RunArgs {
-    /// A model folder.
-    #[arg(long)]
-    model: PathBuf,
+    #[command(flatten)]
+    model: ModelArgs,
     /// A strategy of the table; several run side by side as lanes of one batch.
     #[arg(long, required = true)]
     strategy: Vec<String>,
@@ -54,7 +53,7 @@ const CHUNK: usize = 8;
 
 /// Runs the lanes to their end.
 pub async fn run(args: &RunArgs) -> Result<ExitCode> {
-    let model = load_model(&args.model)?;
+    let model = args.model.load()?;
     let problem = problem(args)?;
     let question = match (&problem, &args.prompt) {
         (Some(problem), _) => problem.question().to_string(),
@@ -71,7 +70,7 @@ pub async fn run(args: &RunArgs) -> Result<ExitCode> {
         let settings = Settings::parse(strategy, args.set.iter().map(String::as_str))?;
         Ok(LaneSpec {
             inputs: Input::tokens(&prompt),
-            program: strategy.program(&settings, &model.tokenizer)?,
+            program: strategy.program(&settings, &model.tokenizer, model.capabilities())?,
             seed: args.seed,
             stream: 0,
             decode_thoughts: true,
@@ -100,7 +99,7 @@ pub async fn run(args: &RunArgs) -> Result<ExitCode> {
     let lanes = lanes
         .map(|((spec, records), strategy)| {
             let ran = RanLane {
-                model: &model_name(&args.model),
+                model: &args.model.name(),
                 tokenizer: &model.tokenizer,
                 strategy: strategy.name,
                 program: &spec.program,

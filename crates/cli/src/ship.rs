@@ -10,7 +10,9 @@ use std::{
 use anyhow::{Context, Result, ensure};
 use clap::Args;
 use latent_model::{
-    catalogue::{Catalogue, Entry},
+    catalogue::{AdapterFolder, Catalogue, Entry},
+    contemplation,
+    engine::ModelCapabilities,
     model::Model,
     strategy::{STRATEGIES, Strategy},
     text,
@@ -20,7 +22,7 @@ use latent_model::{
 use latent_train::method::SequenceLayout;
 use serde::Deserialize;
 
-use crate::folder::{load_model, load_training_record};
+use crate::folder::{adapter_folders, load_adapted, load_model, load_training_record};
 
 /// Arguments of `latent ship`.
 #[derive(Args)]
@@ -81,27 +83,50 @@ fn ship_one(run: &Path, models: &Path) -> Result<Entry> {
     let model = load_model(&from)?;
     let record = load_training_record(&from)?
         .context("a model that ships says in training.json how it was trained")?;
-    let entry = entry(&record, &model, fs::metadata(from.join(WEIGHTS))?.len());
+    let bytes = fs::metadata(from.join(WEIGHTS))?.len();
+    let entry = Entry {
+        adapters: adapters(&from)?,
+        ..entry(&record, &model, bytes)
+    };
     ensure!(
         !entry.strategies.is_empty(),
         "no strategy decodes its forms"
     );
     let to = models.join(&entry.name);
-    fs::create_dir_all(&to).with_context(|| format!("cannot create {}", to.display()))?;
-    for file in FILES {
-        let (from, to) = (from.join(file), to.join(file));
+    let of_adapters = entry.adapters.iter().flat_map(|adapters| {
+        let file = |file: &str| format!("{}/{file}", adapters.folder);
+        contemplation::FILES.map(file)
+    });
+    for file in FILES.map(String::from).into_iter().chain(of_adapters) {
+        let (from, to) = (from.join(&file), to.join(&file));
+        if let Some(folder) = to.parent() {
+            fs::create_dir_all(folder)
+                .with_context(|| format!("cannot create {}", folder.display()))?;
+        }
         fs::copy(&from, &to)
             .with_context(|| format!("cannot copy {} to {}", from.display(), to.display()))?;
     }
     Ok(entry)
 }
 
+/// Every folder of adapters in a model folder, all of which must be usable.
+fn adapters(folder: &Path) -> Result<Vec<AdapterFolder>> {
+    let names = adapter_folders(folder)?.into_iter();
+    let adapters = names.map(|name| {
+        let model = load_adapted(folder, Some(&name))?;
+        let spec = model.capabilities().contemplation;
+        let spec = spec.with_context(|| format!("{name} was not read"))?;
+        Ok(AdapterFolder { folder: name, spec })
+    });
+    adapters.collect()
+}
+
 fn entry(record: &TrainingRecord<TrainedRecipe>, model: &Model, bytes: u64) -> Entry {
     let TrainingRecord { config, .. } = record;
-    let has_classifier = model.weights.end_classifier.is_some();
+    let capabilities = model.capabilities();
     let suits = |strategy: &&Strategy| {
         let mut forms = config.forms.iter().chain(&config.method);
-        forms.any(|form| suits(*form, strategy, has_classifier))
+        forms.any(|form| suits(*form, strategy, capabilities))
     };
     let suited = STRATEGIES.iter().filter(suits);
     Entry {
@@ -112,20 +137,24 @@ fn entry(record: &TrainingRecord<TrainedRecipe>, model: &Model, bytes: u64) -> E
         strategies: suited.map(|strategy| strategy.name.into()).collect(),
         params: model.weights.n_parameters(),
         bytes,
+        adapters: Vec::new(),
     }
 }
 
 /// Whether a model that was trained in a form can be decoded by a strategy.
-fn suits(form: SequenceLayout, strategy: &Strategy, has_classifier: bool) -> bool {
+fn suits(form: SequenceLayout, strategy: &Strategy, capabilities: ModelCapabilities) -> bool {
     match form {
         // The mixtures of a model of words are what Soft Thinking is about.
-        SequenceLayout::Cot => strategy.start == Some(Marker::ThinkStart),
+        SequenceLayout::Cot => {
+            strategy.start == Some(Marker::ThinkStart) && !strategy.contemplates()
+        }
         SequenceLayout::Soft => strategy.name == "soft",
         SequenceLayout::Coconut => {
             strategy.start == Some(Marker::Bot)
-                && (has_classifier || !strategy.asks_end_classifier())
+                && (capabilities.end_classifier || !strategy.asks_end_classifier())
         }
         SequenceLayout::Pause => strategy.name == "pause",
+        SequenceLayout::Ccot => strategy.contemplates() && capabilities.contemplation.is_some(),
         SequenceLayout::NoCot => strategy.think.is_none(),
     }
 }
@@ -148,7 +177,10 @@ mod tests {
             let bytes = fs::metadata(folder.join(WEIGHTS)).expect("it ships");
             assert_eq!(
                 *listed,
-                entry(&record.expect("it ships"), &model, bytes.len())
+                Entry {
+                    adapters: adapters(&folder).unwrap_or_else(|e| panic!("{e:#}")),
+                    ..entry(&record.expect("it ships"), &model, bytes.len())
+                }
             );
             let max_positions = model.config.max_position_embeddings;
             for (name, expected) in hub_files(&listed.task.markers(), max_positions) {

@@ -1,51 +1,29 @@
 //! `latent check` sees one altered weight of a shipped checkpoint.
 
-use std::{
-    fs,
-    path::{Path, PathBuf},
-    process::{Command, Output},
-};
+mod common;
 
+use std::{fs, process::Output};
+
+use common::{Folder, MODELS, latent, stderr, stdout_of};
 use serde_json::Value;
 
-const SHIPPED: &str = concat!(
-    env!("CARGO_MANIFEST_DIR"),
-    "/../../public/models/prosqa-coconut"
-);
+/// The checkpoint that is checked.
+const MODEL: &str = "prosqa-coconut";
+
+fn skips_gpu() -> bool {
+    let skips = std::env::var("LATENT_SKIP_GPU").is_ok_and(|value| value == "1");
+    if skips {
+        eprintln!("SKIPPED: LATENT_SKIP_GPU=1");
+    }
+    skips
+}
 
 /// `latent check` on the shipped checkpoint, the reference reading `origin`.
-fn check_against(origin: &Path) -> Output {
-    Command::new(env!("CARGO_BIN_EXE_latent"))
-        .args(["check", "--model", SHIPPED, "--prompt", "Every jompus is a"])
-        .arg("--against")
-        .arg(origin)
-        .output()
-        .expect("latent starts")
-}
-
-/// A copy of the shipped folder, altered; removed when dropped.
-struct Folder(PathBuf);
-
-impl Folder {
-    fn altered(name: &str, file: &str, alter: impl FnOnce(&mut Vec<u8>)) -> Self {
-        let folder = std::env::temp_dir().join(format!("latent-{name}-{}", std::process::id()));
-        fs::create_dir_all(&folder).expect("a folder");
-        for file in ["config.json", "tokenizer.json", "model.safetensors"] {
-            fs::copy(Path::new(SHIPPED).join(file), folder.join(file)).expect("a copy");
-        }
-        let path = folder.join(file);
-        let mut bytes = fs::read(&path).expect("the copy");
-        alter(&mut bytes);
-        fs::write(path, bytes).expect("the altered copy");
-        Self(folder)
-    }
-}
-
-impl Drop for Folder {
-    fn drop(&mut self) {
-        // What is left in the temporary folder is the system's to remove.
-        let _ = fs::remove_dir_all(&self.0);
-    }
+fn check_against(origin: &str) -> Output {
+    let model = format!("{MODELS}/{MODEL}");
+    let args = ["check", "--model", &model, "--prompt", "Every jompus is a"];
+    let output = latent(&[&args[..], &["--against", origin]].concat()).output();
+    output.expect("latent starts")
 }
 
 /// Makes the first weight of a tensor 0.5, which no trained weight is.
@@ -61,19 +39,20 @@ fn alter_weight(safetensors: &mut [u8], tensor: &str) {
 
 #[test]
 fn one_altered_weight_is_found_in_its_layer() {
-    if std::env::var("LATENT_SKIP_GPU").is_ok_and(|value| value == "1") {
-        eprintln!("SKIPPED: LATENT_SKIP_GPU=1");
+    if skips_gpu() {
         return;
     }
-    let output = check_against(Path::new(SHIPPED));
+    let output = check_against(&format!("{MODELS}/{MODEL}"));
     let text = String::from_utf8_lossy(&output.stdout);
     assert!(output.status.success(), "{text}{output:?}");
     assert!(text.contains("the engines agree"), "{text}");
 
-    let folder = Folder::altered("weight", "model.safetensors", |bytes| {
-        alter_weight(bytes, "model.layers.2.mlp.up_proj.weight");
-    });
-    let output = check_against(&folder.0);
+    let folder = Folder::new("weight");
+    let weights = folder.copy_model(MODEL, "model").join("model.safetensors");
+    let mut bytes = fs::read(&weights).expect("the copy");
+    alter_weight(&mut bytes, "model.layers.2.mlp.up_proj.weight");
+    fs::write(weights, bytes).expect("the altered copy");
+    let output = check_against(&folder.arg("model"));
     let text = String::from_utf8_lossy(&output.stdout);
     assert_eq!(output.status.code(), Some(1), "{text}{output:?}");
     assert!(text.contains("first divergence: layer 2"), "{text}");
@@ -82,15 +61,37 @@ fn one_altered_weight_is_found_in_its_layer() {
 
 #[test]
 fn another_shape_is_not_compared() {
-    let folder = Folder::altered("shape", "config.json", |bytes| {
-        let config = String::from_utf8_lossy(bytes);
-        *bytes = config.replace("1000000.0", "10000.0").into_bytes();
-    });
-    let output = check_against(&folder.0);
-    let text = String::from_utf8_lossy(&output.stderr);
+    let folder = Folder::new("shape");
+    let config = folder.copy_model(MODEL, "model").join("config.json");
+    let text = fs::read_to_string(&config).expect("the copy");
+    fs::write(config, text.replace("1000000.0", "10000.0")).expect("the altered copy");
+    let output = check_against(&folder.arg("model"));
+    let text = stderr(&output);
     assert_eq!(output.status.code(), Some(1), "{text}");
     assert!(
         text.contains("--against must have the model's shape"),
         "{text}"
     );
+}
+
+#[test]
+fn a_checkpoint_that_no_strategy_can_run_gets_its_layers_compared_and_a_sentence() {
+    if skips_gpu() {
+        return;
+    }
+    let folder = Folder::new("markers");
+    let model = folder.copy_model(MODEL, "model");
+    for (file, name, other) in [
+        ("tokenizer.json", "<eos>", "<nothing>"),
+        ("config.json", "\"eos_token_id\"", "\"nothing\""),
+        ("generation_config.json", "\"eos_token_id\"", "\"nothing\""),
+    ] {
+        let text = fs::read_to_string(model.join(file)).expect("the copy");
+        assert!(text.contains(name), "{file}");
+        fs::write(model.join(file), text.replace(name, other)).expect("the altered copy");
+    }
+    let text = stdout_of(&["check", "--model", &folder.arg("model")]);
+    assert!(text.contains("final norm"), "{text}");
+    assert!(text.contains("no strategy can run"), "{text}");
+    assert!(text.contains("the engines agree"), "{text}");
 }

@@ -4,17 +4,17 @@ mod common;
 
 use std::{fs, path::Path, process::Stdio};
 
-use common::{Folder, MODELS, latent, stderr, stdout_of};
+use common::{Folder, MODELS, failure_of, latent, stderr, stdout_of};
 use serde_json::Value;
 
 #[test]
 fn models_lists_every_folder_with_its_accuracy_and_a_bad_one_with_its_reason() {
     let folder = Folder::new("models");
     folder.copy_model("prosqa-cot", "a");
-    let bad = folder.copy_model("prosqa-cot", "b");
+    folder.copy_model("prosqa-cot", "b");
     folder.copy_model("prosqa-no-cot", "c");
-    fs::write(bad.join("tokenizer.json"), "{").expect("it can be written");
-    let output = latent(&["models", "--dir", &folder.0.display().to_string()]).output();
+    folder.write("b/tokenizer.json", "{");
+    let output = latent(&["models", "--dir", &folder.arg("")]).output();
     let output = output.expect("latent starts");
     let text = String::from_utf8_lossy(&output.stdout);
     let lines: Vec<&str> = text.lines().collect();
@@ -52,20 +52,17 @@ fn models_ends_quietly_when_nobody_reads_any_more() {
     assert_eq!(stderr(&output), "");
 }
 
+/// What `latent COMMAND` prints of the smallest checkpoint under the quickest strategy.
+fn answered_at_once(command: &str, more: &[&str]) -> String {
+    let model = format!("{MODELS}/prosqa-no-cot");
+    let engine = [command, "--engine", "reference", "--task", "prosqa"];
+    let lane = ["--model", &model, "--strategy", "no-cot"];
+    stdout_of(&[&engine[..], &lane, more].concat())
+}
+
 #[test]
 fn run_prints_each_step_and_the_verdict() {
-    let model = format!("{MODELS}/prosqa-no-cot");
-    let args = [
-        "run",
-        "--engine",
-        "reference",
-        "--model",
-        &model,
-        "--strategy",
-        "no-cot",
-    ];
-    let problem = ["--task", "prosqa", "--seed", "7"];
-    let text = stdout_of(&[&args[..], &problem].concat());
+    let text = answered_at_once("run", &["--seed", "7"]);
     assert!(text.contains("[Reference engine on the CPU]"), "{text}");
     assert!(
         text.lines()
@@ -73,7 +70,7 @@ fn run_prints_each_step_and_the_verdict() {
             .is_some_and(|line| line.starts_with("no-cot: ")),
         "{text}"
     );
-    let json = stdout_of(&[&args[..], &problem, &["--json"]].concat());
+    let json = answered_at_once("run", &["--seed", "7", "--json"]);
     let run: Value = serde_json::from_str(&json).expect("one JSON object");
     assert_eq!(run["lanes"][0]["model"], "prosqa-no-cot");
     let steps = run["lanes"][0]["steps"].as_array().expect("steps");
@@ -83,24 +80,14 @@ fn run_prints_each_step_and_the_verdict() {
 
 #[test]
 fn eval_counts_the_same_for_people_and_for_programs() {
-    let model = format!("{MODELS}/prosqa-no-cot");
-    let args = [
-        "eval",
-        "--engine",
-        "reference",
-        "--model",
-        &model,
-        "--strategy",
-        "no-cot",
-    ];
-    let problems = ["--task", "prosqa", "--n", "3", "--seed", "1"];
-    let json = stdout_of(&[&args[..], &problems, &["--json"]].concat());
+    let problems = ["--n", "3", "--seed", "1"];
+    let json = answered_at_once("eval", &[&problems[..], &["--json"]].concat());
     let found: Value = serde_json::from_str(&json).expect("one JSON object");
     assert_eq!(found["n"], 3);
     let accuracy = found["accuracy"].as_f64().expect("a share");
     let [low, high] = ["ci_low", "ci_high"].map(|end| found[end].as_f64().expect("a share"));
     assert!(low <= accuracy && accuracy <= high && low < high, "{json}");
-    let text = stdout_of(&[&args[..], &problems].concat());
+    let text = answered_at_once("eval", &problems);
     let percent = format!("accuracy {:.1} %", 100.0 * accuracy);
     assert!(text.contains(&percent) && text.contains("n 3"), "{text}");
 }
@@ -108,26 +95,11 @@ fn eval_counts_the_same_for_people_and_for_programs() {
 #[test]
 fn eval_refuses_a_file_without_problems() {
     let folder = Folder::new("eval");
-    fs::write(folder.path("empty.json"), "[]").expect("it can be written");
-    let model = format!("{MODELS}/prosqa-no-cot");
-    let data = folder.arg("empty.json");
-    let output = latent(&[
-        "eval",
-        "--model",
-        &model,
-        "--strategy",
-        "no-cot",
-        "--data",
-        &data,
-    ])
-    .output()
-    .expect("latent starts");
-    assert_eq!(output.status.code(), Some(1));
-    assert!(
-        stderr(&output).contains("holds no problems"),
-        "{}",
-        stderr(&output)
-    );
+    folder.write("empty.json", "[]");
+    let (model, data) = (format!("{MODELS}/prosqa-no-cot"), folder.arg("empty.json"));
+    let lane = ["--model", &model, "--strategy", "no-cot"];
+    let error = failure_of(&[&["eval", "--data", &data], &lane[..]].concat());
+    assert!(error.contains("holds no problems"), "{error}");
 }
 
 #[test]
@@ -140,14 +112,8 @@ fn report_draws_a_checkpoint_that_ships() {
     let xml = roxmltree::Document::parse(&svg).expect("it is XML");
     let circles = xml.descendants().filter(|n| n.has_tag_name("circle"));
     assert!(circles.count() > 10, "every evaluation is a point");
-    let output = latent(&["report", &folder.arg(".")])
-        .output()
-        .expect("latent starts");
-    assert!(
-        stderr(&output).contains("there is no training.json"),
-        "{}",
-        stderr(&output)
-    );
+    let error = failure_of(&["report", &folder.arg(".")]);
+    assert!(error.contains("there is no training.json"), "{error}");
 }
 
 #[test]
@@ -156,7 +122,7 @@ fn ship_copies_a_run_and_lists_it_as_the_catalogue_that_ships_does() {
     folder.copy_model("prosqa-unified", "run/model");
     fs::create_dir_all(folder.path("models")).expect("a folder");
     let index = folder.path("models/index.json");
-    fs::write(&index, "\u{feff}{\"models\": []}\r\n").expect("it can be written");
+    folder.write("models/index.json", "\u{feff}{\"models\": []}\r\n");
     let text = stdout_of(&[
         "ship",
         &folder.arg("run"),
@@ -241,12 +207,9 @@ const OFFICIAL: &str = r#"[
 #[test]
 fn table_writes_the_same_files_twice_and_the_results_for_people() {
     let folder = Folder::new("table");
-    fs::write(
-        folder.path("suite.toml"),
-        format!("\u{feff}{}", SUITE.replace('\n', "\r\n")),
-    )
-    .expect("it can be written");
-    fs::write(folder.path("prosqa_valid.json"), OFFICIAL).expect("it can be written");
+    let windows = SUITE.replace('\n', "\r\n");
+    folder.write("suite.toml", format!("\u{feff}{windows}"));
+    folder.write("prosqa_valid.json", OFFICIAL);
     let path = |name: &str| folder.arg(name);
     let run = |out: &str, more: &[&str]| {
         let (suite, data, out, cache) = (path("suite.toml"), path("."), path(out), path("cache"));

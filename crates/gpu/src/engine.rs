@@ -1,9 +1,14 @@
 //! The GPU engine: the contract of `latent_model::engine::Engine` on a device.
 
+use std::mem::{Discriminant, discriminant};
+
 use latent_model::{
     checkpoint::Weights,
     config::ModelConfig,
-    engine::{Engine, EngineError, LaneCursor, LaneSpec, Limits, check_lanes, check_records},
+    engine::{
+        Engine, EngineError, LaneCursor, LaneSpec,
+        checks::{Limits, check_cursors, check_lanes, check_records},
+    },
     input::{Input, Tap},
     record::StepRecord,
 };
@@ -12,11 +17,9 @@ use crate::{
     batch::{Batch, KvCache},
     context::{GpuContext, GpuError},
     forward::{Cost, Dispatch, Forward},
-    kernels::{
-        MAX_TILE, Pipeline, RING_STEPS, RowPipelines, TilePipelines, check_positions, tap_pipeline,
-        tile_for,
-    },
+    kernels::{MAX_TILE, Pipeline, RING_STEPS, tile_for},
     layout::Row,
+    pipelines::{RowPipelines, TilePipelines, check_positions, tap_pipeline},
     run::{Run, SelectBuffers, lane_rows, positions_needed, prefill_rows, submit_rows, taps_of},
     weights::DeviceWeights,
 };
@@ -54,6 +57,9 @@ pub struct GpuEngine {
     pub(crate) row_pipelines: RowPipelines,
     /// One set per tile that was asked for so far.
     tile_pipelines: Vec<TilePipelines>,
+    /// What keeps a tap's state in a block of the hidden states, by block and kind of tap, as far
+    /// as a run has needed it. One kernel serves all layers.
+    tap_pipelines: Vec<((usize, Discriminant<Tap>), Pipeline)>,
     run: Option<Run>,
     stats: EngineStats,
 }
@@ -70,7 +76,7 @@ impl GpuEngine {
         let create = || {
             let (device, tables) = (&context.device, &weights.tables);
             let rows = RowPipelines::new(device, config, tables)?;
-            let tiles = vec![TilePipelines::new(device, config, tables, MAX_TILE)?];
+            let tiles = vec![TilePipelines::new(device, config, &weights, MAX_TILE)?];
             Ok((rows, tiles))
         };
         let (row_pipelines, tile_pipelines) = context.checked("the kernels", create).await?;
@@ -80,6 +86,7 @@ impl GpuEngine {
             weights,
             row_pipelines,
             tile_pipelines,
+            tap_pipelines: Vec::new(),
             run: None,
             stats: EngineStats::default(),
         })
@@ -113,8 +120,8 @@ impl GpuEngine {
         if let Some(compiled) = known {
             return Ok(compiled.clone());
         }
-        let (device, tables) = (&self.context.device, &self.weights.tables);
-        let create = || TilePipelines::new(device, &self.config, tables, tile);
+        let (device, weights) = (&self.context.device, &self.weights);
+        let create = || TilePipelines::new(device, &self.config, weights, tile);
         let compiled = self.context.checked("the kernels", create).await?;
         self.tile_pipelines.push(compiled.clone());
         Ok(compiled)
@@ -174,16 +181,30 @@ impl GpuEngine {
         ]
     }
 
-    /// The kernels that keep layers' states, by their block; block 0 is the final norm's own.
-    fn tap_pipelines(&self, taps: &[Tap]) -> Result<Vec<(Tap, Option<Pipeline>)>, GpuError> {
-        let pipeline = |(slot, &tap): (usize, &Tap)| {
-            let compiled = match tap {
-                Tap::FinalNorm => None,
-                Tap::Layer(_) => Some(tap_pipeline(&self.context.device, &self.config, slot)?),
+    /// Compiles what keeps `taps` in their blocks, as far as no run before has needed the same.
+    async fn compile_taps(&mut self, taps: &[Tap]) -> Result<(), GpuError> {
+        for (slot, &tap) in taps.iter().enumerate() {
+            if self.compiled_tap(slot, tap).is_some() {
+                continue;
+            }
+            let create = || {
+                let (device, config) = (&self.context.device, &self.config);
+                tap_pipeline(device, config, &self.weights, (slot, tap))
             };
-            Ok((tap, compiled))
-        };
-        taps.iter().enumerate().map(pipeline).collect()
+            if let Some(compiled) = self.context.checked("the kernels", create).await? {
+                self.tap_pipelines
+                    .push(((slot, discriminant(&tap)), compiled));
+            }
+        }
+        Ok(())
+    }
+
+    /// The kernel that keeps what `tap` reads in a block of the hidden states; none for the final
+    /// norm, which does so itself.
+    fn compiled_tap(&self, slot: usize, tap: Tap) -> Option<&Pipeline> {
+        let key = (slot, discriminant(&tap));
+        let mut compiled = self.tap_pipelines.iter();
+        compiled.find_map(|(known, pipeline)| (*known == key).then_some(pipeline))
     }
 
     /// Allocates a run's buffers, prefills its prompts, and sets its lanes' first inputs.
@@ -247,7 +268,9 @@ impl GpuEngine {
         batch.write_rows(context, &fed);
         let forward = self.forward(pipelines, &batch, cache);
         let mut dispatches = forward.embed();
-        dispatches.extend(forward.layers(&self.tap_pipelines(&taps)?));
+        let compiled = |(slot, &tap)| Some((tap, self.compiled_tap(slot, tap)?));
+        let kept: Vec<(Tap, &Pipeline)> = taps.iter().enumerate().filter_map(compiled).collect();
+        dispatches.extend(forward.layers(&kept));
         dispatches.push(forward.final_norm());
         dispatches.extend(forward.head(&buffers.logits));
         dispatches.extend(self.select(&batch, &buffers, rows.len()));
@@ -274,6 +297,7 @@ impl Engine for GpuEngine {
         self.run = None;
         let prefill_pipelines = self.tile_pipelines(MAX_TILE).await?;
         let lane_pipelines = self.tile_pipelines(tile_for(lanes.len())).await?;
+        self.compile_taps(&taps_of(lanes)).await?;
         let create = || self.begin_run(lanes, &prefill_pipelines, &lane_pipelines);
         let (run, n_submits) = self.context.checked("the run's lanes", create).await?;
         self.stats.dispatches_per_step = run.n_dispatches();
@@ -303,6 +327,7 @@ impl Engine for GpuEngine {
 
     fn set_cursors(&mut self, cursors: &[LaneCursor]) -> Result<(), EngineError> {
         let run = self.run.as_mut().ok_or(EngineError::NotBegun)?;
+        check_cursors(cursors, &run.lanes(), &self.config)?;
         run.set_cursors(&self.context, cursors);
         Ok(())
     }

@@ -5,7 +5,7 @@ mod random;
 
 use latent_model::{
     input::Feed,
-    program::{Phase, Program, Role, Sampler, Until},
+    program::{Adapter, Phase, Program, Role, Sampler, Until},
 };
 use pollster::block_on;
 
@@ -22,6 +22,7 @@ fn lane(feed: Feed, seed: u32) -> LaneSpec {
         },
         until: Until::steps(max_steps),
         then_force: None,
+        adapter: Adapter::Base,
     };
     LaneSpec {
         inputs: Input::tokens(&[1, 2, 3 + seed]),
@@ -74,6 +75,34 @@ fn run_with(engine: &GpuEngine, specs: &[LaneSpec], probes: &[Row]) -> (Vec<Step
         kept.extend_from_slice(&bytes.expect("keys or values")[..lanes]);
     }
     (records, kept)
+}
+
+#[test]
+fn what_keeps_a_layers_state_is_compiled_once() {
+    if std::env::var("LATENT_SKIP_GPU").is_ok_and(|value| value == "1") {
+        eprintln!("SKIPPED: LATENT_SKIP_GPU=1");
+        return;
+    }
+    let config = random::config();
+    let context = block_on(GpuContext::request()).expect("an adapter, or LATENT_SKIP_GPU=1");
+    let engine = block_on(GpuEngine::new(&config, &random::weights(&config), &context));
+    let mut engine = engine.expect("an engine");
+    let of_layer = |layer| {
+        let tap = Tap::Layer(layer);
+        lane(Feed::Hidden { tap }, layer)
+    };
+    let mut begun = |layers: &[u32]| -> Vec<wgpu::ComputePipeline> {
+        let lanes: Vec<LaneSpec> = layers.iter().copied().map(of_layer).collect();
+        block_on(engine.begin(&lanes)).expect("a run");
+        let compiled = engine.tap_pipelines.iter();
+        compiled.map(|(_, tap)| tap.compiled().clone()).collect()
+    };
+    let first = begun(&[0]);
+    assert_eq!(first.len(), 1);
+    assert_eq!(begun(&[1]), first, "another layer, in the same block");
+    let both = begun(&[0, 1]);
+    assert_eq!((both.len(), &both[..1]), (2, &first[..]));
+    assert_eq!(begun(&[1, 0]), both);
 }
 
 #[test]

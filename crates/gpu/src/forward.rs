@@ -4,7 +4,8 @@ use latent_model::{config::ModelConfig, input::Tap};
 
 use crate::{
     batch::{Batch, KvCache},
-    kernels::{Pipeline, RowPipelines, TilePipelines},
+    kernels::Pipeline,
+    pipelines::{RowPipelines, TilePipelines},
     weights::{DeviceLayer, DeviceWeights, Shard},
 };
 
@@ -40,6 +41,12 @@ pub(crate) fn record<'a>(
     }
 }
 
+/// What a tap reads: the state after a layer, and the weights that it goes through.
+struct Tapped<'a> {
+    layer: usize,
+    weights: Vec<&'a wgpu::Buffer>,
+}
+
 /// A model and a batch, from which dispatches are made.
 pub(crate) struct Forward<'a> {
     pub device: &'a wgpu::Device,
@@ -73,19 +80,47 @@ impl Forward<'_> {
             .collect()
     }
 
-    /// All layers, in order, each followed by what keeps its state where `taps` has it.
-    pub fn layers(&self, taps: &[(Tap, Option<Pipeline>)]) -> Vec<Dispatch> {
+    /// All layers, in order, each followed by what keeps its state where `taps` has it, as it is
+    /// or as a contemplation token.
+    pub fn layers(&self, taps: &[(Tap, &Pipeline)]) -> Vec<Dispatch> {
         let mut dispatches = Vec::new();
         for index in 0..self.config.n_layers {
             dispatches.extend(self.layer(index));
-            let tap = Tap::Layer(index as u32);
-            if let Some((_, Some(pipeline))) = taps.iter().find(|(known, _)| *known == tap) {
-                let batch = self.batch;
-                let buffers = [&batch.rows, &batch.residual, &batch.hidden];
-                dispatches.push(self.over_width(pipeline, &buffers));
+            for (tap, pipeline) in taps {
+                let Some(read) = self.tapped(*tap) else {
+                    continue;
+                };
+                let Batch {
+                    rows,
+                    residual,
+                    hidden,
+                    ..
+                } = self.batch;
+                if read.layer == index {
+                    let buffers = [&[rows, residual], &read.weights[..], &[hidden]].concat();
+                    dispatches.push(self.over_width(pipeline, &buffers));
+                }
             }
         }
         dispatches
+    }
+
+    /// What a tap reads of a layer; `None` for the state after the final norm.
+    fn tapped(&self, tap: Tap) -> Option<Tapped<'_>> {
+        match tap {
+            Tap::FinalNorm => None,
+            Tap::Layer(layer) => Some(Tapped {
+                layer: layer as usize,
+                weights: Vec::new(),
+            }),
+            Tap::Contemplation => {
+                let map = self.weights.input_map.iter();
+                Some(Tapped {
+                    layer: self.weights.capabilities.contemplation?.layer as usize,
+                    weights: map.flat_map(|map| [&map.weight, &map.bias]).collect(),
+                })
+            }
+        }
     }
 
     /// Layer `index`: five dispatches.

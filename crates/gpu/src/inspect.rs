@@ -1,8 +1,9 @@
 //! Activations of every layer, read back for comparison with the reference.
 
 use latent_model::{
-    engine::{EngineError, check_input},
+    engine::{EngineError, checks::check_inputs},
     input::Input,
+    program::Adapter,
     reference::LayerStates,
 };
 
@@ -11,31 +12,26 @@ use crate::{
     context::GpuError,
     engine::GpuEngine,
     forward::{self, Dispatch},
-    kernels::{check_positions, tile_for},
+    kernels::tile_for,
     layout::Row,
+    pipelines::check_positions,
     readback,
 };
 
 impl GpuEngine {
     /// Runs tokens through the kernels that decoding uses, and reads back what each layer, the
-    /// final norm and the head made of them. A run that was under way goes on afterwards.
-    pub async fn layer_states(&mut self, tokens: &[u32]) -> Result<LayerStates, EngineError> {
+    /// final norm and the head made of them, all under one adapter. A run that was under way goes
+    /// on afterwards.
+    pub async fn layer_states(
+        &mut self,
+        adapter: Adapter,
+        tokens: &[u32],
+    ) -> Result<LayerStates, EngineError> {
+        if adapter != Adapter::Base && self.weights.capabilities.contemplation.is_none() {
+            return Err(EngineError::NoContemplation { lane: 0, phase: 0 });
+        }
         let inputs = Input::tokens(tokens);
-        let context = self.config.max_position_embeddings;
-        if tokens.len() > context {
-            return Err(EngineError::ContextTooShort {
-                lane: 0,
-                given: tokens.len(),
-                continuation: 0,
-                context,
-            });
-        }
-        if tokens.is_empty() {
-            return Err(EngineError::NoInputs { lane: 0 });
-        }
-        for (index, input) in inputs.iter().enumerate() {
-            check_input(0, index, input, &self.config)?;
-        }
+        check_inputs(0, &inputs, 0, &self.config)?;
         check_positions(&self.config, tokens.len())?;
         let tile_pipelines = self.tile_pipelines(tile_for(tokens.len())).await?;
         let create = || {
@@ -53,6 +49,7 @@ impl GpuEngine {
                 write_row: position,
                 live: 1,
                 wants_logits: 1,
+                adapter: adapter as u32,
                 ..Row::default()
             };
             (row, input)

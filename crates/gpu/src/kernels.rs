@@ -1,15 +1,8 @@
-//! The kernels' sources and pipelines, with the constants that a model's shape gives them.
+//! The kernels: their sources, the iterations of their loops, how they are compiled and bound.
 
-use latent_model::{
-    config::ModelConfig,
-    program::{MAX_KEPT, MAX_PHASES},
-};
+use latent_model::program::{MAX_KEPT, MAX_PHASES, MAX_STOP_TOKENS};
 
-use crate::{
-    context::GpuError,
-    layout::TOKENS_PER_THREAD,
-    weights::{Shard, Tables},
-};
+use crate::{context::GpuError, layout::TOKENS_PER_THREAD};
 
 /// The most iterations that all loops of one invocation may take together. Mesa's llvmpipe ends
 /// them there, in silence, whatever they were doing (`LP_MAX_TGSI_LOOP_ITERATIONS`).
@@ -51,6 +44,13 @@ impl Shape<'_> {
     }
 }
 
+/// Loops of a matmul over sets of weights, and of each set over its rows and its columns.
+fn loops_of_sets(shape: &Shape<'_>) -> Vec<u64> {
+    let n_sets = shape.get("N_SETS");
+    let times = |constant| n_sets * shape.get(constant);
+    vec![n_sets, times("TILE"), times("WIDTH")]
+}
+
 macro_rules! kernel {
     ($name:literal, $loops:expr) => {
         Kernel {
@@ -69,7 +69,7 @@ const KEPT: u64 = MAX_KEPT as u64;
 /// The input vectors of a batch.
 pub const EMBED: Kernel = kernel!("embed", |_| vec![KEPT]);
 /// Attention norm, query, key and value projections, rotation.
-pub const QKV: Kernel = kernel!("qkv", |shape| vec![shape.get("TILE"), shape.get("WIDTH")]);
+pub const QKV: Kernel = kernel!("qkv", loops_of_sets);
 /// Attention over the cache.
 pub const ATTENTION: Kernel = kernel!("attention", |shape| {
     let (positions, quads) = (shape.n_positions as u64, shape.get("HEAD_DIM") / 4);
@@ -86,17 +86,13 @@ pub const ATTENTION: Kernel = kernel!("attention", |shape| {
     ]
 });
 /// Output and down projections, added to the residual stream.
-pub const PROJECT: Kernel = kernel!("project", |shape| vec![
-    shape.get("TILE"),
-    shape.get("WIDTH")
-]);
+pub const PROJECT: Kernel = kernel!("project", loops_of_sets);
 /// MLP norm, gate and up projections, activation.
-pub const SWIGLU: Kernel = kernel!("swiglu", |shape| vec![
-    shape.get("TILE"),
-    shape.get("WIDTH")
-]);
+pub const SWIGLU: Kernel = kernel!("swiglu", loops_of_sets);
 /// A layer's state, kept to be fed back.
 pub const TAP: Kernel = kernel!("tap", |_| Vec::new());
+/// A contemplation token, made of a layer's state.
+pub const CONTEMPLATE: Kernel = kernel!("contemplate", |shape| vec![shape.get("WIDTH")]);
 /// Final norm, and what the end classifier says of it.
 pub const FINAL_NORM: Kernel = kernel!("final_norm", |shape| vec![
     shape.shared(shape.get("WIDTH")),
@@ -155,20 +151,22 @@ pub const SELECT: Kernel = kernel!("select", |shape| {
         KEPT,
         KEPT,
         2 * KEPT,
-        // decide, main
+        // is_stop_token, decide, main
+        MAX_STOP_TOKENS as u64,
         MAX_PHASES as u64,
         shape.shared(KEPT),
     ]
 });
 
 /// Every kernel: `tests/shaders.rs` compares this with the folder.
-pub const KERNELS: [Kernel; 10] = [
+pub const KERNELS: [Kernel; 11] = [
     EMBED,
     QKV,
     ATTENTION,
     PROJECT,
     SWIGLU,
     TAP,
+    CONTEMPLATE,
     FINAL_NORM,
     HEAD,
     DISTRIBUTION,
@@ -302,186 +300,5 @@ pub fn tile_for(n_rows: usize) -> u32 {
         1 => 1,
         2..=4 => 4,
         _ => MAX_TILE,
-    }
-}
-
-/// The pipelines that do not depend on the batch.
-#[derive(Clone, Debug)]
-pub(crate) struct RowPipelines {
-    /// One per shard of the embedding table.
-    pub embed: Vec<Pipeline>,
-    pub attention: Pipeline,
-    pub final_norm: Pipeline,
-    pub distribution: Pipeline,
-    pub select: Pipeline,
-    /// Parts of the vocabulary.
-    pub n_parts: u32,
-}
-
-/// The pipelines of matmuls, for one number of rows per thread.
-#[derive(Clone, Debug)]
-pub(crate) struct TilePipelines {
-    pub tile: u32,
-    pub qkv: Pipeline,
-    pub output: Pipeline,
-    pub swiglu: Pipeline,
-    pub down: Pipeline,
-    /// One per shard of the head.
-    pub head: Vec<Pipeline>,
-}
-
-/// Constants of the attention kernel.
-fn attention_constants(config: &ModelConfig) -> [(&'static str, f64); 3] {
-    [
-        ("N_HEADS", config.n_heads as f64),
-        ("N_KV_HEADS", config.n_kv_heads as f64),
-        ("HEAD_DIM", config.head_dim as f64),
-    ]
-}
-
-/// As many threads as the weighted sum of values has vec4s: none idles, and on CPU adapters a
-/// workgroup is one subgroup, whose barriers cost nothing.
-fn attention_threads(config: &ModelConfig) -> u32 {
-    (config.head_dim as u32 / 4)
-        .next_power_of_two()
-        .clamp(8, 64)
-}
-
-/// Whether attention over `n_positions` positions runs to its end everywhere.
-pub(crate) fn check_positions(config: &ModelConfig, n_positions: usize) -> Result<(), GpuError> {
-    ATTENTION.check(&Shape {
-        threads: attention_threads(config),
-        constants: &attention_constants(config),
-        n_positions,
-    })
-}
-
-impl RowPipelines {
-    pub fn new(
-        device: &wgpu::Device,
-        config: &ModelConfig,
-        tables: &Tables,
-    ) -> Result<Self, GpuError> {
-        let width = ("WIDTH", config.hidden_size as f64 / 4.0);
-        let vocab_size = config.vocab_size as f64;
-        let row_threads = threads_for(config.hidden_size as u32 / 4);
-        let threads = threads_for(config.vocab_size as u32);
-        let n_parts = parts_of(config.vocab_size, threads);
-        if n_parts > MAX_PARTS {
-            return Err(GpuError::TooManyTokens {
-                found: config.vocab_size,
-                most: (MAX_PARTS * threads * TOKENS_PER_THREAD) as usize,
-            });
-        }
-        let embed = |shard: &Shard| {
-            let constants = [
-                width,
-                ("FIRST_ID", f64::from(shard.first_id)),
-                ("N_IDS", f64::from(shard.n_ids)),
-            ];
-            EMBED.pipeline(device, row_threads, &constants)
-        };
-        let epsilon = ("EPSILON", f64::from(config.rms_norm_eps));
-        Ok(Self {
-            embed: tables
-                .embedding
-                .iter()
-                .map(embed)
-                .collect::<Result<_, _>>()?,
-            attention: ATTENTION.pipeline(
-                device,
-                attention_threads(config),
-                &attention_constants(config),
-            )?,
-            final_norm: FINAL_NORM.pipeline(device, row_threads, &[width, epsilon])?,
-            distribution: DISTRIBUTION.pipeline(device, threads, &[("VOCAB_SIZE", vocab_size)])?,
-            select: SELECT.pipeline(
-                device,
-                threads,
-                &[
-                    ("N_PARTS", f64::from(n_parts)),
-                    ("RING_STEPS", f64::from(RING_STEPS)),
-                ],
-            )?,
-            n_parts,
-        })
-    }
-}
-
-/// The kernel that keeps a layer's state in block `slot` of the hidden states.
-pub(crate) fn tap_pipeline(
-    device: &wgpu::Device,
-    config: &ModelConfig,
-    slot: usize,
-) -> Result<Pipeline, GpuError> {
-    let constants = [
-        ("WIDTH", config.hidden_size as f64 / 4.0),
-        ("SLOT", slot as f64),
-    ];
-    TAP.pipeline(
-        device,
-        threads_for(config.hidden_size as u32 / 4),
-        &constants,
-    )
-}
-
-impl TilePipelines {
-    pub fn new(
-        device: &wgpu::Device,
-        config: &ModelConfig,
-        tables: &Tables,
-        tile: u32,
-    ) -> Result<Self, GpuError> {
-        let quads = |width: usize| width.div_ceil(4) as f64;
-        let tile_size = ("TILE", f64::from(tile));
-        let epsilon = ("EPSILON", f64::from(config.rms_norm_eps));
-        let width = ("WIDTH", quads(config.hidden_size));
-        let threads = |outputs: usize| threads_for(outputs.div_ceil(4) as u32);
-        let project = |input_width: usize| {
-            let constants = [
-                tile_size,
-                ("WIDTH", quads(input_width)),
-                ("N_QUADS", quads(config.hidden_size)),
-            ];
-            PROJECT.pipeline(device, threads(config.hidden_size), &constants)
-        };
-        let head = |shard: &Shard| {
-            let constants = [
-                tile_size,
-                width,
-                ("N_QUADS", f64::from(shard.n_ids / 4)),
-                ("FIRST_QUAD", f64::from(shard.first_id / 4)),
-                ("ALL_QUADS", quads(config.vocab_size)),
-            ];
-            HEAD.pipeline(device, threads(shard.n_ids as usize), &constants)
-        };
-        Ok(Self {
-            tile,
-            qkv: QKV.pipeline(
-                device,
-                threads(config.q_width() + 2 * config.kv_width()),
-                &[
-                    tile_size,
-                    width,
-                    epsilon,
-                    ("N_HEADS", config.n_heads as f64),
-                    ("N_KV_HEADS", config.n_kv_heads as f64),
-                    ("HEAD_DIM", config.head_dim as f64),
-                ],
-            )?,
-            output: project(config.q_width())?,
-            swiglu: SWIGLU.pipeline(
-                device,
-                threads(config.intermediate_size),
-                &[
-                    tile_size,
-                    width,
-                    epsilon,
-                    ("N_QUADS", quads(config.intermediate_size)),
-                ],
-            )?,
-            down: project(config.intermediate_size)?,
-            head: tables.head.iter().map(head).collect::<Result<_, _>>()?,
-        })
     }
 }

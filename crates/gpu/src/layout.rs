@@ -3,7 +3,7 @@
 use latent_model::{
     engine::LaneSpec,
     input::{Feed, Input, InputKind, Tap},
-    program::{self, MAX_KEPT, MAX_PHASES, Noise, Program, Role},
+    program::{self, MAX_KEPT, MAX_PHASES, MAX_STOP_TOKENS, Noise, Program, Role},
     record::flag,
     rng,
     select::LaneState,
@@ -29,10 +29,11 @@ pub const NOISE_GUMBEL: u32 = 1;
 pub const NOISE_DIRICHLET: u32 = 2;
 
 /// Every whole-number constant of prelude.wgsl, with the Rust value that it must have.
-pub const PRELUDE_CONSTANTS: [(&str, u32); 25] = [
+pub const PRELUDE_CONSTANTS: [(&str, u32); 26] = [
     ("NO_TOKEN", NO_TOKEN),
     ("MAX_KEPT", MAX_KEPT as u32),
     ("MAX_PHASES", MAX_PHASES as u32),
+    ("MAX_STOP_TOKENS", MAX_STOP_TOKENS as u32),
     ("FEED_TOKEN", FEED_TOKEN),
     ("FEED_CONCEPT", FEED_CONCEPT),
     ("FEED_HIDDEN", FEED_HIDDEN),
@@ -82,6 +83,8 @@ pub struct Row {
     pub commits: u32,
     /// 0: the LM head may be skipped.
     pub wants_logits: u32,
+    /// The [`Adapter`](program::Adapter) that it runs under.
+    pub adapter: u32,
 }
 
 /// What enters the first layer at a row.
@@ -184,8 +187,8 @@ pub struct Phase {
     pub noise_scale: f32,
     /// `Sampler::greedy`
     pub greedy: u32,
-    /// `Until::stop_token`, or [`NO_TOKEN`].
-    pub stop_token: u32,
+    /// `Until::stop_tokens`, the rest [`NO_TOKEN`].
+    pub stop_tokens: [u32; MAX_STOP_TOKENS],
     /// `Phase::then_force`, or [`NO_TOKEN`].
     pub then_force: u32,
     /// Cold Stop's threshold.
@@ -196,6 +199,8 @@ pub struct Phase {
     pub asks_classifier: u32,
     /// The probability at which it ends the phase.
     pub end_threshold: f32,
+    /// `Phase::adapter`
+    pub adapter: u32,
 }
 
 /// Where a lane is in its program.
@@ -283,12 +288,16 @@ impl Phase {
             noise,
             noise_scale,
             greedy: u32::from(sampler.greedy),
-            stop_token: phase.until.stop_token.unwrap_or(NO_TOKEN),
+            stop_tokens: std::array::from_fn(|place| {
+                let stop_token = phase.until.stop_tokens.get(place);
+                stop_token.copied().unwrap_or(NO_TOKEN)
+            }),
             then_force: phase.then_force.unwrap_or(NO_TOKEN),
             cold_entropy: cold_stop.map_or(0.0, |cold_stop| cold_stop.entropy),
             cold_patience: cold_stop.map_or(0, |cold_stop| cold_stop.patience),
             asks_classifier: u32::from(end_classifier.is_some()),
             end_threshold: end_classifier.map_or(0.0, |end| end.threshold),
+            adapter: phase.adapter as u32,
         }
     }
 }

@@ -15,12 +15,13 @@
 //!
 //! ```text
 //!   first       embed
-//!   per layer   qkv → attention → project (output) → swiglu → project (down) [→ tap]
+//!   per layer   qkv → attention → project (output) → swiglu → project (down) [→ tap | contemplate]
 //!   then        final_norm → head → distribution → select
 //! ```
 //!
 //! That is 5 · layers + 5 dispatches for all lanes and all strategies together; a table in several
-//! shards takes one more a shard, and a layer whose state is fed back one more. The select stage
+//! shards takes one more a shard, and a layer whose state is fed back one more. Where a checkpoint
+//! has adapters, matmuls read each row's own set of weights in the same dispatch. The select stage
 //! decides, writes the record and what is fed next, and advances the lane, so that the next step
 //! can follow at once: the commands of a step never change, nothing is uploaded or read between
 //! steps, and a lane that is done makes its workgroups return early. `advance(n)` is the list n
@@ -63,6 +64,7 @@ pub mod weights;
 mod batch;
 mod forward;
 mod inspect;
+mod pipelines;
 mod readback;
 mod run;
 

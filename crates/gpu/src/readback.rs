@@ -6,8 +6,10 @@ use futures_channel::oneshot;
 
 use crate::context::{GpuContext, GpuError};
 
-/// Longer than any chunk of steps takes, even on a busy CPU adapter.
-const PATIENCE: Duration = Duration::from_secs(120);
+/// Longer than any chunk of steps takes, even of a real model on a CPU adapter that five other
+/// programs keep busy (forty positions of 135 M parameters took more than two minutes there). A GPU
+/// that hangs is reset by its driver long before.
+const PATIENCE: Duration = Duration::from_secs(600);
 
 /// A buffer that the host can map.
 pub(crate) fn staging(context: &GpuContext, bytes: u64) -> wgpu::Buffer {

@@ -27,6 +27,8 @@ pub(crate) struct Run {
     specs: Vec<LaneSpec>,
     /// Per lane: whether its last record is still to come.
     live: Vec<bool>,
+    /// Per lane: the position of its next input.
+    positions: Vec<u32>,
     /// Steps of the run so far: the place in the ring of records.
     tick: u32,
     batch: Batch,
@@ -87,8 +89,8 @@ impl SelectBuffers {
 /// The states that a run's lanes feed back, each once; the final norm's is always block 0.
 pub(crate) fn taps_of(specs: &[LaneSpec]) -> Vec<Tap> {
     let mut taps = vec![Tap::FinalNorm];
-    let layers = specs.iter().flat_map(|spec| spec.program.taps());
-    for tap in layers.map(|(_, layer)| Tap::Layer(layer)) {
+    let fed = specs.iter().flat_map(|spec| spec.program.taps());
+    for (_, tap) in fed {
         if !taps.contains(&tap) {
             taps.push(tap);
         }
@@ -159,6 +161,7 @@ fn row_at(row: Row, spec: &LaneSpec, state: &LaneState) -> Row {
         write_row: row.base + state.position,
         live: u32::from(!state.done),
         wants_logits: u32::from(!state.done && wants_logits),
+        adapter: state.adapter as u32,
         ..row
     }
 }
@@ -174,6 +177,10 @@ impl Run {
         Self {
             specs: specs.to_vec(),
             live: vec![true; specs.len()],
+            positions: specs
+                .iter()
+                .map(|spec| spec.inputs.len() as u32 - 1)
+                .collect(),
             tick: 0,
             batch,
             rows,
@@ -183,7 +190,13 @@ impl Run {
         }
     }
 
-    /// Puts lanes where `cursors` say.
+    /// Every lane with the position of its next input.
+    pub fn lanes(&self) -> Vec<(&LaneSpec, u32)> {
+        let positions = self.positions.iter().copied();
+        self.specs.iter().zip(positions).collect()
+    }
+
+    /// Puts lanes where `cursors`, which have been checked, say.
     pub fn set_cursors(&mut self, context: &GpuContext, cursors: &[LaneCursor]) {
         for LaneCursor { state, input } in cursors {
             let lane = state.lane as usize;
@@ -203,6 +216,7 @@ impl Run {
                 .queue
                 .write_buffer(lanes, offset, bytemuck::bytes_of(&entry));
             self.live[lane] = !state.done;
+            self.positions[lane] = state.position;
         }
     }
 
@@ -273,6 +287,7 @@ impl Run {
             if self.live[lane] {
                 let record: StepRecord = bytemuck::pod_read_unaligned(bytes);
                 self.live[lane] = !record.has(flag::DONE);
+                self.positions[lane] = record.position + 1;
                 records.push(record);
             }
         }

@@ -5,6 +5,7 @@ use std::{borrow::Cow, ops::Deref};
 use latent_model::{
     checkpoint::{EndClassifierWeights, LayerWeights, Matrix, Weights},
     config::ModelConfig,
+    contemplation::InputMap,
     engine::ModelCapabilities,
 };
 
@@ -16,8 +17,12 @@ pub(crate) struct DeviceWeights {
     pub tables: Tables,
     /// (d)
     pub final_norm: wgpu::Buffer,
-    /// (d + 4), see [`classifier_values`]
+    /// (sets, d + 4), see [`classifier_values`]
     pub end_classifier: wgpu::Buffer,
+    /// Sets of layers, in the order of [`Adapter::ALL`]: the base alone, or all.
+    pub n_sets: usize,
+    /// Makes contemplation tokens, where the checkpoint has adapters and a map for them.
+    pub input_map: Option<DeviceInputMap>,
     /// What the checkpoint brings.
     pub capabilities: ModelCapabilities,
     /// One per layer.
@@ -44,18 +49,28 @@ pub(crate) struct Shard {
     pub n_ids: u32,
 }
 
-/// The weights of one layer, packed by [`packed`].
+/// The map that makes an input of a layer's state.
+#[derive(Debug)]
+pub(crate) struct DeviceInputMap {
+    /// (d / 4, d / 4), packed, the scale of embeddings multiplied in
+    pub weight: wgpu::Buffer,
+    /// (d)
+    pub bias: wgpu::Buffer,
+}
+
+/// The weights of one layer, packed by [`packed`], one set after the other: a kernel reads the set
+/// of each row, so that one dispatch serves rows of all.
 #[derive(Debug)]
 pub(crate) struct DeviceLayer {
-    /// (d / 4, (q + k + v rows) / 4), the attention norm's gain multiplied in
+    /// (sets, d / 4, (q + k + v rows) / 4), the attention norm's gain multiplied in
     pub qkv: wgpu::Buffer,
-    /// (heads · head_dim / 4, d / 4)
+    /// (sets, heads · head_dim / 4, d / 4)
     pub output: wgpu::Buffer,
-    /// (d / 4, intermediate / 4), the MLP norm's gain multiplied in
+    /// (sets, d / 4, intermediate / 4), the MLP norm's gain multiplied in
     pub gate: wgpu::Buffer,
-    /// (d / 4, intermediate / 4), the MLP norm's gain multiplied in
+    /// (sets, d / 4, intermediate / 4), the MLP norm's gain multiplied in
     pub up: wgpu::Buffer,
-    /// (intermediate / 4, d / 4)
+    /// (sets, intermediate / 4, d / 4)
     pub down: wgpu::Buffer,
 }
 
@@ -70,18 +85,25 @@ impl DeviceWeights {
             Some(head) => upload_table(context, "the LM head", head)?,
             None => embedding.clone(),
         };
-        let layers = weights
-            .layers
-            .iter()
-            .map(|layer| upload_layer(context, config, layer));
-        let classifier = classifier_values(config.hidden_size, weights.end_classifier.as_ref());
+        let sets = weights.adapters();
+        let layers = (0..config.n_layers).map(|index| {
+            let layer = |&adapter| &weights.layers_under(adapter)[index];
+            upload_layer(context, config, &sets.iter().map(layer).collect::<Vec<_>>())
+        });
+        let d = config.hidden_size;
+        let classifier = |&adapter| classifier_values(d, weights.end_classifier_under(adapter));
+        let classifiers: Vec<f32> = sets.iter().flat_map(classifier).collect();
+        let contemplation = weights.contemplation.as_ref();
+        let input_map = contemplation.and_then(|set| set.input_map.as_ref());
         Ok(Self {
             tables: Tables { embedding, head },
             final_norm: context.storage_of("the final norm", &weights.final_norm)?,
-            end_classifier: context.storage_of("the end classifier", &classifier)?,
-            capabilities: ModelCapabilities {
-                end_classifier: weights.end_classifier.is_some(),
-            },
+            end_classifier: context.storage_of("the end classifier", &classifiers)?,
+            n_sets: sets.len(),
+            input_map: input_map
+                .map(|map| upload_input_map(context, map))
+                .transpose()?,
+            capabilities: weights.capabilities(),
             layers: layers.collect::<Result<_, _>>()?,
         })
     }
@@ -106,22 +128,44 @@ fn upload_table(context: &GpuContext, what: &str, table: &Matrix) -> Result<Vec<
     Ok(shards)
 }
 
+fn upload_input_map(context: &GpuContext, map: &InputMap) -> Result<DeviceInputMap, GpuError> {
+    let scale = vec![map.scale; map.weight.cols];
+    let weight = packed(&rows(&map.weight), Some(&scale));
+    Ok(DeviceInputMap {
+        weight: context.storage_of("the input map", &weight)?,
+        bias: context.storage_of("the input map's bias", &map.bias)?,
+    })
+}
+
+/// One layer of every set.
 fn upload_layer(
     context: &GpuContext,
     config: &ModelConfig,
-    layer: &LayerWeights,
+    sets: &[&LayerWeights],
 ) -> Result<DeviceLayer, GpuError> {
-    let (attention_norm, mlp_norm) = (Some(&layer.attention_norm), Some(&layer.mlp_norm));
-    let qkv: Vec<Cow<[f32]>> = [&layer.q, &layer.k, &layer.v]
-        .into_iter()
-        .flat_map(|matrix| rotation_order(matrix, config.head_dim))
-        .collect();
+    type Pack = fn(&LayerWeights, &ModelConfig) -> Vec<f32>;
+    let upload = |what: &str, pack: Pack| {
+        let all: Vec<f32> = sets.iter().flat_map(|layer| pack(layer, config)).collect();
+        context.storage_of(what, &all)
+    };
     Ok(DeviceLayer {
-        qkv: context.storage_of("a layer's q, k and v", &packed(&qkv, attention_norm))?,
-        output: context.storage_of("a layer's o", &packed(&rows(&layer.o), None))?,
-        gate: context.storage_of("a layer's gate", &packed(&rows(&layer.gate), mlp_norm))?,
-        up: context.storage_of("a layer's up", &packed(&rows(&layer.up), mlp_norm))?,
-        down: context.storage_of("a layer's down", &packed(&rows(&layer.down), None))?,
+        qkv: upload("a layer's q, k and v", |layer, config| {
+            let qkv: Vec<Cow<[f32]>> = [&layer.q, &layer.k, &layer.v]
+                .into_iter()
+                .flat_map(|matrix| rotation_order(matrix, config.head_dim))
+                .collect();
+            packed(&qkv, Some(&layer.attention_norm))
+        })?,
+        output: upload("a layer's o", |layer, _| packed(&rows(&layer.o), None))?,
+        gate: upload("a layer's gate", |layer, _| {
+            packed(&rows(&layer.gate), Some(&layer.mlp_norm))
+        })?,
+        up: upload("a layer's up", |layer, _| {
+            packed(&rows(&layer.up), Some(&layer.mlp_norm))
+        })?,
+        down: upload("a layer's down", |layer, _| {
+            packed(&rows(&layer.down), None)
+        })?,
     })
 }
 

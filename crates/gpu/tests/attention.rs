@@ -63,19 +63,29 @@ impl Heads {
 /// Positions of a lane's part of the cache in these tests.
 const N_POSITIONS: usize = 40;
 
-fn check_qkv(context: &GpuContext, heads: Heads, d: usize, n_rows: usize, threads: u32) {
+fn check_qkv(
+    context: &GpuContext,
+    heads: Heads,
+    (d, n_rows): (usize, usize),
+    n_sets: usize,
+    threads: u32,
+) {
     let (q_width, kv_width) = (heads.q_width(), heads.kv_width());
-    let (q, k, v) = (
-        matrix(1, q_width, d),
-        matrix(2, kv_width, d),
-        matrix(3, kv_width, d),
-    );
+    let set = |set: u32| {
+        [
+            matrix(10 + set, q_width, d),
+            matrix(20 + set, kv_width, d),
+            matrix(30 + set, kv_width, d),
+        ]
+    };
+    let sets: Vec<[Matrix; 3]> = (0..n_sets as u32).map(set).collect();
     let gain = gain(4, d);
     let mut batch = rows_of(n_rows, |r| Row {
         base: (r * N_POSITIONS) as u32,
         position: ((17 * r + 3) % N_POSITIONS) as u32,
         // Not where its position lies: a row may keep its key to itself.
         write_row: (r * N_POSITIONS + (17 * r + 9) % N_POSITIONS) as u32,
+        adapter: ((r + n_sets - 1) % n_sets) as u32,
         ..live()
     });
     let dead = n_rows / 2;
@@ -90,15 +100,18 @@ fn check_qkv(context: &GpuContext, heads: Heads, d: usize, n_rows: usize, thread
             .collect::<Vec<f32>>()
     };
     let rotations: Vec<f32> = (0..N_POSITIONS).flat_map(interleaved).collect();
-    let in_order: Vec<_> = [&q, &k, &v]
-        .into_iter()
-        .flat_map(|w| rotation_order(w, heads.head_dim))
-        .collect();
+    let packed_set = |set: &[Matrix; 3]| {
+        let in_order = set.iter().flat_map(|w| rotation_order(w, heads.head_dim));
+        packed(&in_order.collect::<Vec<_>>(), Some(&gain))
+    };
     let cache = vec![9.0_f32; batch.len() * N_POSITIONS * kv_width];
     let buffers = [
         common::buffer(context, &batch),
         common::buffer(context, &residual),
-        common::buffer(context, &packed(&in_order, Some(&gain))),
+        common::buffer(
+            context,
+            &sets.iter().flat_map(packed_set).collect::<Vec<f32>>(),
+        ),
         common::buffer(context, &rotations),
         common::buffer(context, &vec![0.0_f32; batch.len() * q_width]),
         common::buffer(context, &cache),
@@ -109,6 +122,7 @@ fn check_qkv(context: &GpuContext, heads: Heads, d: usize, n_rows: usize, thread
         ("TILE", tile as f64),
         ("WIDTH", (d / 4) as f64),
         ("EPSILON", EPSILON),
+        ("N_SETS", n_sets as f64),
     ];
     constants.extend(heads.constants());
     let pipeline = QKV
@@ -125,6 +139,7 @@ fn check_qkv(context: &GpuContext, heads: Heads, d: usize, n_rows: usize, thread
     let (queries, keys, values) = (read(4), read(5), read(6));
     for (r, row) in batch.iter().enumerate().take(n_rows) {
         let at = format!("{heads:?}, d = {d}, row {r}");
+        let [q, k, v] = &sets[row.adapter as usize];
         let position = row.position as usize;
         let first = row.write_row as usize * kv_width;
         if row.live == 0 {
@@ -144,14 +159,14 @@ fn check_qkv(context: &GpuContext, heads: Heads, d: usize, n_rows: usize, thread
         assert_near(
             &format!("{at}: q"),
             &queries[r * q_width..][..q_width],
-            &turned(&q),
+            &turned(q),
         );
         assert_near(
             &format!("{at}: k"),
             &keys[first..first + kv_width],
-            &turned(&k),
+            &turned(k),
         );
-        let expected = narrow(&product(&v, &x));
+        let expected = narrow(&product(v, &x));
         assert_near(
             &format!("{at}: v"),
             &values[first..first + kv_width],
@@ -167,7 +182,9 @@ fn qkv_norms_projects_rotates_and_caches() {
     };
     for (heads, (d, n_rows)) in HEADS.into_iter().zip([(4, 1), (12, 3), (20, 9), (128, 8)]) {
         for threads in THREADS {
-            check_qkv(&context, heads, d, n_rows, threads);
+            for n_sets in [1, 3] {
+                check_qkv(&context, heads, (d, n_rows), n_sets, threads);
+            }
         }
     }
 }

@@ -10,7 +10,7 @@ use latent_model::{
     compare::first_record_difference,
     engine::{Engine, EngineError, LaneSpec, run_to_end},
     input::{Feed, Input},
-    program::{Phase, Program, Role, Sampler, Until},
+    program::{Adapter, Phase, Program, Role, Sampler, Until},
     reference::{Precision, ReferenceEngine},
 };
 use pollster::block_on;
@@ -22,6 +22,7 @@ fn lanes() -> [LaneSpec; 1] {
         sampler: Sampler::GREEDY,
         until: Until::steps(3),
         then_force: None,
+        adapter: Adapter::Base,
     };
     let program = Program {
         start: None,
@@ -41,7 +42,7 @@ fn nan_weights_end_the_run_with_an_error() {
     let Some(context) = common::context() else {
         return;
     };
-    let (config, weights) = common::small();
+    let (config, weights) = common::plain();
     for bad in [f32::NAN, f32::INFINITY, f32::NEG_INFINITY] {
         let mut in_layer = Weights::clone(&weights);
         common::random::edit(&mut in_layer.layers[0].o, |values| values[3] = bad);
@@ -67,7 +68,7 @@ fn a_lost_device_is_an_error_and_nothing_hangs() {
     let Some(context) = common::context() else {
         return;
     };
-    let mut engine = common::engine(&context, &common::small());
+    let mut engine = common::engine(&context, &common::plain());
     block_on(engine.begin(&lanes())).expect("a run");
     context.destroy();
     let words = |error: EngineError| error.to_string();
@@ -86,7 +87,7 @@ fn a_weight_beyond_the_limits_is_named_with_its_size() {
     let Some(context) = common::context() else {
         return;
     };
-    let (mut config, weights) = common::small();
+    let (mut config, weights) = common::plain();
     let mut large = Weights::clone(&weights);
     // One row more than the 128 MiB of WebGPU's default maxStorageBufferBindingSize.
     config.intermediate_size = 128 * 1024 * 1024 / 4 / config.hidden_size + 4;
@@ -114,7 +115,7 @@ fn two_engines_share_a_device() {
     let Some(context) = common::context() else {
         return;
     };
-    let models = [common::small(), common::shipped()];
+    let models = [common::plain(), common::shipped()];
     let mut engines = models
         .each_ref()
         .map(|model| common::engine(&context, model));

@@ -4,11 +4,14 @@ mod common;
 
 use common::twins::*;
 use latent_gpu::{
-    kernels::{EMBED, FINAL_NORM, HEAD, PROJECT, SWIGLU, TAP},
+    kernels::{CONTEMPLATE, EMBED, FINAL_NORM, HEAD, PROJECT, SWIGLU, TAP},
     layout::{Row, RowInput, RowState},
     weights::{classifier_values, packed, rows},
 };
-use latent_model::{checkpoint::EndClassifierWeights, input::Input};
+use latent_model::{
+    checkpoint::{EndClassifierWeights, Matrix},
+    input::Input,
+};
 
 /// (d, outputs, rows): one quad, not a multiple of the workgroup, and a shipped model's, up and down.
 const SHAPES: [(usize, usize, usize); 6] = [
@@ -19,6 +22,12 @@ const SHAPES: [(usize, usize, usize); 6] = [
     (128, 256, 8),
     (256, 128, 8),
 ];
+
+/// Every shape with every number of threads, for one set of weights and for three.
+fn shapes_threads_and_sets() -> impl Iterator<Item = (((usize, usize, usize), u32), usize)> {
+    let shapes = SHAPES.into_iter().flat_map(|s| THREADS.map(|t| (s, t)));
+    shapes.flat_map(|shape| [1, 3].map(|n_sets| (shape, n_sets)))
+}
 
 /// Every kind of input, round the batch.
 fn inputs(n_rows: usize, vocab_size: usize, d: usize) -> Vec<Input> {
@@ -135,24 +144,75 @@ fn a_tap_keeps_the_residual_of_live_rows_in_its_block() {
 }
 
 #[test]
-fn the_final_norm_tells_the_norm_and_what_the_classifier_says() {
+fn a_contemplation_token_is_the_map_of_a_normed_state() {
     let Some(context) = common::context() else {
         return;
     };
+    let slot = 1;
     for ((d, _, n_rows), threads) in SHAPES.into_iter().flat_map(|s| THREADS.map(|t| (s, t))) {
         let mut batch = rows_of(n_rows, |_| live());
         batch[n_rows / 2].live = u32::from(n_rows == 1);
+        let (residual, map) = (vectors(1, &batch, d), matrix(2, d, d));
+        let (scale, bias) = (vec![0.3; d], common::noise(3, d));
+        let n = batch.len() * d;
+        let buffers = [
+            common::buffer(&context, &batch),
+            common::buffer(&context, &residual),
+            common::buffer(&context, &packed(&rows(&map), Some(&scale))),
+            common::buffer(&context, &bias),
+            common::buffer(&context, &vec![7.0_f32; 2 * n]),
+        ];
+        let constants = [
+            ("WIDTH", (d / 4) as f64),
+            ("SLOT", f64::from(slot)),
+            ("EPSILON", EPSILON),
+        ];
+        let pipeline = CONTEMPLATE.pipeline(context.device(), threads, &constants);
+        let pipeline = pipeline.expect("a shape that runs");
+        let grid = [
+            (d / 4).div_ceil(threads as usize) as u32,
+            batch.len() as u32,
+        ];
+        common::dispatch(&context, &pipeline, &buffers.each_ref(), grid);
+        let found = common::contents::<f32>(&context, &buffers[4]);
+        assert!(found[..n].iter().all(|&x| x == 7.0), "another block");
+        for (r, row) in batch.iter().enumerate() {
+            let found = &found[n + r * d..n + (r + 1) * d];
+            if row.live == 0 {
+                assert_eq!(found, vec![7.0; d], "row {r} is dead");
+                continue;
+            }
+            let normed = normed(&residual[r * d..(r + 1) * d], &scale);
+            let mapped = product(&map, &normed);
+            let expected = mapped.iter().zip(&bias).map(|(y, &b)| y + f64::from(b));
+            let at = format!("d = {d}, {threads} threads, row {r}");
+            assert_near(&at, found, &narrow(&expected.collect::<Vec<f64>>()));
+        }
+    }
+}
+
+#[test]
+fn the_final_norm_tells_the_norm_and_what_the_rows_own_classifier_says() {
+    let Some(context) = common::context() else {
+        return;
+    };
+    for (((d, _, n_rows), threads), n_sets) in shapes_threads_and_sets() {
+        let mut batch = rows_under(n_rows, n_sets);
+        batch[n_rows / 2].live = u32::from(n_rows == 1);
         let (residual, gain) = (vectors(1, &batch, d), gain(2, d));
-        let classifier = EndClassifierWeights {
-            weight: common::noise(3, d).iter().map(|w| 0.2 * w).collect(),
-            bias: -0.5,
+        let classifier = |set| EndClassifierWeights {
+            weight: common::noise(3 + set, d).iter().map(|w| 0.2 * w).collect(),
+            bias: -0.5 * set as f32,
         };
+        let classifiers: Vec<EndClassifierWeights> = (0..n_sets as u32).map(classifier).collect();
+        let of_sets = classifiers.iter();
+        let of_sets = of_sets.flat_map(|classifier| classifier_values(d, Some(classifier)));
         let before = vec![7.0_f32; batch.len() * d];
         let buffers = [
             common::buffer(&context, &batch),
             common::buffer(&context, &residual),
             common::buffer(&context, &gain),
-            common::buffer(&context, &classifier_values(d, Some(&classifier))),
+            common::buffer(&context, &of_sets.collect::<Vec<f32>>()),
             common::buffer(&context, &before),
             common::buffer(&context, &vec![[7.0_f32; 2]; batch.len()]),
         ];
@@ -175,6 +235,7 @@ fn the_final_norm_tells_the_norm_and_what_the_classifier_says() {
                 assert_eq!(found, [7.0; 2], "{at} is dead");
                 continue;
             }
+            let classifier = &classifiers[row.adapter as usize];
             let h = normed(&residual[r * d..(r + 1) * d], &gain);
             assert_near(&at, &hidden[r * d..(r + 1) * d], &narrow(&h));
             let norm = h.iter().map(|x| x * x).sum::<f64>().sqrt();
@@ -190,18 +251,21 @@ fn the_final_norm_tells_the_norm_and_what_the_classifier_says() {
 }
 
 #[test]
-fn project_adds_to_the_residual() {
+fn project_adds_to_the_residual_what_the_rows_own_set_gives() {
     let Some(context) = common::context() else {
         return;
     };
-    for ((width, d, n_rows), threads) in SHAPES.into_iter().flat_map(|s| THREADS.map(|t| (s, t))) {
-        let w = matrix(1, d, width);
-        let batch = rows_of(n_rows, |_| live());
+    for (((width, d, n_rows), threads), n_sets) in shapes_threads_and_sets() {
+        let sets: Vec<Matrix> = (0..n_sets as u32)
+            .map(|set| matrix(10 + set, d, width))
+            .collect();
+        let all: Vec<f32> = sets.iter().flat_map(|w| packed(&rows(w), None)).collect();
+        let batch = rows_under(n_rows, n_sets);
         let (input, residual) = (vectors(2, &batch, width), vectors(3, &batch, d));
         let buffers = [
             common::buffer(&context, &batch),
             common::buffer(&context, &input),
-            common::buffer(&context, &packed(&rows(&w), None)),
+            common::buffer(&context, &all),
             common::buffer(&context, &residual),
         ];
         let tile = tile_for(n_rows);
@@ -209,6 +273,7 @@ fn project_adds_to_the_residual() {
             ("TILE", tile as f64),
             ("WIDTH", (width / 4) as f64),
             ("N_QUADS", (d / 4) as f64),
+            ("N_SETS", n_sets as f64),
         ];
         let pipeline = PROJECT.pipeline(context.device(), threads, &constants);
         let pipeline = pipeline.expect("a shape that runs");
@@ -223,7 +288,7 @@ fn project_adds_to_the_residual() {
                 .iter()
                 .map(|&x| x.into())
                 .collect();
-            let added = product(&w, &x);
+            let added = product(&sets[batch[r].adapter as usize], &x);
             let before = &residual[r * d..(r + 1) * d];
             let expected: Vec<f32> = before
                 .iter()
@@ -231,7 +296,7 @@ fn project_adds_to_the_residual() {
                 .map(|(&r, y)| (f64::from(r) + y) as f32)
                 .collect();
             assert_near(
-                &format!("{w} ← {width}", w = d),
+                &format!("{d} ← {width}, row {r}, {n_sets} sets"),
                 &found[r * d..(r + 1) * d],
                 &expected,
             );
@@ -244,21 +309,27 @@ fn swiglu_is_gate_times_up_even_where_exp_overflows() {
     let Some(context) = common::context() else {
         return;
     };
-    for ((d, intermediate, n_rows), threads) in
-        SHAPES.into_iter().flat_map(|s| THREADS.map(|t| (s, t)))
-    {
-        let (mut gate, up) = (matrix(1, intermediate, d), matrix(2, intermediate, d));
-        // e^-z of rows 1 and 2 is far outside of f32, on either side.
-        common::random::edit(&mut gate, |values| {
-            values[d..2 * d]
-                .iter_mut()
-                .for_each(|w| *w = 300.0 * w.abs());
-            values[2 * d..3 * d]
-                .iter_mut()
-                .for_each(|w| *w = -300.0 * w.abs());
-        });
+    for (((d, intermediate, n_rows), threads), n_sets) in shapes_threads_and_sets() {
+        let set = |set: u32| {
+            let mut gate = matrix(10 + set, intermediate, d);
+            // e^-z of rows 1 and 2 is far outside of f32, on either side.
+            common::random::edit(&mut gate, |values| {
+                values[d..2 * d]
+                    .iter_mut()
+                    .for_each(|w| *w = 300.0 * w.abs());
+                values[2 * d..3 * d]
+                    .iter_mut()
+                    .for_each(|w| *w = -300.0 * w.abs());
+            });
+            (gate, matrix(20 + set, intermediate, d))
+        };
+        let (gates, ups): (Vec<Matrix>, Vec<Matrix>) = (0..n_sets as u32).map(set).unzip();
         let gain = gain(3, d);
-        let batch = rows_of(n_rows, |_| live());
+        let all = |sets: &[Matrix]| -> Vec<f32> {
+            let packed = |w| packed(&rows(w), Some(&gain));
+            sets.iter().flat_map(packed).collect()
+        };
+        let batch = rows_under(n_rows, n_sets);
         let residual: Vec<f32> = vectors(4, &batch, d)
             .iter()
             .map(|x| x.abs() + 0.1)
@@ -267,8 +338,8 @@ fn swiglu_is_gate_times_up_even_where_exp_overflows() {
         let buffers = [
             common::buffer(&context, &batch),
             common::buffer(&context, &residual),
-            common::buffer(&context, &packed(&rows(&gate), Some(&gain))),
-            common::buffer(&context, &packed(&rows(&up), Some(&gain))),
+            common::buffer(&context, &all(&gates)),
+            common::buffer(&context, &all(&ups)),
             common::buffer(&context, &gated),
         ];
         let tile = tile_for(n_rows);
@@ -277,6 +348,7 @@ fn swiglu_is_gate_times_up_even_where_exp_overflows() {
             ("WIDTH", (d / 4) as f64),
             ("N_QUADS", (intermediate / 4) as f64),
             ("EPSILON", EPSILON),
+            ("N_SETS", n_sets as f64),
         ];
         let pipeline = SWIGLU.pipeline(context.device(), threads, &constants);
         let pipeline = pipeline.expect("a shape that runs");
@@ -288,14 +360,16 @@ fn swiglu_is_gate_times_up_even_where_exp_overflows() {
         let found = common::contents::<f32>(&context, &buffers[4]);
         for r in 0..n_rows {
             let x = normed(&residual[r * d..(r + 1) * d], &gain);
-            let (gates, ups) = (product(&gate, &x), product(&up, &x));
-            let expected: Vec<f64> = gates
+            let set = batch[r].adapter as usize;
+            let (gate, up) = (product(&gates[set], &x), product(&ups[set], &x));
+            let expected: Vec<f64> = gate
                 .iter()
-                .zip(ups)
+                .zip(up)
                 .map(|(&z, u)| z / (1.0 + (-z).exp()) * u)
                 .collect();
             let found = &found[r * intermediate..(r + 1) * intermediate];
-            assert_near(&format!("d = {d}, row {r}"), found, &narrow(&expected));
+            let at = format!("d = {d}, row {r}, {n_sets} sets");
+            assert_near(&at, found, &narrow(&expected));
         }
     }
 }

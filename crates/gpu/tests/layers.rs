@@ -8,6 +8,7 @@ use latent_model::{
     checkpoint::Weights,
     compare::{Tolerance, compare_layer_states},
     config::ModelConfig,
+    program::Adapter,
     reference::layer_states,
 };
 use pollster::block_on;
@@ -15,12 +16,13 @@ use pollster::block_on;
 fn first_divergence(
     found_on: &(ModelConfig, Arc<Weights>),
     expected_of: &(ModelConfig, Arc<Weights>),
+    adapter: Adapter,
     tokens: &[u32],
 ) -> Option<Option<String>> {
     let context = common::context()?;
     let mut engine = common::engine(&context, found_on);
-    let found = block_on(engine.layer_states(tokens)).expect("activations");
-    let expected = layer_states(&expected_of.0, &expected_of.1, tokens);
+    let found = block_on(engine.layer_states(adapter, tokens)).expect("activations");
+    let expected = layer_states(&expected_of.0, (&expected_of.1, adapter), tokens);
     let report = compare_layer_states(&found, &expected, Tolerance::F32);
     for stage in &report.stages {
         println!("{}: {:e}", stage.stage, stage.max_abs_difference);
@@ -31,8 +33,10 @@ fn first_divergence(
 fn assert_agrees(model: &(ModelConfig, Arc<Weights>), n_tokens: u32) {
     let vocab_size = model.0.vocab_size as u32;
     let tokens: Vec<u32> = (0..n_tokens).map(|i| (7 * i + 3) % vocab_size).collect();
-    if let Some(divergence) = first_divergence(model, model, &tokens) {
-        assert_eq!(divergence, None);
+    for &adapter in model.1.adapters() {
+        if let Some(divergence) = first_divergence(model, model, adapter, &tokens) {
+            assert_eq!(divergence, None, "{adapter:?}");
+        }
     }
 }
 
@@ -65,7 +69,7 @@ fn an_altered_weight_is_found_in_its_layer() {
     let mut altered = Weights::clone(&model.1);
     common::random::edit(&mut altered.layers[1].up, |values| values[5] += 0.1);
     let altered = (model.0.clone(), Arc::new(altered));
-    if let Some(divergence) = first_divergence(&altered, &model, &[1, 2, 3]) {
+    if let Some(divergence) = first_divergence(&altered, &model, Adapter::Base, &[1, 2, 3]) {
         assert_eq!(divergence.as_deref(), Some("layer 1"));
     }
 }

@@ -9,10 +9,10 @@ use latent_model::{
     checkpoint::Weights,
     compare::first_record_difference,
     config::ModelConfig,
-    engine::{Engine, EngineError, LaneSpec, run_to_end},
+    engine::{Engine, EngineError, LaneCursor, LaneSpec, run_to_end},
     input::{Feed, Input, Tap},
     parity::forced_differences,
-    program::Program,
+    program::{Adapter, MAX_STOP_TOKENS, Program, Role},
     record::{InputKind, StepRecord, flag},
     reference::{Precision, ReferenceEngine},
     strategy::{STRATEGIES, Setting, Settings, Strategy},
@@ -53,7 +53,9 @@ fn program(strategy: &Strategy, config: &ModelConfig) -> Program {
         }
     }
     let tokenizer = tokenizer(config.vocab_size);
-    strategy.program(&settings, &tokenizer).expect("a program")
+    let (_, weights) = common::small();
+    let program = strategy.program(&settings, &tokenizer, weights.capabilities());
+    program.expect("a program")
 }
 
 fn lane(program: Program, prompt: &[u32], seed: u32) -> LaneSpec {
@@ -123,6 +125,44 @@ fn the_end_classifier_ends_thinking_where_the_reference_does() {
     let records = || found.iter().flatten();
     assert!(records().any(|record| record.has(flag::END_CLASSIFIER | flag::FORCED)));
     assert!(records().any(|record| record.has(flag::CAP | flag::END_TESTED)));
+}
+
+#[test]
+fn a_run_ends_at_any_of_its_end_tokens() {
+    let Some(mut engine) = engine() else {
+        return;
+    };
+    let (config, _) = common::small();
+    let sampled = Strategy::by_name("token-cot-sampled").expect("a strategy");
+    let with_end_tokens = |end_tokens: Vec<u32>| {
+        let mut program = program(sampled, &config);
+        program.phases[0].until.stop_tokens = end_tokens;
+        // Of thinking alone, as an answer is: so its end is the lane's.
+        program.phases.truncate(1);
+        program.phases[0].role = Role::Answer;
+        [lane(program, &[3, 14, 15], 5)]
+    };
+    let tokens: Vec<u32> = reference(&with_end_tokens(Vec::new()))[0]
+        .iter()
+        .map(|record| record.token)
+        .collect();
+    let is_new = |at: &usize| !tokens[..*at].contains(&tokens[*at]);
+    let at = (2..tokens.len() - 1).find(is_new).expect("a third token");
+    let is_absent = |id: &u32| !tokens.contains(id);
+    let absent: Vec<u32> = (0..).filter(is_absent).take(MAX_STOP_TOKENS - 1).collect();
+    let mut end_tokens = vec![absent[0], tokens[at]];
+    for _ in 0..2 {
+        let lanes = with_end_tokens(end_tokens);
+        let (found, expected) = (gpu(&mut engine, &lanes, 16), reference(&lanes));
+        assert_same("an end token", &found[0], &expected[0]);
+        let last = found[0].last().expect("records");
+        assert_eq!(
+            (found[0].len(), last.token, last.flags),
+            (at + 1, tokens[at], flag::STOP | flag::DONE)
+        );
+        // The last of as many as there may be.
+        end_tokens = [&absent[..], &tokens[at..=at]].concat();
+    }
 }
 
 /// Four lanes of different strategies and prompts of different lengths, one of them shared.
@@ -199,7 +239,7 @@ fn a_run_longer_than_the_ring_loses_no_record() {
     config.max_position_embeddings = 256;
     let mut program = program(&STRATEGIES[0], &config);
     program.phases[0].until.max_steps = 150;
-    program.phases[0].until.stop_token = None;
+    program.phases[0].until.stop_tokens.clear();
     let lanes = [lane(program, &[1, 2], 1)];
     let weights = common::random::weights(&config);
     let mut reference = ReferenceEngine::new(&config, weights.clone(), Precision::Oracle);
@@ -275,6 +315,21 @@ fn bad_runs_are_errors() {
         block_on(engine.begin(&[])),
         Err(EngineError::LaneCount { .. })
     ));
+    let outside = engine.config().vocab_size as u32;
+    let too_many = vec![0; engine.config().max_position_embeddings + 1];
+    for tokens in [Vec::new(), vec![1, outside], too_many] {
+        let refused = block_on(engine.layer_states(Adapter::Base, &tokens));
+        assert!(
+            matches!(
+                refused,
+                Err(EngineError::NoInputs { .. }
+                    | EngineError::UnknownToken { .. }
+                    | EngineError::ContextTooShort { .. })
+            ),
+            "{} tokens",
+            tokens.len()
+        );
+    }
     let mut lanes = mixed_lanes();
     lanes[1].inputs.clear();
     assert_eq!(
@@ -305,8 +360,8 @@ fn a_checkpoint_without_an_end_classifier_refuses_programs_that_ask_it() {
     assert_eq!(block_on(engine.begin(&lanes[..1])), Ok(()));
 }
 
-/// A lane that feeds back the state after a layer, as CCOT does.
-fn contemplating(layer: u32, prompt: &[u32]) -> LaneSpec {
+/// A lane that feeds back the state after a layer, as it is.
+fn feeding_layer(layer: u32, prompt: &[u32]) -> LaneSpec {
     let (config, _) = common::small();
     let mut program = program(Strategy::by_name("coconut").expect("a strategy"), &config);
     program.phases[0].feed = Feed::Hidden {
@@ -321,8 +376,8 @@ fn states_of_any_layer_are_fed_back_as_the_reference_feeds_them() {
         return;
     };
     let mut lanes = vec![
-        contemplating(0, &[1, 2, 3]),
-        contemplating(1, &[1, 2, 3]),
+        feeding_layer(0, &[1, 2, 3]),
+        feeding_layer(1, &[1, 2, 3]),
         mixed_lanes().remove(1),
     ];
     let (found, expected) = (gpu(&mut engine, &lanes, 16), reference(&lanes));
@@ -338,6 +393,119 @@ fn states_of_any_layer_are_fed_back_as_the_reference_feeds_them() {
         last: 1,
     };
     assert_eq!(block_on(engine.begin(&lanes)), Err(error));
+}
+
+/// Lanes of CCOT that are never all in one phase, with other strategies between them.
+fn contemplating_lanes() -> Vec<LaneSpec> {
+    let (config, _) = common::small();
+    let named = |name| program(Strategy::by_name(name).expect("a strategy"), &config);
+    let capped = |name, max_steps: u32| {
+        let mut program = named(name);
+        program.phases[0].until.max_steps = max_steps;
+        program
+    };
+    vec![
+        lane(capped("ccot-fixed", 0), &[1, 2, 3, 4], 1),
+        lane(capped("ccot", 6), &[8], 1),
+        lane(named("token-cot"), &[1, 2, 3, 4], 1),
+        lane(capped("ccot-fixed", 3), &[30, 2], 1),
+        lane(capped("ccot", 6), &[5, 9, 2], 1),
+        lane(named("coconut"), &[30, 2], 1),
+        lane(capped("ccot-fixed", 7), &[1, 2, 3, 4], 1),
+        lane(named("soft-gumbel"), &[8, 8, 9], 2),
+        lane(capped("ccot", 2), &[11, 12], 1),
+    ]
+}
+
+#[test]
+fn lanes_under_different_weights_run_in_one_batch() {
+    let Some(mut engine) = engine() else {
+        return;
+    };
+    let lanes = contemplating_lanes();
+    let expected = reference(&lanes);
+    // One lane alone, a tile of four, more than a tile of eight.
+    for n_lanes in [1, 2, 4, lanes.len()] {
+        for first in 0..=lanes.len() - n_lanes {
+            let chosen = first..first + n_lanes;
+            let found = gpu(&mut engine, &lanes[chosen.clone()], 16);
+            for (lane, (found, expected)) in chosen
+                .clone()
+                .zip(found.iter().zip(&expected[chosen.clone()]))
+            {
+                let mut found = found.clone();
+                found
+                    .iter_mut()
+                    .for_each(|record| record.lane = lane as u32);
+                assert_same(&format!("lane {lane} of {chosen:?}"), &found, expected);
+            }
+        }
+    }
+    let records = || expected.iter().flatten();
+    assert!(records().any(|record| record.has(flag::END_CLASSIFIER | flag::FORCED)));
+    assert!(records().any(|record| record.has(flag::CAP | flag::END_TESTED)));
+    let (config, weights) = common::small();
+    let mut oracle = ReferenceEngine::new(&config, weights, Precision::Oracle);
+    let differences = block_on(forced_differences(&mut engine, &mut oracle, &lanes));
+    assert_eq!(differences.expect("two runs"), vec![None; lanes.len()]);
+    // An adapter that is another one shows.
+    let (_, mut altered) = common::small();
+    let set = Arc::make_mut(&mut altered).contemplation.as_mut();
+    let layer = &mut set.expect("it has one").decoder[0];
+    common::random::edit(&mut layer.down, |values| values[5] += 1.0);
+    let mut oracle = ReferenceEngine::new(&config, altered, Precision::Oracle);
+    let differences = block_on(forced_differences(&mut engine, &mut oracle, &lanes));
+    let found: Vec<bool> = differences
+        .expect("two runs")
+        .iter()
+        .map(Option::is_some)
+        .collect();
+    let answers = lanes
+        .iter()
+        .map(|lane| lane.program.contemplation_phase().is_some());
+    assert_eq!(found, answers.collect::<Vec<bool>>());
+}
+
+#[test]
+fn contemplation_without_an_input_map_is_what_the_reference_makes_of_it() {
+    let Some(context) = common::context() else {
+        return;
+    };
+    let (config, mut weights) = common::small();
+    let set = Arc::make_mut(&mut weights).contemplation.as_mut();
+    set.expect("it has one").input_map = None;
+    let mut oracle = ReferenceEngine::new(&config, weights.clone(), Precision::Oracle);
+    let mut engine = common::engine(&context, &(config, weights));
+    let lanes = contemplating_lanes();
+    let differences = block_on(forced_differences(&mut engine, &mut oracle, &lanes));
+    assert_eq!(differences.expect("two runs"), vec![None; lanes.len()]);
+}
+
+#[test]
+fn adapters_that_no_lane_uses_change_nothing_to_the_bit_and_cost_no_dispatch() {
+    let Some(context) = common::context() else {
+        return;
+    };
+    let lanes = mixed_lanes();
+    let [with, without] = [common::small(), common::plain()].map(|model| {
+        let mut engine = common::engine(&context, &model);
+        let records = gpu(&mut engine, &lanes, 16);
+        (records, engine.stats().dispatches_per_step)
+    });
+    assert_eq!(with, without);
+}
+
+#[test]
+fn a_checkpoint_without_adapters_refuses_programs_that_take_them() {
+    let Some(context) = common::context() else {
+        return;
+    };
+    let mut engine = common::engine(&context, &common::plain());
+    let lanes = [mixed_lanes().remove(0), contemplating_lanes().remove(0)];
+    let expected = EngineError::NoContemplation { lane: 1, phase: 0 };
+    assert_eq!(block_on(engine.begin(&lanes)), Err(expected));
+    let refused = block_on(engine.layer_states(Adapter::Decoder, &[1, 2]));
+    assert!(matches!(refused, Err(EngineError::NoContemplation { .. })));
 }
 
 /// What lanes were fed by `position`, as a lane of its own would be given it.
@@ -387,6 +555,45 @@ fn a_lane_can_begin_in_the_middle_of_somebodys_thinking() {
         let found = block_on(engine.advance(200)).expect("records");
         assert_same("from step 5 on", &found, &rest);
     }
+}
+
+#[test]
+fn both_engines_refuse_cursors_that_fit_no_lane() {
+    let Some(mut engine) = engine() else {
+        return;
+    };
+    let (config, weights) = common::small();
+    let mut oracle = ReferenceEngine::new(&config, weights, Precision::Oracle);
+    let lanes = mixed_lanes();
+    block_on(engine.begin(&lanes)).expect("a run");
+    block_on(oracle.begin(&lanes)).expect("a run");
+    block_on(engine.advance(3)).expect("records");
+    block_on(oracle.advance(3)).expect("records");
+    let cursor = oracle.cursors().remove(1);
+    let altered = |change: fn(&mut LaneCursor)| {
+        let mut cursor = cursor.clone();
+        change(&mut cursor);
+        cursor
+    };
+    let wrong = [
+        altered(|cursor| cursor.state.lane = 4),
+        altered(|cursor| cursor.state.position += 1),
+        altered(|cursor| cursor.state.phase = 2),
+        altered(|cursor| cursor.input = None),
+        altered(|cursor| cursor.input = Some(Input::Vector(vec![0.0]))),
+    ];
+    for wrong in wrong {
+        let cursors = [cursor.clone(), wrong];
+        let found = engine.set_cursors(&cursors).expect_err("no lane's");
+        assert_eq!(oracle.set_cursors(&cursors), Err(found), "{cursors:?}");
+    }
+    // The run goes on as if nothing had been asked.
+    let (found, expected) = (block_on(engine.advance(9)), block_on(oracle.advance(9)));
+    assert_same(
+        "the run",
+        &found.expect("records"),
+        &expected.expect("records"),
+    );
 }
 
 #[test]

@@ -11,13 +11,16 @@ use latent_gpu::{
 use latent_model::{
     engine::LaneSpec,
     input::{Feed, Input, NextInput, Tap},
-    program::{ColdStop, EndClassifier, MAX_KEPT, Noise, Phase, Program, Role, Sampler, Until},
+    program::{
+        Adapter, ColdStop, EndClassifier, MAX_KEPT, MAX_STOP_TOKENS, Noise, Phase, Program, Role,
+        Sampler, Until,
+    },
     record::{StepRecord, flag},
     select::{LaneState, StepOutput, select},
 };
 
 /// A run's blocks of hidden states: two phases below feed the second one.
-const TAPS: [Tap; 2] = [Tap::FinalNorm, Tap::Layer(3)];
+const TAPS: [Tap; 3] = [Tap::FinalNorm, Tap::Layer(3), Tap::Contemplation];
 /// Random numbers pass through `ln` and `cos`, and Gumbel noise is divided by tau.
 const TOLERANCE: f32 = 5e-4;
 
@@ -40,6 +43,7 @@ fn phase(role: Role, feed: Feed, sampler: Sampler, max_steps: u32) -> Phase {
         sampler,
         until: Until::steps(max_steps),
         then_force: None,
+        adapter: Adapter::Base,
     }
 }
 
@@ -54,6 +58,18 @@ fn program(start: Option<u32>, think: Vec<Phase>) -> Program {
     let mut phases = think;
     phases.push(phase(Role::Answer, Feed::Token, Sampler::GREEDY, 3));
     Program { start, phases }
+}
+
+/// The phases of CCOT: each under weights of its own.
+fn contemplating(start: Option<u32>, max_steps: u32, forces: bool) -> Program {
+    let mut program = program(start, vec![thinking(Feed::CONTEMPLATION, Sampler::GREEDY)]);
+    let adapters = [Adapter::Generator, Adapter::Decoder];
+    for (phase, adapter) in program.phases.iter_mut().zip(adapters) {
+        phase.adapter = adapter;
+    }
+    program.phases[0].until = Until::steps(max_steps);
+    program.phases[0].then_force = program.phases[0].then_force.filter(|_| forces);
+    program
 }
 
 fn cold(mut phase: Phase, entropy: f32, patience: u32) -> Phase {
@@ -86,7 +102,10 @@ fn programs() -> Vec<Program> {
     };
     let mut stopping = thinking(Feed::Concept, sampler());
     // Token 0 is often the most probable one: see `logits`.
-    stopping.until.stop_token = Some(0);
+    stopping.until.stop_tokens = vec![0];
+    // The last of as many as there may be; the others are never chosen.
+    let mut stopping_last = thinking(Feed::Token, sampler());
+    stopping_last.until.stop_tokens = [vec![4; MAX_STOP_TOKENS - 1], vec![0]].concat();
     let mut guarded = program(Some(0), vec![]);
     guarded.phases[0] = cold(guarded.phases[0].clone(), 100.0, 2);
     vec![
@@ -98,6 +117,7 @@ fn programs() -> Vec<Program> {
         program(None, vec![thinking(Feed::Concept, sampler())]),
         program(None, vec![thinking(Feed::Concept, wide)]),
         program(None, vec![stopping]),
+        program(None, vec![stopping_last]),
         program(
             None,
             vec![thinking(Feed::Concept, noisy(Noise::Gumbel { tau: 0.5 }))],
@@ -109,6 +129,8 @@ fn programs() -> Vec<Program> {
                 noisy(Noise::Dirichlet { alpha: 2.0 }),
             )],
         ),
+        contemplating(Some(0), 3, true),
+        contemplating(None, 0, false),
         program(Some(0), vec![thinking(Feed::THOUGHT, Sampler::GREEDY)]),
         program(
             None,
@@ -394,6 +416,7 @@ fn check_program(
         assert_eq!(row.position, state.position, "{at}");
         assert_eq!(row.write_row, 100 + state.position, "{at}");
         assert_eq!(row.live, u32::from(!state.done), "{at}");
+        assert_eq!(row.adapter, state.adapter as u32, "{at}");
         if state.done {
             // A step after the end changes nothing.
             let again = bench.step(pipelines, step, &logits, of_row);

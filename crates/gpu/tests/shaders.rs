@@ -119,7 +119,8 @@ fn structs_have_the_same_layout_on_both_sides() {
             n_prefix,
             live,
             commits,
-            wants_logits
+            wants_logits,
+            adapter
         ]
     );
     assert_same_layout!(
@@ -159,12 +160,13 @@ fn structs_have_the_same_layout_on_both_sides() {
             noise,
             noise_scale,
             greedy,
-            stop_token,
+            stop_tokens,
             then_force,
             cold_entropy,
             cold_patience,
             asks_classifier,
-            end_threshold
+            end_threshold,
+            adapter
         ]
     );
     assert_same_layout!(

@@ -11,7 +11,7 @@ use latent_model::{
     engine::LaneSpec,
     input::{Feed, Input},
     parity::forced_differences,
-    program::{MAX_KEPT, Noise, Phase, Program, Role, Sampler, Until},
+    program::{Adapter, MAX_KEPT, Noise, Phase, Program, Role, Sampler, Until},
     reference::{Precision, ReferenceEngine},
     rng::{pcg4d, uniform},
 };
@@ -51,6 +51,7 @@ fn lanes() -> Vec<LaneSpec> {
             sampler,
             until: Until::steps(max_steps),
             then_force: None,
+            adapter: Adapter::Base,
         };
         let phases = vec![
             phase(Role::Think, feed, sampler, 3),

@@ -4,6 +4,7 @@
 use serde::{Deserialize, Serialize};
 
 use crate::{
+    contemplation::{self, ContemplationSpec},
     strategy::Strategy,
     tasks::{TASKS, Task},
 };
@@ -32,6 +33,19 @@ pub struct Entry {
     pub params: usize,
     /// Size of its weights' files.
     pub bytes: u64,
+    /// Its folders of CCOT's adapters.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub adapters: Vec<AdapterFolder>,
+}
+
+/// A folder of adapters beside a checkpoint's own files.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct AdapterFolder {
+    /// Its name.
+    pub folder: String,
+    /// How they were trained.
+    #[serde(flatten)]
+    pub spec: ContemplationSpec,
 }
 
 impl Catalogue {
@@ -98,10 +112,26 @@ impl Entry {
         self.strategies.iter().any(|known| known == strategy)
     }
 
+    /// How the adapters were trained that the checkpoint is loaded with where nobody names others.
+    pub fn contemplation(&self) -> Option<ContemplationSpec> {
+        let mut adapters = self.adapters.iter();
+        let default = adapters.find(|adapters| adapters.folder == contemplation::FOLDER);
+        default.map(|adapters| adapters.spec)
+    }
+
     /// Why the checkpoint cannot run a strategy at all: it lacks a part that the strategy asks.
     pub fn lacks(&self, strategy: &Strategy) -> Option<&'static str> {
-        (strategy.asks_end_classifier() && !self.suits(strategy.name))
-            .then_some("Needs a classifier that says when to stop, which this checkpoint lacks")
+        let why = match strategy {
+            _ if self.suits(strategy.name) => return None,
+            _ if strategy.contemplates() && self.contemplation().is_none() => {
+                "Needs adapters that contemplate, which this checkpoint lacks"
+            }
+            _ if strategy.asks_end_classifier() => {
+                "Needs a classifier that says when to stop, which this checkpoint lacks"
+            }
+            _ => return None,
+        };
+        Some(why)
     }
 }
 
@@ -119,6 +149,7 @@ mod tests {
             strategies: strategies.iter().map(|&name| name.into()).collect(),
             params: 0,
             bytes: 0,
+            adapters: Vec::new(),
         }
     }
 
@@ -178,5 +209,38 @@ mod tests {
         models.push(entry("unified", prosqa::TASK, &both));
         assert_eq!(lacks(&models, by_itself), None);
         assert!(models[0].lacks(by_itself).is_some());
+    }
+
+    #[test]
+    fn contemplation_is_for_checkpoints_with_the_default_adapters() {
+        let ccot = Strategy::by_name("ccot").expect("in the table");
+        let plain = entry("words", arithmetic::TASK, &["token-cot"]);
+        assert!(
+            plain
+                .lacks(ccot)
+                .is_some_and(|why| why.contains("adapters"))
+        );
+        let with = |folder: &str| {
+            let spec = ContemplationSpec {
+                layer: 2,
+                ratio: 0.5,
+            };
+            let folder = folder.into();
+            Entry {
+                adapters: vec![AdapterFolder { folder, spec }],
+                ..plain.clone()
+            }
+        };
+        assert_eq!(with("ccot").lacks(ccot), None);
+        assert!(with("ccot-r0.2").lacks(ccot).is_some());
+        let json = serde_json::to_value(with("ccot")).expect("JSON");
+        let expected = serde_json::json!([{"folder": "ccot", "layer": 2, "ratio": 0.5}]);
+        assert_eq!(json["adapters"], expected);
+        let json = serde_json::to_value(&plain).expect("JSON");
+        assert_eq!(
+            json.get("adapters"),
+            None,
+            "the others' lines stay as they were"
+        );
     }
 }

@@ -4,7 +4,10 @@ use bytes::Bytes;
 use safetensors::{SafeTensors, tensor::TensorView};
 
 pub use crate::matrix::{Dtype, Matrix};
-use crate::{config::ModelConfig, text};
+use crate::{
+    config::ModelConfig, contemplation::Contemplation, engine::ModelCapabilities, input::Tap,
+    program::Adapter, text,
+};
 
 /// All weights of a model. Matrices stay in their file's number format; vectors are f32.
 #[derive(Clone, Debug, PartialEq)]
@@ -19,10 +22,12 @@ pub struct Weights {
     pub lm_head: Option<Matrix>,
     /// Tells when thinking is over, where the checkpoint was taught to tell.
     pub end_classifier: Option<EndClassifierWeights>,
+    /// Adapters that contemplate and answer from it, where the checkpoint has them.
+    pub contemplation: Option<Contemplation>,
 }
 
-/// Coconut's mode classifier, σ(w·h + b) on a hidden state after the final norm: the probability
-/// that the thoughts fed so far are enough.
+/// Coconut's mode classifier and CCOT's END, σ(w·h + b) on a hidden state after the final norm:
+/// the probability that the thoughts fed so far are enough.
 #[derive(Clone, Debug, PartialEq)]
 pub struct EndClassifierWeights {
     /// (d)
@@ -59,6 +64,48 @@ pub struct LayerWeights {
     pub down: Matrix,
 }
 
+impl LayerWeights {
+    /// What Hugging Face calls the matrices of a layer, in the order of [`LayerWeights::matrices`].
+    pub const MATRICES: [&str; 7] = [
+        "self_attn.q_proj",
+        "self_attn.k_proj",
+        "self_attn.v_proj",
+        "self_attn.o_proj",
+        "mlp.gate_proj",
+        "mlp.up_proj",
+        "mlp.down_proj",
+    ];
+
+    /// Its matrices.
+    pub fn matrices(&self) -> [&Matrix; 7] {
+        [
+            &self.q, &self.k, &self.v, &self.o, &self.gate, &self.up, &self.down,
+        ]
+    }
+
+    /// Its matrices, to be changed.
+    pub fn matrices_mut(&mut self) -> [&mut Matrix; 7] {
+        [
+            &mut self.q,
+            &mut self.k,
+            &mut self.v,
+            &mut self.o,
+            &mut self.gate,
+            &mut self.up,
+            &mut self.down,
+        ]
+    }
+
+    /// The same layer with every matrix kept as f32.
+    pub(crate) fn widened(&self) -> Self {
+        let mut wide = self.clone();
+        for matrix in wide.matrices_mut() {
+            *matrix = matrix.widened();
+        }
+        wide
+    }
+}
+
 /// A checkpoint that cannot be used.
 #[derive(Debug, thiserror::Error)]
 pub enum CheckpointError {
@@ -73,10 +120,12 @@ pub enum CheckpointError {
         reason: safetensors::SafeTensorError,
     },
     /// A tensor that the config asks for is not there.
-    #[error("the checkpoint has no tensor {name:?}, which config.json asks for")]
+    #[error("the checkpoint has no tensor {name:?}, which {asked_by} asks for")]
     Missing {
         /// The tensor's name.
         name: String,
+        /// The file that tells of it.
+        asked_by: &'static str,
     },
     /// Half of an end classifier.
     #[error("the checkpoint has tensor {found:?} and no {missing:?}; expected both or neither")]
@@ -91,7 +140,7 @@ pub enum CheckpointError {
     Shape {
         /// The tensor's name.
         name: String,
-        /// What config.json asks for.
+        /// What the file that tells of it asks for.
         expected: Vec<usize>,
         /// What the file holds.
         found: Vec<usize>,
@@ -143,7 +192,7 @@ impl Weights {
         config: &ModelConfig,
         files: &[(String, Bytes)],
     ) -> Result<Self, CheckpointError> {
-        let shards = Shards::open(files)?;
+        let shards = Shards::open(files, "config.json")?;
         let (d, ff) = (config.hidden_size, config.intermediate_size);
         let (q_width, kv_width) = (config.q_width(), config.kv_width());
         let layer = |index: usize| -> Result<LayerWeights, CheckpointError> {
@@ -171,29 +220,67 @@ impl Weights {
                 Some(head()?)
             },
             end_classifier: shards.end_classifier(d)?,
+            contemplation: None,
         })
+    }
+
+    /// What the checkpoint brings beside its language model.
+    pub fn capabilities(&self) -> ModelCapabilities {
+        ModelCapabilities {
+            end_classifier: self.end_classifier.is_some(),
+            contemplation: self.contemplation.as_ref().map(|set| set.spec),
+        }
+    }
+
+    /// The sets of layers that the checkpoint has, by their codes.
+    pub fn adapters(&self) -> &'static [Adapter] {
+        match self.contemplation {
+            Some(_) => &Adapter::ALL,
+            None => &Adapter::ALL[..1],
+        }
+    }
+
+    /// The layers that an input runs under. A set that the checkpoint lacks is refused by
+    /// [`Engine::begin`](crate::engine::Engine::begin); here it is the base.
+    pub fn layers_under(&self, adapter: Adapter) -> &[LayerWeights] {
+        match (adapter, &self.contemplation) {
+            (Adapter::Generator, Some(set)) => &set.generator,
+            (Adapter::Decoder, Some(set)) => &set.decoder,
+            (Adapter::Base, _) | (_, None) => &self.layers,
+        }
+    }
+
+    /// The classifier that is asked after an input that ran under `adapter`: the generator has its
+    /// own.
+    pub fn end_classifier_under(&self, adapter: Adapter) -> Option<&EndClassifierWeights> {
+        match (adapter, &self.contemplation) {
+            (Adapter::Generator, Some(set)) => Some(&set.end_classifier),
+            _ => self.end_classifier.as_ref(),
+        }
+    }
+
+    /// The layer whose state a tap reads; `None` for the state after the final norm.
+    pub fn tapped_layer(&self, tap: Tap) -> Option<usize> {
+        match tap {
+            Tap::FinalNorm => None,
+            Tap::Layer(layer) => Some(layer as usize),
+            Tap::Contemplation => Some(self.contemplation.as_ref()?.spec.layer as usize),
+        }
     }
 
     /// The same weights with every matrix kept as f32: twice the memory of f16, and quicker to
     /// multiply with.
     pub fn widened(&self) -> Self {
-        let layer = |layer: &LayerWeights| LayerWeights {
-            attention_norm: layer.attention_norm.clone(),
-            q: layer.q.widened(),
-            k: layer.k.widened(),
-            v: layer.v.widened(),
-            o: layer.o.widened(),
-            mlp_norm: layer.mlp_norm.clone(),
-            gate: layer.gate.widened(),
-            up: layer.up.widened(),
-            down: layer.down.widened(),
-        };
+        let layers: Vec<LayerWeights> = self.layers.iter().map(LayerWeights::widened).collect();
+        let contemplation = self.contemplation.as_ref();
+        let contemplation = contemplation.map(|set| set.widened(&self.layers, &layers));
         Self {
             embedding: self.embedding.widened(),
-            layers: self.layers.iter().map(layer).collect(),
+            layers,
             final_norm: self.final_norm.clone(),
             lm_head: self.lm_head.as_ref().map(Matrix::widened),
             end_classifier: self.end_classifier.clone(),
+            contemplation,
         }
     }
 
@@ -202,15 +289,11 @@ impl Weights {
         self.lm_head.as_ref().unwrap_or(&self.embedding)
     }
 
-    /// Number of parameters of the language model; an end classifier is not part of it.
+    /// Number of parameters of the language model; end classifier and adapters are not part of it.
     pub fn n_parameters(&self) -> usize {
-        let layer = |l: &LayerWeights| {
-            [&l.q, &l.k, &l.v, &l.o, &l.gate, &l.up, &l.down]
-                .map(Matrix::n_values)
-                .iter()
-                .sum::<usize>()
-                + l.attention_norm.len()
-                + l.mlp_norm.len()
+        let layer = |layer: &LayerWeights| {
+            let of_matrices: usize = layer.matrices().into_iter().map(Matrix::n_values).sum();
+            of_matrices + layer.attention_norm.len() + layer.mlp_norm.len()
         };
         self.embedding.n_values()
             + self.layers.iter().map(layer).sum::<usize>()
@@ -220,10 +303,17 @@ impl Weights {
 }
 
 /// Opened safetensors files, searched in order.
-struct Shards<'a>(Vec<(&'a Bytes, SafeTensors<'a>)>);
+pub(crate) struct Shards<'a> {
+    files: Vec<(&'a Bytes, SafeTensors<'a>)>,
+    /// The file that says which tensors there are and of what shape.
+    asked_by: &'static str,
+}
 
 impl<'a> Shards<'a> {
-    fn open(files: &'a [(String, Bytes)]) -> Result<Self, CheckpointError> {
+    pub(crate) fn open(
+        files: &'a [(String, Bytes)],
+        asked_by: &'static str,
+    ) -> Result<Self, CheckpointError> {
         let open = |(file, bytes): &'a (String, Bytes)| match SafeTensors::deserialize(bytes) {
             Ok(tensors) => Ok((bytes, tensors)),
             Err(reason) => Err(CheckpointError::Format {
@@ -232,18 +322,33 @@ impl<'a> Shards<'a> {
                 reason,
             }),
         };
-        Ok(Self(files.iter().map(open).collect::<Result<_, _>>()?))
+        let files = files.iter().map(open).collect::<Result<_, _>>()?;
+        Ok(Self { files, asked_by })
     }
 
-    fn vector(&self, name: &str, len: usize) -> Result<Vec<f32>, CheckpointError> {
+    /// Every tensor's name.
+    pub(crate) fn names(&self) -> impl Iterator<Item = &str> {
+        self.files.iter().flat_map(|(_, file)| file.names())
+    }
+
+    pub(crate) fn vector(&self, name: &str, len: usize) -> Result<Vec<f32>, CheckpointError> {
         Ok(self.tensor(name, &[len], 1, len)?.to_f32().into_owned())
     }
 
-    fn matrix(&self, name: &str, rows: usize, cols: usize) -> Result<Matrix, CheckpointError> {
+    pub(crate) fn matrix(
+        &self,
+        name: &str,
+        rows: usize,
+        cols: usize,
+    ) -> Result<Matrix, CheckpointError> {
         self.tensor(name, &[rows, cols], rows, cols)
     }
 
-    fn end_classifier(&self, d: usize) -> Result<Option<EndClassifierWeights>, CheckpointError> {
+    /// Its two tensors, or neither.
+    pub(crate) fn end_classifier(
+        &self,
+        d: usize,
+    ) -> Result<Option<EndClassifierWeights>, CheckpointError> {
         let half = |found, missing| CheckpointError::HalfEndClassifier { found, missing };
         match [END_WEIGHT, END_BIAS].map(|name| self.find(name).is_some()) {
             [false, false] => Ok(None),
@@ -257,11 +362,11 @@ impl<'a> Shards<'a> {
     }
 
     fn find(&self, name: &str) -> Option<(&'a Bytes, TensorView<'a>)> {
-        let mut files = self.0.iter();
+        let mut files = self.files.iter();
         files.find_map(|(bytes, file)| Some((*bytes, file.tensor(name).ok()?)))
     }
 
-    /// A tensor of the shape that config.json asks for, all of it finite.
+    /// A tensor of the shape that is asked for, all of it finite.
     fn tensor(
         &self,
         name: &str,
@@ -270,7 +375,11 @@ impl<'a> Shards<'a> {
         cols: usize,
     ) -> Result<Matrix, CheckpointError> {
         let found = self.find(name);
-        let (file, view) = found.ok_or_else(|| CheckpointError::Missing { name: name.into() })?;
+        let missing = || CheckpointError::Missing {
+            name: name.into(),
+            asked_by: self.asked_by,
+        };
+        let (file, view) = found.ok_or_else(missing)?;
         if view.shape() != expected {
             return Err(CheckpointError::Shape {
                 name: name.into(),

@@ -67,6 +67,9 @@ pub struct RowOfTable {
     pub task: String,
     /// Name of the checkpoint.
     pub model: String,
+    /// The folder of CCOT's adapters in it, where it is not the default one.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub adapters: Option<String>,
     /// The strategy.
     pub strategy: String,
     /// Its settings.
@@ -84,7 +87,8 @@ pub struct RowOfTable {
 pub enum Outcome<R = Measured> {
     /// The checkpoint ships and was measured.
     Measured {
-        /// SHA-256 of `model.safetensors` (of all shards in order, where there are several).
+        /// SHA-256 of `model.safetensors` (of all shards in order, where there are several), and of
+        /// the files of adapters after it.
         weights_sha256: String,
         /// One for each set of problems.
         results: Vec<R>,

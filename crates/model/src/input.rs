@@ -8,9 +8,11 @@ use serde::{Deserialize, Serialize};
 pub enum Tap {
     /// After the final norm: Coconut's continuous thought (arXiv 2412.06769).
     FinalNorm,
-    /// The residual stream after this layer, counted from 0: CCOT's contemplation token
-    /// (arXiv 2412.13171).
+    /// The residual stream after this layer, counted from 0.
     Layer(u32),
+    /// The residual stream after the layer that the checkpoint names, through its input map if it
+    /// has one: CCOT's contemplation token (arXiv 2412.13171).
+    Contemplation,
 }
 
 /// What a phase feeds at its positions. `T` names a fixed token: an id in a program, a marker in
@@ -23,7 +25,7 @@ pub enum Feed<T = u32> {
     /// `Σ wᵢ·E[idᵢ]` over at most [`MAX_KEPT`](crate::program::MAX_KEPT) tokens (Soft Thinking,
     /// arXiv 2505.15778).
     Concept,
-    /// A hidden state of the step before, fed raw.
+    /// A hidden state of the step before, fed as its tap leaves it.
     Hidden {
         /// Where it is read.
         tap: Tap,
@@ -39,7 +41,7 @@ pub enum Input {
     Token(u32),
     /// `Σ wᵢ·E[idᵢ]`: at most [`MAX_KEPT`](crate::program::MAX_KEPT) tokens, weights that sum to 1.
     Mixture(Vec<(u32, f32)>),
-    /// A vector, (d).
+    /// A vector, (d), as it enters the first layer.
     Vector(Vec<f32>),
 }
 
@@ -116,6 +118,10 @@ impl<T> Feed<T> {
     /// Coconut's continuous thought.
     pub const THOUGHT: Self = Self::Hidden {
         tap: Tap::FinalNorm,
+    };
+    /// CCOT's contemplation token.
+    pub const CONTEMPLATION: Self = Self::Hidden {
+        tap: Tap::Contemplation,
     };
 
     /// The kind of input that a phase of this feed makes.

@@ -8,6 +8,7 @@ pub mod catalogue;
 pub mod checkpoint;
 pub mod compare;
 pub mod config;
+pub mod contemplation;
 pub mod engine;
 pub mod evaluation;
 pub mod evidence;

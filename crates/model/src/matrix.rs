@@ -148,6 +148,11 @@ impl Matrix {
         }
     }
 
+    /// Whether the two are the same place in memory, and not only equal.
+    pub fn is_same(&self, other: &Self) -> bool {
+        std::ptr::eq(&*self.bytes, &*other.bytes)
+    }
+
     /// The first value that is NaN or infinite, with its index. Reading a matrix that holds one
     /// gives some number in its place, so checkpoints are asked this first.
     pub fn first_non_finite(&self) -> Option<(usize, f32)> {

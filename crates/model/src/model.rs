@@ -7,6 +7,8 @@ use bytes::Bytes;
 use crate::{
     checkpoint::{CheckpointError, Weights},
     config::{ConfigError, ModelConfig, end_tokens},
+    contemplation::{Contemplation, ContemplationError, ContemplationFiles},
+    engine::ModelCapabilities,
     tokenizer::{Tokenizer, TokenizerError},
 };
 
@@ -21,6 +23,8 @@ pub struct ModelFiles {
     pub tokenizer: String,
     /// `model.safetensors`, or every shard: (file name, bytes).
     pub weights: Vec<(String, Bytes)>,
+    /// A folder of CCOT's adapters, where there is one and it is asked for.
+    pub contemplation: Option<ContemplationFiles>,
 }
 
 /// A model, ready for an engine.
@@ -43,6 +47,9 @@ pub enum ModelError {
     /// `model.safetensors`
     #[error(transparent)]
     Checkpoint(#[from] CheckpointError),
+    /// CCOT's folder.
+    #[error(transparent)]
+    Contemplation(#[from] ContemplationError),
     /// `tokenizer.json`
     #[error(transparent)]
     Tokenizer(#[from] TokenizerError),
@@ -76,11 +83,20 @@ impl Model {
                 config: config.vocab_size,
             });
         }
-        let weights = Arc::new(Weights::from_safetensors(&config, &files.weights)?);
+        let mut weights = Weights::from_safetensors(&config, &files.weights)?;
+        let contemplation = files.contemplation.as_ref();
+        weights.contemplation = contemplation
+            .map(|files| Contemplation::from_files(&config, &weights, files))
+            .transpose()?;
         Ok(Self {
             config,
-            weights,
+            weights: Arc::new(weights),
             tokenizer,
         })
+    }
+
+    /// What the checkpoint brings beside its language model.
+    pub fn capabilities(&self) -> ModelCapabilities {
+        self.weights.capabilities()
     }
 }

@@ -21,11 +21,11 @@ pub fn sample_prompt(model: &Model, n_tokens: usize) -> Vec<u32> {
 /// A lane for every strategy that the checkpoint has the markers and parts for, by the
 /// strategy's name.
 pub fn runnable_lanes(model: &Model, prompt: &[u32]) -> Vec<(&'static str, LaneSpec)> {
-    let has_classifier = model.weights.end_classifier.is_some();
+    let capabilities = model.capabilities();
     let mut lanes: Vec<(&str, LaneSpec)> = Vec::new();
     for strategy in STRATEGIES {
-        let program = strategy.program(&Settings::default(), &model.tokenizer);
-        let fits = |asks: Option<usize>| asks.is_none() || has_classifier;
+        let program = strategy.program(&Settings::default(), &model.tokenizer, capabilities);
+        let fits = |asks: Option<usize>| asks.is_none() || capabilities.end_classifier;
         let Some(program) = program
             .ok()
             .filter(|program| fits(program.end_classifier_phase()))
@@ -71,5 +71,55 @@ pub async fn forced_differences<E: Engine>(
             *known = known.take().or(difference);
         }
         found.set_cursors(&expected.cursors())?;
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::model::ModelFiles;
+
+    /// A checkpoint that ships, with one of its files altered.
+    fn shipped(alter: impl Fn(&str, String) -> String) -> Model {
+        let folder = concat!(
+            env!("CARGO_MANIFEST_DIR"),
+            "/../../public/models/prosqa-cot"
+        );
+        let read = |name: &str| std::fs::read(format!("{folder}/{name}")).expect("it ships");
+        let text = |name: &str| alter(name, String::from_utf8(read(name)).expect("text"));
+        let weights = "model.safetensors".to_string();
+        let files = ModelFiles {
+            config: text("config.json"),
+            generation_config: Some(text("generation_config.json")),
+            tokenizer: text("tokenizer.json"),
+            weights: vec![(weights, read("model.safetensors").into())],
+            contemplation: None,
+        };
+        Model::from_files(&files).expect("a model")
+    }
+
+    fn names(model: &Model) -> Vec<&'static str> {
+        let lanes = runnable_lanes(model, &sample_prompt(model, 5));
+        lanes.into_iter().map(|(name, _)| name).collect()
+    }
+
+    #[test]
+    fn a_checkpoint_without_some_markers_runs_what_it_can() {
+        let all = names(&shipped(|_, text| text));
+        assert!(all.contains(&"coconut") && all.contains(&"soft"), "{all:?}");
+        let without = |marker: &'static str| {
+            let missing = shipped(|_, text| text.replace(marker, "<nothing>"));
+            let rest = names(&missing);
+            let gone = all.iter().filter(|name| !rest.contains(name));
+            gone.copied().collect::<Vec<_>>()
+        };
+        assert_eq!(without("<bot>"), ["coconut"]);
+        assert_eq!(without("<pause>"), ["pause"]);
+        assert_eq!(without("<think>").len(), 6);
+        let endless = shipped(|file, text| match file {
+            "tokenizer.json" => text.replace("<eos>", "<nothing>"),
+            _ => text.replace("\"eos_token_id\"", "\"nothing\""),
+        });
+        assert!(names(&endless).is_empty(), "none of them could end");
     }
 }

@@ -1,5 +1,7 @@
 //! Programs: a decoding strategy as a list of phases, which both engines interpret.
 
+use std::str::FromStr;
+
 use serde::{Deserialize, Serialize};
 
 pub use crate::input::{Feed, Tap};
@@ -9,6 +11,9 @@ pub const MAX_KEPT: usize = 32;
 
 /// The largest number of phases in a program.
 pub const MAX_PHASES: usize = 8;
+
+/// The largest number of tokens at which a phase ends. Llama 3 names three.
+pub const MAX_STOP_TOKENS: usize = 8;
 
 /// A decoding strategy, ready to run: what is fed, how it is chosen, when it ends.
 ///
@@ -35,6 +40,47 @@ pub struct Phase {
     pub until: Until,
     /// The marker that is fed when the phase ends by its cap, Cold Stop or the end classifier.
     pub then_force: Option<u32>,
+    /// The weights under which its inputs run.
+    pub adapter: Adapter,
+}
+
+/// Which weights an input runs under. A checkpoint of CCOT (arXiv 2412.13171) has three sets of
+/// layers, the keys and values of which lie in one cache.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+#[repr(u32)]
+pub enum Adapter {
+    /// θ: the checkpoint's own, which every checkpoint has.
+    #[default]
+    Base = 0,
+    /// θ + φ: makes contemplation tokens.
+    Generator = 1,
+    /// θ + ψ: answers from them.
+    Decoder = 2,
+}
+
+impl Adapter {
+    /// Every set, by its code.
+    pub const ALL: [Self; 3] = [Self::Base, Self::Generator, Self::Decoder];
+
+    /// Its name: `base`, `generator` or `decoder`, as the folder of an adapter is called.
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::Base => "base",
+            Self::Generator => "generator",
+            Self::Decoder => "decoder",
+        }
+    }
+}
+
+impl FromStr for Adapter {
+    type Err = String;
+
+    fn from_str(name: &str) -> Result<Self, String> {
+        let found = Self::ALL.into_iter().find(|adapter| adapter.name() == name);
+        let names = Self::ALL.map(Self::name).join(", ");
+        found.ok_or_else(|| format!("there is no {name:?}; there are: {names}"))
+    }
 }
 
 /// What a phase is for.
@@ -86,12 +132,13 @@ pub enum Noise {
 }
 
 /// When a phase ends.
-#[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct Until {
     /// At most this many inputs are fed.
     pub max_steps: u32,
-    /// Ends when this token is chosen; the token itself is fed next.
-    pub stop_token: Option<u32>,
+    /// Ends when one of these tokens, at most [`MAX_STOP_TOKENS`], is chosen; that token itself is
+    /// fed next.
+    pub stop_tokens: Vec<u32>,
     /// Ends when the model has been sure for long enough.
     pub cold_stop: Option<ColdStop>,
     /// Ends when the checkpoint's classifier says that it has thought enough.
@@ -184,23 +231,40 @@ impl Program {
         }
     }
 
-    /// The first phase that ends by the end classifier, which not every checkpoint has.
+    /// The first phase that ends by the checkpoint's own end classifier, which not every one has.
+    /// A phase of the generator asks the classifier that came with it.
     pub fn end_classifier_phase(&self) -> Option<usize> {
-        let asks = |phase: &Phase| phase.until.end_classifier.is_some();
+        let asks = |phase: &Phase| {
+            phase.until.end_classifier.is_some() && phase.adapter != Adapter::Generator
+        };
         self.phases.iter().position(asks)
     }
 
-    /// The deepest layer, counted from 0, whose hidden state a phase feeds, with that phase.
-    pub fn deepest_tap(&self) -> Option<(usize, u32)> {
-        self.taps().max_by_key(|&(_, layer)| layer)
+    /// The first phase that runs under an adapter or feeds contemplation tokens, which takes a
+    /// checkpoint of CCOT.
+    pub fn contemplation_phase(&self) -> Option<usize> {
+        let needs = |phase: &Phase| {
+            let feed = Feed::CONTEMPLATION;
+            phase.adapter != Adapter::Base || phase.feed == feed
+        };
+        self.phases.iter().position(needs)
     }
 
-    /// Every layer whose hidden state a phase feeds, as (phase, layer), in the order of phases.
-    pub fn taps(&self) -> impl Iterator<Item = (usize, u32)> + '_ {
+    /// The deepest layer, counted from 0, that a phase names to feed its state, with that phase.
+    pub fn deepest_tap(&self) -> Option<(usize, u32)> {
+        let named = |(phase, tap)| match tap {
+            Tap::Layer(layer) => Some((phase, layer)),
+            Tap::FinalNorm | Tap::Contemplation => None,
+        };
+        self.taps()
+            .filter_map(named)
+            .max_by_key(|&(_, layer)| layer)
+    }
+
+    /// Every state that a phase feeds, as (phase, tap), in the order of phases.
+    pub fn taps(&self) -> impl Iterator<Item = (usize, Tap)> + '_ {
         let tap = |(index, phase): (usize, &Phase)| match phase.feed {
-            Feed::Hidden {
-                tap: Tap::Layer(layer),
-            } => Some((index, layer)),
+            Feed::Hidden { tap } => Some((index, tap)),
             _ => None,
         };
         self.phases.iter().enumerate().filter_map(tap)
@@ -227,7 +291,7 @@ impl Until {
     pub const fn steps(max_steps: u32) -> Self {
         Self {
             max_steps,
-            stop_token: None,
+            stop_tokens: Vec::new(),
             cold_stop: None,
             end_classifier: None,
         }
@@ -238,12 +302,18 @@ impl Phase {
     fn validate(&self, phase: usize, vocab_size: usize) -> Result<(), ProgramError> {
         let kept = 1.0..=MAX_KEPT as f32;
         let sampler = &self.sampler;
+        let n_stop_tokens = self.until.stop_tokens.len() as f32;
         let mut checks = vec![
             ("temperature", sampler.temperature, 0.0..=100.0),
             ("top_k", sampler.top_k as f32, kept.clone()),
             ("top_p", sampler.top_p, f32::MIN_POSITIVE..=1.0),
             ("min_p", sampler.min_p, 0.0..=0.999),
             ("max_concepts", sampler.max_concepts as f32, kept),
+            (
+                "the number of stop tokens",
+                n_stop_tokens,
+                0.0..=MAX_STOP_TOKENS as f32,
+            ),
         ];
         match sampler.noise {
             Noise::None => {}
@@ -269,7 +339,9 @@ impl Phase {
             }
         }
         check_token(phase, self.then_force, vocab_size)?;
-        check_token(phase, self.until.stop_token, vocab_size)?;
+        for &token in &self.until.stop_tokens {
+            check_token(phase, Some(token), vocab_size)?;
+        }
         match self.feed {
             Feed::Pause(token) => check_token(phase, Some(token), vocab_size),
             Feed::Token | Feed::Concept | Feed::Hidden { .. } => Ok(()),

@@ -53,7 +53,7 @@ pub struct StepRecord {
 pub mod flag {
     /// The token was forced, not chosen.
     pub const FORCED: u32 = 1;
-    /// The phase's stop token was chosen.
+    /// One of the phase's stop tokens was chosen.
     pub const STOP: u32 = 2;
     /// Cold Stop ended the phase.
     pub const COLD_STOP: u32 = 4;

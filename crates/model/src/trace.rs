@@ -18,7 +18,7 @@ pub enum StepKind {
     Think,
     /// A token of the answer.
     Answer,
-    /// The phase's stop token was chosen.
+    /// One of the phase's stop tokens was chosen.
     Stop,
 }
 

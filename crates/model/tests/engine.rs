@@ -8,7 +8,9 @@ use latent_model::{
     checkpoint::{EndClassifierWeights, Weights},
     engine::{Engine, EngineError, LaneSpec, run_to_end},
     input::Input,
-    program::{EndClassifier, Feed, MAX_KEPT, Noise, Phase, Program, Role, Sampler, Until},
+    program::{
+        Adapter, EndClassifier, Feed, MAX_KEPT, Noise, Phase, Program, Role, Sampler, Until,
+    },
     record::{InputKind, StepRecord, flag},
     reference::{Forward, KvCache, Precision, ReferenceEngine, layer_states},
 };
@@ -32,6 +34,7 @@ fn phase(role: Role, feed: Feed, sampler: Sampler, max_steps: u32) -> Phase {
         sampler,
         until,
         then_force,
+        adapter: Adapter::Base,
     }
 }
 
@@ -81,7 +84,7 @@ fn cached_greedy_decoding_equals_recomputing_the_whole_text() {
     let weights = common::weights(&config);
     let mut text = PROMPT.to_vec();
     for record in &trace[0] {
-        let states = layer_states(&config, &weights, &text);
+        let states = layer_states(&config, (&weights, Adapter::Base), &text);
         let logits = states.logits.last().expect("a prompt");
         assert_eq!(record.position as usize + 1, text.len());
         if record.n_kept > 0 {
@@ -123,7 +126,8 @@ fn every_kind_of_input_is_fed_as_its_record_says() {
         let mut cache = KvCache::new(config.n_layers);
         let mut feed = |position: usize, input: Input| {
             let x = forward.embed(&weights, &input);
-            let hidden = forward.position(&config, &weights, &mut cache, position, x, |_, _| {});
+            let under = (&*weights, Adapter::Base);
+            let hidden = forward.position(&config, under, &mut cache, position, x, |_, _| {});
             (forward.logits(&weights, &hidden), hidden)
         };
         for (position, token) in PROMPT.into_iter().take(4).enumerate() {
@@ -308,7 +312,14 @@ fn the_classifier_looks_at_the_state_that_would_be_the_next_thought() {
             Some(token) => forward.embed(&weights, &Input::Token(token)),
             None => hidden,
         };
-        hidden = forward.position(&config, &weights, &mut cache, position, x, |_, _| {});
+        hidden = forward.position(
+            &config,
+            (&weights, Adapter::Base),
+            &mut cache,
+            position,
+            x,
+            |_, _| {},
+        );
         states.push(hidden.clone());
     }
     let states = &states[PROMPT.len()..];

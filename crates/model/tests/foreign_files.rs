@@ -2,6 +2,8 @@
 
 use latent_model::{
     config::{ModelConfig, end_tokens},
+    engine::ModelCapabilities,
+    strategy::{Settings, Strategy},
     tasks::{Difficulty, prosqa},
     tokenizer::{Marker, Tokenizer, TokenizerError},
 };
@@ -159,6 +161,15 @@ fn the_end_token_is_the_one_that_the_models_files_name() {
     let tokenizer = tokenizer.with_end_tokens(vec![end, 5]);
     assert_eq!(tokenizer.marker(Marker::Eos).expect("named"), end);
     assert_eq!(tokenizer.end_tokens(), [end, 5]);
+    // The answer ends at either.
+    let strategy = Strategy::by_name("no-cot").expect("a strategy");
+    let program = strategy.program(
+        &Settings::default(),
+        &tokenizer,
+        ModelCapabilities::default(),
+    );
+    let answer = program.expect("it needs no other marker").phases.remove(0);
+    assert_eq!(answer.until.stop_tokens, [end, 5]);
 }
 
 #[test]

@@ -3,7 +3,10 @@
 use latent_model::{
     engine::LaneSpec,
     input::{Input, NextInput, Tap},
-    program::{ColdStop, EndClassifier, Feed, Noise, Phase, Program, Role, Sampler, Until},
+    program::{
+        Adapter, ColdStop, EndClassifier, Feed, MAX_STOP_TOKENS, Noise, Phase, Program, Role,
+        Sampler, Until,
+    },
     record::{InputKind, StepRecord, flag},
     select::{LaneState, StepOutput, select},
 };
@@ -39,10 +42,11 @@ fn thinking(feed: Feed, sampler: Sampler, max_steps: u32) -> Phase {
         feed,
         sampler,
         until: Until {
-            stop_token: speaks.then_some(END),
+            stop_tokens: speaks.then_some(END).into_iter().collect(),
             ..Until::steps(max_steps)
         },
         then_force: Some(END),
+        adapter: Adapter::Base,
     }
 }
 
@@ -52,10 +56,11 @@ fn answer(max_steps: u32) -> Phase {
         feed: Feed::Token,
         sampler: Sampler::GREEDY,
         until: Until {
-            stop_token: Some(EOS),
+            stop_tokens: vec![EOS],
             ..Until::steps(max_steps)
         },
         then_force: None,
+        adapter: Adapter::Base,
     }
 }
 
@@ -293,6 +298,44 @@ fn the_answer_ends_with_its_stop_token() {
 }
 
 #[test]
+fn the_answer_ends_with_any_of_its_stop_tokens() {
+    for stop in 0..MAX_STOP_TOKENS as u32 {
+        let mut logits = LOGITS;
+        logits[stop as usize] = 9.0;
+        let mut phase = answer(5);
+        phase.until.stop_tokens = (0..MAX_STOP_TOKENS as u32).rev().collect();
+        let program = Program {
+            start: None,
+            phases: vec![phase],
+        };
+        assert_eq!(program.validate(LOGITS.len()), Ok(()));
+        let steps = walk(&program, &logits);
+        assert_eq!(steps.len(), 1, "token {stop}");
+        assert_eq!(steps[0].0.flags, flag::STOP | flag::DONE);
+    }
+}
+
+#[test]
+fn more_stop_tokens_than_there_is_room_for_and_unknown_ones_are_refused() {
+    let refused = |stop_tokens: Vec<u32>| {
+        let mut program = program(thinking(Feed::Token, sampler(), 9));
+        program.phases[1].until.stop_tokens = stop_tokens;
+        program
+            .validate(LOGITS.len())
+            .expect_err("no program")
+            .to_string()
+    };
+    assert_eq!(
+        refused(vec![EOS; MAX_STOP_TOKENS + 1]),
+        "phase 1: the number of stop tokens must be in 0 ..= 8, found 9"
+    );
+    assert_eq!(
+        refused(vec![EOS, 8]),
+        "phase 1: token 8 is outside of the vocabulary of 8 tokens"
+    );
+}
+
+#[test]
 fn entropy_is_of_the_full_distribution_before_truncation() {
     let narrow = Sampler {
         top_k: 1,
@@ -465,7 +508,7 @@ proptest! {
     ) {
         let sampler = Sampler { temperature, top_k, top_p, min_p, max_concepts, noise, greedy: false };
         let mut think = thinking(Feed::Concept, sampler, 9);
-        think.until.stop_token = None;
+        think.until.stop_tokens.clear();
         let program = program(think);
         let mut state = LaneState::new(3, &lane(&program, seed));
         let (record, next) = select(&mut state, &program, output(&logits));

@@ -6,6 +6,7 @@ use std::path::Path;
 use latent_model::{
     checkpoint::Weights,
     config::ModelConfig,
+    program::Adapter,
     reference::{LayerStates, layer_states},
 };
 use serde::Deserialize;
@@ -56,7 +57,8 @@ fn logits_and_hidden_states_are_those_of_transformers() {
     let weights = Weights::from_safetensors(&config, &[file]).expect("written by transformers");
     let fixture: Fixture = serde_json::from_slice(&fixture("logits.json")).expect("the fixture");
     for case in &fixture.cases {
-        let LayerStates { logits, hidden, .. } = layer_states(&config, &weights, &case.ids);
+        let LayerStates { logits, hidden, .. } =
+            layer_states(&config, (&weights, Adapter::Base), &case.ids);
         for (position, (found, expected)) in logits.iter().zip(&case.logits).enumerate() {
             let difference = max_difference(found, expected);
             assert!(difference < TOLERANCE, "position {position}: {difference}");

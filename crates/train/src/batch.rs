@@ -1,9 +1,11 @@
 //! What one step learns from: which batch is drawn at which point of a run, and what its loss is.
 
 use std::collections::BTreeMap;
+use std::rc::Rc;
 
 use burn::tensor::ExecutionError;
 
+use crate::ccot::{self, Ccot, CcotConfig, CcotWeights, Pool, Reading};
 use crate::config::{Level, RecallConfig, RunConfig};
 use crate::example::Context;
 use crate::llama::Llama;
@@ -16,8 +18,8 @@ use crate::source::Source;
 
 /// A batch, and with it what is minimized.
 ///
-/// Here is where another objective joins: a variant with what it learns from (a teacher's cached
-/// states are part of that), and its arm in [`Batch::loss`].
+/// Here is where another objective joins: a variant with what it learns from, and its arm in
+/// [`Batch::loss`].
 pub enum Batch {
     /// Questions, laid out in one or several ways.
     Questions {
@@ -26,6 +28,15 @@ pub enum Batch {
         /// Which of them take which layout.
         splits: Vec<BatchSplit>,
     },
+    /// Problems whose chains of thought contemplation tokens shall stand for.
+    Contemplation {
+        /// What the model has read of them.
+        readings: Vec<Rc<Reading>>,
+        /// What is learned.
+        stage: ccot::Stage,
+        /// How.
+        config: CcotConfig,
+    },
     /// The warm-up forward.
     Successors(SuccessorSets),
     /// The warm-up backward.
@@ -33,13 +44,23 @@ pub enum Batch {
 }
 
 impl Batch {
-    /// The batch of a step, and whether its accuracy counts for the curriculum.
+    /// The batch of a step, and whether its accuracy counts for the curriculum. `pool` holds what
+    /// contemplation learns from.
     pub fn draw(
         config: &RunConfig,
         source: &Source,
         progress: &Progress,
+        pool: &Pool,
         random: &mut Random,
     ) -> (Batch, bool) {
+        if let Some(ccot) = &config.ccot {
+            let batch = Batch::Contemplation {
+                readings: pool.draw(config.batch.graphs * ccot.reuse, random),
+                stage: ccot.stage(progress.step),
+                config: ccot.clone(),
+            };
+            return (batch, true);
+        }
         if let Some(recall) = progress.recall(config) {
             let batch = Batch::draw_recall(config, recall, source, progress.recall_stage, random);
             return (batch, true);
@@ -88,7 +109,8 @@ impl Batch {
         }
     }
 
-    /// Its loss, with nothing read from the device but what concept tokens are made of.
+    /// Its loss, with nothing read from the device but what concept tokens are made of and where
+    /// END stops. `adapters` are the weights that contemplation learns.
     ///
     /// # Errors
     /// If the device failed.
@@ -96,8 +118,25 @@ impl Batch {
         &self,
         objective: &Objective<'_>,
         model: &Llama<'_>,
+        adapters: Option<&CcotWeights>,
     ) -> Result<BatchLoss, ExecutionError> {
         match self {
+            Batch::Contemplation {
+                readings,
+                stage,
+                config,
+            } => {
+                let ccot = Ccot {
+                    config,
+                    objective,
+                    sizes: model.config,
+                    base: &model.parameters,
+                    weights: adapters.expect("a run of CCOT has its weights"),
+                    device: &model.device,
+                };
+                let readings: Vec<&Reading> = readings.iter().map(Rc::as_ref).collect();
+                ccot.loss(&readings, *stage).await
+            }
             Batch::Questions { contexts, splits } => objective.loss(model, contexts, splits).await,
             Batch::Successors(sets) => Ok(sets.loss(model, objective.markers)),
             Batch::Ancestors(questions) => {

@@ -5,6 +5,7 @@ use latent_model::tasks::{Task, supervision::Extent};
 use serde::{Deserialize, Serialize};
 use toml::{Table, Value};
 
+use crate::ccot::CcotConfig;
 use crate::end_classifier::EndClassifierConfig;
 use crate::evaluation::Decoding;
 use crate::example::LossConfig;
@@ -54,6 +55,9 @@ pub struct RunConfig {
     /// How reasoning in words is taken away in the course of the run; without it there is none
     /// from the first step on (and `cot` keeps all of it).
     pub stages: Option<StagesConfig>,
+    /// Adapters that are learned on the frozen weights of `start_from`, which the form `ccot` asks
+    /// for.
+    pub ccot: Option<CcotConfig>,
     /// The mode switch that is fitted at the end of the run, if there is one.
     pub end_classifier: Option<EndClassifierConfig>,
     /// From easy to hard; a run climbs by accuracy.
@@ -201,6 +205,7 @@ impl RunConfig {
             !self.layouts.is_empty(),
             "forms must name at least one form"
         );
+        self.check_ccot()?;
         let needs_slots = self.layouts.iter().any(|layout| layout.latent().is_some());
         for level in &self.curriculum.levels {
             ensure!(
@@ -246,6 +251,30 @@ impl RunConfig {
             self.task.name()
         );
         Ok(())
+    }
+
+    fn check_ccot(&self) -> anyhow::Result<()> {
+        let asks = self.layouts.contains(&SequenceLayout::Ccot);
+        let Some(ccot) = &self.ccot else {
+            ensure!(!asks, "the form ccot needs a table [ccot]");
+            return Ok(());
+        };
+        ensure!(
+            self.layouts == [SequenceLayout::Ccot] && self.batch.extra_questions == 0,
+            "with [ccot], forms must be [\"ccot\"] and batch.extra_questions 0, found {:?} and {}",
+            self.layouts,
+            self.batch.extra_questions
+        );
+        ensure!(
+            self.batch.main_questions == 1,
+            "with [ccot], batch.main_questions must be 1, found {}",
+            self.batch.main_questions
+        );
+        ensure!(
+            self.start_from.is_some() && self.recall.is_none() && self.stages.is_none(),
+            "[ccot] adapts the weights of start_from, without [recall] and [stages]"
+        );
+        ccot.check(self.model.n_layers)
     }
 
     /// The step at which the run ends.

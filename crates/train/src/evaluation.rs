@@ -64,7 +64,7 @@ pub async fn measure(
 ) -> anyhow::Result<Accuracy> {
     let strategy = Strategy::by_name(&decoding.strategy)?;
     let settings = Settings::parse(strategy, decoding.set.iter().map(String::as_str))?;
-    let program = strategy.program(&settings, &model.tokenizer)?;
+    let program = strategy.program(&settings, &model.tokenizer, model.capabilities())?;
     let mut engine = ReferenceEngine::new(&model.config, model.weights.clone(), Precision::Fast);
     let trials = Trials {
         program: &program,

@@ -1,6 +1,7 @@
 //! A trained model as a Hugging Face folder that `transformers` loads unchanged.
 
 use half::f16;
+use latent_model::contemplation::FILES;
 use latent_model::hub::hub_files;
 use latent_model::model::ModelFiles;
 use latent_model::training_record::TrainingRecord;
@@ -12,7 +13,7 @@ use crate::end_classifier::EndClassifier;
 use crate::hub_tensors::hub_tensors;
 use crate::parameters::Parameters;
 use crate::progress::Record;
-use crate::state::check_finite;
+use crate::tensor_ops::check_finite;
 use crate::tensor_ops::{flat, read};
 
 /// Positions that `config.json` promises; an official problem with its chain needs about 130.
@@ -35,6 +36,7 @@ pub async fn model_files(
         tokenizer: pretty(&config.task.tokenizer_json())?,
         generation_config: Some(pretty(&generation_config)?),
         weights: vec![("model.safetensors".into(), weights.into())],
+        contemplation: None,
     })
 }
 
@@ -67,6 +69,12 @@ pub fn folder_files(
     }
     let weights = files.weights.iter();
     all.extend(weights.map(|(name, bytes)| (name.clone(), bytes.to_vec())));
+    if let Some(adapters) = &files.contemplation {
+        let contents = FILES.iter().zip(&adapters.contents);
+        all.extend(
+            contents.map(|(name, bytes)| (format!("{}/{name}", adapters.folder), bytes.to_vec())),
+        );
+    }
     Ok(all)
 }
 

@@ -181,6 +181,7 @@ pub fn causal_softmax(scores: Tensor<4>) -> Tensor<4> {
         let visible = Visible {
             lengths: Arc::new(vec![0; shape[0]]),
             n_new: rows,
+            hidden: None,
         };
         let own = (scores.numbers(), n_own);
         let weights = softmax_rows((&[], 0), own, n_heads * rows, &visible);
@@ -205,13 +206,17 @@ fn softmax_rows(
     for (index, output) in weights.chunks_exact_mut(width).enumerate() {
         let seen_graph = visible.lengths[index / rows_per_graph].min(n_graph);
         let seen_own = n_own - visible.n_new + index % visible.n_new + 1;
+        let hidden = visible.hidden_of(index / rows_per_graph);
+        let hidden = hidden.start.min(seen_own)..hidden.end.min(seen_own);
         let (a, b) = output.split_at_mut(n_graph);
         let (a, b) = (&mut a[..seen_graph], &mut b[..seen_own]);
         a.copy_from_slice(&graph[index * n_graph..][..seen_graph]);
         b.copy_from_slice(&own[index * n_own..][..seen_own]);
+        b[hidden.clone()].fill(f32::MIN);
         let largest = maximum(a).max(maximum(b));
         a.iter_mut().for_each(|v| *v = exp(*v - largest));
         b.iter_mut().for_each(|v| *v = exp(*v - largest));
+        b[hidden].fill(0.0);
         let inverse = 1.0 / (sum(a.iter().copied()) + sum(b.iter().copied()));
         a.iter_mut().for_each(|v| *v *= inverse);
         b.iter_mut().for_each(|v| *v *= inverse);

@@ -1,6 +1,7 @@
 //! Trains small Llama checkpoints on generated problems and exports them.
 
 pub mod batch;
+pub mod ccot;
 pub mod config;
 pub mod custom_op;
 pub mod driver;

@@ -6,6 +6,7 @@
 //! n new positions a question, T graph positions, m positions a question has seen, H heads,
 //! c head dimension, d hidden size, V vocabulary.
 
+use std::ops::Range;
 use std::sync::Arc;
 
 use burn::tensor::{Device, Tensor};
@@ -24,6 +25,74 @@ pub struct ContextCache {
     lengths: Arc<Vec<usize>>,
 }
 
+impl ContextCache {
+    /// No graph.
+    #[cfg(test)]
+    pub(crate) fn empty() -> ContextCache {
+        ContextCache {
+            layers: Vec::new(),
+            lengths: Arc::new(vec![0]),
+        }
+    }
+
+    /// The first `n` positions of graph `index`: those of the graph, then its only question's.
+    pub fn of_sequence(&self, own: &QuestionCache, index: usize, n: usize) -> ContextCache {
+        let length = self.lengths[index];
+        let whole = |graph: &Tensor<4>, own: &Tensor<5>| {
+            let [_, n_heads, _, n_own, c] = own.dims();
+            let own = own
+                .clone()
+                .narrow(0, index, 1)
+                .reshape([1, n_heads, n_own, c]);
+            let graph = graph.clone().narrow(0, index, 1).narrow(2, 0, length);
+            Tensor::cat(vec![graph, own], 2).narrow(2, 0, n)
+        };
+        let layers = self.layers.iter().zip(&own.layers);
+        ContextCache {
+            layers: layers
+                .map(|((k, v), (own_k, own_v))| (whole(k, own_k), whole(v, own_v)))
+                .collect(),
+            lengths: Arc::new(vec![n]),
+        }
+    }
+
+    /// Several caches as one, padded to the longest.
+    ///
+    /// # Panics
+    /// If there is none.
+    pub fn together(caches: &[&ContextCache]) -> ContextCache {
+        let lengths: Vec<usize> = caches.iter().flat_map(|c| c.lengths.to_vec()).collect();
+        let longest = lengths.iter().copied().max().expect("there is a cache");
+        let padded = |part: &Tensor<4>| {
+            let [n_graphs, n_heads, n, c] = part.dims();
+            if n == longest {
+                return part.clone();
+            }
+            let padding = Tensor::zeros([n_graphs, n_heads, longest - n, c], &part.device());
+            Tensor::cat(vec![part.clone(), padding], 2)
+        };
+        let layer = |index: usize| {
+            let layers = || caches.iter().map(|cache| &cache.layers[index]);
+            let keys = layers().map(|(k, _)| padded(k)).collect();
+            let values = layers().map(|(_, v)| padded(v)).collect();
+            (Tensor::cat(keys, 0), Tensor::cat(values, 0))
+        };
+        ContextCache {
+            layers: (0..caches[0].layers.len()).map(layer).collect(),
+            lengths: Arc::new(lengths),
+        }
+    }
+
+    /// The same on the autodiff device, as constants.
+    pub fn autodiff(self) -> ContextCache {
+        let layers = self.layers.into_iter();
+        ContextCache {
+            layers: layers.map(|(k, v)| (k.autodiff(), v.autodiff())).collect(),
+            lengths: self.lengths,
+        }
+    }
+}
+
 /// Keys and values of each question's own positions so far.
 #[derive(Clone, Default)]
 pub struct QuestionCache {
@@ -31,6 +100,8 @@ pub struct QuestionCache {
     layers: Vec<(Tensor<5>, Tensor<5>)>,
     /// m.
     pub n_positions: usize,
+    /// The positions of each graph's questions that later ones neither see nor count.
+    hidden: Option<Arc<Vec<Range<usize>>>>,
 }
 
 /// The residual stream after the positions of one call.
@@ -113,13 +184,30 @@ impl Llama<'_> {
         n_questions: usize,
         own: &mut QuestionCache,
     ) -> Residuals {
+        self.extend_through(inputs, graph, n_questions, own, |_, residual| residual)
+    }
+
+    /// [`Llama::extend`] with something between the layers: what comes out of layer i enters the
+    /// next as `after_layer(i, residual)`, which may stop its gradient.
+    pub fn extend_through(
+        &self,
+        inputs: Tensor<2>,
+        graph: &ContextCache,
+        n_questions: usize,
+        own: &mut QuestionCache,
+        after_layer: impl Fn(usize, Tensor<2>) -> Tensor<2>,
+    ) -> Residuals {
         let n_graphs = graph.lengths.len();
         let n_new = inputs.dims()[0] / (n_graphs * n_questions);
-        let starts: Vec<usize> = graph.lengths.iter().map(|l| l + own.n_positions).collect();
+        let counted = |(graph, length): (usize, &usize)| {
+            length + own.n_positions - own.hidden.as_ref().map_or(0, |hidden| hidden[graph].len())
+        };
+        let starts: Vec<usize> = graph.lengths.iter().enumerate().map(counted).collect();
         let angles = self.angles(&starts, n_questions, n_new);
         let visible = Visible {
             lengths: graph.lengths.clone(),
             n_new,
+            hidden: own.hidden.clone(),
         };
         let mut residual = inputs;
         let mut by_layer = Vec::new();
@@ -131,6 +219,7 @@ impl Llama<'_> {
             let mixed = attend(q, &graph.layers[index], k, v, &visible);
             residual = self.finish_layer(residual, mixed, layer);
             by_layer.push(residual.clone());
+            residual = after_layer(index, residual);
         }
         own.n_positions += n_new;
         Residuals {
@@ -247,6 +336,18 @@ fn attend(
 }
 
 impl QuestionCache {
+    /// Hides, for each graph, what lies from its position `firsts[g]` on to the newest one, as if
+    /// the sequence of its questions had ended there: later positions do not see it, and count on
+    /// from `firsts[g]`. Sequences of different lengths, padded to one, go on together this way.
+    ///
+    /// # Panics
+    /// If something is hidden already.
+    pub fn cut(&mut self, firsts: &[usize]) {
+        assert!(self.hidden.is_none(), "a sequence is cut once");
+        let ranges = firsts.iter().map(|&first| first..self.n_positions);
+        self.hidden = Some(Arc::new(ranges.collect()));
+    }
+
     /// Appends one layer's new keys and values, `[G, H, Q·n, c]`, and gives all of them.
     fn grow(
         &mut self,

@@ -17,6 +17,7 @@
 //! | Coconut | `coconut` | step after step, thoughts in the place of each |
 //! | Coconut, supervised | `coconut` | all, at once; thoughts are supervised |
 //! | Soft Thinking, supervised | `soft` | all, at once; concept tokens are supervised |
+//! | CCOT | `ccot` | all; [`crate::ccot`] puts contemplation tokens in its place |
 
 use serde::{Deserialize, Serialize};
 
@@ -37,6 +38,9 @@ pub enum SequenceLayout {
     Coconut,
     /// `question <think> · concept token × k · </think> ### answer <eos>`.
     Soft,
+    /// `question <think> · contemplation token × k · </think> ### answer <eos>`, k of each example's
+    /// own.
+    Ccot,
 }
 
 /// How much of the reasoning in words is taken away, and what stands in its place.
@@ -93,6 +97,7 @@ impl SequenceLayout {
             SequenceLayout::Pause => "pause",
             SequenceLayout::Coconut => "coconut",
             SequenceLayout::Soft => "soft",
+            SequenceLayout::Ccot => "ccot",
         }
     }
 
@@ -101,7 +106,10 @@ impl SequenceLayout {
         match self {
             SequenceLayout::Coconut => Some(Latent::Thought),
             SequenceLayout::Soft => Some(Latent::Concept),
-            SequenceLayout::Cot | SequenceLayout::NoCot | SequenceLayout::Pause => None,
+            SequenceLayout::Cot
+            | SequenceLayout::NoCot
+            | SequenceLayout::Pause
+            | SequenceLayout::Ccot => None,
         }
     }
 
@@ -142,11 +150,15 @@ impl SequenceLayout {
                 slots.extend((0..stage.slots).map(|k| example.latent_target(k)));
                 after.push(close);
             }
+            SequenceLayout::Ccot => {
+                before.push(Target::given(markers.think));
+                after.push(Target::given(markers.end_think));
+            }
         }
-        let tail = if self.latent().is_some() {
-            &mut after
-        } else {
+        let tail = if after.is_empty() {
             &mut before
+        } else {
+            &mut after
         };
         let (chain, rest) = match self {
             SequenceLayout::Cot => (example.steps.concat(), Vec::new()),
@@ -322,6 +334,17 @@ mod tests {
         assert_eq!(sequence.slots, example().latent_targets);
         let expected = wanted(&[(106, 1.0), (101, M), (1, M), (4, 1.0), (107, M)]);
         assert_eq!(mask(&sequence.after), expected);
+    }
+
+    #[test]
+    fn contemplation_asks_nothing_of_words_but_the_answer() {
+        let sequence = SequenceLayout::Ccot.sequence(&example(), Stage::wordless(0), &MARKERS, M);
+        assert_eq!(mask(&sequence.before), given(&[9, 1, 5, 4, 105]));
+        assert_eq!(sequence.slots, [] as [Distribution; 0]);
+        let mut expected = given(&[106]);
+        expected.extend(wanted(&[(101, M), (1, M), (4, 1.0), (107, M)]));
+        assert_eq!(mask(&sequence.after), expected);
+        assert_eq!(sequence.choice, Some((3, 5)));
     }
 
     #[test]

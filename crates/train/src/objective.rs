@@ -2,6 +2,7 @@
 
 use burn::tensor::activation::softmax;
 use burn::tensor::{ExecutionError, Tensor};
+use latent_model::engine::ModelCapabilities;
 use latent_model::program::Sampler;
 use latent_model::select::mixed_tokens;
 use latent_model::strategy::{Settings, Strategy};
@@ -302,7 +303,11 @@ async fn kept_tokens(
 pub fn soft_sampler(task: Task) -> anyhow::Result<Sampler> {
     let strategy = Strategy::by_name("soft")?;
     let tokenizer = Tokenizer::from_json(&task.tokenizer_json().to_string())?;
-    let program = strategy.program(&Settings::parse(strategy, [])?, &tokenizer)?;
+    let program = strategy.program(
+        &Settings::parse(strategy, [])?,
+        &tokenizer,
+        ModelCapabilities::default(),
+    )?;
     Ok(program.phases[0].sampler)
 }
 

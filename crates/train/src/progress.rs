@@ -55,6 +55,9 @@ impl Progress {
 
     /// The name of the stage that the run is in.
     pub fn stage(&self, config: &RunConfig) -> String {
+        if let Some(ccot) = &config.ccot {
+            return ccot.stage(self.step).name().to_string();
+        }
         match (self.recall(config), &config.stages) {
             (Some(_), _) => format!("recall {}", self.recall_stage),
             (None, Some(stages)) => format!("stage {}", stages.at(self.step)),

@@ -1,5 +1,6 @@
 //! What `fused` computes, in burn's own operations: for other devices, and to test it against.
 
+use std::ops::Range;
 use std::sync::Arc;
 
 use burn::tensor::activation::{silu, softmax};
@@ -21,6 +22,16 @@ pub struct Visible {
     pub lengths: Arc<Vec<usize>>,
     /// n, the new positions a question: new position i sees m − n + i + 1 of its own m keys.
     pub n_new: usize,
+    /// Own keys that the questions of each context do not see.
+    pub hidden: Option<Arc<Vec<Range<usize>>>>,
+}
+
+impl Visible {
+    /// The own keys that the questions of a context do not see.
+    pub fn hidden_of(&self, context: usize) -> Range<usize> {
+        let ranges = self.hidden.as_ref();
+        ranges.map_or(0..0, |ranges| ranges[context].clone())
+    }
 }
 
 /// Added to the scores of hidden keys; e^−1e9 is 0 in f32.
@@ -73,6 +84,7 @@ pub fn causal_softmax(scores: Tensor<4>) -> Tensor<4> {
     let visible = Visible {
         lengths: Arc::new(vec![0; n_graphs]),
         n_new: n_rows,
+        hidden: None,
     };
     let mask = mask(scores.dims(), &visible, n_own, &scores.device());
     softmax(scores + mask, 3)
@@ -83,13 +95,14 @@ fn mask(shape: [usize; 4], visible: &Visible, n_own: usize, device: &Device) -> 
     let [_, n_heads, n_rows, width] = shape;
     let n_graph = width - n_own;
     let mut values = Vec::with_capacity(shape.iter().product());
-    for length in visible.lengths.iter() {
+    for (context, length) in visible.lengths.iter().enumerate() {
+        let hidden = visible.hidden_of(context);
         for row in 0..n_heads * n_rows {
             let last_own = n_own - visible.n_new + row % visible.n_new;
             values.extend((0..width).map(|key| {
                 let seen = match key.checked_sub(n_graph) {
                     None => key < *length,
-                    Some(own) => own <= last_own,
+                    Some(own) => own <= last_own && !hidden.contains(&own),
                 };
                 if seen { 0.0 } else { HIDDEN }
             }));

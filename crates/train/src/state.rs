@@ -6,42 +6,108 @@ use anyhow::{Context, ensure};
 use burn::tensor::{Device, Tensor, TensorData};
 use safetensors::tensor::{Dtype, SafeTensors, TensorView};
 
+use crate::ccot::CcotWeights;
+use crate::config::RunConfig;
 use crate::optimizer::Optimizer;
 use crate::parameters::{Parameters, Weight};
 use crate::progress::{History, Progress, Record};
-use crate::tensor_ops::{flat, read};
+use crate::tensor_ops::{check_finite, flat, read};
 
 /// Everything that a step changes.
 #[derive(Clone)]
 pub struct State {
     /// How far the run is.
     pub progress: Progress,
-    /// The weights.
+    /// The model's weights.
     pub parameters: Parameters,
+    /// What is learned beside them, while they stay as they are.
+    pub ccot: Option<CcotWeights>,
     /// The optimizer with its running means.
     pub optimizer: Optimizer,
 }
 
 impl State {
+    /// Random weights, or `parameters` where they are given, and an optimizer that has seen nothing.
+    pub fn new(config: &RunConfig, parameters: Parameters, device: &Device) -> State {
+        let adapters = config.ccot.as_ref();
+        let ccot = adapters.map(|ccot| CcotWeights::init(ccot, &config.model, config.seed, device));
+        let mut state = State {
+            progress: Progress::default(),
+            parameters,
+            ccot,
+            optimizer: Optimizer::new(&config.optimizer, &[]),
+        };
+        state.optimizer = Optimizer::new(&config.optimizer, &state.learned(config));
+        state
+    }
+
+    /// The weights that the run's present step learns, in a fixed order.
+    pub fn learned(&self, config: &RunConfig) -> Vec<Weight> {
+        match (&self.ccot, &config.ccot) {
+            (Some(weights), Some(ccot)) => {
+                let stage = ccot.stage(self.progress.step);
+                weights.weights(|part| ccot.learns(part, stage))
+            }
+            _ => self.parameters.weights(),
+        }
+    }
+
+    /// Puts tensors, in the order of [`State::learned`], in the place of those weights.
+    pub fn replace_learned(&mut self, config: &RunConfig, tensors: Vec<Tensor<2>>) {
+        match (&mut self.ccot, &config.ccot) {
+            (Some(weights), Some(ccot)) => {
+                let stage = ccot.stage(self.progress.step);
+                let learned = |part| ccot.learns(part, stage);
+                *weights = weights.clone().replaced(learned, tensors);
+            }
+            _ => self.parameters = self.parameters.clone().replaced(tensors),
+        }
+    }
+
+    /// Everything on the autodiff device, with the learned weights as leaves of a new graph.
+    pub fn tracked(&self, config: &RunConfig) -> (Parameters, Option<CcotWeights>) {
+        match (&self.ccot, &config.ccot) {
+            (Some(weights), Some(ccot)) => {
+                let stage = ccot.stage(self.progress.step);
+                let weights = weights.clone().tracked(|part| ccot.learns(part, stage));
+                (self.parameters.clone().map(Tensor::autodiff), Some(weights))
+            }
+            _ => (self.parameters.tracked(), None),
+        }
+    }
+
+    /// Every weight, learned or not.
+    fn weights(&self) -> Vec<Weight> {
+        let adapters = self.ccot.iter().flat_map(|ccot| ccot.weights(|_| true));
+        self.parameters
+            .weights()
+            .into_iter()
+            .chain(adapters)
+            .collect()
+    }
+
     /// The state and what was measured on the way, as a safetensors file: for each weight `NAME`
-    /// the tensors `weight.NAME`, `first.NAME` and `second.NAME`, and the rest as metadata. What
+    /// the tensors `weight.NAME`, for each that is learned `first.NAME` and `second.NAME` too, and the
+    /// rest as metadata. What
     /// is read back goes on bit for bit.
     ///
     /// # Errors
     /// If a number is not finite: such a state is good for nothing, and must not take the place of
     /// one that is. If the device failed.
-    pub async fn to_bytes(&self, history: &History) -> anyhow::Result<Vec<u8>> {
+    pub async fn to_bytes(&self, config: &RunConfig, history: &History) -> anyhow::Result<Vec<u8>> {
         let mut names = Vec::new();
         let mut tensors = Vec::new();
-        for (index, Weight { name, tensor, .. }) in
-            self.parameters.weights().into_iter().enumerate()
-        {
-            let [first, second] =
-                [&self.optimizer.first, &self.optimizer.second].map(|means| means[index].clone());
-            for (prefix, tensor) in PREFIXES.into_iter().zip([tensor, first, second]) {
-                names.push((format!("{prefix}.{name}"), tensor.dims()));
-                tensors.push(flat(tensor));
-            }
+        let mut add = |prefix: &str, name: &str, tensor: &Tensor<2>| {
+            names.push((format!("{prefix}.{name}"), tensor.dims()));
+            tensors.push(flat(tensor.clone()));
+        };
+        let [weight, first, second] = PREFIXES;
+        for Weight { name, tensor, .. } in self.weights() {
+            add(weight, &name, &tensor);
+        }
+        for (index, Weight { name, .. }) in self.learned(config).into_iter().enumerate() {
+            add(first, &name, &self.optimizer.first[index]);
+            add(second, &name, &self.optimizer.second[index]);
         }
         let numbers = read(tensors).await?;
         let mut bytes = Vec::new();
@@ -78,6 +144,7 @@ impl State {
     /// number that is not finite.
     pub fn from_bytes(
         bytes: &[u8],
+        config: &RunConfig,
         like: &State,
         device: &Device,
     ) -> anyhow::Result<(State, History)> {
@@ -89,8 +156,7 @@ impl State {
             value.with_context(|| format!("the state has no {key:?} in its metadata"))
         };
         let record: Record = serde_json::from_str(text(PROGRESS)?)?;
-        let weights = like.parameters.weights();
-        let read = |prefix: &str| -> anyhow::Result<Vec<Tensor<2>>> {
+        let read = |prefix: &str, weights: &[Weight]| -> anyhow::Result<Vec<Tensor<2>>> {
             let tensors = weights.iter().map(|weight| {
                 let name = format!("{prefix}.{}", weight.name);
                 read_tensor(&tensors, &name, weight.tensor.dims(), device)
@@ -98,15 +164,18 @@ impl State {
             tensors.collect()
         };
         let [weight, first, second] = PREFIXES;
-        let mut optimizer = like.optimizer.clone();
-        optimizer.n_steps = text(OPTIMIZER_STEPS)?.parse()?;
-        optimizer.first = read(first)?;
-        optimizer.second = read(second)?;
-        let state = State {
-            progress: record.progress,
-            parameters: like.parameters.clone().replaced(read(weight)?),
-            optimizer,
-        };
+        let mut state = like.clone();
+        state.progress = record.progress;
+        let parameters = read(weight, &like.parameters.weights())?;
+        state.parameters = state.parameters.replaced(parameters);
+        if let Some(ccot) = &mut state.ccot {
+            let tensors = read(weight, &ccot.weights(|_| true))?;
+            *ccot = ccot.clone().replaced(|_| true, tensors);
+        }
+        let learned = state.learned(config);
+        state.optimizer.n_steps = text(OPTIMIZER_STEPS)?.parse()?;
+        state.optimizer.first = read(first, &learned)?;
+        state.optimizer.second = read(second, &learned)?;
         Ok((state, record.history))
     }
 }
@@ -138,12 +207,4 @@ fn read_tensor(
         .collect();
     check_finite(name, &values)?;
     Ok(Tensor::from_data(TensorData::new(values, shape), device))
-}
-
-/// Fails at the first number that is not finite.
-pub fn check_finite(name: &str, numbers: &[f32]) -> anyhow::Result<()> {
-    if let Some(at) = numbers.iter().position(|number| !number.is_finite()) {
-        anyhow::bail!("{name}[{at}] is {}, expected a finite number", numbers[at]);
-    }
-    Ok(())
 }

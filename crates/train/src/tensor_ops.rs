@@ -60,3 +60,11 @@ pub fn argmax(row: &[f32]) -> usize {
     }
     best
 }
+
+/// Fails at the first number that is not finite.
+pub fn check_finite(name: &str, numbers: &[f32]) -> anyhow::Result<()> {
+    if let Some(at) = numbers.iter().position(|number| !number.is_finite()) {
+        anyhow::bail!("{name}[{at}] is {}, expected a finite number", numbers[at]);
+    }
+    Ok(())
+}

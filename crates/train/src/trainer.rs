@@ -6,25 +6,25 @@
 //! finite. It is asynchronous because a page cannot block; on burn's `flex` it never waits.
 //!
 //! Kinds of training differ in their [`Batch`], which says what is minimized. What is learned is
-//! [`Parameters::weights`]: leaves of the autodiff graph, a gradient each, a flat list to the
-//! [`Optimizer`]. An objective with other parameters than the whole model (adapters on a frozen
-//! base, a layer at a time) lists its own weights in [`State`] in the place of those, and computes
-//! with a [`Llama`] whose other weights are not tracked; the rest of the step is the same.
+//! [`State::learned`]: leaves of the autodiff graph, a gradient each, a flat list to the
+//! [`Optimizer`]. CCOT learns other weights than the model's, and not always the same:
+//! [`State::learned`] says which, and no other is tracked; the rest of the step is the same.
 
 use burn::tensor::{Device, ExecutionError, Gradients, Tensor};
 use latent_model::program::Sampler;
 use latent_model::tasks::Markers;
 
 use crate::batch::Batch;
+use crate::ccot::{CcotConfig, Lesson, Pool, Reading};
 use crate::config::RunConfig;
 use crate::end_classifier::{self, Fitted};
 use crate::llama::Llama;
 use crate::objective::{BatchLoss, Objective, soft_sampler};
 use crate::optimizer::{Optimizer, Update, global_norm};
 use crate::parameters::{Parameters, Weight};
-use crate::progress::Progress;
 use crate::random::Random;
 use crate::source::Source;
+use crate::stages::StagesConfig;
 use crate::state::State;
 use crate::tensor_ops::{flat, read};
 
@@ -37,6 +37,8 @@ pub struct Trainer {
     markers: Markers,
     /// What makes the concept tokens of Soft Thinking.
     sampler: Sampler,
+    /// What CCOT's frozen model has read.
+    pool: Pool,
 }
 
 /// What one step did.
@@ -99,17 +101,13 @@ impl Trainer {
     pub fn new(config: RunConfig, source: Source, device: &Device) -> anyhow::Result<Trainer> {
         let n_tokens = config.task.vocabulary().len();
         let parameters = Parameters::init(&config.model, n_tokens, config.seed, device);
-        let optimizer = Optimizer::new(&config.optimizer, &parameters.weights());
         Ok(Trainer {
             markers: config.task.markers(),
             sampler: soft_sampler(config.task)?,
-            config,
             device: device.clone(),
-            state: State {
-                progress: Progress::default(),
-                parameters,
-                optimizer,
-            },
+            state: State::new(&config, parameters, device),
+            config,
+            pool: Pool::default(),
             source,
         })
     }
@@ -146,22 +144,26 @@ impl Trainer {
     /// the trainer then is as it was before.
     pub async fn step(&mut self) -> Result<StepReport, StepError> {
         let step = self.state.progress.step;
+        self.fill_pool(step);
         let mut random = Random::of_step(self.config.seed, step);
         let (batch, counts) = Batch::draw(
             &self.config,
             &self.source,
             &self.state.progress,
+            &self.pool,
             &mut random,
         );
-        let model = self.model(
-            self.state.parameters.tracked(),
-            self.device.clone().autodiff(),
-        );
-        let loss = batch.loss(&self.objective(), &model).await?;
+        let (parameters, ccot) = self.state.tracked(&self.config);
+        let model = self.model(parameters, self.device.clone().autodiff());
+        let loss = batch.loss(&self.objective(), &model, ccot.as_ref()).await?;
         let learning_rate = self.config.learning_rate(step);
-        let tracked = model.parameters.weights();
-        let gradients = gradients_of(tracked, loss.loss.backward());
-        let weights = self.state.parameters.weights();
+        let tracked = State {
+            parameters: model.parameters,
+            ccot,
+            ..self.state.clone()
+        };
+        let gradients = gradients_of(tracked.learned(&self.config), loss.loss.backward());
+        let weights = self.state.learned(&self.config);
         let update = self
             .state
             .optimizer
@@ -181,21 +183,46 @@ impl Trainer {
         })
     }
 
+    /// Lets the frozen model of CCOT read what the step learns from.
+    fn fill_pool(&mut self, step: u64) {
+        let Some(ccot) = &self.config.ccot else {
+            return;
+        };
+        let mut pool = std::mem::take(&mut self.pool);
+        let model = self.model(self.state.parameters.clone(), self.device.clone());
+        let objective = self.objective();
+        let levels = &self.config.curriculum.levels;
+        let level = levels.last().expect("a curriculum has levels");
+        pool.advance(step, |step| {
+            // Another stream than the batch's.
+            let mut random = Random::of_step(!self.config.seed, step);
+            let contexts = self.source.contexts(&self.config, level, &mut random);
+            let lesson = |context| Lesson::new(ccot, self.config.task, context, &mut random);
+            let lessons = contexts.into_iter().map(lesson).collect();
+            Reading::read(ccot.layer, &objective, &model, lessons)
+        });
+        self.pool = pool;
+    }
+
     /// Makes an update that was found good the state.
     fn take(&mut self, update: Update, readings: &Readings, counts: bool) {
         let Trainer { config, state, .. } = self;
-        state.parameters = state.parameters.clone().replaced(update.tensors);
+        state.replace_learned(config, update.tensors);
         state.optimizer = update.optimizer;
         let step = state.progress.step;
         if state.progress.recall(config).is_none() {
             state.progress.n_questions += readings.n_questions as u64;
         }
         state.progress.step += 1;
-        if let Some(stages) = &config.stages
-            && stages.reset_optimizer
-            && stages.at(step + 1) != stages.at(step)
+        let begins_afresh = |stages: &StagesConfig| {
+            stages.reset_optimizer && stages.at(step + 1) != stages.at(step)
+        };
+        // The next stage of CCOT learns other weights.
+        let changes = |ccot: &CcotConfig| ccot.stage(step + 1) != ccot.stage(step);
+        if config.stages.as_ref().is_some_and(begins_afresh)
+            || config.ccot.as_ref().is_some_and(changes)
         {
-            state.optimizer = Optimizer::new(&config.optimizer, &state.parameters.weights());
+            state.optimizer = Optimizer::new(&config.optimizer, &state.learned(config));
         }
         if counts {
             let loss = f64::from(readings.loss);

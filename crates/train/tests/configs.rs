@@ -74,6 +74,29 @@ fn the_learning_rate_runs_in_straight_lines_between_its_points() {
 }
 
 #[test]
+fn a_config_with_the_marks_and_line_ends_of_other_systems_is_read() {
+    let configs = Path::new(env!("CARGO_MANIFEST_DIR")).join("configs");
+    let read = |folder: &Path| {
+        let config = load_config(&folder.join("prosqa-cot.toml"));
+        serde_json::to_value(config.unwrap_or_else(|error| panic!("{error:#}"))).expect("JSON")
+    };
+    let expected = read(&configs);
+    for (mark, line_end) in [("\u{feff}", "\r\n"), ("", "\r")] {
+        let name = format!("latent-train-line-ends-{}", std::process::id());
+        let folder = std::env::temp_dir().join(name);
+        for file in ["prosqa-cot.toml", "base/prosqa.toml"] {
+            let text = std::fs::read_to_string(configs.join(file)).expect("it ships");
+            let path = folder.join(file);
+            std::fs::create_dir_all(path.parent().expect("a folder")).expect("a folder");
+            let text = format!("{mark}{}", text.replace('\n', line_end));
+            std::fs::write(path, text).expect("it can be written");
+        }
+        assert_eq!(read(&folder), expected, "{line_end:?}");
+        std::fs::remove_dir_all(folder).expect("it was made here");
+    }
+}
+
+#[test]
 fn what_published_weights_were_trained_with_is_still_read() {
     let models = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../public/models");
     let mut n_supervised = 0;

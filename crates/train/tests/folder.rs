@@ -5,6 +5,7 @@ use half::f16;
 use latent_model::checkpoint::Weights;
 use latent_model::config::ModelConfig;
 use latent_model::hub::hub_files;
+use latent_model::program::Adapter;
 use latent_model::reference::layer_states;
 use latent_model::tasks::prosqa::{Difficulty, Problem, VOCABULARY_SIZE};
 use latent_model::tokenizer::Tokenizer;
@@ -81,7 +82,7 @@ fn the_exported_folder_computes_what_burn_computed() {
         read("model.safetensors").into(),
     );
     let weights = Weights::from_safetensors(&read_config, &[file]).expect("weights");
-    let expected = layer_states(&read_config, &weights, &ids).logits;
+    let expected = layer_states(&read_config, (&weights, Adapter::Base), &ids).logits;
 
     let model = Llama {
         config: &config.model,

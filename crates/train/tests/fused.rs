@@ -103,20 +103,24 @@ fn apply_rope_equals_the_reference() {
 #[test]
 fn shared_softmax_equals_the_reference() {
     let mut random = Random::new(4);
-    // Two graphs of 3 and 5 positions, three questions of two new positions that have four.
-    let visible = Visible {
-        lengths: Arc::new(vec![3, 5]),
-        n_new: 2,
-    };
-    check(
-        "shared_softmax",
-        [
-            leaf(&mut random, [2, 2, 6, 5], 3.0),
-            leaf(&mut random, [2, 2, 6, 4], 3.0),
-        ],
-        |[graph, own]| shared_softmax(graph, own, visible.clone()),
-        |[graph, own]| reference_ops::shared_softmax(graph, own, &visible),
-    );
+    // Two graphs of 3 and 5 positions, three questions of two new positions that have four, of
+    // which they may not see some.
+    for hidden in [None, Some(Arc::new(vec![0..2, 1..1]))] {
+        let visible = Visible {
+            lengths: Arc::new(vec![3, 5]),
+            n_new: 2,
+            hidden,
+        };
+        check(
+            "shared_softmax",
+            [
+                leaf(&mut random, [2, 2, 6, 5], 3.0),
+                leaf(&mut random, [2, 2, 6, 4], 3.0),
+            ],
+            |[graph, own]| shared_softmax(graph, own, visible.clone()),
+            |[graph, own]| reference_ops::shared_softmax(graph, own, &visible),
+        );
+    }
 }
 
 #[test]

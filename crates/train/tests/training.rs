@@ -436,17 +436,18 @@ fn a_state_that_is_not_finite_is_neither_written_nor_read() {
     let good = trainer.state();
     let mut bad = good.clone();
     bad.optimizer.second[2] = bad.optimizer.second[2].full_like(f32::NAN);
-    let error = block_on(bad.to_bytes(&History::default())).expect_err("no such state");
+    let error =
+        block_on(bad.to_bytes(trainer.config(), &History::default())).expect_err("no such state");
     assert!(
         error.to_string().contains("second.layers.0.qkv[0] is NaN"),
         "{error}"
     );
     // A file that an earlier version wrote.
-    let bytes = block_on(good.to_bytes(&History::default()));
+    let bytes = block_on(good.to_bytes(trainer.config(), &History::default()));
     let mut bytes = bytes.expect("every number is finite");
     let last = bytes.len() - 4;
     bytes[last..].copy_from_slice(&f32::INFINITY.to_le_bytes());
-    let read = State::from_bytes(&bytes, good, &Device::flex());
+    let read = State::from_bytes(&bytes, trainer.config(), good, &Device::flex());
     let error = read.err().expect("no such state");
     assert!(
         error

@@ -98,8 +98,9 @@ impl Step {
             if self.spinner.is_none() && heartbeat.elapsed() > HEARTBEAT {
                 heartbeat = Instant::now();
                 let elapsed = duration_text(self.started.elapsed());
-                let newest = tail.last().map_or("", |line| line.trim());
-                eprintln!("{}: {elapsed}, {newest}", self.label);
+                let newest = tail.last().map(|line| format!(", {}", line.trim()));
+                let newest = newest.unwrap_or_default();
+                eprintln!("{}: {elapsed}{newest}", self.label);
             }
         }
         let status = child.wait()?;

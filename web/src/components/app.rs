@@ -41,7 +41,7 @@ pub fn App(lists: Lists, failure: Option<LoadError>) -> impl IntoView {
         downloading,
         ..
     } = startup;
-    let session = Rc::new(Session::default());
+    let session = Rc::new(site.catalogue.with_value(Session::new));
     let runner = Runner::new(session.clone(), signals, downloading, (reports, notices));
 
     provide_context(notices);

@@ -1,8 +1,9 @@
 //! One lane: what it is, its stream, its answer and verdict.
 
 use latent_model::{
-    catalogue::Catalogue,
-    program::{Feed, Role},
+    catalogue::{Catalogue, Entry},
+    contemplation::ContemplationSpec,
+    program::{Adapter, Feed, Role},
     record::{StepRecord, flag},
     strategy::{STRATEGIES, Setting, Strategy},
     tasks::Grade,
@@ -230,9 +231,13 @@ fn CheckpointPicker(lane: Lane) -> impl IntoView {
         lane.choice.update(|choice| choice.model = name);
     };
     let about = move || {
-        let summary = |known: &Catalogue| Some(known.entry(&model.get())?.summary.clone());
-        let summary = catalogue.with_value(summary);
-        summary.map(|summary| view! { <p class="paper">{summary}</p> })
+        let told = |entry: &Entry| {
+            view! {
+                <p class="paper">{entry.summary.clone()}</p>
+                <p class="paper">{entry.contemplation().map(contemplation_text)}</p>
+            }
+        };
+        catalogue.with_value(|known| known.entry(&model.get()).map(told))
     };
     view! {
         <label class="field wide">
@@ -244,6 +249,15 @@ fn CheckpointPicker(lane: Lane) -> impl IntoView {
         {about}
         <Accuracies model/>
     }
+}
+
+/// How a checkpoint contemplates, in words.
+fn contemplation_text(ContemplationSpec { layer, ratio }: ContemplationSpec) -> String {
+    format!(
+        "CCOT: the base reads the problem, the generator contemplates and the decoder answers. \
+         What is fed is the state after layer ℓ = {layer}, counted from 0; r = {ratio} steps stand \
+         for each token of a written solution."
+    )
 }
 
 /// How often a checkpoint was right, as its `training.json` says.
@@ -329,7 +343,9 @@ fn phase_text(run: &LaneRun) -> &'static str {
     };
     let phase = &program.phases[last.phase as usize];
     match (phase.role, phase.feed) {
+        (Role::Answer, _) if phase.adapter == Adapter::Decoder => "answering (decoder)",
         (Role::Answer, _) => "answering",
+        (Role::Think, Feed::CONTEMPLATION) => "contemplating (generator)",
         (Role::Think, Feed::Token) => "thinking in words",
         (Role::Think, Feed::Concept) => "thinking in mixtures",
         (Role::Think, Feed::Hidden { .. }) => "thinking in hidden states",

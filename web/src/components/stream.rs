@@ -68,12 +68,15 @@ pub fn Stream(lane: Lane) -> impl IntoView {
         let drawn = |run: &LaneRun| {
             let row = run.view.rows.get(row)?.clone();
             let completed = run.view.sentences.at(row.step).cloned();
-            let thought = run.records.get(row.step as usize).map(shares);
-            Some((row, completed, thought))
+            let shares = run.records.get(row.step as usize).map(shares);
+            let stands_for = row.thought().and_then(|nth| run.stands_for.get(nth - 1));
+            let stands_for = stands_for.map(|&id| run.word(id));
+            Some((row, completed, shares, stands_for))
         };
         let drawn = lane.run.with_untracked(drawn);
-        drawn.map(|(row, completed, shares)| {
-            view! { <Row lane row completed shares=shares.unwrap_or_default() mean_norm tab_stop/> }
+        drawn.map(|(row, completed, shares, stands_for)| {
+            let shares = shares.unwrap_or_default();
+            view! { <Row lane row completed shares stands_for mean_norm tab_stop/> }
         })
     };
     view! {
@@ -110,6 +113,8 @@ fn Row(
     completed: Option<Sentence>,
     /// How much of each word is in it.
     shares: Shares,
+    /// The word of the written solution that this contemplation token stands for.
+    stands_for: Option<String>,
     mean_norm: Memo<f32>,
     tab_stop: Memo<u32>,
 ) -> impl IntoView {
@@ -153,6 +158,7 @@ fn Row(
     let content = match row.kind {
         RowKind::Concept if !row.is_one_word() => EitherOf3::A(mixtures(&row)),
         RowKind::Thought => EitherOf3::B(view! {
+            {stands_for.map(stands_for_view)}
             {thought(&row)}
             <Reached row=row.clone() shares/>
             <span class="norm" title="Norm of this hidden state, beside the mean norm of a word's embedding">
@@ -320,6 +326,19 @@ fn bar(chips: &[Chip], rest: f32) -> impl IntoView + use<> {
         }
     });
     view! { <div class="mixture">{parts} {rest}</div> }
+}
+
+/// What a contemplation token stands for, beside what it decodes to.
+fn stands_for_view(word: String) -> impl IntoView {
+    view! {
+        <span
+            class="norm"
+            data-testid="stands-for"
+            title="The token of the written solution that this contemplation token was trained to stand for"
+        >
+            {format!("for {word}")}
+        </span>
+    }
 }
 
 /// The concepts that a thought decodes to, the likelier the fuller.

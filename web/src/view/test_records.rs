@@ -1,7 +1,7 @@
 //! Records, programs and problems for the tests of the views.
 
 use latent_model::{
-    program::{Feed, Phase, Program, Role, Sampler, Until},
+    program::{Adapter, Feed, Phase, Program, Role, Sampler, Until},
     record::{InputKind, StepRecord},
     tasks::{Problem, arithmetic},
 };
@@ -14,6 +14,7 @@ pub fn phase(role: Role, feed: Feed) -> Phase {
         sampler: Sampler::GREEDY,
         until: Until::steps(64),
         then_force: None,
+        adapter: Adapter::Base,
     }
 }
 

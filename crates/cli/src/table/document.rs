@@ -77,12 +77,14 @@ fn row_markdown(row: &RowOfTable, sets: &[&SetOfTable]) -> String {
             format!(" {accuracy} | {tokens} |")
         })
         .collect();
+    let adapters: Vec<String> = row.adapters.iter().map(|name| format!("/{name}")).collect();
     let settings: Vec<String> = row.set.iter().map(|set| format!(" {set}")).collect();
     format!(
-        "| {} | {paper} | {paper_tokens} |{} `{}` | `{}{}` |\n",
+        "| {} | {paper} | {paper_tokens} |{} `{}{}` | `{}{}` |\n",
         row.method,
         ours.concat(),
         row.model,
+        adapters.concat(),
         row.strategy,
         settings.concat(),
     )
@@ -217,14 +219,16 @@ mod tests {
     }
 
     /// Whether a row was measured on the weights that ship, or there are none.
-    fn assert_of_weights_that_ship<R>(model: &str, outcome: &Outcome<R>) {
+    fn assert_of_weights_that_ship<R>(model: &str, adapters: Option<&str>, outcome: &Outcome<R>) {
         let folder = root().join("public/models").join(model);
-        let ships = folder.join("config.json").exists();
+        let ships = folder.join("config.json").exists()
+            && adapters.is_none_or(|name| folder.join(name).exists());
         let Outcome::Measured { weights_sha256, .. } = outcome else {
             assert!(!ships, "{model} ships: run `latent table` again");
             return;
         };
-        let digest = crate::folder::weights_digest(&folder).expect("the weights can be read");
+        let digest =
+            crate::folder::weights_digest(&folder, adapters).expect("the weights can be read");
         assert_eq!(*weights_sha256, digest, "{model}: run `latent table`");
     }
 
@@ -232,7 +236,7 @@ mod tests {
     fn what_ships_was_measured_on_the_checkpoints_that_ship() {
         let table: Table = evidence("table.json");
         for row in &table.rows {
-            assert_of_weights_that_ship(&row.model, &row.outcome);
+            assert_of_weights_that_ship(&row.model, row.adapters.as_deref(), &row.outcome);
             let Outcome::Measured { results, .. } = &row.outcome else {
                 continue;
             };
@@ -247,7 +251,7 @@ mod tests {
         let thinking: ThinkingDocument = evidence("thinking.json");
         assert!(thinking.rows.len() >= 15, "{} rows", thinking.rows.len());
         for row in &thinking.rows {
-            assert_of_weights_that_ship(&row.model, &row.outcome);
+            assert_of_weights_that_ship(&row.model, None, &row.outcome);
         }
     }
 }

@@ -121,6 +121,7 @@ mod tests {
             method: method.into(),
             task: "prosqa".into(),
             model: String::new(),
+            adapters: None,
             strategy: String::new(),
             set: Vec::new(),
             paper: None,

@@ -18,7 +18,7 @@ use sha2::{Digest, Sha256};
 use super::{args::TableArgs, cache::Cache, suite::Cell};
 use crate::{
     engines::open_engine,
-    folder::{hex, load_model, weights_digest},
+    folder::{adapter_folders, hex, load_adapted, weights_digest},
     problems::ProblemArgs,
 };
 
@@ -165,11 +165,12 @@ impl<'a> Bench<'a> {
         cell: &Cell,
     ) -> Result<(String, Vec<MeasuredThinking>)> {
         let folder = self.folder(cell);
-        let model = load_model(&folder)?;
-        let program = cell.program(&model.tokenizer)?;
+        let adapters = cell.adapters.as_deref();
+        let model = load_adapted(&folder, adapters)?;
+        let program = cell.program(&model.tokenizer, model.capabilities())?;
         let mut engine = open_engine(self.args.engine, &model).await?;
         self.engine = Some(engine.description());
-        let weights_sha256 = weights_digest(&folder)?;
+        let weights_sha256 = weights_digest(&folder, adapters)?;
         // All that a measurement depends on beside the problems. The program of phases says what
         // strategy and settings mean; shape and vocabulary are files of their own.
         let key_parts = [
@@ -227,8 +228,11 @@ impl<'a> Bench<'a> {
         self.args.models.join(&cell.model)
     }
 
+    /// Whether there is such a checkpoint, with the adapters that the cell names.
     fn ships(&self, cell: &Cell) -> bool {
-        self.folder(cell).join("config.json").exists()
+        let folder = self.folder(cell);
+        let known = |name: &String| adapter_folders(&folder).is_ok_and(|all| all.contains(name));
+        folder.join("config.json").exists() && cell.adapters.as_ref().is_none_or(known)
     }
 
     fn is_asked_for(&self, label: &str, cell: &Cell) -> bool {

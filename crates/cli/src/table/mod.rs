@@ -124,6 +124,7 @@ async fn rows(suite: &Suite, bench: &mut Bench<'_>) -> Result<Vec<RowOfTable>> {
                 method: row.method.clone(),
                 task: task.into(),
                 model: cell.model.clone(),
+                adapters: cell.adapters.clone(),
                 strategy: cell.strategy.clone(),
                 set: cell.set.clone(),
                 paper: cell.paper,

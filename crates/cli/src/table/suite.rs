@@ -4,6 +4,7 @@ use std::{collections::BTreeMap, fs, path::Path};
 
 use anyhow::{Context, Result, ensure};
 use latent_model::{
+    engine::ModelCapabilities,
     evidence::Published,
     program::Program,
     strategy::{Settings, Strategy},
@@ -53,6 +54,8 @@ pub struct Row {
 pub struct Cell {
     /// Name of the checkpoint.
     pub model: String,
+    /// The folder of CCOT's adapters in it, where it is not the default one.
+    pub adapters: Option<String>,
     /// A strategy of the table.
     pub strategy: String,
     /// `key=value` for each setting that is not the strategy's default.
@@ -165,6 +168,7 @@ impl ThoughtsCurve {
     pub fn cell(&self, thoughts: u32) -> Cell {
         Cell {
             model: self.model.clone(),
+            adapters: None,
             strategy: "coconut".into(),
             set: vec![format!("thoughts={thoughts}")],
             paper: None,
@@ -178,6 +182,7 @@ impl Way {
     pub fn cell(&self) -> Cell {
         Cell {
             model: self.model.clone(),
+            adapters: None,
             strategy: self.strategy.clone(),
             set: self.set.clone(),
             paper: None,
@@ -187,11 +192,15 @@ impl Way {
 }
 
 impl Cell {
-    /// What runs, with a checkpoint's markers.
-    pub fn program(&self, tokenizer: &Tokenizer) -> Result<Program> {
+    /// What runs, on a checkpoint.
+    pub fn program(
+        &self,
+        tokenizer: &Tokenizer,
+        capabilities: ModelCapabilities,
+    ) -> Result<Program> {
         let strategy = Strategy::by_name(&self.strategy)?;
         let settings = Settings::parse(strategy, self.set.iter().map(String::as_str))?;
-        Ok(strategy.program(&settings, tokenizer)?)
+        Ok(strategy.program(&settings, tokenizer, capabilities)?)
     }
 }
 
@@ -214,6 +223,8 @@ fn check(task: &str, cell: &Cell) -> Result<()> {
 
 #[cfg(test)]
 mod tests {
+    use latent_model::contemplation::ContemplationSpec;
+
     use super::*;
 
     const SHIPPED: &str = include_str!("../../suites/coconut.toml");
@@ -236,9 +247,17 @@ mod tests {
     /// A suite whose programs can all be made.
     fn checked(text: &str) -> Result<Suite> {
         let tokenizer = Tokenizer::from_json(TOKENIZER)?;
+        let spec = ContemplationSpec {
+            layer: 0,
+            ratio: 0.1,
+        };
+        let everything = ModelCapabilities {
+            end_classifier: true,
+            contemplation: Some(spec),
+        };
         let suite = Suite::parse(text)?;
         for cell in cells(&suite) {
-            cell.program(&tokenizer)?;
+            cell.program(&tokenizer, everything)?;
         }
         Ok(suite)
     }

@@ -27,6 +27,16 @@ pub fn stdout_of(args: &[&str]) -> String {
     String::from_utf8(output.stdout).expect("text")
 }
 
+/// What `latent` with these arguments complains of.
+///
+/// # Panics
+/// If it does not fail as an error does.
+pub fn failure_of(args: &[&str]) -> String {
+    let output = latent(args).output().expect("latent starts");
+    assert_eq!(output.status.code(), Some(1), "{args:?}: {output:?}");
+    stderr(&output)
+}
+
 /// What a command complained of.
 pub fn stderr(output: &Output) -> String {
     String::from_utf8_lossy(&output.stderr).into_owned()
@@ -50,6 +60,11 @@ impl Folder {
     /// A path in the folder, as an argument.
     pub fn arg(&self, name: &str) -> String {
         self.path(name).display().to_string()
+    }
+
+    /// Writes a file into the folder.
+    pub fn write(&self, name: &str, contents: impl AsRef<[u8]>) {
+        fs::write(self.path(name), contents).expect("it can be written");
     }
 
     /// A copy of a checkpoint that ships, as the folder's `to`.

@@ -21,8 +21,15 @@ pub fn context() -> Option<GpuContext> {
     Some(block_on(GpuContext::request()).expect("a GPU adapter, or LATENT_SKIP_GPU=1"))
 }
 
-/// The smallest model that has everything: grouped queries, an untied head, odd widths.
+/// The smallest model that has everything: grouped queries, an untied head, odd widths, adapters.
 pub fn small() -> (ModelConfig, Arc<Weights>) {
+    let (config, plain) = plain();
+    let weights = random::contemplating(&config, &plain);
+    (config, Arc::new(weights))
+}
+
+/// The same without adapters.
+pub fn plain() -> (ModelConfig, Arc<Weights>) {
     let config = random::config();
     (config.clone(), random::weights(&config))
 }

@@ -44,6 +44,14 @@ pub fn live() -> Row {
     }
 }
 
+/// Live rows under `n_sets` sets of weights, round the batch.
+pub fn rows_under(n_rows: usize, n_sets: usize) -> Vec<Row> {
+    rows_of(n_rows, |r| Row {
+        adapter: ((r + n_sets - 1) % n_sets) as u32,
+        ..live()
+    })
+}
+
 /// A vector of `width` for every row, dead ones too.
 pub fn vectors(seed: u32, batch: &[Row], width: usize) -> Vec<f32> {
     noise(seed, batch.len() * width)

@@ -5,6 +5,7 @@ use crate::{
     checkpoint::{LayerWeights, Weights},
     config::ModelConfig,
     input::Input,
+    program::Adapter,
 };
 
 /// Keys and values of the positions that a lane has seen.
@@ -76,19 +77,19 @@ impl Forward {
         }
     }
 
-    /// Runs one position through all layers; returns the hidden state after the final norm, (d).
+    /// Runs one position through all layers of an adapter; returns the hidden state after the final norm, (d).
     ///
     /// `on_layer` sees the residual stream, (d), after each layer.
     pub fn position(
         &self,
         config: &ModelConfig,
-        weights: &Weights,
+        (weights, adapter): (&Weights, Adapter),
         cache: &mut KvCache,
         position: usize,
         mut x: Vec<f32>,
         mut on_layer: impl FnMut(usize, &[f32]),
     ) -> Vec<f32> {
-        for (index, layer) in weights.layers.iter().enumerate() {
+        for (index, layer) in weights.layers_under(adapter).iter().enumerate() {
             let attended = self.attention(config, layer, &mut cache.layers[index], position, &x);
             add(&mut x, &attended);
             let expanded = self.mlp(config, layer, &x);
@@ -99,14 +100,36 @@ impl Forward {
             .rms_norm(&x, &weights.final_norm, config.rms_norm_eps)
     }
 
+    /// A contemplation token, (d), from the state after its layer.
+    pub fn contemplation(
+        &self,
+        config: &ModelConfig,
+        weights: &Weights,
+        state: Vec<f32>,
+    ) -> Vec<f32> {
+        let set = weights.contemplation.as_ref();
+        let Some(map) = set.and_then(|set| set.input_map.as_ref()) else {
+            return state;
+        };
+        let gain = vec![map.scale; state.len()];
+        let normed = self.precision.rms_norm(&state, &gain, config.rms_norm_eps);
+        let mut x = self.precision.matvec(&map.weight, &normed);
+        add(&mut x, &map.bias);
+        x
+    }
+
     /// logits = W_head · h, (V).
     pub fn logits(&self, weights: &Weights, hidden: &[f32]) -> Vec<f32> {
         self.precision.matvec(weights.head(), hidden)
     }
 
-    /// σ(w · h + b), where the checkpoint has an end classifier.
-    pub fn end_probability(&self, weights: &Weights, hidden: &[f32]) -> Option<f32> {
-        let classifier = weights.end_classifier.as_ref()?;
+    /// σ(w · h + b), where there is a classifier for inputs that ran under `adapter`.
+    pub fn end_probability(
+        &self,
+        (weights, adapter): (&Weights, Adapter),
+        hidden: &[f32],
+    ) -> Option<f32> {
+        let classifier = weights.end_classifier_under(adapter)?;
         let product = self.precision.dot(&classifier.weight, hidden);
         Some(sigmoid(product + classifier.bias))
     }

@@ -12,11 +12,11 @@ use crate::{
     checkpoint::Weights,
     config::ModelConfig,
     engine::{
-        Engine, EngineError, LaneCursor, LaneSpec, Limits, ModelCapabilities, check_lanes,
-        check_records,
+        Engine, EngineError, LaneCursor, LaneSpec,
+        checks::{Limits, check_cursors, check_lanes, check_records},
     },
     input::{Input, NextInput, Tap},
-    program::Program,
+    program::Adapter,
     record::StepRecord,
     select::{LaneState, StepOutput, select},
 };
@@ -40,9 +40,8 @@ pub struct ReferenceEngine {
 }
 
 struct Lane {
-    program: Program,
+    spec: LaneSpec,
     state: LaneState,
-    decode_thoughts: bool,
     cache: KvCache,
     /// What is fed at `state.position`; `None` where the lane is done.
     input: Option<Input>,
@@ -69,10 +68,11 @@ impl ReferenceEngine {
     fn prefill(&self, inputs: &[Input]) -> KvCache {
         let mut cache = KvCache::new(self.config.n_layers);
         for (position, input) in inputs[..inputs.len() - 1].iter().enumerate() {
-            let (config, weights) = (&self.config, &self.weights);
+            let (config, weights) = (&self.config, &*self.weights);
             let x = self.forward.embed(weights, input);
+            let under = (weights, Adapter::Base);
             self.forward
-                .position(config, weights, &mut cache, position, x, |_, _| {});
+                .position(config, under, &mut cache, position, x, |_, _| {});
         }
         cache
     }
@@ -95,32 +95,40 @@ impl ReferenceEngine {
     ) -> StepRecord {
         let x = forward.embed(weights, input);
         let position = lane.state.position as usize;
+        let under = (weights, lane.state.adapter);
         let mut layers = Vec::new();
-        let taps: Vec<u32> = lane.program.taps().map(|(_, layer)| layer).collect();
+        let program = &lane.spec.program;
+        let tapped = |(_, tap)| weights.tapped_layer(tap);
+        let tapped: Vec<usize> = program.taps().filter_map(tapped).collect();
         let keep = |layer: usize, x: &[f32]| {
-            if taps.contains(&(layer as u32)) {
-                layers.push((layer as u32, x.to_vec()));
+            if tapped.contains(&layer) {
+                layers.push((layer, x.to_vec()));
             }
         };
-        let hidden = forward.position(config, weights, &mut lane.cache, position, x, keep);
+        let hidden = forward.position(config, under, &mut lane.cache, position, x, keep);
         let logits = lane
             .state
-            .wants_logits(&lane.program, lane.decode_thoughts)
+            .wants_logits(program, lane.spec.decode_thoughts)
             .then(|| forward.logits(weights, &hidden));
         let output = StepOutput {
             logits: logits.as_deref(),
             hidden_norm: Precision::Oracle.dot(&hidden, &hidden).sqrt(),
-            end_probability: forward.end_probability(weights, &hidden),
+            end_probability: forward.end_probability(under, &hidden),
         };
-        let (record, next) = select(&mut lane.state, &lane.program, output);
+        let (record, next) = select(&mut lane.state, program, output);
         lane.input = match next {
             NextInput::None => None,
             NextInput::Token(id) => Some(Input::Token(id)),
             NextInput::Mixture(mixture) => Some(Input::Mixture(mixture)),
             NextInput::Hidden(Tap::FinalNorm) => Some(Input::Vector(hidden)),
-            NextInput::Hidden(Tap::Layer(tapped)) => {
-                let at = layers.into_iter().find(|(layer, _)| *layer == tapped);
-                at.map(|(_, state)| Input::Vector(state))
+            NextInput::Hidden(tap) => {
+                let tapped = weights.tapped_layer(tap);
+                let state = layers.into_iter().find(|(layer, _)| Some(*layer) == tapped);
+                let fed = state.map(|(_, state)| match tap {
+                    Tap::Contemplation => forward.contemplation(config, weights, state),
+                    Tap::FinalNorm | Tap::Layer(_) => state,
+                });
+                fed.map(Input::Vector)
             }
         };
         record
@@ -142,9 +150,7 @@ impl Engine for ReferenceEngine {
     async fn begin(&mut self, lanes: &[LaneSpec]) -> Result<(), EngineError> {
         let limits = Limits {
             config: &self.config,
-            capabilities: ModelCapabilities {
-                end_classifier: self.weights.end_classifier.is_some(),
-            },
+            capabilities: self.weights.capabilities(),
             max_lanes: MAX_LANES,
         };
         check_lanes(lanes, &limits)?;
@@ -161,9 +167,8 @@ impl Engine for ReferenceEngine {
                 }
             };
             begun.push(Lane {
-                program: spec.program.clone(),
+                spec: spec.clone(),
                 state: LaneState::new(index as u32, spec),
-                decode_thoughts: spec.decode_thoughts,
                 cache,
                 input: spec.inputs.last().cloned(),
             });
@@ -188,6 +193,11 @@ impl Engine for ReferenceEngine {
 
     fn set_cursors(&mut self, cursors: &[LaneCursor]) -> Result<(), EngineError> {
         let lanes = self.lanes.as_mut().ok_or(EngineError::NotBegun)?;
+        let under_way: Vec<(&LaneSpec, u32)> = lanes
+            .iter()
+            .map(|lane| (&lane.spec, lane.state.position))
+            .collect();
+        check_cursors(cursors, &under_way, &self.config)?;
         for cursor in cursors {
             let lane = &mut lanes[cursor.state.lane as usize];
             lane.cache
@@ -212,9 +222,13 @@ pub struct LayerStates {
     pub logits: Vec<Vec<f32>>,
 }
 
-/// Runs `tokens`, at most `max_position_embeddings` of them, through the model with f64 sums
-/// and keeps everything.
-pub fn layer_states(config: &ModelConfig, weights: &Weights, tokens: &[u32]) -> LayerStates {
+/// Runs `tokens`, at most `max_position_embeddings` of them, through the model, all under one
+/// adapter, with f64 sums and keeps everything.
+pub fn layer_states(
+    config: &ModelConfig,
+    (weights, adapter): (&Weights, Adapter),
+    tokens: &[u32],
+) -> LayerStates {
     let forward = Forward::new(config, Precision::Oracle);
     let mut cache = KvCache::new(config.n_layers);
     let mut states = LayerStates {
@@ -228,7 +242,8 @@ pub fn layer_states(config: &ModelConfig, weights: &Weights, tokens: &[u32]) -> 
         states.embedded.push(x.clone());
         let layers = &mut states.layers;
         let keep = |layer: usize, x: &[f32]| layers[layer].push(x.to_vec());
-        let hidden = forward.position(config, weights, &mut cache, position, x, keep);
+        let under = (weights, adapter);
+        let hidden = forward.position(config, under, &mut cache, position, x, keep);
         states.logits.push(forward.logits(weights, &hidden));
         states.hidden.push(hidden);
     }

@@ -17,7 +17,7 @@ use sampler::{draw_token, make_one_hot, mix, truncated};
 use crate::{
     engine::LaneSpec,
     input::{Feed, InputKind, NextInput},
-    program::{EndClassifier, Phase, Program},
+    program::{Adapter, EndClassifier, Phase, Program},
     record::{StepRecord, flag},
     rng::DrawKey,
 };
@@ -43,6 +43,10 @@ pub struct LaneState {
     pub cold_count: u32,
     /// A marker still to be fed before the first phase.
     pub pending: Option<u32>,
+    /// The weights under which the input at `position` runs: the base for what the lane is given
+    /// and its start marker, then those of the phase that the lane is in. So the marker that a
+    /// phase forces at its end runs under the next phase's.
+    pub adapter: Adapter,
     /// Whether the lane has ended.
     pub done: bool,
 }
@@ -71,6 +75,7 @@ impl LaneState {
             phase_step: 0,
             cold_count: 0,
             pending: spec.program.start,
+            adapter: Adapter::Base,
             done: false,
         }
     }
@@ -113,6 +118,7 @@ pub fn select(
 ) -> (StepRecord, NextInput) {
     let mut record = blank_record(state, output.hidden_norm);
     let logits = output.logits;
+    let starts = state.pending.is_some();
     let finite = logits.is_none_or(|logits| logits.iter().all(|z| z.is_finite()));
     let next = if finite && output.hidden_norm.is_finite() {
         decide(state, program, output, &mut record)
@@ -127,6 +133,10 @@ pub fn select(
     }
     state.step += 1;
     state.position += 1;
+    state.adapter = match starts {
+        true => Adapter::Base,
+        false => program.phases[state.phase as usize].adapter,
+    };
     (record, next)
 }
 
@@ -197,7 +207,7 @@ fn end_before_feeding(
     (state.phase_step >= phase.until.max_steps).then_some(flag::CAP)
 }
 
-/// Token and concept phases: the sampler, Cold Stop, and the stop token.
+/// Token and concept phases: the sampler, Cold Stop, and the stop tokens.
 fn choose(
     state: &mut LaneState,
     program: &Program,
@@ -241,7 +251,7 @@ fn choose(
         }
     };
     record.token = emitted;
-    let stops = phase.until.stop_token == Some(emitted);
+    let stops = phase.until.stop_tokens.contains(&emitted);
     if stops {
         make_one_hot(&mut kept, emitted);
         record.flags |= flag::STOP;

@@ -9,8 +9,9 @@ pub use settings::{SETTINGS, Setting, SettingSpec, Settings};
 pub use table::STRATEGIES;
 
 use crate::{
+    engine::ModelCapabilities,
     input::Feed,
-    program::{ColdStop, EndClassifier, Noise, Phase, Program, Role, Sampler, Until},
+    program::{Adapter, ColdStop, EndClassifier, Noise, Phase, Program, Role, Sampler, Until},
     tokenizer::{Marker, Tokenizer, TokenizerError},
 };
 
@@ -85,6 +86,15 @@ pub enum StrategyError {
         /// The value given.
         found: f32,
     },
+    /// The checkpoint lacks the adapters.
+    #[error(
+        "{strategy}: expected a checkpoint with a folder of CCOT's adapters, such as \
+         arithmetic-ccot with its ccot/ccot.json, found none"
+    )]
+    NoContemplation {
+        /// The strategy's name.
+        strategy: &'static str,
+    },
     /// The tokenizer lacks a marker.
     #[error("{strategy}: {reason}")]
     Tokenizer {
@@ -112,13 +122,24 @@ impl Strategy {
         Some(settings.0.get(&setting).copied().unwrap_or(default))
     }
 
-    /// The program that runs this strategy with a tokenizer's markers.
+    /// The program that runs this strategy on a checkpoint, of which it takes the tokenizer's
+    /// markers and what it brings beside its language model.
+    ///
+    /// # Errors
+    /// If a setting is none of the strategy's or out of its range, or the checkpoint lacks a marker
+    /// or the adapters. An end classifier is asked for by the engine, as a part of any program.
     pub fn program(
         &self,
         settings: &Settings,
         tokenizer: &Tokenizer,
+        capabilities: ModelCapabilities,
     ) -> Result<Program, StrategyError> {
         self.check(settings)?;
+        let max_think_steps = self.max_think_steps(settings, capabilities)?;
+        let adapters = match self.contemplates() {
+            true => [Adapter::Generator, Adapter::Decoder],
+            false => [Adapter::Base; 2],
+        };
         let marker = |marker: Marker| {
             let strategy = self.name;
             let id = tokenizer.marker(marker);
@@ -134,14 +155,17 @@ impl Strategy {
                 feed,
                 sampler: self.sampler(settings, think.greedy),
                 until: Until {
-                    stop_token: end.filter(|_| speaks),
+                    stop_tokens: end.filter(|_| speaks).into_iter().collect(),
                     cold_stop: self.cold_stop(settings),
                     end_classifier: self.end_classifier(settings),
-                    ..Until::steps(self.max_think_steps(settings))
+                    ..Until::steps(max_think_steps)
                 },
                 then_force: end,
+                adapter: adapters[0],
             });
         }
+        // A model whose files name no end, and whose vocabulary has none, could not stop.
+        marker(Marker::Eos)?;
         let max_answer = self.value(settings, Setting::MaxAnswer);
         let max_answer = max_answer.unwrap_or(table::MAX_ANSWER.1);
         phases.push(Phase {
@@ -149,10 +173,11 @@ impl Strategy {
             feed: Feed::Token,
             sampler: Sampler::GREEDY,
             until: Until {
-                stop_token: Some(marker(Marker::Eos)?),
+                stop_tokens: tokenizer.end_tokens().to_vec(),
                 ..Until::steps(max_answer as u32)
             },
             then_force: None,
+            adapter: adapters[1],
         });
         Ok(Program {
             start: self.start.map(marker).transpose()?,
@@ -198,18 +223,44 @@ impl Strategy {
         }
     }
 
-    /// A strategy has one of these settings: thinking has a fixed length or a largest one.
-    fn max_think_steps(&self, settings: &Settings) -> u32 {
-        [Setting::MaxThink, Setting::Thoughts, Setting::Pauses]
+    /// A strategy has one of these settings: thinking has a fixed length or a largest one, or one
+    /// that depends on how many words a step of the checkpoint stands for.
+    fn max_think_steps(
+        &self,
+        settings: &Settings,
+        capabilities: ModelCapabilities,
+    ) -> Result<u32, StrategyError> {
+        let strategy = self.name;
+        let lacks = StrategyError::NoContemplation { strategy };
+        let spec = match (capabilities.contemplation, self.contemplates()) {
+            (None, true) => return Err(lacks),
+            (spec, _) => spec,
+        };
+        if let (Some(max_chain), Some(spec)) = (self.value(settings, Setting::MaxChain), spec) {
+            return Ok(spec.cap(max_chain as u32));
+        }
+        let counts = [
+            Setting::MaxThink,
+            Setting::Thoughts,
+            Setting::Pauses,
+            Setting::ContemplationTokens,
+        ];
+        let mut values = counts
             .into_iter()
-            .find_map(|setting| self.value(settings, setting))
-            .unwrap_or(0.0) as u32
+            .map(|setting| self.value(settings, setting));
+        Ok(values.find_map(|value| value).unwrap_or(0.0) as u32)
     }
 
-    /// Whether it needs a checkpoint with an end classifier.
+    /// Whether it needs a checkpoint's own end classifier; that of CCOT comes with its adapters.
     pub fn asks_end_classifier(&self) -> bool {
         let mut settings = self.settings.iter();
-        settings.any(|(setting, _)| *setting == Setting::EndThreshold)
+        settings.any(|(setting, _)| *setting == Setting::EndThreshold) && !self.contemplates()
+    }
+
+    /// Whether it needs a checkpoint with CCOT's adapters.
+    pub fn contemplates(&self) -> bool {
+        let mut think = self.think.iter();
+        think.any(|think| think.feed == Feed::CONTEMPLATION)
     }
 
     fn end_classifier(&self, settings: &Settings) -> Option<EndClassifier> {
@@ -235,7 +286,22 @@ impl Strategy {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::contemplation::ContemplationSpec;
     use crate::tasks::{Difficulty, TASKS};
+
+    /// Steps of thinking by default, at most, on a checkpoint that brings everything.
+    fn n_think_steps(strategy: &Strategy) -> u32 {
+        let spec = ContemplationSpec {
+            layer: 0,
+            ratio: 0.1,
+        };
+        let capabilities = ModelCapabilities {
+            end_classifier: true,
+            contemplation: Some(spec),
+        };
+        let steps = strategy.max_think_steps(&Settings::default(), capabilities);
+        steps.expect("nothing is missing")
+    }
 
     #[test]
     fn every_setting_of_every_strategy_has_a_spec_and_a_default_in_range() {
@@ -254,13 +320,19 @@ mod tests {
 
     #[test]
     fn every_strategy_that_thinks_says_for_how_long() {
-        let lengths = [Setting::MaxThink, Setting::Thoughts, Setting::Pauses];
+        let lengths = [
+            Setting::MaxThink,
+            Setting::Thoughts,
+            Setting::Pauses,
+            Setting::ContemplationTokens,
+            Setting::MaxChain,
+        ];
         for strategy in STRATEGIES {
             let known = |(setting, _): &&(Setting, f32)| lengths.contains(setting);
             let n_lengths = strategy.settings.iter().filter(known).count();
             let expected = usize::from(strategy.think.is_some());
             assert_eq!(n_lengths, expected, "{}", strategy.name);
-            let n_steps = strategy.max_think_steps(&Settings::default());
+            let n_steps = n_think_steps(strategy);
             assert_eq!(n_steps > 0, strategy.think.is_some(), "{}", strategy.name);
         }
     }
@@ -268,7 +340,7 @@ mod tests {
     #[test]
     fn by_default_there_is_room_for_the_longest_solution_of_any_task() {
         let words = Strategy::by_name("token-cot").expect("in the table");
-        let most = words.max_think_steps(&Settings::default()) as usize;
+        let most = n_think_steps(words) as usize;
         for task in TASKS {
             let solutions = (0..1000).map(|seed| task.generate(seed, Difficulty::Official));
             // With the marker that ends it.

@@ -21,6 +21,8 @@ pub enum Setting {
     EndThreshold,
     Thoughts,
     Pauses,
+    ContemplationTokens,
+    MaxChain,
     MaxThink,
     MaxAnswer,
 }
@@ -138,6 +140,22 @@ pub const SETTINGS: &[SettingSpec] = &[
         "Pauses",
         "Number of <pause> tokens before the answer. Paper: as many as thoughts.",
         (0.0, 12.0),
+        1.0,
+    ),
+    spec(
+        Setting::ContemplationTokens,
+        "contemplation_tokens",
+        "Contemplation tokens",
+        "Number of contemplation tokens. Paper: r times the chain's, which only its writer knows.",
+        (0.0, 72.0),
+        1.0,
+    ),
+    spec(
+        Setting::MaxChain,
+        "max_chain",
+        "Longest chain",
+        "Thinking is cut after as many steps as stand for a chain of this many tokens: r times it. Paper: 200.",
+        (0.0, 256.0),
         1.0,
     ),
     spec(

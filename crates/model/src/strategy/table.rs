@@ -5,6 +5,8 @@ use crate::{input::Feed, tokenizer::Marker};
 
 /// Room for the longest solution of any task, which a test looks after.
 const MAX_THINK: (Setting, f32) = (Setting::MaxThink, 72.0);
+/// A chain that contemplation tokens stand for is one of those.
+const MAX_CHAIN: (Setting, f32) = (Setting::MaxChain, MAX_THINK.1);
 pub(super) const MAX_ANSWER: (Setting, f32) = (Setting::MaxAnswer, 8.0);
 const TEMPERATURE: (Setting, f32) = (Setting::Temperature, 0.6);
 const TOP_K: (Setting, f32) = (Setting::TopK, 30.0);
@@ -31,6 +33,13 @@ const IN_THOUGHTS: Think = Think {
     feed: Feed::THOUGHT,
     greedy: true,
     end: Some(Marker::Eot),
+};
+
+/// In contemplation tokens, which the checkpoint's generator makes and its decoder answers from.
+const IN_CONTEMPLATION: Think = Think {
+    feed: Feed::CONTEMPLATION,
+    greedy: true,
+    end: Some(Marker::ThinkEnd),
 };
 
 /// Every strategy, in the order in which they are offered.
@@ -170,5 +179,23 @@ pub const STRATEGIES: &[Strategy] = &[
             (Setting::MaxThink, 8.0),
             MAX_ANSWER,
         ],
+    },
+    Strategy {
+        name: "ccot",
+        title: "CCOT",
+        summary: "Thinks in a few contemplation tokens that stand for a whole chain of words, until it says itself that it is done.",
+        paper: "CCOT, arXiv 2412.13171",
+        start: Some(Marker::ThinkStart),
+        think: Some(IN_CONTEMPLATION),
+        settings: &[(Setting::EndThreshold, 0.5), MAX_CHAIN, MAX_ANSWER],
+    },
+    Strategy {
+        name: "ccot-fixed",
+        title: "CCOT, given length",
+        summary: "Control for CCOT: thinks in a given number of contemplation tokens.",
+        paper: "Control for arXiv 2412.13171",
+        start: Some(Marker::ThinkStart),
+        think: Some(IN_CONTEMPLATION),
+        settings: &[(Setting::ContemplationTokens, 4.0), MAX_ANSWER],
     },
 ];

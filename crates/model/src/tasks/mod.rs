@@ -68,6 +68,12 @@ pub trait TaskSpec: Sync {
         Vec::new()
     }
 
+    /// How early each token of a step of the chain is kept where only some are (0 first): what
+    /// the rest of the chain and the answer need most of it. Here all alike.
+    fn kept_ranks(&self, step: &[u32]) -> Vec<u8> {
+        vec![0; step.len()]
+    }
+
     /// What a page shows of a problem beside its text.
     fn picture(&self) -> Picture;
     /// Takes the words of a sentence, if the newest word has completed one, out of the words that

@@ -235,17 +235,17 @@ impl StatementGraph {
     }
 }
 
-/// Draws texts one by one until there are `n` that are not withheld.
+/// Draws until something is not withheld.
 pub(super) fn not_withheld<T>(
-    n: usize,
     is_withheld: &dyn Fn(&Fingerprint) -> bool,
     mut draw: impl FnMut() -> (T, Fingerprint),
-) -> Vec<T> {
-    std::iter::repeat_with(&mut draw)
-        .filter(|(_, fingerprint)| !is_withheld(fingerprint))
-        .map(|(text, _)| text)
-        .take(n)
-        .collect()
+) -> T {
+    loop {
+        let (text, fingerprint) = draw();
+        if !is_withheld(&fingerprint) {
+            return text;
+        }
+    }
 }
 
 #[cfg(test)]

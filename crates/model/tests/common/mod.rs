@@ -5,6 +5,7 @@ use std::sync::Arc;
 use latent_model::{
     checkpoint::{EndClassifierWeights, LayerWeights, Matrix, Weights},
     config::ModelConfig,
+    contemplation::{Contemplation, ContemplationSpec, InputMap, root_mean_square},
     rng::{normal, pcg4d},
 };
 
@@ -80,7 +81,56 @@ pub fn weights(config: &ModelConfig) -> Arc<Weights> {
             weight: matrix(1, d).to_f32().into_owned(),
             bias: 0.25,
         }),
+        contemplation: None,
     })
+}
+
+#[allow(dead_code)] // Not every test does.
+/// The same weights with random adapters on every matrix, which contemplate in the states after
+/// the first layer.
+pub fn contemplating(config: &ModelConfig, weights: &Weights) -> Weights {
+    let d = config.hidden_size;
+    let values = |tensor: u32, n: usize, deviation: f32| -> Vec<f32> {
+        let draw = |i: u32| pcg4d([11, tensor, i, 0]);
+        (0..n as u32)
+            .map(|i| deviation * normal(draw(i)[0], draw(i)[1]))
+            .collect()
+    };
+    let adapted = |set: u32| {
+        let mut layers = weights.layers.clone();
+        for (index, layer) in (0..).zip(&mut layers) {
+            for (place, matrix) in (0..).zip(layer.matrices_mut()) {
+                let deviation = 0.5 / (matrix.cols as f32).sqrt();
+                let change = values(100 * set + 10 * index + place, matrix.n_values(), deviation);
+                edit(matrix, |w| {
+                    w.iter_mut().zip(change).for_each(|(w, c)| *w += c)
+                });
+            }
+        }
+        layers
+    };
+    let deviation = 1.5 / (d as f32).sqrt();
+    let contemplation = Contemplation {
+        spec: ContemplationSpec {
+            layer: 0,
+            ratio: 0.1,
+        },
+        input_map: Some(InputMap {
+            weight: Matrix::from_f32(d, d, &values(1, d * d, deviation)),
+            bias: values(2, d, 0.3),
+            scale: root_mean_square(&weights.embedding),
+        }),
+        end_classifier: EndClassifierWeights {
+            weight: values(3, d, deviation),
+            bias: -0.5,
+        },
+        generator: adapted(1),
+        decoder: adapted(2),
+    };
+    Weights {
+        contemplation: Some(contemplation),
+        ..weights.clone()
+    }
 }
 
 /// Changes a matrix's values.

@@ -3,6 +3,7 @@
 use std::path::Path;
 
 use anyhow::Context;
+use latent_model::text;
 use toml::Table;
 
 use crate::config::RunConfig;
@@ -27,5 +28,5 @@ pub fn load_config(path: &Path) -> anyhow::Result<RunConfig> {
 fn read_table(path: &Path) -> anyhow::Result<Table> {
     let text = std::fs::read_to_string(path)
         .with_context(|| format!("cannot read the training config {}", path.display()))?;
-    toml::from_str(&text).with_context(|| format!("{} is not TOML", path.display()))
+    toml::from_str(&text::clean(&text)).with_context(|| format!("{} is not TOML", path.display()))
 }

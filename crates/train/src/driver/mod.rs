@@ -18,6 +18,7 @@ use latent_model::model::Model;
 use latent_model::training_record::{CurvePoint, Evaluation};
 use pollster::block_on;
 
+use crate::ccot::contemplation_files;
 use crate::config::RunConfig;
 use crate::end_classifier::EndClassifier;
 use crate::evaluation::measure;
@@ -71,8 +72,9 @@ impl Run {
             let path = folder.join(STATE);
             let file = fs::read(&path)
                 .with_context(|| format!("there is no saved state at {}", path.display()))?;
-            let (state, saved) = State::from_bytes(&file, trainer.state(), device)
-                .with_context(|| format!("cannot go on from {}", path.display()))?;
+            let (state, saved) =
+                State::from_bytes(&file, trainer.config(), trainer.state(), device)
+                    .with_context(|| format!("cannot go on from {}", path.display()))?;
             saved_step = Some(state.progress.step);
             history = saved;
             trainer.set_state(state);
@@ -213,9 +215,14 @@ impl Run {
         let State {
             progress,
             parameters,
+            ccot,
             ..
         } = self.trainer.state();
-        let files = block_on(model_files(config, parameters, classifier.as_ref()))?;
+        let mut files = block_on(model_files(config, parameters, classifier.as_ref()))?;
+        if let (Some(settings), Some(weights)) = (&config.ccot, ccot) {
+            let base = config.start_from.as_deref().unwrap_or_default();
+            files.contemplation = Some(block_on(contemplation_files(settings, weights, base))?);
+        }
         let model = Model::from_files(&files)?;
         let mut accuracies = Vec::new();
         for decoding in &config.evaluation.decodings {
@@ -273,7 +280,7 @@ impl Run {
     pub fn save(&mut self) -> anyhow::Result<()> {
         let path = self.folder.join(STATE);
         let state = self.trainer.state();
-        let bytes = block_on(state.to_bytes(&self.history))
+        let bytes = block_on(state.to_bytes(self.trainer.config(), &self.history))
             .with_context(|| format!("cannot save {}", path.display()))?;
         // A file that is written half must not stand where a whole one stood.
         let fresh = path.with_extension("new");
@@ -311,9 +318,12 @@ impl Run {
 /// # Errors
 /// If the folder cannot be made or a file not be written.
 pub fn write_folder(folder: &Path, files: &[(String, Vec<u8>)]) -> anyhow::Result<()> {
-    fs::create_dir_all(folder).with_context(|| format!("cannot create {}", folder.display()))?;
     for (name, content) in files {
         let path = folder.join(name);
+        if let Some(parent) = path.parent() {
+            fs::create_dir_all(parent)
+                .with_context(|| format!("cannot create {}", parent.display()))?;
+        }
         fs::write(&path, content).with_context(|| format!("cannot write {}", path.display()))?;
     }
     Ok(())

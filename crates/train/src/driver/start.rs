@@ -13,7 +13,7 @@ use safetensors::tensor::{Dtype, SafeTensors};
 use crate::config::RunConfig;
 use crate::hub_tensors::hub_tensors;
 use crate::parameters::{EMBEDDING, Kind, Parameters, Weight};
-use crate::state::check_finite;
+use crate::tensor_ops::check_finite;
 
 /// Says where to get what a config starts from, if it is not there.
 ///

@@ -84,6 +84,31 @@ impl TaskSpec for Arithmetic {
         is_number.then_some(number)
     }
 
+    /// The last digit of the result stands for the step: its state has seen all of it. Then from
+    /// the result back to the brackets.
+    fn kept_ranks(&self, step: &[u32]) -> Vec<u8> {
+        let words: Vec<&str> = step
+            .iter()
+            .map(|&id| vocabulary().nth(id as usize).unwrap_or_default())
+            .collect();
+        let last = |is: &dyn Fn(&str) -> bool| words.iter().rposition(|word| is(word));
+        let equals = last(&|word| word == "=");
+        let operator = last(&|word| ["+", "-", "*", "/"].contains(&word));
+        let last_digit = last(&|word| word.bytes().all(|byte| byte.is_ascii_digit()));
+        let [open, close] = BRACKETS;
+        let rank = |(at, &word): (usize, &&str)| match Some(at) {
+            at if at == last_digit => 0,
+            _ if word == open => 6,
+            _ if word == close => 7,
+            at if at == equals => 2,
+            at if at > equals => 1,
+            at if at == operator => 4,
+            at if at > operator => 3,
+            _ => 5,
+        };
+        words.iter().enumerate().map(rank).collect()
+    }
+
     fn picture(&self) -> Picture {
         Picture::Story
     }
@@ -165,6 +190,16 @@ impl From<Problem> for tasks::Problem {
 mod tests {
     use super::*;
     use crate::tasks::Grade;
+
+    #[test]
+    fn of_a_step_the_last_digit_of_its_result_is_kept_first() {
+        let step: Vec<u32> = pieces("<<24*5=120>>")
+            .into_iter()
+            .filter_map(token_id)
+            .collect();
+        // << 2 4 * 5 = 1 2 0 >>
+        assert_eq!(TASK.kept_ranks(&step), [6, 5, 5, 4, 3, 2, 1, 1, 0, 7]);
+    }
 
     #[test]
     fn only_the_right_answer_is_right() {

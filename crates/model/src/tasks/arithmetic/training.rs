@@ -21,13 +21,16 @@ pub(super) fn draw_texts(
     let difficulty = Difficulty {
         steps: extent.hops[0]..=extent.hops[1],
     };
-    let stories = not_withheld(size.texts, is_withheld, || {
+    let mut draw = || {
         let problem = Problem::generate(random.bits(), &difficulty);
         let fingerprint = problem.fingerprint();
         (problem, fingerprint)
-    });
-    let text = |story: &Problem| supervised(story, size.main_questions);
-    stories.iter().map(text).collect()
+    };
+    let text = |_| {
+        let story = not_withheld(is_withheld, &mut draw);
+        supervised(&story, size.main_questions)
+    };
+    (0..size.texts).map(text).collect()
 }
 
 fn supervised(problem: &Problem, n_questions: usize) -> SupervisedText {

@@ -1,7 +1,7 @@
 //! ProntoQA as a row of the table of tasks.
 
 use super::{
-    Difficulty, Form, MARKER, Problem, Statement, Word,
+    Difficulty, Form, MARKER, ParseError, Problem, Statement, Word,
     official::FORMATS,
     text::{normalizer, render},
     training, vocabulary,
@@ -50,10 +50,7 @@ impl TaskSpec for ProntoQa {
     }
 
     fn parse(&self, text: &str) -> Result<tasks::Problem, TextError> {
-        let problem = Problem::parse(text);
-        problem
-            .map(Into::into)
-            .map_err(|error| TextError(error.to_string()))
+        Ok(Problem::parse(text)?.into())
     }
 
     fn formats(&self) -> &'static [Format] {
@@ -97,6 +94,12 @@ impl TaskSpec for ProntoQa {
             backward_search: true,
             statement_graphs: false,
         }
+    }
+}
+
+impl From<ParseError> for TextError {
+    fn from(error: ParseError) -> Self {
+        Self(error.to_string())
     }
 }
 

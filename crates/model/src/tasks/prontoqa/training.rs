@@ -6,7 +6,7 @@ use crate::tasks::{
     random::SplitMix64,
     supervision::{
         BackwardSearch, BatchSize, Extent, LatentTargets, Search, StepToken, SupervisedQuestion,
-        SupervisedText,
+        SupervisedText, not_withheld,
     },
 };
 
@@ -27,21 +27,21 @@ pub(super) fn draw_texts(
         hops: extent.hops[0]..=extent.hops[1],
         dead_ends: extent.dead_ends,
     };
-    let mut texts = Vec::new();
-    while texts.len() < size.texts {
-        let ontology = Problem::generate(random.bits(), &difficulty);
-        if is_withheld(&ontology.fingerprint()) {
-            continue;
-        }
+    let text = |_| {
+        let ontology = not_withheld(is_withheld, || {
+            let problem = Problem::generate(random.bits(), &difficulty);
+            let fingerprint = problem.fingerprint();
+            (problem, fingerprint)
+        });
         let mut context = ontology.encode();
         context.truncate(context.len() - N_QUESTION_TOKENS);
         let questions = questions(&ontology, size, random);
-        texts.push(SupervisedText {
+        SupervisedText {
             context,
             questions: questions.iter().map(supervised).collect(),
-        });
-    }
-    texts
+        }
+    };
+    (0..size.texts).map(text).collect()
 }
 
 /// The questions that an ontology decides, in random order, so that each form gets questions of

@@ -1,7 +1,7 @@
 //! ProsQA as a row of the table of tasks.
 
 use super::{
-    Difficulty, MARKER, Problem, Symbol,
+    Difficulty, MARKER, ParseError, Problem, Symbol,
     official::FORMATS,
     text::{normalizer, render},
     training::draw_graphs,
@@ -51,10 +51,7 @@ impl TaskSpec for ProsQa {
     }
 
     fn parse(&self, text: &str) -> Result<tasks::Problem, TextError> {
-        let problem = Problem::parse(text);
-        problem
-            .map(Into::into)
-            .map_err(|error| TextError(error.to_string()))
+        Ok(Problem::parse(text)?.into())
     }
 
     fn formats(&self) -> &'static [Format] {
@@ -123,6 +120,13 @@ impl TaskSpec for ProsQa {
         graphs.iter().map(text).collect()
     }
 
+    /// Of `X Y` what has been reached.
+    fn kept_ranks(&self, step: &[u32]) -> Vec<u8> {
+        (1..=step.len())
+            .map(|at| u8::from(at < step.len()))
+            .collect()
+    }
+
     fn draw_graphs(
         &self,
         random: &mut SplitMix64,
@@ -139,6 +143,12 @@ impl TaskSpec for ProsQa {
             backward_search: true,
             statement_graphs: true,
         }
+    }
+}
+
+impl From<ParseError> for TextError {
+    fn from(error: ParseError) -> Self {
+        Self(error.to_string())
     }
 }
 

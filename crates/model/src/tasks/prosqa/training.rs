@@ -17,7 +17,8 @@ pub(super) fn draw_graphs(
     size: &BatchSize,
     is_withheld: &dyn Fn(&Fingerprint) -> bool,
 ) -> Vec<StatementGraph> {
-    not_withheld(size.texts, is_withheld, || draw_graph(random, extent, size))
+    let mut draw = || not_withheld(is_withheld, || draw_graph(random, extent, size));
+    (0..size.texts).map(|_| draw()).collect()
 }
 
 fn draw_graph(
