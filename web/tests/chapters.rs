@@ -52,6 +52,7 @@ fn model(name: &str) -> Model {
         generation_config: Some(text("generation_config.json")),
         tokenizer: text("tokenizer.json"),
         weights: vec![("model.safetensors".into(), weights.into())],
+        // No chapter and no default lane needs adapters.
         contemplation: None,
     };
     Model::from_files(&files).expect("it ships")

@@ -1,7 +1,7 @@
 //! One lane: what it is, its stream, its answer and verdict.
 
 use latent_model::{
-    catalogue::Catalogue,
+    catalogue::{Catalogue, Entry},
     contemplation::ContemplationSpec,
     program::{Adapter, Feed, Role},
     record::{StepRecord, flag},
@@ -231,19 +231,13 @@ fn CheckpointPicker(lane: Lane) -> impl IntoView {
         lane.choice.update(|choice| choice.model = name);
     };
     let about = move || {
-        let about = |known: &Catalogue| {
-            let entry = known.entry(&model.get())?;
-            Some((
-                entry.summary.clone(),
-                entry.contemplation().map(contemplation_text),
-            ))
-        };
-        catalogue.with_value(about).map(|(summary, contemplation)| {
+        let told = |entry: &Entry| {
             view! {
-                <p class="paper">{summary}</p>
-                <p class="paper">{contemplation}</p>
+                <p class="paper">{entry.summary.clone()}</p>
+                <p class="paper">{entry.contemplation().map(contemplation_text)}</p>
             }
-        })
+        };
+        catalogue.with_value(|known| known.entry(&model.get()).map(told))
     };
     view! {
         <label class="field wide">

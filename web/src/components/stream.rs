@@ -68,15 +68,15 @@ pub fn Stream(lane: Lane) -> impl IntoView {
         let drawn = |run: &LaneRun| {
             let row = run.view.rows.get(row)?.clone();
             let completed = run.view.sentences.at(row.step).cloned();
-            let thought = (row.kind == RowKind::Thought).then_some(row.nth - 1);
-            let stands_for = thought.and_then(|nth| run.stands_for.get(nth));
-            let stands_for = stands_for.map(|&id| run.word(id));
             let shares = run.records.get(row.step as usize).map(shares);
-            Some((row, completed, stands_for, shares.unwrap_or_default()))
+            let stands_for = row.thought().and_then(|nth| run.stands_for.get(nth - 1));
+            let stands_for = stands_for.map(|&id| run.word(id));
+            Some((row, completed, shares, stands_for))
         };
         let drawn = lane.run.with_untracked(drawn);
-        drawn.map(|(row, completed, stands_for, shares)| {
-            view! { <Row lane row completed stands_for shares mean_norm tab_stop/> }
+        drawn.map(|(row, completed, shares, stands_for)| {
+            let shares = shares.unwrap_or_default();
+            view! { <Row lane row completed shares stands_for mean_norm tab_stop/> }
         })
     };
     view! {
@@ -111,10 +111,10 @@ fn Row(
     row: StepView,
     /// The sentence that this step completed.
     completed: Option<Sentence>,
-    /// The word of the written solution that this contemplation token stands for.
-    stands_for: Option<String>,
     /// How much of each word is in it.
     shares: Shares,
+    /// The word of the written solution that this contemplation token stands for.
+    stands_for: Option<String>,
     mean_norm: Memo<f32>,
     tab_stop: Memo<u32>,
 ) -> impl IntoView {
@@ -308,19 +308,6 @@ fn mixtures(row: &StepView) -> impl IntoView + use<> {
     }
 }
 
-/// What a contemplation token stands for, beside what it decodes to.
-fn stands_for_view(word: String) -> impl IntoView {
-    view! {
-        <span
-            class="norm"
-            data-testid="stands-for"
-            title="The token of the written solution that this contemplation token was trained to stand for"
-        >
-            {format!("for {word}")}
-        </span>
-    }
-}
-
 /// A bar whose parts are words, as wide as they weigh.
 fn bar(chips: &[Chip], rest: f32) -> impl IntoView + use<> {
     let part = |(index, chip): (usize, &Chip)| {
@@ -339,6 +326,19 @@ fn bar(chips: &[Chip], rest: f32) -> impl IntoView + use<> {
         }
     });
     view! { <div class="mixture">{parts} {rest}</div> }
+}
+
+/// What a contemplation token stands for, beside what it decodes to.
+fn stands_for_view(word: String) -> impl IntoView {
+    view! {
+        <span
+            class="norm"
+            data-testid="stands-for"
+            title="The token of the written solution that this contemplation token was trained to stand for"
+        >
+            {format!("for {word}")}
+        </span>
+    }
 }
 
 /// The concepts that a thought decodes to, the likelier the fuller.
