@@ -157,13 +157,16 @@ fn a_batch_loses_what_its_problems_lose_one_by_one() {
     }
 }
 
+/// Whether the answer's gradient reaches a part.
+type IsReached = fn(Part) -> bool;
+
 /// What learns from the answer gets a gradient and nothing else does: of φ the layers above the
 /// tap, and there what makes keys and values of what the answer reads.
 #[test]
 fn the_answer_reaches_the_generator_above_the_tap_only() {
     let device = Device::flex();
     let base = base(&device);
-    let cases: [(AnswerGradient, fn(Part) -> bool); 3] = [
+    let cases: [(AnswerGradient, IsReached); 3] = [
         (AnswerGradient::None, |part| part == Part::Decoder),
         (AnswerGradient::AboveTap, |part| match part {
             Part::Generator { layer } => layer > 1,

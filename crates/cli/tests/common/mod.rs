@@ -70,13 +70,22 @@ impl Folder {
     /// A copy of a checkpoint that ships, as the folder's `to`.
     pub fn copy_model(&self, model: &str, to: &str) -> PathBuf {
         let to = self.path(to);
-        fs::create_dir_all(&to).expect("a folder");
-        for entry in fs::read_dir(Path::new(MODELS).join(model)).expect("it ships") {
-            let from = entry.expect("the folder can be listed").path();
-            let name = from.file_name().expect("a file");
-            fs::copy(&from, to.join(name)).expect("a copy");
-        }
+        copy_folder(&Path::new(MODELS).join(model), &to);
         to
+    }
+}
+
+/// Copies a folder with all that is in it.
+fn copy_folder(from: &Path, to: &Path) {
+    fs::create_dir_all(to).expect("a folder");
+    for entry in fs::read_dir(from).expect("it ships") {
+        let from = entry.expect("the folder can be listed").path();
+        let to = to.join(from.file_name().expect("a file"));
+        if from.is_dir() {
+            copy_folder(&from, &to);
+        } else {
+            fs::copy(&from, to).expect("a copy");
+        }
     }
 }
 
