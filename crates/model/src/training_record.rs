@@ -110,6 +110,7 @@ mod tests {
     use std::{fs, path::Path};
 
     use super::*;
+    use crate::catalogue::Catalogue;
 
     #[test]
     fn the_last_evaluation_counts() {
@@ -173,6 +174,8 @@ mod tests {
             }
             n_records += 1;
         }
-        assert_eq!(n_records, 33);
+        let index = fs::read_to_string(Path::new(models).join("index.json")).expect("it ships");
+        let catalogue: Catalogue = serde_json::from_str(&index).expect("well-formed");
+        assert_eq!(n_records, catalogue.models.len());
     }
 }

