@@ -189,3 +189,104 @@ impl Pool {
         drawn
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use burn::tensor::Device;
+    use latent_model::program::Sampler;
+    use latent_model::tasks::prosqa;
+
+    use super::*;
+    use crate::example::LossConfig;
+    use crate::parameters::{LlamaConfig, Parameters};
+    use crate::tensor_ops::{flat, read};
+
+    const SIZES: LlamaConfig = LlamaConfig {
+        hidden_size: 8,
+        n_layers: 2,
+        n_heads: 2,
+        head_dim: 4,
+        intermediate_size: 8,
+        rope_theta: 1e4,
+        rms_norm_eps: 1e-6,
+    };
+    const LOSS: LossConfig = LossConfig {
+        gamma: 0.0,
+        floor: 0.0,
+        latent_targets: 0.0,
+        ancestors: 0.0,
+        ancestors_from_layer: 2,
+        markers: 0.1,
+    };
+
+    fn numbers(tensor: Tensor<2>) -> Vec<f32> {
+        let read = pollster::block_on(read(vec![flat(tensor)]));
+        read.expect("the device works").concat()
+    }
+
+    /// Each state is the last one of a sequence that ends there, read alone.
+    #[test]
+    fn what_is_kept_are_the_states_at_the_kept_tokens() {
+        let objective = Objective {
+            config: &LOSS,
+            markers: &prosqa::MARKER,
+            sampler: Sampler::GREEDY,
+        };
+        let theta = Llama {
+            config: &SIZES,
+            parameters: Parameters::init(&SIZES, prosqa::VOCABULARY_SIZE, 1, &Device::flex()),
+            device: Device::flex(),
+        };
+        let difficulty = prosqa::Difficulty {
+            nodes: 8..=12,
+            hops: 1..=4,
+        };
+        let mut random = Random::new(7);
+        let mut lesson = |seed| {
+            let graph = prosqa::Problem::generate(seed, &difficulty).statement_graph();
+            let context = Context::new(&graph.supervised(&mut random), &LOSS);
+            let n = context.examples[0].steps.concat().len();
+            Lesson {
+                context,
+                kept: vec![0, n - 1],
+                n_seen: 2,
+            }
+        };
+        let lessons: Vec<Lesson> = (0..3).map(&mut lesson).collect();
+        let words: Vec<(Vec<u32>, Vec<u32>)> = lessons
+            .iter()
+            .map(|lesson| {
+                let example = &lesson.context.examples[0];
+                let mut query = lesson.context.tokens.clone();
+                query.extend(&example.question);
+                query.push(prosqa::MARKER.think);
+                let chain = example.steps.concat().iter().map(|word| word.id).collect();
+                (query, chain)
+            })
+            .collect();
+        let alone = |ids: &[u32], layer: usize| -> Vec<f32> {
+            let batch = read_contexts(&theta, [&ids[..1]].into_iter(), prosqa::MARKER.pad);
+            let rest: Vec<Target> = ids[1..].iter().map(|&id| Target::given(id)).collect();
+            let (inputs, n) = objective.inputs(&theta, &[&rest]);
+            let mut own = QuestionCache::default();
+            let residuals = theta.extend(inputs, &batch.contexts, 1, &mut own);
+            numbers(residuals.by_layer[layer].clone().narrow(0, n - 1, 1))
+        };
+        let close = |found: Vec<f32>, expected: Vec<f32>| {
+            let pairs = found.iter().zip(&expected);
+            assert_eq!(found.len(), expected.len());
+            let largest = pairs.map(|(a, b)| (a - b).abs()).fold(0.0, f32::max);
+            assert!(largest < 1e-4, "{largest}");
+        };
+        let readings = Reading::read(1, &objective, &theta, lessons);
+        for (reading, (query, chain)) in readings.iter().zip(&words) {
+            close(numbers(reading.z_0.clone()), alone(query, 1));
+            assert_eq!(reading.tokens, [chain[0], chain[chain.len() - 1]]);
+            for layer in 0..SIZES.n_layers {
+                let ends = [1, chain.len()].map(|n| [query, &chain[..n]].concat());
+                let expected = ends.map(|ids| alone(&ids, layer)).concat();
+                close(numbers(reading.kept[layer].clone()), expected);
+            }
+        }
+    }
+}
