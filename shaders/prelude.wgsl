@@ -21,6 +21,11 @@ struct Row {
     adapter: u32,      // the set of weights that it runs under (Adapter in program.rs)
 }
 
+// 1 for a row that is live and runs under a set of weights, else 0.
+fn runs_under(row: Row, weight_set: u32) -> u32 {
+    return row.live * u32(row.adapter == weight_set);
+}
+
 // What enters the first layer at a row.
 struct Input {
     kind: u32,         // INPUT_*

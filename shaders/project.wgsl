@@ -14,13 +14,8 @@ override N_SETS: u32;     // sets of weights: 1, or one for each adapter of a ch
 @group(0) @binding(2) var<storage, read> weights: array<mat4x4<f32>>;           // (N_SETS, width of y / 4, d / 4)
 @group(0) @binding(3) var<storage, read_write> residual: array<vec4<f32>>;      // (rows, d)
 
-// 1 for a row that is live and runs under a set of weights, else 0.
-fn runs_under(index: u32, weight_set: u32) -> u32 {
-    return rows[index].live * u32(rows[index].adapter == weight_set);
-}
-
 fn add(index: u32, quad: u32, weight_set: u32, y: vec4<f32>) {
-    if (runs_under(index, weight_set) != 0u) {
+    if (runs_under(rows[index], weight_set) != 0u) {
         residual[index * N_QUADS + quad] += y;
     }
 }
@@ -35,7 +30,7 @@ fn main(@builtin(global_invocation_id) id: vec3<u32>) {
     for (var weight_set = 0u; weight_set < N_SETS; weight_set++) {
         var n_rows = 0u;
         for (var r = 0u; r < TILE; r++) {
-            n_rows += runs_under(first + r, weight_set);
+            n_rows += runs_under(rows[first + r], weight_set);
         }
         if (n_rows == 0u) {
             continue;

@@ -21,16 +21,11 @@ override EPSILON: f32;
 @group(0) @binding(5) var<storage, read_write> keys: array<vec2<f32>>;          // (cache rows, kv heads · head_dim)
 @group(0) @binding(6) var<storage, read_write> values: array<vec2<f32>>;        // (cache rows, kv heads · head_dim)
 
-// 1 for a row that is live and runs under a set of weights, else 0.
-fn runs_under(index: u32, weight_set: u32) -> u32 {
-    return rows[index].live * u32(rows[index].adapter == weight_set);
-}
-
 // Turns the two pairs of `y` and stores them; `quad` counts head_dim / 4 quads per head through
 // the heads of q, k and v.
 fn store(index: u32, quad: u32, weight_set: u32, y: vec4<f32>) {
     let row = rows[index];
-    if (runs_under(index, weight_set) == 0u) {
+    if (runs_under(row, weight_set) == 0u) {
         return;
     }
     let quads_per_head = HEAD_DIM / 4u;
@@ -69,7 +64,7 @@ fn main(@builtin(global_invocation_id) id: vec3<u32>) {
     for (var weight_set = 0u; weight_set < N_SETS; weight_set++) {
         var n_rows = 0u;
         for (var r = 0u; r < TILE; r++) {
-            n_rows += runs_under(first + r, weight_set);
+            n_rows += runs_under(rows[first + r], weight_set);
         }
         if (n_rows == 0u) {
             continue;

@@ -23,13 +23,8 @@ fn activated(g: vec4<f32>, u: vec4<f32>, scale: f32) -> vec4<f32> {
     return z / (1.0 + exp(min(-z, vec4(80.0)))) * (u * scale);
 }
 
-// 1 for a row that is live and runs under a set of weights, else 0.
-fn runs_under(index: u32, weight_set: u32) -> u32 {
-    return rows[index].live * u32(rows[index].adapter == weight_set);
-}
-
 fn store(index: u32, quad: u32, weight_set: u32, value: vec4<f32>) {
-    if (runs_under(index, weight_set) != 0u) {
+    if (runs_under(rows[index], weight_set) != 0u) {
         gated[index * N_QUADS + quad] = value;
     }
 }
@@ -44,7 +39,7 @@ fn main(@builtin(global_invocation_id) id: vec3<u32>) {
     for (var weight_set = 0u; weight_set < N_SETS; weight_set++) {
         var n_rows = 0u;
         for (var r = 0u; r < TILE; r++) {
-            n_rows += runs_under(first + r, weight_set);
+            n_rows += runs_under(rows[first + r], weight_set);
         }
         if (n_rows == 0u) {
             continue;

@@ -77,16 +77,23 @@ fn run_with(engine: &GpuEngine, specs: &[LaneSpec], probes: &[Row]) -> (Vec<Step
     (records, kept)
 }
 
-#[test]
-fn what_keeps_a_layers_state_is_compiled_once() {
+/// An engine of random weights; `None` where the GPU is skipped, and says so.
+fn engine() -> Option<GpuEngine> {
     if std::env::var("LATENT_SKIP_GPU").is_ok_and(|value| value == "1") {
         eprintln!("SKIPPED: LATENT_SKIP_GPU=1");
-        return;
+        return None;
     }
     let config = random::config();
     let context = block_on(GpuContext::request()).expect("an adapter, or LATENT_SKIP_GPU=1");
     let engine = block_on(GpuEngine::new(&config, &random::weights(&config), &context));
-    let mut engine = engine.expect("an engine");
+    Some(engine.expect("an engine"))
+}
+
+#[test]
+fn what_keeps_a_layers_state_is_compiled_once() {
+    let Some(mut engine) = engine() else {
+        return;
+    };
     let of_layer = |layer| {
         let tap = Tap::Layer(layer);
         lane(Feed::Hidden { tap }, layer)
@@ -107,14 +114,9 @@ fn what_keeps_a_layers_state_is_compiled_once() {
 
 #[test]
 fn a_row_that_does_not_commit_leaves_everything_else_bit_equal() {
-    if std::env::var("LATENT_SKIP_GPU").is_ok_and(|value| value == "1") {
-        eprintln!("SKIPPED: LATENT_SKIP_GPU=1");
+    let Some(engine) = engine() else {
         return;
-    }
-    let config = random::config();
-    let context = block_on(GpuContext::request()).expect("an adapter, or LATENT_SKIP_GPU=1");
-    let engine = block_on(GpuEngine::new(&config, &random::weights(&config), &context));
-    let engine = engine.expect("an engine");
+    };
     let feeds = [
         Feed::Token,
         Feed::Concept,

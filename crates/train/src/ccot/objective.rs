@@ -83,14 +83,13 @@ impl Ccot<'_> {
 
     /// Algorithm 1: φ shall make the kept states, layer by layer.
     fn generator_loss(&self, readings: &[&Reading], own_inputs: bool) -> BatchLoss {
-        let phi = self.llama(self.weights.generator.merged(self.base));
+        let phi = self.phi();
         let mut queries = self.queries(readings);
         let gold = self.gold(readings);
         let k = longest(readings);
         let tapped = self.config.layer;
         let from = if own_inputs {
-            self.contemplate(&self.untracked_phi(), &mut queries, k)
-                .from
+            self.contemplate(&untracked(&phi), &mut queries, k).from
         } else {
             shifted(&queries.z_0, &gold.by_layer[tapped], k)
         };
@@ -170,13 +169,13 @@ impl Ccot<'_> {
 
     /// k contemplation tokens of φ's own, through which the answer's gradient goes where it may.
     fn contemplation(&self, queries: &mut Queries, k: usize) -> Contemplation {
-        let tracked = || self.llama(self.weights.generator.merged(self.base));
+        let phi = self.phi();
         match self.config.answer_gradient {
-            AnswerGradient::All => self.contemplate(&tracked(), queries, k),
-            AnswerGradient::None => self.contemplate(&self.untracked_phi(), queries, k),
+            AnswerGradient::All => self.contemplate(&phi, queries, k),
+            AnswerGradient::None => self.contemplate(&untracked(&phi), queries, k),
             AnswerGradient::AboveTap => {
-                let from = self.contemplate(&self.untracked_phi(), queries, k).from;
-                self.contemplate_from(&tracked(), queries, from, StopGradient::Tap)
+                let from = self.contemplate(&untracked(&phi), queries, k).from;
+                self.contemplate_from(&phi, queries, from, StopGradient::Tap)
             }
         }
     }
@@ -189,10 +188,9 @@ impl Ccot<'_> {
         }
     }
 
-    /// θ + φ without a graph, to make inputs.
-    fn untracked_phi(&self) -> Llama<'_> {
-        let merged = self.weights.generator.merged(self.base);
-        self.llama(merged.map(Tensor::detach))
+    /// θ + φ.
+    fn phi(&self) -> Llama<'_> {
+        self.llama(self.weights.generator.merged(self.base))
     }
 
     fn queries(&self, readings: &[&Reading]) -> Queries {
@@ -350,6 +348,15 @@ impl Ccot<'_> {
         let wrong = (says_yes - labels).abs() * up_to_k;
         let wrong = wrong.reshape([readings.len(), n]).sum_dim(1).clamp_max(1.0);
         (loss, wrong.mean().neg().add_scalar(1.0).inner())
+    }
+}
+
+/// The same model without a graph, to make inputs.
+fn untracked<'a>(model: &Llama<'a>) -> Llama<'a> {
+    Llama {
+        config: model.config,
+        parameters: model.parameters.clone().map(Tensor::detach),
+        device: model.device.clone(),
     }
 }
 
