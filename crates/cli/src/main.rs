@@ -6,6 +6,7 @@ mod output;
 mod case_study;
 mod chart;
 mod check;
+mod contemplation;
 mod engines;
 mod eval;
 mod folder;
@@ -13,6 +14,7 @@ mod models;
 mod problems;
 mod progress;
 mod report;
+mod results;
 mod run;
 mod ship;
 mod table;
@@ -40,9 +42,12 @@ enum Command {
     Eval(eval::EvalArgs),
     /// Compares the GPU engine with the reference, layer by layer; exit code 1 on any difference.
     Check(check::CheckArgs),
-    /// Measures the Coconut paper's table on the checkpoints that ship, and accuracy against the
-    /// number of thoughts.
+    /// Measures a paper's table on the checkpoints that ship, as a suite file asks for it.
     Table(table::TableArgs),
+    /// Measures when CCOT's END stops, and what that costs.
+    Contemplation(contemplation::ContemplationArgs),
+    /// Puts docs/results.md together from what was measured.
+    Results(results::ResultsArgs),
     /// Draws the training curve of a model folder.
     Report(report::ReportArgs),
     /// Searches for problems that one thought gets wrong and more thoughts get right.
@@ -73,6 +78,8 @@ fn main() -> ExitCode {
         Command::Check(args) => pollster::block_on(check::check(&args)),
         Command::Table(args) => pollster::block_on(table::table(&args)),
         Command::Ship(args) => ship::ship(&args),
+        Command::Contemplation(args) => pollster::block_on(contemplation::contemplation(&args)),
+        Command::Results(args) => results::results(&args),
         Command::Report(args) => report::report(&args),
         Command::CaseStudy(args) => pollster::block_on(case_study::case_study(&args)),
         Command::Train(args) => {
