@@ -3,16 +3,19 @@
 #[macro_use]
 mod output;
 
+mod asking;
 mod case_study;
 mod chart;
 mod check;
 mod engines;
 mod eval;
+mod fetch;
 mod folder;
 mod models;
 mod problems;
 mod progress;
 mod report;
+mod results;
 mod run;
 mod ship;
 mod table;
@@ -32,6 +35,8 @@ struct Cli {
 
 #[derive(Subcommand)]
 enum Command {
+    /// Fetches a pretrained model into a cache folder and says where it lies.
+    Fetch(fetch::FetchArgs),
     /// Lists the checkpoints that ship with the project.
     Models(models::ModelsArgs),
     /// Runs one or more strategies on one problem and streams the trace.
@@ -67,6 +72,7 @@ struct TrainArgs {
 
 fn main() -> ExitCode {
     let outcome = match Cli::parse().command {
+        Command::Fetch(args) => fetch::fetch(&args),
         Command::Models(args) => models::models(&args),
         Command::Run(args) => pollster::block_on(run::run(&args)),
         Command::Eval(args) => pollster::block_on(eval::eval(&args)),

@@ -21,11 +21,11 @@ fn lanes() -> [LaneSpec; 1] {
         feed: Feed::Token,
         sampler: Sampler::GREEDY,
         until: Until::steps(3),
-        then_force: None,
+        then_force: Vec::new(),
         adapter: Adapter::Base,
     };
     let program = Program {
-        start: None,
+        start: Vec::new(),
         phases: vec![answer],
     };
     [LaneSpec {

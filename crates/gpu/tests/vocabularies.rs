@@ -50,7 +50,7 @@ fn lanes() -> Vec<LaneSpec> {
             feed,
             sampler,
             until: Until::steps(max_steps),
-            then_force: None,
+            then_force: Vec::new(),
             adapter: Adapter::Base,
         };
         let phases = vec![
@@ -60,7 +60,7 @@ fn lanes() -> Vec<LaneSpec> {
         LaneSpec {
             inputs: Input::tokens(&[3, 14, 15]),
             program: Program {
-                start: None,
+                start: Vec::new(),
                 phases,
             },
             seed: 2,

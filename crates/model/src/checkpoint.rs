@@ -6,7 +6,11 @@ pub use self::shards::shard_names;
 pub(crate) use self::{hub::Checked, shards::Shards};
 pub use crate::matrix::{BLOCK, Dtype, Matrix, WeightFormat};
 use crate::{
-    config::ModelConfig, contemplation::Contemplation, engine::ModelCapabilities, input::Tap,
+    config::ModelConfig,
+    contemplation::Contemplation,
+    engine::ModelCapabilities,
+    gguf::{self, Gguf, GgufError},
+    input::Tap,
     program::Adapter,
 };
 
@@ -159,6 +163,9 @@ pub enum CheckpointError {
         /// The reader's words.
         reason: safetensors::SafeTensorError,
     },
+    /// Not a GGUF file that can be used.
+    #[error(transparent)]
+    Gguf(#[from] GgufError),
     /// A tensor that the config asks for is not there.
     #[error("the checkpoint has no tensor {name:?}, which {asked_by} asks for")]
     Missing {
@@ -219,6 +226,22 @@ impl Weights {
         files: &[(String, Bytes)],
     ) -> Result<Self, CheckpointError> {
         hub::read(config, &Shards::open(files, "config.json")?)
+    }
+
+    /// Reads all weights out of a GGUF file, where it is one, or of one or more safetensors files.
+    ///
+    /// # Errors
+    /// If a file is none, or a tensor is missing, of another shape or format, or not finite.
+    pub fn from_files(
+        config: &ModelConfig,
+        files: &[(String, Bytes)],
+    ) -> Result<Self, CheckpointError> {
+        match files {
+            [(file, bytes)] if gguf::is_gguf(bytes) => {
+                Self::from_tensors(config, &Gguf::open(file, bytes)?)
+            }
+            _ => Self::from_safetensors(config, files),
+        }
     }
 
     /// Reads all weights out of whatever holds tensors under the names of Hugging Face.
@@ -334,6 +357,11 @@ pub trait TensorSource {
     /// are (out, in) everywhere.
     fn has_conv1d(&self) -> bool {
         true
+    }
+
+    /// What the source itself calls a tensor, for errors.
+    fn own_name(&self, name: &str) -> String {
+        name.into()
     }
 
     /// The file that says which tensors there are and of what shape, for errors.

@@ -4,8 +4,9 @@ use std::{borrow::Cow, ops::Range};
 
 use bytes::Bytes;
 
-/// How the values of a [`Matrix`] are written, little-endian. A format whose values share a scale,
-/// as those of GGUF do, is another variant: its rows have a number of bytes and can be decoded.
+use crate::gguf::BlockFormat;
+
+/// How the values of a [`Matrix`] are written, little-endian.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Dtype {
     /// IEEE 754, 32 bits.
@@ -17,6 +18,8 @@ pub enum Dtype {
     /// Blocks of [`BLOCK`] values: a scale in F16, then a signed byte for each, as GGUF's q8_0. The
     /// last block of a row is padded with zeros.
     Q8_0,
+    /// Blocks of another format of GGUF's. A row is whole blocks.
+    Block(BlockFormat),
 }
 
 /// Values that share a scale.
@@ -98,6 +101,16 @@ impl Dtype {
             Self::F32 => 4 * n_values,
             Self::F16 | Self::Bf16 => 2 * n_values,
             Self::Q8_0 => n_values.div_ceil(BLOCK) * Q8_0_BYTES,
+            Self::Block(format) => n_values / format.n_values() * format.n_bytes(),
+        }
+    }
+
+    /// Values of a row that can only be decoded together.
+    pub fn block_values(self) -> usize {
+        match self {
+            Self::F32 | Self::F16 | Self::Bf16 => 1,
+            Self::Q8_0 => BLOCK,
+            Self::Block(format) => format.n_values(),
         }
     }
 
@@ -131,6 +144,7 @@ impl Dtype {
                     values.iter_mut().zip(quants).for_each(|(v, n)| *v = n);
                 }
             }
+            Self::Block(format) => format.decode(bytes, values),
         }
     }
 }
@@ -138,7 +152,7 @@ impl Dtype {
 /// A finite f16 as f32, exactly, without a branch, so that compilers vectorise a loop of it on
 /// every target: sign, exponent and mantissa moved into place are the number times 2⁻¹¹²,
 /// subnormals too.
-fn f32_from_f16(bits: u16) -> f32 {
+pub(crate) fn f32_from_f16(bits: u16) -> f32 {
     const SCALE: f32 = f32::from_bits((127 + 112) << 23);
     // The sign fills the upper bits, of which only the highest stays.
     let spread = (i32::from(bits as i16) as u32) << 13;
@@ -279,7 +293,9 @@ impl Matrix {
         let size = match self.dtype {
             Dtype::F32 => 4,
             Dtype::F16 | Dtype::Bf16 => 2,
-            Dtype::Q8_0 => return self.converted(WeightFormat::F32).transposed(),
+            Dtype::Q8_0 | Dtype::Block(_) => {
+                return self.converted(WeightFormat::F32).transposed();
+            }
         };
         let mut bytes = Vec::with_capacity(self.bytes.len());
         for col in 0..self.cols {
@@ -326,6 +342,7 @@ impl Matrix {
                 let (row, block) = (block / blocks_per_row, block % blocks_per_row);
                 Some((row * self.cols + block * BLOCK, f32::NAN))
             }
+            Dtype::Block(format) => format.first_non_finite(&self.bytes),
         }
     }
 

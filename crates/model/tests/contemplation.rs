@@ -299,7 +299,7 @@ fn phase(role: Role, feed: Feed, max_steps: u32, adapter: Adapter) -> Phase {
             end_classifier: thinks.then_some(EndClassifier { threshold: 0.99 }),
             ..Until::steps(max_steps)
         },
-        then_force: thinks.then_some(END),
+        then_force: thinks.then_some(END).into_iter().collect(),
         adapter,
     }
 }
@@ -309,7 +309,7 @@ fn lane(n: u32) -> LaneSpec {
     LaneSpec {
         inputs: Input::tokens(&PROMPT),
         program: Program {
-            start: Some(THINK),
+            start: vec![THINK],
             phases: vec![
                 phase(Role::Think, Feed::CONTEMPLATION, n, Adapter::Generator),
                 phase(Role::Answer, Feed::Token, 3, Adapter::Decoder),

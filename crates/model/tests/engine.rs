@@ -26,7 +26,7 @@ fn engine(precision: Precision) -> ReferenceEngine {
 }
 
 fn phase(role: Role, feed: Feed, sampler: Sampler, max_steps: u32) -> Phase {
-    let then_force = (role == Role::Think).then_some(EOT);
+    let then_force = Vec::from_iter((role == Role::Think).then_some(EOT));
     let until = Until::steps(max_steps);
     Phase {
         role,
@@ -44,7 +44,7 @@ fn lane(think: Feed, sampler: Sampler) -> LaneSpec {
         phase(Role::Answer, Feed::Token, Sampler::GREEDY, 3),
     ];
     let program = Program {
-        start: Some(BOT),
+        start: vec![BOT],
         phases,
     };
     LaneSpec {

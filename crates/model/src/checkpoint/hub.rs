@@ -191,20 +191,20 @@ pub(crate) trait Checked: TensorSource {
 
     fn checked(&self, name: &str, expected: &[usize]) -> Result<Matrix, CheckpointError> {
         let missing = || CheckpointError::Missing {
-            name: name.into(),
+            name: self.own_name(name),
             asked_by: self.asked_by(),
         };
         let tensor = self.tensor(name)?.ok_or_else(missing)?;
         if tensor.shape != expected {
             return Err(CheckpointError::Shape {
-                name: name.into(),
+                name: self.own_name(name),
                 expected: expected.to_vec(),
                 found: tensor.shape,
             });
         }
         match tensor.values.first_non_finite() {
             Some((index, value)) => Err(CheckpointError::NonFinite {
-                name: name.into(),
+                name: self.own_name(name),
                 index,
                 value,
             }),

@@ -95,13 +95,13 @@ impl Origin {
         LaneSpec {
             inputs: Input::tokens(&self.ids[..N_PROMPT]),
             program: Program {
-                start: None,
+                start: Vec::new(),
                 phases: vec![Phase {
                     role: Role::Answer,
                     feed: Feed::Token,
                     sampler: Sampler::GREEDY,
                     until: Until::steps(self.greedy.len() as u32),
-                    then_force: None,
+                    then_force: Vec::new(),
                     adapter: Adapter::Base,
                 }],
             },
