@@ -3,18 +3,21 @@
 #[macro_use]
 mod output;
 
+mod asking;
 mod case_study;
 mod chart;
 mod check;
 mod contemplation;
 mod engines;
 mod eval;
+mod fetch;
 mod folder;
 mod models;
 mod problems;
 mod progress;
 mod report;
 mod results;
+mod results_document;
 mod run;
 mod ship;
 mod table;
@@ -34,6 +37,8 @@ struct Cli {
 
 #[derive(Subcommand)]
 enum Command {
+    /// Fetches a pretrained model into a cache folder and says where it lies.
+    Fetch(fetch::FetchArgs),
     /// Lists the checkpoints that ship with the project.
     Models(models::ModelsArgs),
     /// Runs one or more strategies on one problem and streams the trace.
@@ -47,7 +52,7 @@ enum Command {
     /// Measures when CCOT's END stops, and what that costs.
     Contemplation(contemplation::ContemplationArgs),
     /// Puts docs/results.md together from what was measured.
-    Results(results::ResultsArgs),
+    Results(results_document::ResultsArgs),
     /// Draws the training curve of a model folder.
     Report(report::ReportArgs),
     /// Searches for problems that one thought gets wrong and more thoughts get right.
@@ -72,6 +77,7 @@ struct TrainArgs {
 
 fn main() -> ExitCode {
     let outcome = match Cli::parse().command {
+        Command::Fetch(args) => fetch::fetch(&args),
         Command::Models(args) => models::models(&args),
         Command::Run(args) => pollster::block_on(run::run(&args)),
         Command::Eval(args) => pollster::block_on(eval::eval(&args)),
@@ -79,7 +85,7 @@ fn main() -> ExitCode {
         Command::Table(args) => pollster::block_on(table::table(&args)),
         Command::Ship(args) => ship::ship(&args),
         Command::Contemplation(args) => pollster::block_on(contemplation::contemplation(&args)),
-        Command::Results(args) => results::results(&args),
+        Command::Results(args) => results_document::results(&args),
         Command::Report(args) => report::report(&args),
         Command::CaseStudy(args) => pollster::block_on(case_study::case_study(&args)),
         Command::Train(args) => {

@@ -9,23 +9,40 @@ use latent_model::{
     tasks::{Difficulty, Problem, Task},
     text,
 };
+use serde::{Deserialize, Serialize};
 use sha2::{Digest, Sha256};
 
 use crate::folder::hex;
 
 /// A source of problems.
-#[derive(Args, Debug)]
+#[derive(Args, Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct ProblemArgs {
     /// Generates problems of this task.
     #[arg(long, value_parser = str::parse::<Task>)]
     pub task: Option<Task>,
     /// Difficulty of generated problems.
     #[arg(long, default_value = "class", value_parser = str::parse::<Difficulty>)]
+    #[serde(with = "difficulty_name")]
     pub difficulty: Difficulty,
     /// Reads problems from a file in one of the task's formats (of the first task unless --task
     /// says else).
     #[arg(long)]
     pub data: Option<PathBuf>,
+}
+
+/// A difficulty as its name.
+mod difficulty_name {
+    use super::Difficulty;
+    use serde::{Deserialize, Deserializer, Serializer, de::Error};
+
+    pub fn serialize<S: Serializer>(value: &Difficulty, to: S) -> Result<S::Ok, S::Error> {
+        to.serialize_str(value.name())
+    }
+
+    pub fn deserialize<'de, D: Deserializer<'de>>(from: D) -> Result<Difficulty, D::Error> {
+        let name = String::deserialize(from)?;
+        name.parse().map_err(D::Error::custom)
+    }
 }
 
 impl ProblemArgs {
