@@ -23,6 +23,7 @@ use crate::{
     load::{Downloading, LoadError, fetch_model},
     page_state::streams,
     run_state::LaneRecord,
+    measurement::{Measured, measure},
     self_test::{SelfTest, self_test},
 };
 
@@ -208,6 +209,18 @@ impl Session {
             self.self_tests.borrow_mut().insert(name.into(), found);
         }
         Ok(())
+    }
+
+    /// Measures the GPU beside the CPU on a loaded checkpoint; nothing where there is no GPU.
+    pub async fn measure(&self, name: &str) -> Result<Option<Measured>, SessionError> {
+        let mut engines = self.engines.lock().await;
+        let Some(checkpoint) = self.loaded(name).filter(|_| self.uses_gpu()) else {
+            return Ok(None);
+        };
+        self.groups.borrow_mut().clear();
+        let gpu = self.engine(&mut engines, name).await?;
+        let mut cpu = AnyEngine::reference(&checkpoint.model);
+        Ok(Some(measure(&checkpoint.model, gpu, &mut cpu).await?))
     }
 
     /// The worst of all tests of this GPU so far.

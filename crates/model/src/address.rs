@@ -9,16 +9,17 @@ use crate::{
 };
 
 /// Every key, in the order in which they are written.
-pub const KEYS: [&str; 13] = [
-    "task", "problem", "lanes", "seed", "speed", "engine", "step", "shade", "chapter", "size",
-    "theme", "embed", "run",
+pub const KEYS: [&str; 19] = [
+    "task", "problem", "lanes", "seed", "speed", "engine", "play", "step", "shade", "paint",
+    "chapter", "size", "theme", "lang", "answers", "predict", "controls", "embed", "run",
 ];
 
 /// The task of an address that names none, as the first addresses did.
 pub const DEFAULT_TASK: Task = TASKS[0];
 
-/// What an address holds: `task=…&problem=…&lanes=…&seed=…&speed=…&engine=…`, then what is shown of
-/// it, `step=…&shade=…&chapter=…&size=…&theme=…&embed=…&run=…`; every part optional.
+/// What an address holds: `task=…&problem=…&lanes=…&seed=…&speed=…&engine=…&play=…`, then what is
+/// shown of it, `step=…&shade=…&paint=…&chapter=…&size=…&theme=…&lang=…&answers=…&predict=…&`
+/// `controls=…&embed=…&run=…`; every part optional.
 ///
 /// [`std::fmt::Display`] writes it and [`std::str::FromStr`] reads it. What is written is read again exactly; what
 /// a chat, a mail or a wiki has made of it is read too, where it can still be understood.
@@ -36,6 +37,8 @@ pub struct Address {
     pub speed: Option<Speed>,
     /// Which engine runs it.
     pub engine: Option<EngineChoice>,
+    /// A recording that is played in place of an engine: a file beside the page.
+    pub play: Option<String>,
     /// What is shown of the run.
     pub shown: Shown,
 }
@@ -47,12 +50,23 @@ pub struct Shown {
     pub step: Option<u32>,
     /// The lane that shades the graph, counted from 1; the last otherwise.
     pub shade: Option<usize>,
+    /// Whether the graph is coloured by the thought at which each word first came, and not by the
+    /// step's shares.
+    pub by_arrival: bool,
     /// The chapter of the tour, counted from 1.
     pub chapter: Option<usize>,
     /// Whether letters are large; as the visitor left it otherwise.
     pub is_large: Option<bool>,
     /// Whether the page is dark; as the visitor left it otherwise.
     pub is_dark: Option<bool>,
+    /// The page's language; the visitor's own otherwise.
+    pub language: Option<Language>,
+    /// Whether answers and verdicts are covered until somebody asks for them.
+    pub hides_answers: bool,
+    /// Whether the visitor commits to an answer before a run begins.
+    pub predicts_first: bool,
+    /// Whether all controls but the run's own are hidden.
+    pub hides_controls: bool,
     /// Only graph, chart and lanes, for a frame in another page.
     pub is_embedded: bool,
     /// Whether the run begins by itself.
@@ -99,11 +113,23 @@ pub enum Speed {
 /// Which engine runs the lanes.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub enum EngineChoice {
-    /// The GPU where there is one, else the reference engine.
+    /// The faster of the two here, by a short measurement at the start.
     #[default]
     Auto,
+    /// The GPU, however fast it is.
+    Gpu,
     /// The reference engine, whatever there is.
     Reference,
+}
+
+/// A language of the page.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum Language {
+    /// English.
+    #[default]
+    English,
+    /// German.
+    German,
 }
 
 /// An address that cannot be understood.
@@ -148,6 +174,7 @@ impl Address {
             seed: None,
             speed: None,
             engine: None,
+            play: None,
             shown: Shown::default(),
         }
     }

@@ -15,10 +15,9 @@ use crate::{
     load::{Downloading, LoadError},
     notice::{Notice, Notices, Topic},
     page_signals::PageSignals,
-    page_state::EngineChoice,
     runner::Runner,
     session::Session,
-    startup::{Reports, Startup, UseReference},
+    startup::{Reports, Startup, UseEngine},
 };
 
 /// The page. `failure` is what did not arrive of the lists.
@@ -52,7 +51,7 @@ pub fn App(lists: Lists, failure: Option<LoadError>) -> impl IntoView {
     provide_context(signals);
     provide_context(signals.cursor);
     provide_context(signals.focus);
-    provide_context(use_reference(startup, session.clone(), runner, signals));
+    provide_context(use_engine(startup, session.clone(), runner, signals));
 
     address_bar.keep(signals, runner);
     run_at_once(signals, reports, runner);
@@ -106,16 +105,18 @@ fn TraceJson() -> impl IntoView {
     }
 }
 
-fn use_reference(
+/// Forgets the run, and goes on with another engine.
+fn use_engine(
     startup: Startup,
     session: Rc<Session>,
     runner: Runner,
     signals: PageSignals,
-) -> UseReference {
+) -> UseEngine {
     let session = StoredValue::new_local(session);
-    UseReference(Callback::new(move |()| {
+    UseEngine(Callback::new(move |choice| {
         runner.reset();
-        signals.engine.set(EngineChoice::Reference);
-        startup.fall_back(&session.get_value(), "chosen on this page");
+        signals.engine.set(choice);
+        let lanes = signals.lanes.choices_untracked();
+        spawn_local(startup.change_engine(session.get_value(), lanes, choice));
     }))
 }

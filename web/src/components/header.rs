@@ -5,7 +5,9 @@ use leptos::prelude::*;
 
 use crate::{
     page_signals::PageSignals,
-    startup::{EngineReport, Mood, Reports, TestReport, UseReference},
+    page_state::EngineChoice,
+    startup::{EngineReport, Mood, Reports, TestReport, UseEngine},
+    words::{fill, words},
 };
 
 /// Where the browser keeps the choice of theme and letter size.
@@ -29,33 +31,47 @@ pub fn Header() -> impl IntoView {
     }
 }
 
+/// Which engine runs and why, with the visitor's own choice.
 #[component]
 fn EngineBadge() -> impl IntoView {
     let reports = expect_context::<Reports>();
-    let use_reference = expect_context::<UseReference>();
-    let is_gpu = move || matches!(reports.engine.get(), EngineReport::Gpu { .. });
+    let use_engine = expect_context::<UseEngine>();
+    let chosen = expect_context::<PageSignals>().engine;
+    let is_reference = move || matches!(reports.engine.get(), EngineReport::Reference(_));
     let text = move || match reports.engine.get() {
-        EngineReport::Opening => "opening the GPU …".to_string(),
-        EngineReport::Gpu { adapter } => format!("WebGPU · {adapter}"),
-        EngineReport::Reference { .. } => "Reference engine on the CPU".to_string(),
+        EngineReport::Opening => words().opening_gpu.to_string(),
+        EngineReport::Measuring => words().measuring_engines.to_string(),
+        EngineReport::Gpu { adapter, .. } => fill(words().engine_gpu, &[("adapter", &adapter)]),
+        EngineReport::Reference(_) => words().engine_reference.to_string(),
     };
     let title = move || match reports.engine.get() {
-        EngineReport::Reference { reason } => format!("No GPU is used: {reason}"),
-        EngineReport::Gpu { .. } => "Handwritten WGSL kernels on this adapter".to_string(),
-        EngineReport::Opening => String::new(),
+        EngineReport::Reference(why) => fill(words().no_gpu_used, &[("reason", &why.text())]),
+        EngineReport::Gpu { measured, .. } => {
+            let measured = measured.map_or(String::new(), |found| found.sentence());
+            format!("{}. {measured}", words().engine_gpu_title)
+        }
+        EngineReport::Opening | EngineReport::Measuring => String::new(),
+    };
+    let option = move |(choice, label): (EngineChoice, &'static str)| {
+        let is_selected = move || chosen.get() == choice;
+        view! { <option value=choice.to_string() selected=is_selected>{label}</option> }
+    };
+    let options = [
+        (EngineChoice::Auto, words().engine_auto),
+        (EngineChoice::Gpu, words().engine_choose_gpu),
+        (EngineChoice::Reference, words().engine_choose_cpu),
+    ];
+    let on_change = move |event| {
+        if let Ok(choice) = event_target_value(&event).parse() {
+            use_engine.0.run(choice);
+        }
     };
     view! {
-        <span class="badge" class:is-slow=move || !is_gpu() title=title>
+        <span class="badge" class:is-slow=is_reference title=title>
             <span data-testid="engine">{text}</span>
-            <Show when=is_gpu>
-                <button
-                    class="quiet"
-                    title="Run on the CPU instead; it computes the same"
-                    on:click=move |_| use_reference.0.run(())
-                >
-                    "use CPU"
-                </button>
-            </Show>
+            <select data-testid="engine-choice" aria-label=words().engine_choice on:change=on_change>
+                {options.map(option).collect_view()}
+            </select>
         </span>
     }
 }

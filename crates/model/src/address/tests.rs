@@ -45,24 +45,44 @@ fn any_shown() -> impl Values<Value = Shown> {
         prop::option::of(any::<u32>()),
         (number(), number()),
         (of_visitor(), of_visitor()),
-        (any::<bool>(), any::<bool>()),
+        prop::option::of(prop_oneof![Just(Language::English), Just(Language::German)]),
+        any::<[bool; 6]>(),
     )
         .prop_map(
-            |(step, (shade, chapter), (is_large, is_dark), (is_embedded, runs_at_once))| Shown {
-                step,
-                shade,
-                chapter,
-                is_large,
-                is_dark,
-                is_embedded,
-                runs_at_once,
+            |(step, (shade, chapter), (is_large, is_dark), language, switches)| {
+                let [
+                    by_arrival,
+                    hides_answers,
+                    predicts_first,
+                    hides_controls,
+                    is_embedded,
+                    runs_at_once,
+                ] = switches;
+                Shown {
+                    step,
+                    shade,
+                    by_arrival,
+                    chapter,
+                    is_large,
+                    is_dark,
+                    language,
+                    hides_answers,
+                    predicts_first,
+                    hides_controls,
+                    is_embedded,
+                    runs_at_once,
+                }
             },
         )
 }
 
 pub(super) fn any_address() -> impl Values<Value = Address> {
     let speed = prop_oneof![Just(Speed::Max), (1..=1000_u32).prop_map(Speed::PerSecond)];
-    let engine = prop_oneof![Just(EngineChoice::Auto), Just(EngineChoice::Reference)];
+    let engine = prop_oneof![
+        Just(EngineChoice::Auto),
+        Just(EngineChoice::Gpu),
+        Just(EngineChoice::Reference)
+    ];
     (
         0..TASKS.len(),
         prop::option::of(any_problem()),
@@ -70,16 +90,18 @@ pub(super) fn any_address() -> impl Values<Value = Address> {
         prop::option::of(any::<u32>()),
         prop::option::of(speed),
         prop::option::of(engine),
+        prop::option::of("[a-z]{1,4}(/[a-zü -]{1,4}){0,2}"),
         any_shown(),
     )
         .prop_map(
-            |(task, problem, lanes, seed, speed, engine, shown)| Address {
+            |(task, problem, lanes, seed, speed, engine, play, shown)| Address {
                 task: TASKS[task],
                 problem,
                 lanes,
                 seed,
                 speed,
                 engine,
+                play,
                 shown,
             },
         )
@@ -136,6 +158,15 @@ fn errors_name_what_was_expected_and_found() {
     assert!(error("shade=0").contains("from 1 on"));
     assert!(error("theme=blue").contains("light or dark"));
     assert!(error("run=1").contains("no or yes"));
+    assert!(error("paint=blue").contains("share or arrival"));
+    assert!(error("answers=no").contains("shown or hidden"));
+    assert!(error("lang=fr").contains("en or de"));
+    assert!(error("engine=fast").contains("auto, gpu or reference"));
+    // A recording is a file of the page's own, wherever the link was found.
+    for elsewhere in ["https%3A%2F%2Fhost%2Fa", "%2Fetc%2Fa", "..%2Fa", "a%3Fb"] {
+        let text = error(&format!("play={elsewhere}"));
+        assert!(text.contains("beside the page"), "{text}");
+    }
     assert!(error("speed=0").contains("1 to 1000"));
     assert!(error("problem=clas:1").contains("\"clas\"; there are: class, official"));
     assert!(error("problem=class:-1").contains("class:SEED"));

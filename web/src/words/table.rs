@@ -1,0 +1,54 @@
+//! The rows: a name, English, German.
+
+use latent_model::address::Language;
+
+macro_rules! words {
+    ($($name:ident: $english:expr, $german:expr;)*) => {
+        /// The page's texts in one language.
+        #[derive(Debug)]
+        #[allow(missing_docs)] // Each name is its English in short.
+        pub struct Words {
+            $(pub $name: &'static str,)*
+        }
+
+        static ENGLISH: Words = Words { $($name: $english,)* };
+        static GERMAN: Words = Words { $($name: $german,)* };
+
+        /// Name, English, German of every row.
+        #[cfg(test)]
+        pub(super) const ROWS: &[(&str, &str, &str)] = &[
+            $((stringify!($name), $english, $german),)*
+        ];
+    };
+}
+
+impl Words {
+    /// The texts in a language.
+    pub fn of(language: Language) -> &'static Self {
+        match language {
+            Language::English => &ENGLISH,
+            Language::German => &GERMAN,
+        }
+    }
+}
+
+words! {
+    // Engines
+    opening_gpu: "opening the GPU …", "öffnet die GPU …";
+    measuring_engines: "measuring which engine is faster …", "misst, welche Engine schneller ist …";
+    engine_gpu: "WebGPU · {adapter}", "WebGPU · {adapter}";
+    engine_reference: "Reference engine on the CPU", "Referenz-Engine auf der CPU";
+    engine_gpu_title: "Handwritten WGSL kernels on this adapter", "Handgeschriebene WGSL-Kernel auf diesem Adapter";
+    engine_choice: "Engine", "Engine";
+    engine_auto: "the faster one", "die schnellere";
+    engine_choose_gpu: "GPU", "GPU";
+    engine_choose_cpu: "CPU", "CPU";
+    engine_measured: "Measured at the start, steps a second: GPU {gpu}, CPU {cpu}.", "Beim Start gemessen, Schritte je Sekunde: GPU {gpu}, CPU {cpu}.";
+    no_gpu_used: "No GPU is used: {reason}", "Keine GPU in Gebrauch: {reason}";
+    cpu_is_faster: "the CPU is faster here than {adapter}. {measured}", "die CPU ist hier schneller als {adapter}. {measured}";
+    cpu_was_asked_for: "the CPU was chosen, on this page or by its address", "die CPU wurde gewählt, auf dieser Seite oder durch ihre Adresse";
+    fallback_title: "Running on the reference engine, on the CPU. ", "Es rechnet die Referenz-Engine, auf der CPU. ";
+    fallback_same_slower: "It computes the same, only more slowly. Why?", "Sie rechnet dasselbe, nur langsamer. Warum?";
+    fallback_same_faster: "It computes the same, and faster here than the GPU. Why?", "Sie rechnet dasselbe, und hier schneller als die GPU. Warum?";
+    fallback_same: "It computes the same. Why?", "Sie rechnet dasselbe. Warum?";
+}
