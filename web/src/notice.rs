@@ -95,7 +95,7 @@ impl Notice {
             }
             error if uses_gpu && error.is_of_gpu() => Self::gpu_failed(error),
             SessionError::Load(error) => Self::no_checkpoint(error),
-            SessionError::Prompt(_) => Self::new("The model cannot read this problem", error)
+            SessionError::Prompt(_) | SessionError::Evaluation(_) => Self::new("The model cannot read this problem", error)
                 .advice("Change the word in the problem's text, then press Run."),
             SessionError::Strategy(_) | SessionError::Engine(_) => {
                 Self::new("A lane cannot run", error)

@@ -12,6 +12,7 @@ use latent_model::{
     address::LaneChoice,
     catalogue::Catalogue,
     engine::{Engine, EngineError, LaneSpec},
+    evaluation::EvaluationError,
     input::Input,
     model::Model,
     record::StepRecord,
@@ -45,6 +46,9 @@ pub enum SessionError {
     /// The GPU cannot be used, or no longer.
     #[error(transparent)]
     Gpu(#[from] GpuError),
+    /// A problem of the arena that the checkpoint cannot read.
+    #[error(transparent)]
+    Evaluation(#[from] EvaluationError),
     /// The page's own calls came in the wrong order.
     #[error("no run has begun")]
     NotBegun,
@@ -241,6 +245,12 @@ impl Session {
             engines.insert(name.into(), engine);
         }
         engines.get_mut(name).ok_or(SessionError::NotBegun)
+    }
+
+    /// An engine of its own for a checkpoint, where runs go now; it ends no run of the page.
+    pub async fn open_engine(&self, checkpoint: &Checkpoint) -> Result<AnyEngine, SessionError> {
+        let context = self.context.borrow().clone();
+        Ok(AnyEngine::open(&checkpoint.model, context.as_ref()).await?)
     }
 
     /// The lanes as their engines take them. Every checkpoint must be loaded.

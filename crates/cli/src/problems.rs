@@ -5,6 +5,7 @@ use std::{fs, path::PathBuf};
 use anyhow::{Context, Result, bail, ensure};
 use clap::Args;
 use latent_model::{
+    evaluation::generated_problems,
     tasks::{Difficulty, Problem, Task},
     text,
 };
@@ -62,9 +63,7 @@ impl ProblemArgs {
         let Some(task) = self.task else {
             bail!("give a problem: --task NAME (generated) or --data FILE");
         };
-        Ok((0..n as u64)
-            .map(|i| task.generate(seed.wrapping_add(i), self.difficulty))
-            .collect())
+        Ok(generated_problems(task, self.difficulty, seed, n))
     }
 
     /// Where the problems come from, in words.

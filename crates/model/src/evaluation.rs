@@ -6,13 +6,13 @@ use crate::{
     metrics::{Branches, Proportion, clustered_wilson},
     program::Program,
     record::StepRecord,
-    tasks::{Grade, Problem},
+    tasks::{Difficulty, Grade, Problem, Task},
     tokenizer::{Tokenizer, TokenizerError},
     trace::{StepKind, answer_ids, step_kind, summary},
 };
 
 /// Lanes per batch: enough to share every read of a weight, within every engine's limit.
-const BATCH: usize = 8;
+pub const BATCH: usize = 8;
 /// Steps per submit.
 const CHUNK: usize = 16;
 
@@ -76,7 +76,7 @@ pub enum EvaluationError {
 }
 
 /// Sums over all runs.
-#[derive(Default)]
+#[derive(Clone, Debug, Default)]
 struct Tally {
     right: Vec<bool>,
     malformed: usize,
@@ -86,52 +86,126 @@ struct Tally {
     branch_entropies: Vec<f64>,
 }
 
+/// `n` generated problems: the i-th is that of seed `seed + i`.
+pub fn generated_problems(task: Task, difficulty: Difficulty, seed: u64, n: usize) -> Vec<Problem> {
+    let seeds = (0..n as u64).map(|i| seed.wrapping_add(i));
+    seeds.map(|seed| task.generate(seed, difficulty)).collect()
+}
+
+/// An evaluation under way: it goes on by any number of runs at a time, and can be looked at
+/// between them. What comes of it does not depend on where it was cut.
+#[derive(Clone, Debug)]
+pub struct Evaluator {
+    program: Program,
+    problems: Vec<Problem>,
+    prompts: Vec<Vec<u32>>,
+    samples: usize,
+    seed: u32,
+    tally: Tally,
+}
+
+impl Evaluator {
+    /// Nothing has run.
+    ///
+    /// # Errors
+    /// If there is nothing to run, or the vocabulary lacks a word of a question.
+    pub fn new(tokenizer: &Tokenizer, trials: Trials<'_>) -> Result<Self, EvaluationError> {
+        let Trials {
+            program,
+            problems,
+            samples,
+            seed,
+        } = trials;
+        if problems.is_empty() || samples == 0 {
+            return Err(EvaluationError::Empty {
+                problems: problems.len(),
+                samples,
+            });
+        }
+        let encode = |(index, problem): (usize, &Problem)| {
+            let prompt = tokenizer.encode(problem.question());
+            prompt.map_err(|reason| EvaluationError::Question { index, reason })
+        };
+        let prompts = problems.iter().enumerate().map(encode);
+        Ok(Self {
+            program: program.clone(),
+            prompts: prompts.collect::<Result<_, _>>()?,
+            problems: problems.to_vec(),
+            samples,
+            seed,
+            tally: Tally::default(),
+        })
+    }
+
+    /// How many runs there are in all.
+    pub fn n_runs(&self) -> usize {
+        self.problems.len() * self.samples
+    }
+
+    /// How many are done.
+    pub fn n_done(&self) -> usize {
+        self.tally.right.len()
+    }
+
+    /// How many of these were right.
+    pub fn n_right(&self) -> usize {
+        self.tally.right.iter().filter(|right| **right).count()
+    }
+
+    /// Runs up to `n_runs` further, as one batch of the engine; a run that was under way on it is
+    /// dropped.
+    ///
+    /// # Errors
+    /// If the engine fails; nothing of the batch counts then.
+    pub async fn advance<E: Engine>(
+        &mut self,
+        engine: &mut E,
+        tokenizer: &Tokenizer,
+        n_runs: usize,
+    ) -> Result<(), EngineError> {
+        let batch = self.n_done()..self.n_runs().min(self.n_done() + n_runs);
+        let lanes: Vec<LaneSpec> = batch.clone().map(|run| self.lane(run)).collect();
+        let traces = run_to_end(engine, &lanes, CHUNK, |_| {}).await?;
+        for (run, records) in batch.zip(&traces) {
+            let problem = &self.problems[run / self.samples];
+            self.tally.add(tokenizer, problem, &self.program, records);
+        }
+        Ok(())
+    }
+
+    /// What the runs so far say; `None` before the first one. A problem whose samples are not all
+    /// done counts with those that are.
+    pub fn evaluation(&self) -> Option<Evaluation> {
+        (self.n_done() > 0).then(|| self.tally.evaluation(self.samples))
+    }
+
+    fn lane(&self, run: usize) -> LaneSpec {
+        LaneSpec {
+            inputs: Input::tokens(&self.prompts[run / self.samples]),
+            program: self.program.clone(),
+            seed: self.seed,
+            stream: run as u32,
+            decode_thoughts: false,
+        }
+    }
+}
+
 /// Runs every problem `samples` times; `on_progress` hears how many runs are done and right.
+///
+/// # Errors
+/// As [`Evaluator::new`] and [`Evaluator::advance`].
 pub async fn evaluate<E: Engine>(
     engine: &mut E,
     tokenizer: &Tokenizer,
     trials: Trials<'_>,
     mut on_progress: impl FnMut(usize, usize),
 ) -> Result<Evaluation, EvaluationError> {
-    let Trials {
-        program,
-        problems,
-        samples,
-        seed,
-    } = trials;
-    if problems.is_empty() || samples == 0 {
-        return Err(EvaluationError::Empty {
-            problems: problems.len(),
-            samples,
-        });
+    let mut evaluator = Evaluator::new(tokenizer, trials)?;
+    while evaluator.n_done() < evaluator.n_runs() {
+        evaluator.advance(engine, tokenizer, BATCH).await?;
+        on_progress(evaluator.n_done(), evaluator.n_right());
     }
-    let mut runs = Vec::new();
-    for (index, problem) in problems.iter().enumerate() {
-        let prompt = tokenizer
-            .encode(problem.question())
-            .map_err(|reason| EvaluationError::Question { index, reason })?;
-        for sample in 0..samples {
-            let spec = LaneSpec {
-                inputs: Input::tokens(&prompt),
-                program: program.clone(),
-                seed,
-                stream: (index * samples + sample) as u32,
-                decode_thoughts: false,
-            };
-            runs.push((problem, spec));
-        }
-    }
-    let mut tally = Tally::default();
-    for batch in runs.chunks(BATCH) {
-        let lanes: Vec<LaneSpec> = batch.iter().map(|(_, spec)| spec.clone()).collect();
-        let traces = run_to_end(engine, &lanes, CHUNK, |_| {}).await?;
-        for ((problem, _), records) in batch.iter().zip(&traces) {
-            tally.add(tokenizer, problem, program, records);
-        }
-        let n_right = tally.right.iter().filter(|right| **right).count();
-        on_progress(tally.right.len(), n_right);
-    }
-    Ok(tally.evaluation(samples))
+    Ok(evaluator.tally.evaluation(trials.samples))
 }
 
 impl Tally {
@@ -155,11 +229,11 @@ impl Tally {
             .extend(branches.into_iter().map(f64::from));
     }
 
-    fn evaluation(self, samples: usize) -> Evaluation {
+    fn evaluation(&self, samples: usize) -> Evaluation {
         let runs = self.right.len() as f64;
         let rate = |of_problem: &[bool]| {
             let n_right = of_problem.iter().filter(|right| **right).count();
-            n_right as f64 / samples as f64
+            n_right as f64 / of_problem.len() as f64
         };
         let rates: Vec<f64> = self.right.chunks(samples).map(rate).collect();
         let solved = rates.iter().filter(|rate| **rate > 0.0).count();

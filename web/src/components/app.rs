@@ -5,11 +5,12 @@ use std::rc::Rc;
 use leptos::{prelude::*, task::spawn_local};
 
 use super::{
-    chart::EntropyChart, controls::Controls, evidence::Evidence, first_steps::FirstSteps,
+    arena::ArenaPanel, chart::EntropyChart, controls::Controls, evidence::Evidence, first_steps::FirstSteps,
     guide::Guide, header::Header, lanes_panel::LanesPanel, messages::Messages, picture::Picture,
     problem::ProblemPanel, take_away::TakeAway, tour::Tour,
 };
 use crate::{
+    arena::Arena,
     address_bar::AddressBar,
     catalogue::{Lists, SiteCatalogue},
     load::{Downloading, LoadError},
@@ -43,6 +44,8 @@ pub fn App(lists: Lists, failure: Option<LoadError>) -> impl IntoView {
     let session = Rc::new(site.catalogue.with_value(Session::new));
     let runner = Runner::new(session.clone(), signals, downloading, (reports, notices));
 
+    let arena = Arena::new(session.clone(), signals, downloading);
+    provide_context(arena);
     provide_context(notices);
     provide_context(site);
     provide_context(reports);
@@ -51,7 +54,7 @@ pub fn App(lists: Lists, failure: Option<LoadError>) -> impl IntoView {
     provide_context(signals);
     provide_context(signals.cursor);
     provide_context(signals.focus);
-    provide_context(use_engine(startup, session.clone(), runner, signals));
+    provide_context(use_engine(startup, session.clone(), (runner, arena), signals));
 
     address_bar.keep(signals, runner);
     run_at_once(signals, reports, runner);
@@ -77,6 +80,7 @@ pub fn App(lists: Lists, failure: Option<LoadError>) -> impl IntoView {
                 </div>
                 <LanesPanel/>
             </div>
+            <ArenaPanel/>
             <TakeAway/>
             <Evidence/>
             <Guide/>
@@ -109,12 +113,13 @@ fn TraceJson() -> impl IntoView {
 fn use_engine(
     startup: Startup,
     session: Rc<Session>,
-    runner: Runner,
+    (runner, arena): (Runner, Arena),
     signals: PageSignals,
 ) -> UseEngine {
     let session = StoredValue::new_local(session);
     UseEngine(Callback::new(move |choice| {
         runner.reset();
+        arena.stop();
         signals.engine.set(choice);
         let lanes = signals.lanes.choices_untracked();
         spawn_local(startup.change_engine(session.get_value(), lanes, choice));

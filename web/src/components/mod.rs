@@ -1,6 +1,7 @@
 //! The components: each places what the views compute.
 
 mod app;
+mod arena;
 mod chart;
 mod controls;
 mod evidence;

@@ -6,6 +6,7 @@ pub mod lane;
 pub mod lane_names;
 pub mod layout;
 pub mod reach;
+pub mod score;
 pub mod sentences;
 pub mod shares;
 pub mod solution;

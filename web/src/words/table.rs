@@ -51,4 +51,33 @@ words! {
     fallback_same_slower: "It computes the same, only more slowly. Why?", "Sie rechnet dasselbe, nur langsamer. Warum?";
     fallback_same_faster: "It computes the same, and faster here than the GPU. Why?", "Sie rechnet dasselbe, und hier schneller als die GPU. Warum?";
     fallback_same: "It computes the same. Why?", "Sie rechnet dasselbe. Warum?";
+
+    // Arena
+    arena: "Arena: many problems a lane", "Arena: viele Aufgaben je Bahn";
+    arena_hint: "Every lane runs the same problems on this device; the shares are those that latent eval prints, with Wilson's 95 % interval.", "Jede Bahn rechnet dieselben Aufgaben auf diesem Gerät; die Anteile sind die von latent eval, mit Wilsons 95-%-Intervall.";
+    arena_size: "Size", "Größe";
+    arena_class: "class", "Klasse";
+    arena_official: "official", "offiziell";
+    arena_problems: "Problems", "Aufgaben";
+    arena_samples: "Runs of each", "Läufe je Aufgabe";
+    arena_sweep: "sweep thoughts 0 to 8", "Gedanken 0 bis 8 durchgehen";
+    arena_start: "Start", "Start";
+    arena_stop: "Stop", "Anhalten";
+    arena_resume: "Resume", "Weiter";
+    arena_csv: "Table as CSV", "Tabelle als CSV";
+    arena_markdown: "Table as Markdown", "Tabelle als Markdown";
+    arena_lane: "lane", "Bahn";
+    arena_right: "right", "richtig";
+    arena_interval: "share right (95 %)", "Anteil richtig (95 %)";
+    arena_done: "runs", "Läufe";
+    arena_malformed: "no answer", "keine Antwort";
+    arena_steps: "thinking steps", "Denkschritte";
+    arena_histogram: "right runs of a problem", "richtige Läufe je Aufgabe";
+    arena_command: "the same on the command line", "dasselbe auf der Kommandozeile";
+    arena_progress: "{done} of {total} runs, seed {seed}", "{done} von {total} Läufen, Seed {seed}";
+    arena_p_right: "share right", "Anteil richtig";
+    arena_thoughts: "thoughts", "Gedanken";
+    arena_sweep_title: "Share right against the number of thoughts", "Anteil richtig gegen die Zahl der Gedanken";
+    arena_failed: "The arena stopped: {error}", "Die Arena hat angehalten: {error}";
+    arena_no_lanes: "There is no lane to run.", "Es gibt keine Bahn, die laufen könnte.";
 }
