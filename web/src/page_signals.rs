@@ -62,6 +62,10 @@ pub struct PageSignals {
     pub is_embedded: RwSignal<bool>,
     /// Whether the run begins by itself.
     pub runs_at_once: RwSignal<bool>,
+    /// Whether covered answers have been uncovered, until the next run.
+    pub is_revealed: RwSignal<bool>,
+    /// What the visitor has predicted of this question.
+    pub prediction: RwSignal<Option<String>>,
     memory: StoredValue<TaskMemory>,
 }
 
@@ -77,9 +81,7 @@ impl PageSignals {
             })
         });
         let oracle = Memo::new(move |_| {
-            let graph =
-                |question: &Question| Some(Oracle::of(question.problem.as_ref().ok()?.graph()?));
-            question.with(graph)
+            question.with(|question| question.graph().map(Oracle::of))
         });
         let signals = Self {
             task,
@@ -103,6 +105,8 @@ impl PageSignals {
             hides_controls: RwSignal::new(false),
             is_embedded: RwSignal::new(false),
             runs_at_once: RwSignal::new(false),
+            is_revealed: RwSignal::new(false),
+            prediction: RwSignal::new(None),
             memory: StoredValue::default(),
         };
         signals.show(state.shown);
@@ -146,6 +150,19 @@ impl PageSignals {
         self.speed.set(state.speed);
         self.play.set(state.play);
         self.show(state.shown);
+    }
+
+    /// Whether answers and verdicts are to be covered now.
+    pub fn covers_answers(self) -> bool {
+        self.hides_answers.get() && !self.is_revealed.get()
+    }
+
+    /// Whether a run waits for the visitor's prediction; a chapter asks for its own, and a
+    /// question without an answer for none.
+    pub fn waits_for_prediction(self) -> bool {
+        let is_problem = self.question.with(|question| question.problem.is_ok());
+        let asks = self.predicts_first.get() && self.chapter.get().is_none() && is_problem;
+        asks && self.prediction.with(Option::is_none)
     }
 
     fn show(self, shown: Shown) {

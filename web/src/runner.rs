@@ -153,6 +153,7 @@ impl Runner {
             }),
             Command::Clear => {
                 self.trace_json.set(String::new());
+                self.signals.is_revealed.set(false);
                 self.signals.lanes.clear_runs();
                 if let Some(plan) = self.plan.get_value() {
                     plan.show(vec![LaneRun::default(); plan.lanes.len()]);

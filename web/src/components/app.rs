@@ -7,7 +7,8 @@ use leptos::{prelude::*, task::spawn_local};
 use super::{
     arena::ArenaPanel, chart::EntropyChart, controls::Controls, evidence::Evidence, first_steps::FirstSteps,
     guide::Guide, header::Header, lanes_panel::LanesPanel, messages::Messages, picture::Picture,
-    problem::ProblemPanel, take_away::TakeAway, tour::Tour,
+    problem::ProblemPanel, take_away::TakeAway,
+    teacher::{ForAClass, PredictFirst}, tour::Tour,
 };
 use crate::{
     arena::Arena,
@@ -63,12 +64,17 @@ pub fn App(lists: Lists, failure: Option<LoadError>) -> impl IntoView {
 
     view! {
         <Header/>
-        <main class:is-embedded=signals.is_embedded>
+        <main
+            class:is-embedded=signals.is_embedded
+            class:is-bare=signals.hides_controls
+            class:covers-answers=move || signals.covers_answers()
+        >
             <Controls/>
             <div class="workbench">
                 <Messages/>
                 <FirstSteps/>
                 <Tour/>
+                <PredictFirst/>
                 <div class="stage">
                     <div class="panel problem-panel" data-testid="problem-panel">
                         <ProblemPanel/>
@@ -80,6 +86,7 @@ pub fn App(lists: Lists, failure: Option<LoadError>) -> impl IntoView {
                 </div>
                 <LanesPanel/>
             </div>
+            <ForAClass/>
             <ArenaPanel/>
             <TakeAway/>
             <Evidence/>
@@ -93,7 +100,8 @@ pub fn App(lists: Lists, failure: Option<LoadError>) -> impl IntoView {
 fn run_at_once(signals: PageSignals, reports: Reports, runner: Runner) {
     let has_begun = StoredValue::new(false);
     Effect::new(move |_| {
-        if signals.runs_at_once.get() && reports.is_ready() && !has_begun.get_value() {
+        let may_run = reports.is_ready() && !signals.waits_for_prediction();
+        if signals.runs_at_once.get() && may_run && !has_begun.get_value() {
             has_begun.set_value(true);
             runner.run_when_changed();
         }

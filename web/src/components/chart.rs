@@ -6,6 +6,7 @@ use leptos::{
 };
 use wasm_bindgen::JsCast;
 
+use super::lane_table::{LaneTable, TableRow};
 use crate::{
     focus::{Cursor, Focus},
     lanes::{Lane, LaneRun},
@@ -14,6 +15,7 @@ use crate::{
         chart::{Axes, BOTTOM, Curve, HEIGHT, LEFT, Measure, RIGHT, TOP, WIDTH, words_at_once},
         lane_names::LaneName,
     },
+    words::words,
 };
 
 /// Dash pattern of each palette entry, so that lanes differ without colour too.
@@ -99,44 +101,22 @@ pub fn EntropyChart() -> impl IntoView {
 /// What the chart shows, for those who do not see it: a row for each step.
 #[component]
 fn ChartTable(curves: Memo<Vec<Curve>>) -> impl IntoView {
-    let lanes = expect_context::<PageSignals>().lanes;
-    let is_open = RwSignal::new(false);
-    let heads = move || {
-        let head = |lane: Lane| view! { <th scope="col">{lanes.name(lane).text()}</th> };
-        lanes.get().into_iter().map(head).collect_view()
-    };
-    let body = move || {
+    let rows = move || {
         let curves = curves.get();
         let lasts = curves.iter().filter_map(|curve| curve.points.last());
         let n_steps = lasts.map(|point| point.step + 1).max().unwrap_or(0);
-        let row = |step: u32| {
-            let cell = |curve: &Curve| {
-                let nats = curve.at(step).and_then(|point| point.raw);
-                view! { <td>{nats.map(|nats| format!("{nats:.2}"))}</td> }
-            };
-            view! {
-                <tr>
-                    <th scope="row">{step}</th>
-                    {curves.iter().map(cell).collect_view()}
-                </tr>
-            }
+        let cell = |curve: &Curve, step: u32| {
+            let nats = curve.at(step).and_then(|point| point.raw);
+            nats.map_or(String::new(), |nats| format!("{nats:.2}"))
         };
-        (0..n_steps).map(row).collect_view()
+        let row = |step: u32| TableRow {
+            head: step.to_string(),
+            cells: curves.iter().map(|curve| cell(curve, step)).collect(),
+        };
+        (0..n_steps).map(row).collect()
     };
     view! {
-        <details class="as-table" on:toggle=move |_| is_open.update(|open| *open = !*open)>
-            <summary>"As a table"</summary>
-            <Show when=move || is_open.get()>
-                <div class="scrolling" role="region" aria-label="The chart as a table" tabindex="0">
-                    <table data-testid="chart-table">
-                        <thead>
-                            <tr><th scope="col">"step"</th>{heads}</tr>
-                        </thead>
-                        <tbody>{body}</tbody>
-                    </table>
-                </div>
-            </Show>
-        </details>
+        <LaneTable testid="chart-table" label=words().chart_as_table heads=&["step"] rows/>
     }
 }
 

@@ -3,6 +3,7 @@
 use latent_model::strategy::Setting;
 use leptos::{prelude::*, task::spawn_local};
 
+use super::teacher::Uncover;
 use crate::{
     browser::{copy_address, sleep_ms},
     focus::Cursor,
@@ -13,6 +14,7 @@ use crate::{
     runner::Runner,
     startup::Reports,
     view::lane_names::{announcement, lane_names},
+    words::words,
 };
 
 /// The slider's end; a lane's own settings go on to what a program can hold.
@@ -25,11 +27,15 @@ pub fn Controls() -> impl IntoView {
     let status = runner.status;
     let is_running = move || status.get() == RunStatus::Running;
     let reports = expect_context::<Reports>();
+    let signals = expect_context::<PageSignals>();
     let PageSignals {
         lanes, question, ..
-    } = expect_context();
+    } = signals;
     let is_asked = move || question.with(|question| !question.text.is_empty());
-    let can_run = move || reports.is_ready() && !lanes.get().is_empty() && is_asked();
+    let waits = move || signals.waits_for_prediction();
+    let can_run = move || {
+        reports.is_ready() && !lanes.get().is_empty() && is_asked() && !waits()
+    };
     let cursor = expect_context::<Cursor>();
     let run_or_pause = move |_| {
         if is_running() {
@@ -60,6 +66,7 @@ pub fn Controls() -> impl IntoView {
                     class="primary"
                     data-testid="run"
                     disabled=move || !can_run()
+                    title=move || waits().then_some(words().commit_first)
                     on:click=run_or_pause
                 >
                     {run_label}
@@ -79,6 +86,7 @@ pub fn Controls() -> impl IntoView {
                 >
                     "Reset"
                 </button>
+                <Uncover/>
                 <Progress/>
             </div>
             <div class="run-settings">
@@ -228,7 +236,8 @@ fn CopyLink() -> impl IntoView {
 #[component]
 fn Progress() -> impl IntoView {
     let runner = expect_context::<Runner>();
-    let lanes = expect_context::<PageSignals>().lanes;
+    let signals = expect_context::<PageSignals>();
+    let lanes = signals.lanes;
     let last_step = move || {
         let lanes = lanes.get();
         let steps = lanes
@@ -237,8 +246,8 @@ fn Progress() -> impl IntoView {
         steps.max()
     };
     let announced = move || {
-        let is_done = runner.status.get() == RunStatus::Done;
-        is_done.then(|| {
+        let is_told = runner.status.get() == RunStatus::Done && !signals.covers_answers();
+        is_told.then(|| {
             let verdict = |lane: &Lane| lane.run.with(|run| run.verdict);
             let verdicts: Vec<_> = lanes.get().iter().map(verdict).collect();
             announcement(&lane_names(&lanes.choices()), &verdicts)

@@ -21,6 +21,7 @@ use crate::{
     page_state::LaneChoice,
     runner::Runner,
     view::chart::words_at_once,
+    words::words,
 };
 
 /// A lane's card.
@@ -299,11 +300,18 @@ fn BeforeRun(lane: Lane) -> impl IntoView {
 #[component]
 fn LaneFoot(index: Memo<usize>, lane: Lane) -> impl IntoView {
     let numbers = move || lane.run.with(numbers_text);
+    let signals = expect_context::<PageSignals>();
     let answer = move || {
+        if signals.covers_answers() {
+            return words().covered.to_string();
+        }
         lane.run
             .with(|run| run.answer.trim_start_matches("###").trim().to_string())
     };
-    let verdict = move || lane.run.with(|run| run.verdict);
+    let verdict = move || {
+        let found = lane.run.with(|run| run.verdict);
+        found.filter(|_| !signals.covers_answers())
+    };
     let testid = move |part: &str| format!("lane-{}-{part}", index.get());
     let word = move || verdict().map_or(String::new(), |verdict| verdict.to_string());
     let mark = move || match verdict() {

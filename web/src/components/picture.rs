@@ -5,7 +5,9 @@ use leptos::{either::EitherOf3, ev, prelude::*};
 use wasm_bindgen::JsCast;
 
 use super::{
-    graph::Drawing, lanes_panel::LaneChips, problem::Statements, screen::is_phone, story::Story,
+    graph::Drawing,
+    graph_editor::{EditorBar, GraphEditor},
+    lanes_panel::LaneChips, problem::Statements, screen::is_phone, story::Story,
 };
 use crate::{
     focus::Cursor,
@@ -15,6 +17,7 @@ use crate::{
         layout::{NARROW, WIDE},
         solution::Solution,
     },
+    words::words,
 };
 
 /// The picture with its step slider and the teacher's switch.
@@ -25,30 +28,52 @@ pub fn Picture() -> impl IntoView {
     let is_phone = is_phone();
     let aspect = move || if is_phone.get() { NARROW } else { WIDE };
     let problem = Memo::new(move |_| question.with(|q| q.problem.clone().ok()));
-    move || match (task.get().picture(), problem.get()) {
-        (tasks::Picture::Story, problem) => EitherOf3::A(view! {
+    let graph = Memo::new(move |_| question.with(|q| q.graph().cloned()));
+    let editor = GraphEditor::new(expect_context());
+    let teacher = move || {
+        problem.get().map(|problem| view! {
+            <Teacher solution=Solution::of(&problem) shows_solution/>
+        })
+    };
+    move || match (task.get().picture(), graph.get()) {
+        (tasks::Picture::Story, _) => EitherOf3::A(view! {
             <Story/>
             <Footer has_shades=false/>
             <div class="problem-foot">
-                {problem.map(|problem| view! {
-                    <Teacher solution=Solution::of(&problem) shows_solution/>
-                })}
+                {teacher}
             </div>
         }),
-        (tasks::Picture::Graph, Some(problem)) => EitherOf3::B(view! {
-            {problem.graph().cloned().map(|graph| view! {
-                <Drawing graph aspect=aspect() shows_solution/>
-            })}
+        (tasks::Picture::Graph, Some(graph)) => EitherOf3::B(view! {
+            <Drawing graph aspect=aspect() shows_solution editor/>
             <Footer has_shades=true/>
             <div class="problem-foot">
-                <Teacher solution=Solution::of(&problem) shows_solution/>
+                {teacher}
                 <Statements/>
+                <Paint/>
+                <EditorBar editor/>
             </div>
         }),
         (tasks::Picture::Graph, None) => EitherOf3::C(view! {
             <p class="empty">"The graph appears here when the text is a whole problem."</p>
             <Statements/>
         }),
+    }
+}
+
+/// Whether the graph is coloured by shares or by first arrival.
+#[component]
+fn Paint() -> impl IntoView {
+    let by_arrival = expect_context::<PageSignals>().by_arrival;
+    view! {
+        <label class="switch" title=words().by_arrival_title>
+            <input
+                type="checkbox"
+                data-testid="by-arrival"
+                prop:checked=by_arrival
+                on:change=move |event| by_arrival.set(event_target_checked(&event))
+            />
+            {words().by_arrival}
+        </label>
     }
 }
 

@@ -80,4 +80,42 @@ words! {
     arena_sweep_title: "Share right against the number of thoughts", "Anteil richtig gegen die Zahl der Gedanken";
     arena_failed: "The arena stopped: {error}", "Die Arena hat angehalten: {error}";
     arena_no_lanes: "There is no lane to run.", "Es gibt keine Bahn, die laufen könnte.";
+
+    // Graph
+    as_table: "As a table", "Als Tabelle";
+    edit_graph: "Edit the graph", "Graph bearbeiten";
+    edit_choose: "Choose a word, then another one: the arrow between them comes or goes.", "Ein Wort wählen, dann ein anderes: der Pfeil dazwischen kommt oder geht.";
+    edit_chosen: "From {word}: choose where an arrow leads, or", "Von {word}: wählen, wohin ein Pfeil führt, oder";
+    edit_root: "Start here", "Hier beginnen";
+    edit_first: "First option", "Erste Möglichkeit";
+    edit_second: "Second option", "Zweite Möglichkeit";
+    edit_new_word: "Arrow to a new word", "Pfeil zu einem neuen Wort";
+    graph_label: "The problem's graph: every arrow says that one thing is another", "Der Graph der Aufgabe: jeder Pfeil sagt, dass eines ein anderes ist";
+    graph_as_table: "The graph as a table", "Der Graph als Tabelle";
+    chart_as_table: "The chart as a table", "Das Diagramm als Tabelle";
+    by_arrival: "Colour by first arrival", "Nach erstem Eintreffen färben";
+    by_arrival_title: "Each word in the colour of the thought at which it first had 5 % of the shading lane's mind", "Jedes Wort in der Farbe des Gedankens, bei dem es zuerst 5 % hatte";
+    arrived_with: "{name}: first with thought {n}", "{name}: zuerst bei Gedanke {n}";
+    contemplation_has_no_frontier: "Contemplation tokens stand for words of a written solution, not for a search: no share of the graph is told.", "Kontemplations-Token stehen für Wörter einer geschriebenen Lösung, nicht für eine Suche: kein Anteil am Graphen.";
+
+    // For a class
+    for_a_class: "For a class", "Für eine Klasse";
+    for_a_class_hint: "All of this is in the address: whoever opens it sees the page so.", "All das steht in der Adresse: wer sie öffnet, sieht die Seite so.";
+    predict_first: "predict first", "zuerst vorhersagen";
+    hide_answers: "cover the answers", "Antworten verdecken";
+    hide_controls: "hide the controls", "Bedienung verbergen";
+    run_at_once: "run at once when opened", "beim Öffnen gleich laufen";
+    full_screen: "Full screen", "Vollbild";
+    reveal: "Reveal the answers", "Antworten aufdecken";
+    show_controls: "Show the controls", "Bedienung zeigen";
+    covered: "covered", "verdeckt";
+    your_answer: "Your prediction", "Deine Vorhersage";
+    predict_asks: "What is the answer?", "Was ist die Antwort?";
+    predict_commit: "Commit to an answer, and the run begins.", "Lege dich fest, dann beginnt der Lauf.";
+    predict_again: "Predict again", "Neu vorhersagen";
+    predicted: "Your prediction: {answer}.", "Deine Vorhersage: {answer}.";
+    predicted_right: "Your prediction, {answer}, is right; {right} of {lanes} lanes are.", "Deine Vorhersage, {answer}, ist richtig; von {lanes} Bahnen sind es {right}.";
+    predicted_wrong: "Your prediction, {answer}, is wrong; {right} of {lanes} lanes are right.", "Deine Vorhersage, {answer}, ist falsch; von {lanes} Bahnen sind {right} richtig.";
+    commit_first: "Commit to an answer first", "Lege dich zuerst auf eine Antwort fest";
+    language: "Language", "Sprache";
 }

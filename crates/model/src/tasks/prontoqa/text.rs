@@ -211,7 +211,6 @@ impl Problem {
 /// # Errors
 /// If a word stands where no sentence can have it.
 pub(super) fn write_sketch(sketch: &Sketch) -> Result<String, ParseError> {
-    let word = |name: &str| word(name);
     let misplaced = |word: &str, expected| ParseError::Misplaced {
         word: word.into(),
         expected,
