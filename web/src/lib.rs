@@ -14,6 +14,7 @@ pub mod lanes;
 pub mod load;
 pub mod measurement;
 pub mod notice;
+pub mod offline;
 pub mod page_signals;
 pub mod page_state;
 pub mod question;

@@ -6,7 +6,8 @@ use leptos::{prelude::*, task::spawn_local};
 
 use super::{
     arena::ArenaPanel, chart::EntropyChart, controls::Controls, evidence::Evidence, first_steps::FirstSteps,
-    guide::Guide, header::Header, lanes_panel::LanesPanel, messages::Messages, picture::Picture,
+    guide::Guide, header::Header, lanes_panel::LanesPanel, messages::Messages,
+    offline::{Offline, OfflineNote, UpdateOffer}, picture::Picture,
     problem::ProblemPanel, take_away::TakeAway,
     teacher::{ForAClass, PredictFirst}, tour::Tour,
 };
@@ -46,6 +47,7 @@ pub fn App(lists: Lists, failure: Option<LoadError>) -> impl IntoView {
     let runner = Runner::new(session.clone(), signals, downloading, (reports, notices));
 
     let arena = Arena::new(session.clone(), signals, downloading);
+    provide_context(Offline::new(reports));
     provide_context(arena);
     provide_context(notices);
     provide_context(site);
@@ -71,6 +73,7 @@ pub fn App(lists: Lists, failure: Option<LoadError>) -> impl IntoView {
         >
             <Controls/>
             <div class="workbench">
+                <UpdateOffer/>
                 <Messages/>
                 <FirstSteps/>
                 <Tour/>
@@ -91,6 +94,7 @@ pub fn App(lists: Lists, failure: Option<LoadError>) -> impl IntoView {
             <TakeAway/>
             <Evidence/>
             <Guide/>
+            <OfflineNote/>
         </main>
         <TraceJson/>
     }

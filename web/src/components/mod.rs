@@ -15,6 +15,7 @@ mod lane_settings;
 mod lane_table;
 mod lanes_panel;
 mod messages;
+mod offline;
 mod picture;
 mod problem;
 mod screen;

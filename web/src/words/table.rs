@@ -118,4 +118,10 @@ words! {
     predicted_wrong: "Your prediction, {answer}, is wrong; {right} of {lanes} lanes are right.", "Deine Vorhersage, {answer}, ist falsch; von {lanes} Bahnen sind {right} richtig.";
     commit_first: "Commit to an answer first", "Lege dich zuerst auf eine Antwort fest";
     language: "Language", "Sprache";
+
+    // Without a network
+    offline_kept: "Kept on this device: the page and the checkpoints that it has loaded work without a network.", "Auf diesem Gerät behalten: die Seite und die geladenen Checkpoints gehen ohne Netz.";
+    offline_not_kept: "The page is not kept for use without a network: {reason}.", "Die Seite ist nicht für den Gebrauch ohne Netz behalten: {reason}.";
+    update_waits: "A newer version of this page is here.", "Eine neuere Fassung dieser Seite ist da.";
+    update_load: "Load it", "Laden";
 }
