@@ -186,7 +186,7 @@ impl Arena {
                 &checkpoint.model.tokenizer,
                 checkpoint.model.capabilities(),
             );
-            let program = choice.strategy.program(&choice.settings, tokenizer, parts)?;
+            let program = choice.program(tokenizer, parts)?;
             let trials = Trials {
                 program: &program,
                 problems: &problems,

@@ -115,6 +115,7 @@ impl PageState {
         let alike = Self {
             speed: other.speed,
             engine: other.engine,
+            play: other.play.clone(),
             shown: other.shown.clone(),
             ..self.clone()
         };

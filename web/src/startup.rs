@@ -32,6 +32,8 @@ pub enum EngineReport {
     },
     /// On the CPU.
     Reference(WhyReference),
+    /// None is open: a recording plays.
+    Playing,
 }
 
 /// Why the CPU runs and not the GPU.
@@ -76,6 +78,8 @@ pub enum TestReport {
     Found(SelfTest),
     /// There is no GPU to compare with.
     NotNeeded,
+    /// A recording plays.
+    Playing,
     /// There is nothing that it could run, which says nothing of the GPU.
     NotPossible(String),
     /// The GPU failed while it ran.
@@ -116,6 +120,7 @@ impl TestReport {
             Self::NotNeeded => {
                 "no WebGPU in use: the reference engine runs, nothing to compare".into()
             }
+            Self::Playing => words().test_plays.into(),
             Self::NotPossible(reason) => format!("no self-test: {reason}"),
             Self::Failed(error) => format!("self-test failed: {error}"),
         }
@@ -126,7 +131,7 @@ impl TestReport {
         match self {
             Self::Found(test) if test.agrees() => Mood::Good,
             Self::Found(_) | Self::Failed(_) => Mood::Bad,
-            Self::Waiting | Self::Running | Self::NotNeeded | Self::NotPossible(_) => Mood::Plain,
+            Self::Waiting | Self::Running | Self::NotNeeded | Self::Playing | Self::NotPossible(_) => Mood::Plain,
         }
     }
 
@@ -203,6 +208,8 @@ pub struct Startup {
 impl Startup {
     /// Fetches and tests all that the first run needs.
     pub async fn start(self, session: Rc<Session>, lanes: Vec<LaneChoice>, engine: EngineChoice) {
+        self.reports.engine.set(EngineReport::Opening);
+        self.reports.self_test.set(TestReport::Waiting);
         for lane in &lanes {
             // One that is missing keeps no other one from being tested.
             if let Err(error) = session.checkpoint(&lane.model, self.downloading).await {
@@ -210,6 +217,12 @@ impl Startup {
             }
         }
         self.change_engine(session, lanes, engine).await;
+    }
+
+    /// Nothing is opened, for a recording plays.
+    pub fn play(self) {
+        self.reports.engine.set(EngineReport::Playing);
+        self.reports.self_test.set(TestReport::Playing);
     }
 
     /// Opens the engine of a choice, measures where the choice is to, and tests what opens.

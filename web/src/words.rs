@@ -17,6 +17,11 @@ pub fn words() -> &'static Words {
     Words::of(CURRENT.get())
 }
 
+/// The page's language.
+pub fn current_language() -> Language {
+    CURRENT.get()
+}
+
 /// The page's language from now on.
 pub fn speak(language: Language) {
     CURRENT.set(language);

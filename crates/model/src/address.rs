@@ -1,10 +1,13 @@
 //! The address of a set-up: what a link to the page holds, written and read.
 
 mod grammar;
+mod lane;
 mod touched;
 
+pub use lane::{ChangeChoice, ChangeKind, ForkChoice, LaneChoice};
+
 use crate::{
-    strategy::{Setting, Settings, Strategy, StrategyError},
+    strategy::{StrategyError, composition::CompositionError},
     tasks::{Difficulty, TASKS, Task, UnknownName},
 };
 
@@ -89,17 +92,6 @@ pub enum ProblemChoice {
     Typed(String),
 }
 
-/// One lane before it runs: a checkpoint and how it shall reason.
-#[derive(Clone, Debug)]
-pub struct LaneChoice {
-    /// Name of the checkpoint.
-    pub model: String,
-    /// The way of reasoning.
-    pub strategy: &'static Strategy,
-    /// Only what differs from the strategy's defaults.
-    pub settings: Settings,
-}
-
 /// How fast a run is shown.
 #[derive(Clone, Copy, Debug, Default, PartialEq)]
 pub enum Speed {
@@ -159,6 +151,14 @@ pub enum AddressError {
         /// What is wrong.
         reason: StrategyError,
     },
+    /// A composition that is none.
+    #[error("in the address, lane {number}: {reason}")]
+    Composition {
+        /// The lane's place, counted from 1.
+        number: usize,
+        /// What is wrong.
+        reason: CompositionError,
+    },
     /// A task or difficulty that does not exist.
     #[error("in the address, {0}")]
     Task(UnknownName),
@@ -193,53 +193,6 @@ impl ProblemChoice {
         difficulty: Difficulty::Class,
         seed: 29,
     };
-}
-
-impl PartialEq for LaneChoice {
-    fn eq(&self, other: &Self) -> bool {
-        self.model == other.model
-            && self.strategy.name == other.strategy.name
-            && self.settings == other.settings
-    }
-}
-
-impl LaneChoice {
-    /// A lane with the strategy's default settings.
-    pub fn new(model: &str, strategy: &'static Strategy) -> Self {
-        Self {
-            model: model.into(),
-            strategy,
-            settings: Settings::default(),
-        }
-    }
-
-    /// Its number of continuous thoughts, where the strategy has one.
-    pub fn thoughts(&self) -> Option<f32> {
-        self.strategy.value(&self.settings, Setting::Thoughts)
-    }
-
-    /// The strategy's title, with the settings that differ from its defaults.
-    pub fn label(&self) -> String {
-        let normalised = self.clone().normalised();
-        let differing = normalised.settings.iter();
-        let texts: String = differing
-            .map(|(setting, value)| format!(", {} {value}", setting.spec().label.to_lowercase()))
-            .collect();
-        format!("{}{texts}", self.strategy.title)
-    }
-
-    /// The same lane with the settings that equal the defaults left out.
-    pub fn normalised(mut self) -> Self {
-        let mut settings = Settings::default();
-        for (setting, value) in self.settings.iter() {
-            let default = self.strategy.value(&Settings::default(), setting);
-            if default != Some(value) {
-                settings.set(setting, value);
-            }
-        }
-        self.settings = settings;
-        self
-    }
 }
 
 impl Speed {

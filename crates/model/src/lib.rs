@@ -20,6 +20,7 @@ pub mod model;
 pub mod parity;
 pub mod program;
 pub mod record;
+pub mod recording;
 pub mod reference;
 pub mod rng;
 pub mod select;

@@ -14,7 +14,7 @@ use crate::{
     runner::Runner,
     startup::Reports,
     view::lane_names::{announcement, lane_names},
-    words::words,
+    words::{fill, words},
 };
 
 /// The slider's end; a lane's own settings go on to what a program can hold.
@@ -54,13 +54,13 @@ pub fn Controls() -> impl IntoView {
         runner.reset();
     };
     let run_label = move || match status.get() {
-        RunStatus::Running => "❚❚ Pause",
-        RunStatus::Paused => "▶ Go on",
-        RunStatus::Done => "▶ Run again",
-        RunStatus::Idle => "▶ Run",
+        RunStatus::Running => words().pause,
+        RunStatus::Paused => words().go_on,
+        RunStatus::Done => words().run_again,
+        RunStatus::Idle => words().run,
     };
     view! {
-        <div class="controls" role="toolbar" aria-label="The run">
+        <div class="controls" role="toolbar" aria-label=words().the_run>
             <div class="run-buttons">
                 <button
                     class="primary"
@@ -74,17 +74,17 @@ pub fn Controls() -> impl IntoView {
                 <button
                     data-testid="step"
                     disabled=move || is_running() || status.get() == RunStatus::Done || !can_run()
-                    title="One step of every lane"
+                    title=words().step_title
                     on:click=step
                 >
-                    "Step"
+                    {words().step}
                 </button>
                 <button
                     data-testid="reset"
-                    title="Forget this run; problem and lanes stay"
+                    title=words().reset_title
                     on:click=reset
                 >
-                    "Reset"
+                    {words().reset}
                 </button>
                 <Uncover/>
                 <Progress/>
@@ -104,9 +104,11 @@ fn SpeedPicker() -> impl IntoView {
     let speed = expect_context::<PageSignals>().speed;
     let option = move |offered: Speed| {
         let label = match offered {
-            Speed::PerSecond(1) => "1 step a second".to_string(),
-            Speed::PerSecond(rate) => format!("{rate} steps a second"),
-            Speed::Max => "as fast as it goes".to_string(),
+            Speed::PerSecond(1) => words().one_a_second.to_string(),
+            Speed::PerSecond(rate) => {
+                fill(words().so_many_a_second, &[("n", &rate.to_string())])
+            }
+            Speed::Max => words().as_fast.to_string(),
         };
         let is_selected = move || speed.get() == offered;
         view! { <option value=offered.to_string() selected=is_selected>{label}</option> }
@@ -118,7 +120,7 @@ fn SpeedPicker() -> impl IntoView {
     };
     view! {
         <label class="field">
-            "Speed"
+            {words().speed}
             <select data-testid="speed" on:change=on_change>
                 {Speed::OFFERED.map(option).collect_view()}
             </select>
@@ -160,9 +162,9 @@ fn ThoughtsSlider() -> impl IntoView {
         <Show when=move || range.get().is_some()>
             <label
                 class="field"
-                title="Continuous thoughts of every lane that has any; where the lanes differ, all move together and keep their distance"
+                title=words().thoughts_title
             >
-                "Thoughts"
+                {words().thoughts}
                 <input
                     type="range"
                     min=spec.range.0.to_string()
@@ -189,8 +191,8 @@ fn SeedField() -> impl IntoView {
         }
     };
     view! {
-        <label class="field" title="Seed of the noise: the same seed gives the same run">
-            "Seed"
+        <label class="field" title=words().seed_title>
+            {words().seed}
             <input
                 type="number"
                 min="0"
@@ -206,25 +208,24 @@ fn SeedField() -> impl IntoView {
 /// Copies the address, which holds the whole set-up, for others to open.
 #[component]
 fn CopyLink() -> impl IntoView {
-    const LABEL: &str = "Copy link";
-    let label = RwSignal::new(LABEL);
+    let label = RwSignal::new(words().copy_link);
     let copy = move |_| {
         spawn_local(async move {
             let copied = copy_address().await;
             label.set(if copied {
-                "Copied"
+                words().copied
             } else {
-                "Copy it from the address bar"
+                words().copy_from_bar
             });
             sleep_ms(2000.0).await;
-            label.set(LABEL);
+            label.set(words().copy_link);
         });
     };
     view! {
         <button
             class="quiet"
             data-testid="copy-link"
-            title="The address holds problem, lanes, settings and seed"
+            title=words().copy_title
             on:click=copy
         >
             {label}
@@ -256,12 +257,22 @@ fn Progress() -> impl IntoView {
     view! {
         <span class="progress-text">
             <span class="status" data-status=move || runner.status.get().word() data-testid="status">
-                {move || runner.status.get().word()}
+                {move || status_text(runner.status.get())}
             </span>
             <span data-testid="steps-done">
                 {move || last_step().map(|step| format!(" · step {step}"))}
             </span>
             <span class="visually-hidden" role="status" data-testid="announcement">{announced}</span>
         </span>
+    }
+}
+
+/// Where the run stands, in the page's language.
+fn status_text(status: RunStatus) -> &'static str {
+    match status {
+        RunStatus::Idle => words().status_idle,
+        RunStatus::Running => words().status_running,
+        RunStatus::Paused => words().status_paused,
+        RunStatus::Done => words().status_done,
     }
 }

@@ -58,7 +58,7 @@ fn ErrorBox(topic: Topic, notice: Notice) -> impl IntoView {
                 data-testid="use-reference"
                 on:click=move |_| use_engine.0.run(EngineChoice::Reference)
             >
-                "Go on with the reference engine"
+                {words().go_on_reference}
             </button>
         }
     });
@@ -70,7 +70,7 @@ fn ErrorBox(topic: Topic, notice: Notice) -> impl IntoView {
                 <p class="advice">{notice.advice}</p>
             </div>
             {offer}
-            <button class="quiet" aria-label="Dismiss" on:click=move |_| notices.clear(topic)>
+            <button class="quiet" aria-label=words().dismiss on:click=move |_| notices.clear(topic)>
                 "✕"
             </button>
         </div>

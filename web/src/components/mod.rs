@@ -3,6 +3,7 @@
 mod app;
 mod arena;
 mod chart;
+mod composition;
 mod controls;
 mod evidence;
 mod first_steps;
@@ -10,6 +11,7 @@ mod graph;
 mod graph_editor;
 mod guide;
 mod header;
+mod intervene;
 mod lane;
 mod lane_settings;
 mod lane_table;
@@ -17,6 +19,7 @@ mod lanes_panel;
 mod messages;
 mod offline;
 mod picture;
+mod playback;
 mod problem;
 mod screen;
 mod story;
@@ -26,3 +29,4 @@ mod teacher;
 mod tour;
 
 pub use app::App;
+pub use playback::LeaveRecording;

@@ -17,7 +17,7 @@ use crate::{
         layout::{NARROW, WIDE},
         solution::Solution,
     },
-    words::words,
+    words::{fill, words},
 };
 
 /// The picture with its step slider and the teacher's switch.
@@ -54,7 +54,7 @@ pub fn Picture() -> impl IntoView {
             </div>
         }),
         (tasks::Picture::Graph, None) => EitherOf3::C(view! {
-            <p class="empty">"The graph appears here when the text is a whole problem."</p>
+            <p class="empty">{words().no_graph_yet}</p>
             <Statements/>
         }),
     }
@@ -91,7 +91,7 @@ fn Footer(has_shades: bool) -> impl IntoView {
     });
     let shades = has_shades.then(|| {
         view! {
-            <span class="hint" title="The dots below a word are all lanes at once">"Shaded by"</span>
+            <span class="hint" title=words().shaded_title>{words().shaded_by}</span>
             <LaneChips testid="shade-lane"/>
         }
     });
@@ -122,8 +122,8 @@ fn Footer(has_shades: bool) -> impl IntoView {
             <button
                 class="quiet"
                 data-testid="step-back"
-                aria-label="The step before"
-                title="The step before (←)"
+                aria-label=words().step_before
+                title=words().step_before_title
                 disabled=is_first
                 on:click=move |_| walk(-1)
             >
@@ -132,8 +132,8 @@ fn Footer(has_shades: bool) -> impl IntoView {
             <label class="field">
                 <span data-testid="shown-step">
                     {move || match cursor.get() {
-                        Some(step) => format!("Step {step}"),
-                        None => "Newest".to_string(),
+                        Some(step) => fill(words().step_number, &[("n", &step.to_string())]),
+                        None => words().newest.to_string(),
                     }}
                 </span>
                 <input
@@ -142,7 +142,7 @@ fn Footer(has_shades: bool) -> impl IntoView {
                     max=move || last_step.get().to_string()
                     prop:value=move || cursor.get().unwrap_or_else(|| last_step.get()).to_string()
                     disabled=move || last_step.get() == 0
-                    aria-label="Step that is shown"
+                    aria-label=words().step_shown
                     data-testid="step-slider"
                     on:input=on_slide
                 />
@@ -150,8 +150,8 @@ fn Footer(has_shades: bool) -> impl IntoView {
             <button
                 class="quiet"
                 data-testid="step-on"
-                aria-label="The step after"
-                title="The step after (→)"
+                aria-label=words().step_after
+                title=words().step_after_title
                 disabled=is_last
                 on:click=move |_| walk(1)
             >
@@ -163,7 +163,7 @@ fn Footer(has_shades: bool) -> impl IntoView {
                 disabled=move || cursor.pinned().is_none()
                 on:click=move |_| cursor.follow()
             >
-                "Follow"
+                {words().follow}
             </button>
         </div>
     }
@@ -194,7 +194,7 @@ fn Teacher(solution: Solution, shows_solution: RwSignal<bool>) -> impl IntoView 
                     prop:checked=shows_solution
                     on:change=move |event| shows_solution.set(event_target_checked(&event))
                 />
-                "For the teacher: show the way"
+                {words().show_way}
             </label>
             <Show when=move || shows_solution.get()>
                 <span data-testid="oracle-path">{solution.sentence()}</span>

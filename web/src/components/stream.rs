@@ -157,6 +157,12 @@ fn Row(
         view! { <span class="mark-tag" data-mark=mark.label() title=mark.explanation()>{mark.label()}</span> }
     });
     let marks = marks.collect_view();
+    // A change of the lane's choice forgets the run, and its rows with it.
+    let changes = lane.choice.with_untracked(|choice| choice.changes.clone());
+    let changes = changes.into_iter().filter(|change| change.step == step);
+    let changed = changes
+        .map(|change| view! { <span class="mark-tag" data-mark="changed">{change.kind.word()}</span> })
+        .collect_view();
     let norm = row.hidden_norm;
     let content = match row.kind {
         RowKind::Concept if !row.is_one_word() => EitherOf3::A(mixtures(&row)),
@@ -186,7 +192,7 @@ fn Row(
             on:click=move |_| pin()
         >
             <span class="step">{step}</span>
-            <div class="content">{content} {end_probability} {marks}</div>
+            <div class="content">{content} {end_probability} {marks} {changed}</div>
             {entropy}
         </li>
     }

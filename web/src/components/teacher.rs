@@ -5,6 +5,7 @@ use leptos::prelude::*;
 use crate::{
     browser::full_screen,
     page_signals::PageSignals,
+    question::Question,
     run_state::RunStatus,
     runner::Runner,
     view::prediction::Choices,
@@ -69,8 +70,8 @@ pub fn PredictFirst() -> impl IntoView {
     let signals = expect_context::<PageSignals>();
     let is_asked = move || signals.predicts_first.get() && signals.chapter.get().is_none();
     let choices = Memo::new(move |_| {
-        let problem = |problem| Choices::of(problem);
-        signals.question.with(|question| question.problem.as_ref().ok().map(problem))
+        let of = |question: &Question| question.problem.as_ref().ok().map(Choices::of);
+        signals.question.with(of)
     });
     // A prediction is of one question.
     Effect::new(move |before: Option<Option<Choices>>| {

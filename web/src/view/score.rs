@@ -103,8 +103,11 @@ pub fn curves(rows: &[Row]) -> Vec<Curve> {
 }
 
 impl Row {
-    /// The same on the command line.
+    /// The same on the command line, which runs the table's strategies alone.
     pub fn command(&self, trial: &Trial) -> String {
+        if !self.choice.is_plain() {
+            return String::new();
+        }
         let choice = self.choice.clone().normalised();
         let set: String = choice
             .settings

@@ -9,7 +9,7 @@ use super::{
     Speed,
     touched::{self, tidied, unescaped_once, without_sentence},
 };
-use crate::strategy::{Settings, Strategy};
+use crate::strategy::{COMPOSED, Composition, Settings, Strategy};
 
 /// Everything but what reads well in an address and separates nothing in ours.
 const ESCAPED: &AsciiSet = &NON_ALPHANUMERIC
@@ -68,14 +68,27 @@ impl fmt::Display for ProblemChoice {
     }
 }
 
-/// `checkpoint:strategy,key=value,…`
+/// `checkpoint:strategy,key=value,…`, then `name=…,parts=…` of what was composed, `at=…` for each
+/// change and `from=…` for a fork.
 impl fmt::Display for LaneChoice {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(f, "{}:{}", escaped(&self.model), self.strategy.name)?;
         for (setting, value) in self.settings.iter() {
             write!(f, ",{setting}={value}")?;
         }
-        Ok(())
+        if let Some(composition) = &self.composition {
+            if !composition.name.is_empty() {
+                write!(f, ",name={}", escaped(&composition.name))?;
+            }
+            write!(f, ",parts={composition}")?;
+        }
+        for change in &self.changes {
+            write!(f, ",at={change}")?;
+        }
+        match self.fork {
+            Some(fork) => write!(f, ",from={fork}"),
+            None => Ok(()),
+        }
     }
 }
 
@@ -322,16 +335,41 @@ fn read_lane(text: &str, number: usize) -> Result<LaneChoice, AddressError> {
     if model.is_empty() || model.contains(touched::is_foreign) {
         return Err(wrong());
     }
-    let mut rest = rest.split(',');
+    let (name, rest) = rest.split_once(',').unwrap_or((rest, ""));
     let in_lane = |reason| AddressError::Lane { number, reason };
-    let strategy = Strategy::by_name(rest.next().unwrap_or_default()).map_err(in_lane)?;
-    let settings = Settings::parse(strategy, rest).map_err(in_lane)?;
-    strategy.check(&settings).map_err(in_lane)?;
-    Ok(LaneChoice {
-        model,
-        strategy,
-        settings,
-    })
+    let strategy = match name == COMPOSED.name {
+        true => &COMPOSED,
+        false => Strategy::by_name(name).map_err(in_lane)?,
+    };
+    let mut lane = LaneChoice::new(&model, strategy);
+    let mut composition = Composition::default();
+    let mut settings = Vec::new();
+    for part in rest.split(',').filter(|part| !part.is_empty()) {
+        match part.split_once('=') {
+            Some(("parts", value)) if lane.strategy.name == COMPOSED.name => {
+                let read: Result<Composition, _> = value.parse();
+                let in_lane = |reason| AddressError::Composition { number, reason };
+                composition.parts = read.map_err(in_lane)?.parts;
+            }
+            Some(("name", value)) if lane.strategy.name == COMPOSED.name => {
+                composition.name = unescaped(value).ok_or_else(wrong)?;
+            }
+            Some(("at", value)) => lane.changes.push(value.parse().map_err(|_| {
+                self::wrong("at", "STEP-CHANGE, such as 5-zero, 5-noise-0.5-1 or 5-swap-2", value)
+            })?),
+            Some(("from", value)) => {
+                let fork = value.parse().map_err(|_| {
+                    self::wrong("from", "LANE-STEP or LANE-STEP-answer, such as 1-5", value)
+                });
+                lane.fork = Some(fork?);
+            }
+            _ => settings.push(part),
+        }
+    }
+    lane.settings = Settings::parse(strategy, settings).map_err(in_lane)?;
+    strategy.check(&lane.settings).map_err(in_lane)?;
+    lane.composition = (lane.strategy.name == COMPOSED.name).then_some(composition);
+    Ok(lane)
 }
 
 fn wrong(key: &'static str, expected: &'static str, found: &str) -> AddressError {
