@@ -122,6 +122,20 @@ impl RowInput {
         }
         row
     }
+
+    /// What is fed; `vector` gives the row's place in a block of the hidden states.
+    pub fn input(&self, vector: impl FnOnce(u32) -> Vec<f32>) -> Option<Input> {
+        let n_kept = (self.n_kept as usize).min(MAX_KEPT);
+        match InputKind::of_code(self.kind) {
+            InputKind::None => None,
+            InputKind::Token => Some(Input::Token(self.token)),
+            InputKind::Concept => {
+                let mixed = self.ids.into_iter().zip(self.weights);
+                Some(Input::Mixture(mixed.take(n_kept).collect()))
+            }
+            InputKind::Hidden => Some(Input::Vector(vector(self.tap))),
+        }
+    }
 }
 
 /// What the final norm leaves of a row beside the vector itself.
@@ -243,6 +257,23 @@ impl Lane {
             tick,
             n_phases: spec.program.phases.len() as u32,
             decode_thoughts: u32::from(spec.decode_thoughts),
+        }
+    }
+
+    /// Where the lane is whose own row is `row`.
+    pub fn state(&self, row: &Row) -> LaneState {
+        LaneState {
+            lane: row.lane,
+            seed: self.seed,
+            stream: self.stream,
+            step: self.step,
+            position: row.position,
+            phase: self.phase,
+            phase_step: self.phase_step,
+            cold_count: self.cold_count,
+            pending: (self.pending != NO_TOKEN).then_some(self.pending),
+            adapter: program::Adapter::ALL[row.adapter as usize],
+            done: row.live == 0,
         }
     }
 }

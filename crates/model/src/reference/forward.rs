@@ -96,8 +96,14 @@ impl Forward {
             add(&mut x, &expanded);
             on_layer(index, &x);
         }
+        self.final_norm(config, weights, &x)
+    }
+
+    /// The state that the LM head reads, (d), of the residual stream after a layer: the last one,
+    /// or any other where the logit lens looks at it.
+    pub fn final_norm(&self, config: &ModelConfig, weights: &Weights, x: &[f32]) -> Vec<f32> {
         self.precision
-            .rms_norm(&x, &weights.final_norm, config.rms_norm_eps)
+            .rms_norm(x, &weights.final_norm, config.rms_norm_eps)
     }
 
     /// A contemplation token, (d), from the state after its layer.
