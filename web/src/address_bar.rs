@@ -8,10 +8,9 @@ use crate::{
     browser::{hash, now_ms, push_hash, replace_hash},
     catalogue::SiteCatalogue,
     notice::{Notice, Notices, Topic},
-    components::LeaveRecording,
     page_signals::PageSignals,
     page_state::{DEFAULT_TASK, Opened, PageState},
-    playback::Playing,
+    playback::{LeaveRecording, Playing},
     runner::Runner,
 };
 
@@ -70,8 +69,11 @@ impl AddressBar {
                 runner.reset();
             }
             let is_of_another = |playing: &Playing| playing.state.is_other_run(&now);
-            if untrack(|| runner.playing.with(|playing| playing.as_ref().is_some_and(is_of_another)))
-            {
+            if untrack(|| {
+                runner
+                    .playing
+                    .with(|playing| playing.as_ref().is_some_and(is_of_another))
+            }) {
                 leave.0.run(());
             }
             now

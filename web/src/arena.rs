@@ -182,10 +182,7 @@ impl Arena {
             let choice = &row.choice;
             let model = choice.model.clone();
             let checkpoint = session.checkpoint(&model, self.downloading).await?;
-            let (tokenizer, parts) = (
-                &checkpoint.model.tokenizer,
-                checkpoint.model.capabilities(),
-            );
+            let (tokenizer, parts) = (&checkpoint.model.tokenizer, checkpoint.model.capabilities());
             let program = choice.program(tokenizer, parts)?;
             let trials = Trials {
                 program: &program,
@@ -230,7 +227,10 @@ impl Arena {
     fn count(self, index: usize, evaluator: &Evaluator, batch: Batch) {
         let _ = self.rows.try_update(|rows| {
             // Another start may have put other rows there.
-            if let Some(row) = rows.get_mut(index).filter(|row| row.n_runs == evaluator.n_runs()) {
+            if let Some(row) = rows
+                .get_mut(index)
+                .filter(|row| row.n_runs == evaluator.n_runs())
+            {
                 row.n_done = evaluator.n_done();
                 row.n_right = evaluator.n_right();
                 row.evaluation = evaluator.evaluation();

@@ -100,7 +100,10 @@ pub fn full_screen() {
     match page.fullscreen_element() {
         Some(_) => page.exit_fullscreen(),
         // A frame may forbid it; the page works without.
-        None => drop(page.document_element().map(|root| root.request_fullscreen())),
+        None => drop(
+            page.document_element()
+                .map(|root| root.request_fullscreen()),
+        ),
     }
 }
 

@@ -100,16 +100,16 @@ impl Notice {
             }
             error if uses_gpu && error.is_of_gpu() => Self::gpu_failed(error),
             SessionError::Load(error) => Self::no_checkpoint(error),
-            SessionError::Prompt(_) | SessionError::Evaluation(_) => Self::new("The model cannot read this problem", error)
-                .advice("Change the word in the problem's text, then press Run."),
+            SessionError::Prompt(_) | SessionError::Evaluation(_) => {
+                Self::new("The model cannot read this problem", error)
+                    .advice("Change the word in the problem's text, then press Run.")
+            }
             SessionError::Strategy(_)
             | SessionError::Engine(_)
             | SessionError::Source { .. }
             | SessionError::NoSuchStep { .. }
-            | SessionError::Fork(_) => {
-                Self::new("A lane cannot run", error)
-                    .advice("Change the lane's settings or remove it, then press Run.")
-            }
+            | SessionError::Fork(_) => Self::new("A lane cannot run", error)
+                .advice("Change the lane's settings or remove it, then press Run."),
             SessionError::Gpu(_) | SessionError::NotBegun => {
                 Self::new("The run stopped", error).advice("Press Run to begin again.")
             }

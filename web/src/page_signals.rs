@@ -10,9 +10,7 @@ use crate::{
     default_lanes::default_lanes,
     focus::{Cursor, Focus},
     lanes::Lanes,
-    page_state::{
-        EngineChoice, LaneChoice, Language, PageState, ProblemChoice, Shown, Speed,
-    },
+    page_state::{EngineChoice, LaneChoice, Language, PageState, ProblemChoice, Shown, Speed},
     question::Question,
     view::reach::Oracle,
 };
@@ -80,9 +78,7 @@ impl PageSignals {
                 examples.with_value(|known| Question::new(task.get(), choice, known))
             })
         });
-        let oracle = Memo::new(move |_| {
-            question.with(|question| question.graph().map(Oracle::of))
-        });
+        let oracle = Memo::new(move |_| question.with(|question| question.graph().map(Oracle::of)));
         let signals = Self {
             task,
             problem,

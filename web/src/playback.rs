@@ -3,17 +3,27 @@
 use std::sync::Arc;
 
 use latent_model::{
-    recording::Recording,
     record::StepRecord,
+    recording::{RecordedLane, Recording},
     tasks::Task,
     tokenizer::{Tokenizer, TokenizerError},
 };
+
+use leptos::prelude::Callback;
 
 use crate::{
     lanes::LaneRun,
     page_state::PageState,
     run_state::{LaneRecord, RunNumber},
 };
+
+/// Leaves a recording, and opens what runs in its place.
+#[derive(Clone, Copy)]
+pub struct LeaveRecording(pub Callback<()>);
+
+/// Puts the recording of these bytes in place of an engine.
+#[derive(Clone, Copy)]
+pub struct OpenRecording(pub Callback<Vec<u8>>);
 
 /// A recording with the page that it is shown on.
 #[derive(Clone, Debug)]
@@ -42,7 +52,7 @@ impl Playing {
     /// Each lane before its first step.
     pub fn lanes(&self, run: RunNumber) -> Vec<LaneRun> {
         let lanes = self.recording.header.lanes.iter();
-        let lane = |lane: &latent_model::recording::RecordedLane| {
+        let lane = |lane: &RecordedLane| {
             let last = lane.words.keys().last().map_or(0, |id| *id as usize + 1);
             let mut words: Vec<String> = (0..last).map(|id| format!("⟨{id}⟩")).collect();
             for (id, word) in &lane.words {
@@ -94,7 +104,7 @@ mod tests {
     use latent_model::{
         program::Feed,
         record::{InputKind, flag},
-        recording::{Header, RecordedLane},
+        recording::Header,
         tasks::TASKS,
     };
 
@@ -120,7 +130,11 @@ mod tests {
         let records = |n_records: usize| {
             let of = |step: u32| {
                 let mut record = record(step, InputKind::Token, 0, &[(2, 1.0, 1.0)]);
-                record.flags = if step + 1 == n_records as u32 { flag::DONE } else { 0 };
+                record.flags = if step + 1 == n_records as u32 {
+                    flag::DONE
+                } else {
+                    0
+                };
                 record
             };
             (0..n_records as u32).map(of).collect()
@@ -143,7 +157,10 @@ mod tests {
         let playing = playing([3, 2]);
         let at = |from, n| -> Vec<(usize, u32)> {
             let records = playing.records(from, n);
-            records.iter().map(|(lane, record)| (*lane, record.step)).collect()
+            records
+                .iter()
+                .map(|(lane, record)| (*lane, record.step))
+                .collect()
         };
         assert_eq!(at(0, 2), [(0, 0), (1, 0), (0, 1), (1, 1)]);
         assert_eq!(at(2, 9), [(0, 2)]);
@@ -155,7 +172,10 @@ mod tests {
     fn words_that_were_not_recorded_are_shown_by_their_number() {
         let lanes = playing([1, 1]).lanes(7);
         assert_eq!((lanes[0].run, lanes[0].word(2)), (7, "terpus".to_string()));
-        assert_eq!((lanes[0].word(1), lanes[0].word(9)), ("⟨1⟩".into(), "⟨9⟩".into()));
+        assert_eq!(
+            (lanes[0].word(1), lanes[0].word(9)),
+            ("⟨1⟩".into(), "⟨9⟩".into())
+        );
     }
 
     #[test]

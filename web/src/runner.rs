@@ -274,7 +274,9 @@ impl Runner {
     async fn begin(self, run: RunNumber, plan: &Plan) -> Result<Vec<LaneRun>, SessionError> {
         if let Some(playing) = self.playing.get_untracked() {
             let voice = || Voice::Recorded(playing.tokenizer.clone());
-            let _ = plan.voices.set(plan.lanes.iter().map(|_| voice()).collect());
+            let _ = plan
+                .voices
+                .set(plan.lanes.iter().map(|_| voice()).collect());
             return Ok(playing.lanes(run));
         }
         let session = self.session.get_value();

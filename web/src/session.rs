@@ -24,9 +24,9 @@ use latent_model::{
 
 use crate::{
     load::{Downloading, LoadError, fetch_model},
+    measurement::{Measured, measure},
     page_state::streams,
     run_state::LaneRecord,
-    measurement::{Measured, measure},
     self_test::{SelfTest, self_test},
     treatment::{TreatedLane, treated},
 };
@@ -54,13 +54,13 @@ pub enum SessionError {
     Evaluation(#[from] EvaluationError),
     /// A lane that looks at one that it cannot look at; both are counted from 1.
     #[error(
-        "lane {lane} looks at lane {source}, which must stand before it and have the same checkpoint"
+        "lane {lane} looks at lane {looked_at}, which must stand before it and have the same checkpoint"
     )]
     Source {
         /// The lane.
         lane: usize,
         /// The other one.
-        source: usize,
+        looked_at: usize,
     },
     /// A step that the other lane did not have.
     #[error("lane {lane} was fed nothing after step {step}; it was after steps 0 to {}", n.saturating_sub(1))]
@@ -355,7 +355,9 @@ impl Session {
         let mut all = Vec::new();
         let mut failure = None;
         for group in &mut groups {
-            let engine = engines.get_mut(&group.model).ok_or(SessionError::NotBegun)?;
+            let engine = engines
+                .get_mut(&group.model)
+                .ok_or(SessionError::NotBegun)?;
             match group.advance(engine, n_steps).await {
                 Ok(records) => all.extend(records),
                 Err(error) => failure = failure.or(Some(error)),
@@ -411,7 +413,10 @@ impl Group {
             };
             self.steps_done = last.step + 1;
             if let Some(interventions) = &mut self.interventions {
-                interventions.apply(engine, &records).await.map_err(of_lane)?;
+                interventions
+                    .apply(engine, &records)
+                    .await
+                    .map_err(of_lane)?;
             }
             let numbered = |record: StepRecord| (members[record.lane as usize], record);
             all.extend(records.into_iter().map(numbered));

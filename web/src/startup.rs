@@ -131,7 +131,11 @@ impl TestReport {
         match self {
             Self::Found(test) if test.agrees() => Mood::Good,
             Self::Found(_) | Self::Failed(_) => Mood::Bad,
-            Self::Waiting | Self::Running | Self::NotNeeded | Self::Playing | Self::NotPossible(_) => Mood::Plain,
+            Self::Waiting
+            | Self::Running
+            | Self::NotNeeded
+            | Self::Playing
+            | Self::NotPossible(_) => Mood::Plain,
         }
     }
 

@@ -43,7 +43,7 @@ pub fn check_sources(lanes: &[LaneChoice]) -> Result<(), SessionError> {
             if source >= index || !is_alike(&lanes[source]) {
                 return Err(SessionError::Source {
                     lane: index + 1,
-                    source: source + 1,
+                    looked_at: source + 1,
                 });
             }
         }
@@ -156,9 +156,16 @@ mod tests {
         let good = lanes("a:coconut;b:soft;a:coconut,from=1-2;a:coconut,at=1-swap-3");
         assert_eq!(sources(&good), [0, 2]);
         assert!(check_sources(&good).is_ok());
-        for wrong in ["a:soft,from=1-2", "a:soft,from=2-2;a:soft", "b:soft;a:soft,at=1-swap-1"] {
+        for wrong in [
+            "a:soft,from=1-2",
+            "a:soft,from=2-2;a:soft",
+            "b:soft;a:soft,at=1-swap-1",
+        ] {
             let error = check_sources(&lanes(wrong)).expect_err(wrong).to_string();
-            assert!(error.contains("before it") && error.contains("checkpoint"), "{error}");
+            assert!(
+                error.contains("before it") && error.contains("checkpoint"),
+                "{error}"
+            );
         }
     }
 

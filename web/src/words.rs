@@ -66,7 +66,9 @@ mod tests {
     /// The places of a text.
     fn places(text: &str) -> BTreeSet<&str> {
         let parts = text.split('{').skip(1);
-        parts.filter_map(|part| Some(part.split_once('}')?.0)).collect()
+        parts
+            .filter_map(|part| Some(part.split_once('}')?.0))
+            .collect()
     }
 
     #[test]

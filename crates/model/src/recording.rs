@@ -167,7 +167,10 @@ impl Recording {
 
 /// A line without its end, and what follows.
 fn line(bytes: &[u8]) -> (&[u8], &[u8]) {
-    let end = bytes.iter().position(|byte| *byte == b'\n').unwrap_or(bytes.len());
+    let end = bytes
+        .iter()
+        .position(|byte| *byte == b'\n')
+        .unwrap_or(bytes.len());
     (&bytes[..end], bytes.get(end + 1..).unwrap_or_default())
 }
 
@@ -186,11 +189,7 @@ fn record(bytes: &[u8]) -> StepRecord {
 }
 
 /// Whether what is drawn of a lane's records finds all that it looks for.
-fn check(
-    lane: &RecordedLane,
-    number: usize,
-    records: &[StepRecord],
-) -> Result<(), RecordingError> {
+fn check(lane: &RecordedLane, number: usize, records: &[StepRecord]) -> Result<(), RecordingError> {
     // Which vocabulary it was is not known; every token that is shown has its word.
     let program = lane.program.validate(usize::MAX);
     program.map_err(|reason| RecordingError::Program {
@@ -326,11 +325,15 @@ mod tests {
         assert!(text(b"latent-recording 1\n{}\n").contains("missing field"));
         let whole = recording(vec![vec![bytemuck::Zeroable::zeroed()]]);
         let bytes = whole.to_bytes().expect("JSON holds it");
-        assert!(text(&bytes[..bytes.len() - 1]).contains("expected 440 bytes of records, found 439"));
+        assert!(
+            text(&bytes[..bytes.len() - 1]).contains("expected 440 bytes of records, found 439")
+        );
         let mut other = whole.clone();
         other.records[0][0].phase = 1;
         let bytes = other.to_bytes().expect("JSON holds it");
-        assert!(text(&bytes).contains("lane 1, record 0: expected a phase of the program, found 1"));
+        assert!(
+            text(&bytes).contains("lane 1, record 0: expected a phase of the program, found 1")
+        );
         let mut other = whole;
         other.records[0][0].n_kept = 33;
         let bytes = other.to_bytes().expect("JSON holds it");

@@ -253,7 +253,10 @@ mod tests {
         assert!(json(&record)["raw_entropy"].is_null());
         record.n_kept = 1;
         let json = json(&record);
-        assert_eq!((&json["entropy"], &json["raw_entropy"]), (&0.25.into(), &0.5.into()));
+        assert_eq!(
+            (&json["entropy"], &json["raw_entropy"]),
+            (&0.25.into(), &0.5.into())
+        );
     }
 
     #[test]

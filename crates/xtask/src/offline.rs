@@ -35,9 +35,14 @@ pub fn write_worker(dist: &Path, template: &str) -> Result<()> {
     }
     // A worker that behaves otherwise is another version, too.
     digest.update(template.as_bytes());
-    let version: String = digest.finalize()[..8].iter().map(|byte| format!("{byte:02x}")).collect();
+    let version: String = digest.finalize()[..8]
+        .iter()
+        .map(|byte| format!("{byte:02x}"))
+        .collect();
     let kept = files.iter().filter(|name| is_kept_at_once(name));
-    let listed: String = kept.map(|name| format!("\n  {:?},", format!("./{name}"))).collect();
+    let listed: String = kept
+        .map(|name| format!("\n  {:?},", format!("./{name}")))
+        .collect();
     let filled = format!("{{ version: \"{version}\", files: [\n  \"./\",{listed}\n] }};");
     ensure!(
         template.matches(UNFILLED).count() == 1,
@@ -53,7 +58,9 @@ fn collect(folder: &Path, prefix: &str, names: &mut Vec<String>) -> Result<()> {
     for entry in fs::read_dir(folder).with_context(|| format!("in {}", folder.display()))? {
         let entry = entry?;
         let name = entry.file_name();
-        let name = name.to_str().with_context(|| format!("{name:?} is no name for the web"))?;
+        let name = name
+            .to_str()
+            .with_context(|| format!("{name:?} is no name for the web"))?;
         let name = format!("{prefix}{name}");
         if entry.file_type()?.is_dir() {
             collect(&entry.path(), &format!("{name}/"), names)?;
@@ -72,7 +79,8 @@ fn is_kept_at_once(name: &str) -> bool {
 mod tests {
     use super::*;
 
-    const TEMPLATE: &str = "const { version, files } = { version: \"unpackaged\", files: [] }; // PRECACHE\n";
+    const TEMPLATE: &str =
+        "const { version, files } = { version: \"unpackaged\", files: [] }; // PRECACHE\n";
 
     fn site(name: &str, weights: &[u8]) -> std::path::PathBuf {
         let folder = std::env::temp_dir().join(format!("latent-{name}-{}", std::process::id()));
@@ -96,8 +104,15 @@ mod tests {
         for kept in ["\"./\",", "\"./index.html\",", "\"./models/index.json\","] {
             assert!(first.contains(kept), "{kept} in {first}");
         }
-        assert!(!first.contains("safetensors") && !first.contains(WORKER), "{first}");
-        assert_eq!(worker(&folder), first, "the worker itself is no part of its version");
+        assert!(
+            !first.contains("safetensors") && !first.contains(WORKER),
+            "{first}"
+        );
+        assert_eq!(
+            worker(&folder),
+            first,
+            "the worker itself is no part of its version"
+        );
         site("worker", b"other weights");
         assert_ne!(worker(&folder), first, "other weights are another version");
         fs::remove_dir_all(folder).expect("it was made here");

@@ -7,26 +7,37 @@ use latent_model::{address::Language, recording::Recording};
 use leptos::{prelude::*, task::spawn_local};
 
 use super::{
-    arena::ArenaPanel, chart::EntropyChart, controls::Controls, evidence::Evidence, first_steps::FirstSteps,
-    guide::Guide, header::Header, lanes_panel::LanesPanel, messages::Messages,
-    offline::{Offline, OfflineNote, UpdateOffer}, picture::Picture, playback::{LeaveRecording, OpenRecording, PlayingNote},
-    problem::ProblemPanel, take_away::TakeAway,
-    teacher::{ForAClass, PredictFirst}, tour::Tour,
+    arena::ArenaPanel,
+    chart::EntropyChart,
+    controls::Controls,
+    evidence::Evidence,
+    first_steps::FirstSteps,
+    guide::Guide,
+    header::Header,
+    lanes_panel::LanesPanel,
+    messages::Messages,
+    offline::{Offline, OfflineNote, UpdateOffer},
+    picture::Picture,
+    playback::PlayingNote,
+    problem::ProblemPanel,
+    take_away::TakeAway,
+    teacher::{ForAClass, PredictFirst},
+    tour::Tour,
 };
 use crate::{
-    arena::Arena,
     address_bar::AddressBar,
+    arena::Arena,
     catalogue::{Lists, SiteCatalogue},
     load::{Downloading, LoadError, fetch_file},
     notice::{Notice, Notices, Topic},
     page_signals::PageSignals,
     page_state::PageState,
-    playback::Playing,
+    playback::{LeaveRecording, OpenRecording, Playing},
     runner::Runner,
     session::Session,
+    startup::{EngineReport, Reports, Startup, UseEngine},
     take_away::picked_bytes,
     words::{preferred, speak, tag},
-    startup::{EngineReport, Reports, Startup, UseEngine},
 };
 
 /// Where the browser keeps the choice of language.
@@ -66,7 +77,12 @@ pub fn App(lists: Lists, failure: Option<LoadError>) -> impl IntoView {
     provide_context(signals);
     provide_context(signals.cursor);
     provide_context(signals.focus);
-    provide_context(use_engine(startup, session.clone(), (runner, arena), signals));
+    provide_context(use_engine(
+        startup,
+        session.clone(),
+        (runner, arena),
+        signals,
+    ));
 
     let (leave, open) = recordings(startup, session.clone(), runner, signals, site);
     provide_context(leave);
@@ -168,7 +184,9 @@ fn begin(startup: Startup, session: Rc<Session>, signals: PageSignals, open: Ope
                 signals.play.set(Some(file));
             }
             Err(error) => {
-                startup.notices.show(Topic::Run, Notice::bad_recording(&error));
+                startup
+                    .notices
+                    .show(Topic::Run, Notice::bad_recording(&error));
                 startup.start(session, lanes, engine).await;
             }
         }
@@ -205,7 +223,9 @@ fn recordings(
             let n_lanes = recording.header.lanes.len();
             if state.lanes.len() != n_lanes {
                 let found = state.lanes.len();
-                return Err(format!("expected {n_lanes} lanes as were recorded, found {found}"));
+                return Err(format!(
+                    "expected {n_lanes} lanes as were recorded, found {found}"
+                ));
             }
             signals.set(state);
             let state = untrack(|| signals.get());
@@ -217,7 +237,9 @@ fn recordings(
                 runner.play(playing);
             }
             Err(error) => {
-                startup.notices.show(Topic::Run, Notice::bad_recording(&error));
+                startup
+                    .notices
+                    .show(Topic::Run, Notice::bad_recording(&error));
                 leave();
             }
         }

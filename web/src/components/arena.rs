@@ -252,7 +252,11 @@ fn bars(bins: &[usize]) -> impl IntoView + use<> {
         }
     };
     let width = bins.len() as f64 * STEP;
-    let spoken: Vec<String> = bins.iter().enumerate().map(|(k, n)| format!("{k}: {n}")).collect();
+    let spoken: Vec<String> = bins
+        .iter()
+        .enumerate()
+        .map(|(k, n)| format!("{k}: {n}"))
+        .collect();
     view! {
         <svg
             class="histogram"
@@ -280,10 +284,13 @@ fn SweepChart() -> impl IntoView {
     let line = move |curve: &Curve| {
         let colour = curve.colour;
         // A lane without thoughts is a level that the others are seen beside.
-        let places = curve.points.iter().flat_map(|(thoughts, share)| match thoughts {
-            Some(thoughts) => vec![(x(*thoughts), *share)],
-            None => vec![(LEFT, *share), (SIZE[0] - RIGHT, *share)],
-        });
+        let places = curve
+            .points
+            .iter()
+            .flat_map(|(thoughts, share)| match thoughts {
+                Some(thoughts) => vec![(x(*thoughts), *share)],
+                None => vec![(LEFT, *share), (SIZE[0] - RIGHT, *share)],
+            });
         let places: Vec<(f32, Proportion)> = places.collect();
         let way: Vec<String> = places
             .iter()
@@ -333,14 +340,15 @@ fn SweepChart() -> impl IntoView {
 #[component]
 fn Files() -> impl IntoView {
     let arena = expect_context::<Arena>();
-    let offer = move |name: &'static str, kind: &'static str, text: fn(&Trial, &[Row]) -> String| {
-        move |_| {
-            if let Some(trial) = arena.trial.get_untracked() {
-                let text = arena.rows.with_untracked(|rows| text(&trial, rows));
-                offer_text(name, kind, &text);
+    let offer =
+        move |name: &'static str, kind: &'static str, text: fn(&Trial, &[Row]) -> String| {
+            move |_| {
+                if let Some(trial) = arena.trial.get_untracked() {
+                    let text = arena.rows.with_untracked(|rows| text(&trial, rows));
+                    offer_text(name, kind, &text);
+                }
             }
-        }
-    };
+        };
     view! {
         <div class="options">
             <button data-testid="arena-csv" on:click=offer("latent-arena.csv", "text/csv", score::csv)>

@@ -145,7 +145,9 @@ fn PartRow(lane: Lane, index: usize) -> impl IntoView {
                 class="quiet"
                 data-testid=format!("part-{index}-remove")
                 aria-label=words().compose_remove
-                on:click=move |_| edit(&|parts| drop(parts.remove(index)))
+                on:click=move |_| edit(&|parts| {
+                    parts.remove(index);
+                })
             >
                 "✕"
             </button>

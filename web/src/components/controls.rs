@@ -33,9 +33,7 @@ pub fn Controls() -> impl IntoView {
     } = signals;
     let is_asked = move || question.with(|question| !question.text.is_empty());
     let waits = move || signals.waits_for_prediction();
-    let can_run = move || {
-        reports.is_ready() && !lanes.get().is_empty() && is_asked() && !waits()
-    };
+    let can_run = move || reports.is_ready() && !lanes.get().is_empty() && is_asked() && !waits();
     let cursor = expect_context::<Cursor>();
     let run_or_pause = move |_| {
         if is_running() {
@@ -53,6 +51,7 @@ pub fn Controls() -> impl IntoView {
         cursor.follow();
         runner.reset();
     };
+    let shows_sheet = RwSignal::new(false);
     let run_label = move || match status.get() {
         RunStatus::Running => words().pause,
         RunStatus::Paused => words().go_on,
@@ -86,14 +85,27 @@ pub fn Controls() -> impl IntoView {
                 >
                     {words().reset}
                 </button>
+                // A phone has no room for the settings beside the buttons.
+                <button
+                    class="sheet-button"
+                    data-testid="run-settings"
+                    aria-expanded=move || shows_sheet.get().to_string()
+                    aria-label=words().run_settings
+                    on:click=move |_| shows_sheet.update(|shown| *shown = !*shown)
+                >
+                    "⚙"
+                </button>
                 <Uncover/>
                 <Progress/>
             </div>
-            <div class="run-settings">
+            <div class="run-settings" class:is-open=shows_sheet>
                 <SpeedPicker/>
                 <ThoughtsSlider/>
                 <SeedField/>
                 <CopyLink/>
+                <button class="sheet-button primary" data-testid="close-sheet" on:click=move |_| shows_sheet.set(false)>
+                    {words().close_sheet}
+                </button>
             </div>
         </div>
     }
@@ -105,9 +117,7 @@ fn SpeedPicker() -> impl IntoView {
     let option = move |offered: Speed| {
         let label = match offered {
             Speed::PerSecond(1) => words().one_a_second.to_string(),
-            Speed::PerSecond(rate) => {
-                fill(words().so_many_a_second, &[("n", &rate.to_string())])
-            }
+            Speed::PerSecond(rate) => fill(words().so_many_a_second, &[("n", &rate.to_string())]),
             Speed::Max => words().as_fast.to_string(),
         };
         let is_selected = move || speed.get() == offered;

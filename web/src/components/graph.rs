@@ -295,8 +295,13 @@ fn Node(
             ""
         };
         move || match (share(), arrived()) {
-            (_, Some(n)) => fill(words().arrived_with, &[("name", &name), ("n", &n.to_string())]),
-            (share, None) if share >= LEAST_SHARE => format!("{name}{what}: {:.0} %", 100.0 * share),
+            (_, Some(n)) => fill(
+                words().arrived_with,
+                &[("name", &name), ("n", &n.to_string())],
+            ),
+            (share, None) if share >= LEAST_SHARE => {
+                format!("{name}{what}: {:.0} %", 100.0 * share)
+            }
             (_, None) => format!("{name}{what}"),
         }
     };

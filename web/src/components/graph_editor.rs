@@ -3,7 +3,11 @@
 use latent_model::tasks::sketch::{Edit, edited_text};
 use leptos::prelude::*;
 
-use crate::{page_signals::PageSignals, page_state::ProblemChoice, words::{fill, words}};
+use crate::{
+    page_signals::PageSignals,
+    page_state::ProblemChoice,
+    words::{fill, words},
+};
 
 /// Whether the graph is edited, and from which word; it outlives the drawings of its edits.
 #[derive(Clone, Copy)]

@@ -118,7 +118,10 @@ fn Actions(lane: Lane, index: Memo<usize>, record: StepRecord) -> impl IntoView 
     let on_force = move |event| {
         let word = event_target_value(&event);
         let id = lane.run.with_untracked(|run| {
-            let known = run.words.iter().position(|known| known.eq_ignore_ascii_case(word.trim()));
+            let known = run
+                .words
+                .iter()
+                .position(|known| known.eq_ignore_ascii_case(word.trim()));
             known.map(|id| id as u32)
         });
         if let Some(id) = id {
@@ -176,7 +179,12 @@ fn MixtureEditor(lane: Lane, record: StepRecord, change: Callback<ChangeKind>) -
                 weight.set(new);
             }
         };
-        let share = move || format!("{:.0} %", 100.0 * weight.get() / sum().max(f32::MIN_POSITIVE));
+        let share = move || {
+            format!(
+                "{:.0} %",
+                100.0 * weight.get() / sum().max(f32::MIN_POSITIVE)
+            )
+        };
         view! {
             <label class="setting">
                 {word.clone()}
@@ -197,7 +205,9 @@ fn MixtureEditor(lane: Lane, record: StepRecord, change: Callback<ChangeKind>) -
     let apply = move |_| {
         let sum = untrack(sum);
         let mixed: Vec<(u32, f32)> = all.with_value(|all| {
-            let mixed = all.iter().map(|(id, weight)| (*id, weight.get_untracked() / sum));
+            let mixed = all
+                .iter()
+                .map(|(id, weight)| (*id, weight.get_untracked() / sum));
             mixed.filter(|(_, weight)| *weight > 0.0).collect()
         });
         change.run(ChangeKind::Mix(mixed));

@@ -11,7 +11,13 @@ use latent_model::{
 };
 use leptos::prelude::*;
 
-use super::{composition::{CompositionEditor, first_composition}, guide::cited, intervene::StepActions, lane_settings::LaneSettings, stream::Stream};
+use super::{
+    composition::{CompositionEditor, first_composition},
+    guide::cited,
+    intervene::StepActions,
+    lane_settings::LaneSettings,
+    stream::Stream,
+};
 use crate::{
     browser::{focus_test_id, in_next_frame_of_page},
     catalogue::SiteCatalogue,
@@ -90,6 +96,9 @@ pub fn LaneCard(lane: Lane) -> impl IntoView {
                     <CompositionEditor lane/>
                     <LaneSettings lane/>
                     <p class="paper">{move || strategy().summary} " " {move || cited(strategy().paper)}</p>
+                    <button class="sheet-button primary" on:click=move |_| shows_settings.set(false)>
+                        {words().close_sheet}
+                    </button>
                 </div>
             </Show>
             <Show when=move || has_begun.get() fallback=move || view! { <BeforeRun lane/> }>

@@ -5,8 +5,7 @@ use leptos::prelude::*;
 use super::lane::LaneCard;
 use crate::{
     catalogue::SiteCatalogue, default_lanes::default_lanes, focus::Focus, lanes::Lane,
-    page_signals::PageSignals, page_state::MAX_LANES,
-    words::words,
+    page_signals::PageSignals, page_state::MAX_LANES, words::words,
 };
 
 /// All lanes.

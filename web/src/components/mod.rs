@@ -29,4 +29,3 @@ mod teacher;
 mod tour;
 
 pub use app::App;
-pub use playback::LeaveRecording;

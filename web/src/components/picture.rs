@@ -7,7 +7,10 @@ use wasm_bindgen::JsCast;
 use super::{
     graph::Drawing,
     graph_editor::{EditorBar, GraphEditor},
-    lanes_panel::LaneChips, problem::Statements, screen::is_phone, story::Story,
+    lanes_panel::LaneChips,
+    problem::Statements,
+    screen::is_phone,
+    story::Story,
 };
 use crate::{
     focus::Cursor,
@@ -31,8 +34,10 @@ pub fn Picture() -> impl IntoView {
     let graph = Memo::new(move |_| question.with(|q| q.graph().cloned()));
     let editor = GraphEditor::new(expect_context());
     let teacher = move || {
-        problem.get().map(|problem| view! {
-            <Teacher solution=Solution::of(&problem) shows_solution/>
+        problem.get().map(|problem| {
+            view! {
+                <Teacher solution=Solution::of(&problem) shows_solution/>
+            }
         })
     };
     move || match (task.get().picture(), graph.get()) {

@@ -3,18 +3,11 @@
 use leptos::{prelude::*, task::spawn_local};
 
 use crate::{
+    playback::{LeaveRecording, OpenRecording},
     runner::Runner,
     take_away::{offer_bytes, picked_bytes},
     words::{fill, words},
 };
-
-/// Leaves a recording, and opens what runs in its place.
-#[derive(Clone, Copy)]
-pub struct LeaveRecording(pub Callback<()>);
-
-/// Puts the recording of these bytes in place of an engine.
-#[derive(Clone, Copy)]
-pub struct OpenRecording(pub Callback<Vec<u8>>);
 
 /// Says that nothing is computed.
 #[component]
@@ -28,7 +21,10 @@ pub fn PlayingNote() -> impl IntoView {
         engines.dedup();
         let version = playing.recording.header.version.as_str();
         let engines = engines.join(", ");
-        Some(fill(words().playing, &[("engine", &engines), ("version", version)]))
+        Some(fill(
+            words().playing,
+            &[("engine", &engines), ("version", version)],
+        ))
     };
     view! {
         {move || text().map(|text| view! {

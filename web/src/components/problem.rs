@@ -5,8 +5,7 @@ use leptos::prelude::*;
 
 use crate::{
     catalogue::SiteCatalogue, page_signals::PageSignals, page_state::ProblemChoice,
-    question::AllExamples,
-    words::words,
+    question::AllExamples, words::words,
 };
 
 /// The task, the source and the question.

@@ -140,7 +140,8 @@ fn Asked(choices: Choices) -> impl IntoView {
         }
         let lanes = signals.lanes.get();
         let is_right = |lane: &&crate::lanes::Lane| {
-            lane.run.with(|run| run.verdict == Some(latent_model::tasks::Grade::Right))
+            lane.run
+                .with(|run| run.verdict == Some(latent_model::tasks::Grade::Right))
         };
         let n_right = lanes.iter().filter(is_right).count().to_string();
         let text = match choices.with_value(|choices| choices.is_right(&predicted)) {
@@ -148,7 +149,10 @@ fn Asked(choices: Choices) -> impl IntoView {
             false => words().predicted_wrong,
         };
         let n = lanes.len().to_string();
-        fill(text, &[("answer", &predicted), ("right", &n_right), ("lanes", &n)])
+        fill(
+            text,
+            &[("answer", &predicted), ("right", &n_right), ("lanes", &n)],
+        )
     };
     view! {
         <section class="panel tour" data-testid="predict" aria-label=words().your_answer>

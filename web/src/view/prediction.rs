@@ -45,7 +45,10 @@ mod tests {
         let text = "Tom is a terpus. Bob is a lempus. Is Tom a lempus or terpus?";
         let problem = prosqa::TASK.read(text).expect("decided");
         let choices = Choices::of(&problem);
-        assert_eq!(choices, Choices::Options(vec!["lempus".into(), "terpus".into()], 1));
+        assert_eq!(
+            choices,
+            Choices::Options(vec!["lempus".into(), "terpus".into()], 1)
+        );
         assert!(choices.is_right("terpus") && !choices.is_right("lempus"));
         let choices = Choices::of(&three_times_four());
         assert!(choices.is_right(" 12 ") && !choices.is_right("7"));

@@ -308,6 +308,9 @@ mod tests {
         assert!(lines[1].contains(&format!("\"{expected}\"")), "{csv}");
         assert!(lines[1].contains("\"12\",\"7\",\"0.58"), "{csv}");
         let table = markdown(&trial(), &[row()]);
-        assert!(table.contains("| 1 Coconut, thoughts 2 · prosqa-coconut | 58.3 % ("), "{table}");
+        assert!(
+            table.contains("| 1 Coconut, thoughts 2 · prosqa-coconut | 58.3 % ("),
+            "{table}"
+        );
     }
 }

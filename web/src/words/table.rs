@@ -271,4 +271,6 @@ words! {
     mix_by_hand: "The mixture by hand", "Die Mischung von Hand";
     do_mix: "Feed this mixture", "Diese Mischung einspeisen";
     take_back: "Take this change back", "Diese Änderung zurücknehmen";
+    run_settings: "Settings of the run", "Einstellungen des Laufs";
+    close_sheet: "Close", "Schließen";
 }

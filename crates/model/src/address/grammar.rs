@@ -355,7 +355,11 @@ fn read_lane(text: &str, number: usize) -> Result<LaneChoice, AddressError> {
                 composition.name = unescaped(value).ok_or_else(wrong)?;
             }
             Some(("at", value)) => lane.changes.push(value.parse().map_err(|_| {
-                self::wrong("at", "STEP-CHANGE, such as 5-zero, 5-noise-0.5-1 or 5-swap-2", value)
+                self::wrong(
+                    "at",
+                    "STEP-CHANGE, such as 5-zero, 5-noise-0.5-1 or 5-swap-2",
+                    value,
+                )
             })?),
             Some(("from", value)) => {
                 let fork = value.parse().map_err(|_| {

@@ -102,7 +102,9 @@ impl LaneChoice {
     ) -> Result<Program, StrategyError> {
         match &self.composition {
             Some(composition) => composition.program(tokenizer, capabilities),
-            None => self.strategy.program(&self.settings, tokenizer, capabilities),
+            None => self
+                .strategy
+                .program(&self.settings, tokenizer, capabilities),
         }
     }
 
@@ -114,7 +116,9 @@ impl LaneChoice {
     /// The strategy's title, or the name of what was composed.
     pub fn title(&self) -> &str {
         let named = self.composition.as_ref().map(|known| known.name.trim());
-        named.filter(|name| !name.is_empty()).unwrap_or(self.strategy.title)
+        named
+            .filter(|name| !name.is_empty())
+            .unwrap_or(self.strategy.title)
     }
 
     /// The title, with the settings that differ from the strategy's defaults and what is done on
@@ -208,9 +212,9 @@ impl fmt::Display for ChangeChoice {
             ChangeKind::Noise(relative, seed) => write!(f, "-{relative}-{seed}"),
             ChangeKind::Shuffle(number) | ChangeKind::Force(number) => write!(f, "-{number}"),
             ChangeKind::Swap(lane) => write!(f, "-{lane}"),
-            ChangeKind::Mix(parts) => {
-                parts.iter().try_for_each(|(id, weight)| write!(f, "-{id}-{weight}"))
-            }
+            ChangeKind::Mix(parts) => parts
+                .iter()
+                .try_for_each(|(id, weight)| write!(f, "-{id}-{weight}")),
         }
     }
 }
@@ -238,7 +242,8 @@ impl FromStr for ChangeChoice {
         let whole = |text: &str| text.parse::<u32>().map_err(|_| Malformed);
         let size = |text: &str| {
             let size = text.parse().ok();
-            size.filter(|size: &f32| (0.0..=100.0).contains(size)).ok_or(Malformed)
+            size.filter(|size: &f32| (0.0..=100.0).contains(size))
+                .ok_or(Malformed)
         };
         let kind = match (*word, rest) {
             ("zero", []) => ChangeKind::Zero,

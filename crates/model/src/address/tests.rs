@@ -3,9 +3,7 @@
 use proptest::{prelude::*, strategy::Strategy as Values};
 
 use super::*;
-use crate::strategy::{
-    COMPOSED, Composition, Part, PartKind, STRATEGIES, Setting, Strategy,
-};
+use crate::strategy::{COMPOSED, Composition, Part, PartKind, STRATEGIES, Setting, Strategy};
 
 fn any_problem() -> impl Values<Value = ProblemChoice> {
     prop_oneof![
@@ -134,7 +132,10 @@ pub(super) fn any_address() -> impl Values<Value = Address> {
     (
         0..TASKS.len(),
         prop::option::of(any_problem()),
-        prop::option::of(prop::collection::vec(prop_oneof![any_lane(), any_treated_lane()], 0..9)),
+        prop::option::of(prop::collection::vec(
+            prop_oneof![any_lane(), any_treated_lane()],
+            0..9,
+        )),
         prop::option::of(any::<u32>()),
         prop::option::of(speed),
         prop::option::of(engine),
@@ -245,7 +246,12 @@ fn the_label_names_what_was_changed() {
 fn the_label_names_what_was_composed_and_done() {
     let lanes = "lanes=a:compose,name=Soft%20then%20hard,parts=mixtures-4.words-9;\
                  b:coconut,at=3-zero,from=1-2-answer";
-    let labels: Vec<String> = read(lanes).lanes.iter().flatten().map(LaneChoice::label).collect();
+    let labels: Vec<String> = read(lanes)
+        .lanes
+        .iter()
+        .flatten()
+        .map(LaneChoice::label)
+        .collect();
     assert_eq!(
         labels,
         [

@@ -141,7 +141,11 @@ impl Composition {
         let mut opened = None;
         for part in &self.parts {
             let row = of_row(part.kind.row())?;
-            let Some(think) = row.phases.into_iter().find(|phase| phase.role == Role::Think) else {
+            let Some(think) = row
+                .phases
+                .into_iter()
+                .find(|phase| phase.role == Role::Think)
+            else {
                 continue;
             };
             match phases.last_mut() {
@@ -210,9 +214,13 @@ impl FromStr for Part {
     fn from_str(text: &str) -> Result<Self, CompositionError> {
         let read = || {
             let (kind, steps) = text.split_once('-')?;
-            let kind = PartKind::ALL.into_iter().find(|known| known.name() == kind)?;
+            let kind = PartKind::ALL
+                .into_iter()
+                .find(|known| known.name() == kind)?;
             let steps = steps.parse().ok()?;
-            (1..=MAX_STEPS).contains(&steps).then_some(Self { kind, steps })
+            (1..=MAX_STEPS)
+                .contains(&steps)
+                .then_some(Self { kind, steps })
         };
         read().ok_or_else(|| CompositionError::Part { found: text.into() })
     }

@@ -142,7 +142,9 @@ mod tests {
             for seed in 0..20 {
                 let problem = task.generate(seed, Difficulty::Class);
                 let graph = task.sketch(problem.question()).expect("its own text");
-                let text = task.write_sketch(&Sketch::of(&graph)).expect("its own words");
+                let text = task
+                    .write_sketch(&Sketch::of(&graph))
+                    .expect("its own words");
                 let again = task.read(&text).expect("decided as before");
                 assert_eq!(again.answer(), problem.answer());
                 assert_eq!(again.encode(), problem.encode(), "{text}");
