@@ -5,6 +5,7 @@ use std::{fs, path::PathBuf};
 use anyhow::{Context, Result, bail, ensure};
 use clap::Args;
 use latent_model::{
+    evaluation::generated_problems,
     evidence::SetOfTable,
     tasks::{Difficulty, Problem, Task},
     text,
@@ -83,9 +84,7 @@ impl ProblemArgs {
         let Some(task) = self.task else {
             bail!("give a problem: --task NAME (generated) or --data FILE");
         };
-        Ok((0..n as u64)
-            .map(|i| task.generate(seed.wrapping_add(i), self.difficulty))
-            .collect())
+        Ok(generated_problems(task, self.difficulty, seed, n))
     }
 
     /// Where the problems come from, in words.
@@ -121,8 +120,8 @@ impl ProblemSet {
         let last = first + n.saturating_sub(1) as u64;
         let size = difficulty.name();
         let source = format!("{n} problems generated at {size} size, seeds {first} to {last}");
-        let problems = (0..n as u64).map(|i| task.generate(first + i, difficulty));
-        Self::new(task, difficulty, source, problems.collect(), seed)
+        let problems = generated_problems(task, difficulty, first, n);
+        Self::new(task, difficulty, source, problems, seed)
     }
 
     /// Problems of a size, and where they come from.

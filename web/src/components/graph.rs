@@ -1,24 +1,38 @@
 //! The problem's graph, shaded by what a lane has in mind, so that one sees the search widen.
 
-use latent_model::tasks::Graph;
-use leptos::prelude::*;
+use std::collections::BTreeMap;
 
+use latent_model::tasks::Graph;
+use leptos::{ev, prelude::*};
+
+use super::{
+    graph_editor::GraphEditor,
+    lane_table::{LaneTable, TableRow},
+};
 use crate::{
     focus::{Cursor, Focus},
     lanes::{Lane, LaneRun},
     page_signals::PageSignals,
     view::{
+        arrival::{contemplates, first_arrivals},
         layout::{Layout, NODE_HEIGHT, PlacedNode},
         reach::Oracle,
         shares::{Shares, shares, shown_record},
     },
+    words::{fill, words},
 };
 
 /// Shares below this leave a node as it is.
 const LEAST_SHARE: f32 = 0.015;
 
+/// Colours of first arrivals in the style sheet; later ones share the last.
+const MOST_ARRIVALS: usize = 8;
+
 /// What each lane has in mind at the cursor, worked out once for all nodes.
 type Minds = Memo<Vec<(Lane, Shares)>>;
+
+/// The thought at which each token first came to the shading lane's mind, where that is shown.
+type Arrivals = Memo<Option<BTreeMap<u32, usize>>>;
 
 /// Nodes and edges that the shortest ways run through.
 #[derive(Clone, Default, PartialEq)]
@@ -34,8 +48,14 @@ pub fn Drawing(
     /// Width by height of where it is drawn.
     aspect: f32,
     shows_solution: RwSignal<bool>,
+    editor: GraphEditor,
 ) -> impl IntoView {
-    let PageSignals { lanes, oracle, .. } = expect_context();
+    let PageSignals {
+        lanes,
+        oracle,
+        by_arrival,
+        ..
+    } = expect_context();
     let cursor = expect_context::<Cursor>();
     let focus = expect_context::<Focus>();
     let layout = Layout::new(&graph, aspect);
@@ -63,6 +83,16 @@ pub fn Drawing(
         };
         minds.with(of_focused).unwrap_or_default()
     });
+    let arrivals: Arrivals = Memo::new(move |_| {
+        let of_lane = |lane: Lane| {
+            lane.run.with(|run| {
+                let program = run.program.as_ref()?;
+                Some(first_arrivals(&run.records, program, cursor.get()))
+            })
+        };
+        let lane = focused.get().filter(|_| by_arrival.get());
+        lane.map(|lane| of_lane(lane).unwrap_or_default())
+    });
     let colour = move || focused.get().map_or(0, |lane| lane.colour);
     let walked = {
         let graph = graph.clone();
@@ -80,7 +110,7 @@ pub fn Drawing(
     let nodes = (0..graph.n_nodes())
         .map(|node| {
             let place = layout.nodes[node];
-            view! { <Node graph=graph.clone() node place shaded minds ways shows_solution/> }
+            view! { <Node graph=graph.clone() node place shaded arrivals minds ways shows_solution editor/> }
         })
         .collect_view();
     view! {
@@ -89,8 +119,10 @@ pub fn Drawing(
             data-testid="graph"
             data-lane-colour=colour
             viewBox=format!("0 0 {} {}", layout.width, layout.height)
-            role="img"
-            aria-label="The problem's graph: every arrow says that one thing is another"
+            // Those who edit reach into it.
+            role=move || if editor.is_on.get() { "group" } else { "img" }
+            class:is-edited=editor.is_on
+            aria-label=words().graph_label
         >
             {edges}
             {nodes}
@@ -105,74 +137,44 @@ pub fn Drawing(
 /// What the drawing shows, for those who do not see it: a row for each word.
 #[component]
 fn GraphTable(graph: Graph, minds: Minds) -> impl IntoView {
-    let PageSignals { lanes, .. } = expect_context();
-    let is_open = RwSignal::new(false);
-    let distances = graph.successors().distances(graph.root);
-    let rows: Vec<(String, String, String, u32)> = (0..graph.n_nodes())
-        .map(|node| {
-            let role = match node {
-                _ if node == graph.root => "start".to_string(),
-                _ if graph.options.contains(&node) => "option".to_string(),
-                _ => String::new(),
-            };
-            let away = distances[node].map_or("not reachable".into(), |n| n.to_string());
-            let successors = graph.successors();
-            let names = successors
-                .of(node)
-                .iter()
-                .map(|&to| graph.nodes[to].name.as_str());
-            let leads_to = names.collect::<Vec<_>>().join(", ");
-            let name = &graph.nodes[node].name;
-            let name = if role.is_empty() {
-                name.clone()
-            } else {
-                format!("{name} ({role})")
-            };
-            (name, away, leads_to, graph.nodes[node].token)
-        })
-        .collect();
-    let rows = StoredValue::new(rows);
-    let heads = move || {
-        let head = |lane: Lane| view! { <th scope="col">{lanes.name(lane).text()}</th> };
-        lanes.get().into_iter().map(head).collect_view()
-    };
-    let body = move || {
+    let graph = StoredValue::new(graph);
+    let rows = move || {
         let minds = minds.get();
-        let row = |(name, away, leads_to, token): &(String, String, String, u32)| {
-            let cell = |(_, shares): &(Lane, Shares)| {
-                let share = shares.get(token).copied().unwrap_or(0.0);
-                view! { <td>{format!("{:.0} %", 100.0 * share)}</td> }
+        graph.with_value(|graph| {
+            let successors = graph.successors();
+            let distances = successors.distances(graph.root);
+            let row = |node: usize| {
+                let names = successors.of(node).iter().map(|&to| &*graph.nodes[to].name);
+                let away = distances[node].map_or("not reachable".into(), |n| n.to_string());
+                let mut cells = vec![names.collect::<Vec<_>>().join(", "), away];
+                cells.extend(minds.iter().map(|(_, shares)| {
+                    let share = shares.get(&graph.nodes[node].token).copied();
+                    format!("{:.0} %", 100.0 * share.unwrap_or(0.0))
+                }));
+                TableRow {
+                    head: name_with_role(graph, node),
+                    cells,
+                }
             };
-            view! {
-                <tr>
-                    <th scope="row">{name.clone()}</th>
-                    <td>{leads_to.clone()}</td>
-                    <td>{away.clone()}</td>
-                    {minds.iter().map(cell).collect_view()}
-                </tr>
-            }
-        };
-        rows.with_value(|rows| rows.iter().map(row).collect_view())
+            (0..graph.n_nodes()).map(row).collect()
+        })
     };
     view! {
-        <details class="as-table" on:toggle=move |_| is_open.update(|open| *open = !*open)>
-            <summary>"As a table"</summary>
-            <Show when=move || is_open.get()>
-                <div class="scrolling" role="region" aria-label="The graph as a table" tabindex="0">
-                    <table data-testid="graph-table">
-                        <thead>
-                            <tr>
-                                <th scope="col">"word"</th>
-                                <th scope="col">"arrows to"</th>
-                                <th scope="col">"arrows from the start"</th>
-                                {heads}
-                            </tr>
-                        </thead>
-                        <tbody>{body}</tbody>
-                    </table>
-                </div>
-            </Show>
-        </details>
+        <LaneTable
+            testid="graph-table"
+            label=words().graph_as_table
+            heads=&["word", "arrows to", "arrows from the start"]
+            rows
+        />
+    }
+}
+/// `Tom (start)`
+fn name_with_role(graph: &Graph, node: usize) -> String {
+    let name = &graph.nodes[node].name;
+    match node {
+        _ if node == graph.root => format!("{name} (start)"),
+        _ if graph.options.contains(&node) => format!("{name} (option)"),
+        _ => name.clone(),
     }
 }
 
@@ -192,9 +194,13 @@ fn MassLine(
             Some((
                 record.step,
                 run.view.rows.get(record.step as usize)?.thought(),
+                contemplates(record, program),
             ))
         });
-        let (step, thought) = step?;
+        let (step, thought, contemplates) = step?;
+        if contemplates {
+            return Some(words().contemplation_has_no_frontier.to_string());
+        }
         let mass = oracle.with(|oracle| {
             let oracle = oracle.as_ref()?;
             Some(
@@ -266,12 +272,16 @@ fn Node(
     node: usize,
     place: PlacedNode,
     shaded: Memo<Shares>,
+    arrivals: Arrivals,
     minds: Minds,
     ways: Memo<Ways>,
     shows_solution: RwSignal<bool>,
+    editor: GraphEditor,
 ) -> impl IntoView {
+    let word = graph.nodes[node].word.clone();
     let token = graph.nodes[node].token;
     let name = graph.nodes[node].name.clone();
+    let arrived = move || arrivals.with(|all| all.as_ref()?.get(&token).copied());
     let share = move || shaded.with(|shares| shares.get(&token).copied().unwrap_or(0.0));
     let is_option = graph.options.contains(&node);
     let is_target = node == graph.target;
@@ -284,10 +294,32 @@ fn Node(
         } else {
             ""
         };
-        move || match share() {
-            share if share >= LEAST_SHARE => format!("{name}{what}: {:.0} %", 100.0 * share),
-            _ => format!("{name}{what}"),
+        move || match (share(), arrived()) {
+            (_, Some(n)) => fill(
+                words().arrived_with,
+                &[("name", &name), ("n", &n.to_string())],
+            ),
+            (share, None) if share >= LEAST_SHARE => {
+                format!("{name}{what}: {:.0} %", 100.0 * share)
+            }
+            (_, None) => format!("{name}{what}"),
         }
+    };
+    let word = StoredValue::new(word);
+    let press = move || {
+        if editor.is_on.get_untracked() {
+            word.with_value(|word| editor.press(word));
+        }
+    };
+    let on_key = move |event: ev::KeyboardEvent| {
+        if editor.is_on.get_untracked() && ["Enter", " "].contains(&&*event.key()) {
+            event.prevent_default();
+            press();
+        }
+    };
+    let is_selected = move || {
+        let selected = editor.selected.get();
+        word.with_value(|word| selected.as_deref() == Some(word))
     };
     view! {
         <g
@@ -297,6 +329,14 @@ fn Node(
             class:is-strong=move || { share() > 0.4 && !is_outside }
             class:is-oracle=move || ways.with(|ways| ways.nodes.contains(&node))
             class:is-target=move || shows_solution.get() && is_target
+            class:is-selected=is_selected
+            data-word=graph.nodes[node].word.clone()
+            data-arrival=move || arrived().map(|n| n.min(MOST_ARRIVALS).to_string())
+            role=move || editor.is_on.get().then_some("button")
+            tabindex=move || editor.is_on.get().then_some("0")
+            aria-label=name_with_role(&graph, node)
+            on:click=move |_| press()
+            on:keydown=on_key
             class:is-unreached=move || shows_solution.get() && !place.is_reached
             transform=format!("translate({:.1} {:.1})", place.x, place.y)
         >
@@ -311,11 +351,15 @@ fn Node(
                 width=width
                 height=height
                 rx=height / 2.0
-                fill-opacity=move || shade_opacity(share())
+                fill-opacity=move || match arrivals.with(Option::is_some) {
+                    true => f32::from(u8::from(arrived().is_some())),
+                    false => shade_opacity(share()),
+                }
             ></rect>
             <text class="name" text-anchor="middle" dominant-baseline="central">
                 {name}
                 {is_option.then_some("?")}
+                {move || arrived().map(|n| format!(" {n}"))}
             </text>
             <LaneDots token minds/>
         </g>
@@ -365,7 +409,11 @@ fn shade_opacity(share: f32) -> f32 {
 fn node_shares(lane: Lane, cursor: Option<u32>) -> Shares {
     lane.run.with(|run| {
         let program = run.program.as_ref();
-        let record = program.and_then(|program| shown_record(&run.records, program, cursor));
+        let record = program.and_then(|program| {
+            let shown = shown_record(&run.records, program, cursor)?;
+            // What a contemplation token decodes to is no place in the graph.
+            (!contemplates(shown, program)).then_some(shown)
+        });
         record.map(shares).unwrap_or_default()
     })
 }

@@ -2,9 +2,11 @@
 //!
 //! The CLI, the page's picker, the tests and the documentation loop over [`STRATEGIES`].
 
+pub mod composition;
 mod settings;
 mod table;
 
+pub use composition::{COMPOSED, Composition, Part, PartKind};
 pub use settings::{SETTINGS, Setting, SettingSpec, Settings};
 pub use table::STRATEGIES;
 

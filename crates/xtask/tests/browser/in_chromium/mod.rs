@@ -1,9 +1,17 @@
 //! The tests that start a browser, and what they share.
 
+mod arena;
 mod buttons;
+mod class;
+mod engine;
+mod graph;
 mod hosts;
+mod interventions;
+mod keyboard;
 mod links;
 mod looks;
+mod offline;
+mod recordings;
 mod runs;
 mod steps;
 mod take_away;
