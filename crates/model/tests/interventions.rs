@@ -207,7 +207,7 @@ fn a_fork_that_answers_feeds_the_marker_first_and_one_that_cannot_be_is_refused(
     let spec = lane(Feed::THOUGHT);
     let ran = run(&[(spec.clone(), Vec::new())]).remove(0);
     let answers = continuation(&spec.program, Continue::Answering);
-    assert_eq!((answers.start, answers.phases.len()), (vec![EOT], 1));
+    assert_eq!((&answers.start[..], answers.phases.len()), (&[EOT][..], 1));
     let forked = fork(&spec, &ran, 2, answers.clone()).expect("a step of the run");
     let forked = block_on(run_to_end(&mut engine(), &[forked], 9, |_| {})).expect("a run");
     assert_eq!(forked[0][0].token, EOT);

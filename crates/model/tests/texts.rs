@@ -196,7 +196,7 @@ fn a_model_without_markers_thinks_from_its_turn_to_the_answer() {
     let tokenizer = tokenizer(&["<|im_end|>"]).with_end_tokens(vec![256]);
     let program = strategy(&tokenizer);
     let think = &program.phases[0];
-    assert_eq!(program.start, []);
+    assert!(program.start.is_empty());
     assert_eq!(tokenizer.decode(&think.then_force), "\nThe answer is");
     assert_eq!(
         (&think.until.stop_tokens[..], think.until.drops_stop),
