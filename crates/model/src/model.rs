@@ -5,7 +5,7 @@ use std::sync::Arc;
 use bytes::Bytes;
 
 use crate::{
-    checkpoint::{CheckpointError, Weights},
+    checkpoint::{CheckpointError, WeightFormat, Weights},
     config::{ConfigError, ModelConfig, end_tokens},
     contemplation::{Contemplation, ContemplationError, ContemplationFiles},
     engine::ModelCapabilities,
@@ -93,6 +93,16 @@ impl Model {
             weights: Arc::new(weights),
             tokenizer,
         })
+    }
+
+    /// The same model with its matrices kept in a format by whatever engine opens it. With f32 they
+    /// stay in memory as their file has them, and engines widen what they need.
+    pub fn with_weights_in(self, format: WeightFormat) -> Self {
+        if format == self.weights.format {
+            return self;
+        }
+        let weights = Arc::new(self.weights.converted(format));
+        Self { weights, ..self }
     }
 
     /// What the checkpoint brings beside its language model.

@@ -27,7 +27,8 @@ fn greedy_tokens_are_those_of_transformers() {
         for precision in [Precision::Oracle, Precision::Fast] {
             let mut engine =
                 ReferenceEngine::new(&origin.config, origin.weights.clone(), precision);
-            let run = run_to_end(&mut engine, &[origin.greedy_lane()], 16, |_| {});
+            let lanes = [origin.greedy_lane()];
+            let run = run_to_end(&mut engine, &lanes, 16, |_| {});
             let records = &block_on(run).expect("a run")[0];
             let tokens: Vec<u32> = records.iter().map(|record| record.token).collect();
             assert_eq!(tokens, origin.greedy, "{}, {precision:?}", origin.name);
