@@ -3,6 +3,7 @@
 #[macro_use]
 mod output;
 
+mod agreement;
 mod asking;
 mod case_study;
 mod chart;

@@ -29,7 +29,7 @@ pub(crate) struct Batch {
     /// (rows, heads · head_dim)
     pub attended: wgpu::Buffer,
     /// (rows, intermediate)
-    pub gated: wgpu::Buffer,
+    pub expanded: wgpu::Buffer,
     /// (taps, rows, d): the states that can be fed back; block 0 is the one after the final norm
     pub hidden: wgpu::Buffer,
     /// (rows) of [`RowState`]
@@ -60,7 +60,7 @@ impl Batch {
             queries: floats("queries", config.q_width())?,
             scores: floats("attention scores", config.n_heads * n_positions)?,
             attended: floats("attention outputs", config.q_width())?,
-            gated: floats("MLP activations", config.intermediate_size)?,
+            expanded: floats("MLP activations", config.intermediate_size)?,
             hidden: floats("hidden states", n_taps * config.hidden_size)?,
             states: context.storage("states", bytes(1, size_of::<RowState>()))?,
         })

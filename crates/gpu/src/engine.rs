@@ -75,8 +75,8 @@ impl GpuEngine {
         let create = || DeviceWeights::upload(context, config, weights);
         let weights = context.checked("the model's weights", create).await?;
         let create = || {
-            let (device, tables) = (&context.device, &weights.tables);
-            let rows = RowPipelines::new(device, config, tables)?;
+            let device = &context.device;
+            let rows = RowPipelines::new(device, config, &weights)?;
             let tiles = vec![TilePipelines::new(device, config, &weights, MAX_TILE)?];
             Ok((rows, tiles))
         };
@@ -96,6 +96,11 @@ impl GpuEngine {
     /// Counters for the page and the benchmark.
     pub fn stats(&self) -> EngineStats {
         self.stats
+    }
+
+    /// Bytes of the model's weights on the device.
+    pub fn weight_bytes(&self) -> u64 {
+        self.weights.n_bytes()
     }
 
     /// The device that it runs on.

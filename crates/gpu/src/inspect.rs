@@ -70,7 +70,7 @@ impl GpuEngine {
 
         let forward = self.forward(&tile_pipelines, &batch, cache);
         let mut stages = vec![(forward.embed(), &batch.residual)];
-        let layers = (0..self.config.n_layers).map(|index| Vec::from(forward.layer(index)));
+        let layers = (0..self.config.n_layers).map(|index| forward.layer(index));
         stages.extend(layers.map(|layer| (layer, &batch.residual)));
         stages.push((vec![forward.final_norm()], &batch.hidden));
         stages.push((forward.head(&logits), &logits));
