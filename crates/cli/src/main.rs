@@ -3,16 +3,19 @@
 #[macro_use]
 mod output;
 
+mod analyze;
 mod case_study;
 mod chart;
 mod check;
 mod engines;
 mod eval;
 mod folder;
+mod intervene;
 mod models;
 mod problems;
 mod progress;
 mod report;
+mod results;
 mod run;
 mod ship;
 mod table;
@@ -43,7 +46,12 @@ enum Command {
     /// Measures the Coconut paper's table on the checkpoints that ship, and accuracy against the
     /// number of thoughts.
     Table(table::TableArgs),
-    /// Draws the training curve of a model folder.
+    /// Asks at every step what would follow, had one word been fed in place of the mixture, and
+    /// compares ways of decoding.
+    Analyze(analyze::AnalyzeArgs),
+    /// Changes thoughts before they are fed, and measures what becomes of the answers.
+    Intervene(intervene::InterveneArgs),
+    /// Draws the training curve of a model folder, or what `latent analyze --out` left in one.
     Report(report::ReportArgs),
     /// Searches for problems that one thought gets wrong and more thoughts get right.
     CaseStudy(case_study::CaseStudyArgs),
@@ -72,6 +80,8 @@ fn main() -> ExitCode {
         Command::Eval(args) => pollster::block_on(eval::eval(&args)),
         Command::Check(args) => pollster::block_on(check::check(&args)),
         Command::Table(args) => pollster::block_on(table::table(&args)),
+        Command::Analyze(args) => pollster::block_on(analyze::analyze(&args)),
+        Command::Intervene(args) => pollster::block_on(intervene::intervene(&args)),
         Command::Ship(args) => ship::ship(&args),
         Command::Report(args) => report::report(&args),
         Command::CaseStudy(args) => pollster::block_on(case_study::case_study(&args)),

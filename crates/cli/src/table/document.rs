@@ -194,10 +194,10 @@ mod tests {
     fn the_results_are_what_the_evidence_holds() {
         let table: Table = evidence("table.json");
         assert_eq!(markdown(&table), read("public/evidence/table.md"));
-        let (thoughts, thinking) = (evidence("thoughts.json"), evidence("thinking.json"));
+        let all = crate::results::document(&root().join("public/evidence")).expect("evidence");
         assert!(
-            results(&table, &thoughts, &thinking) == read("docs/results.md"),
-            "run `latent table --results docs/results.md`"
+            all == read("docs/results.md"),
+            "run `latent table --results docs/results.md`, or that of another study"
         );
     }
 

@@ -2,7 +2,7 @@
 //! thoughts, and how sure each way of thinking is.
 
 mod args;
-mod cache;
+pub mod cache;
 mod document;
 mod finding;
 mod measure;
@@ -10,7 +10,7 @@ mod suite;
 mod thinking;
 mod thoughts;
 
-use std::{fs, path::Path, process::ExitCode};
+use std::{fs, process::ExitCode};
 
 use anyhow::{Context, Result, ensure};
 use latent_model::{
@@ -19,15 +19,18 @@ use latent_model::{
 };
 use serde::Serialize;
 
-pub use self::args::TableArgs;
+pub use self::{
+    args::TableArgs, document::results as of_table, thinking::ThinkingDocument,
+    thoughts::ThoughtsDocument,
+};
 use self::{
-    document::{markdown, results},
+    document::markdown,
     measure::{Bench, ProblemSet, problem_sets},
     suite::Suite,
-    thinking::{RowOfThinking, ThinkingDocument},
-    thoughts::{CurveOfThoughts, PointOfThoughts, ThoughtsDocument},
+    thinking::RowOfThinking,
+    thoughts::{CurveOfThoughts, PointOfThoughts},
 };
-use crate::{engines::EngineKind, progress::progress_bar};
+use crate::{engines::EngineKind, progress::progress_bar, results};
 
 /// Measures, and writes the files.
 pub async fn table(args: &TableArgs) -> Result<ExitCode> {
@@ -73,13 +76,12 @@ pub async fn table(args: &TableArgs) -> Result<ExitCode> {
     fs::create_dir_all(&args.out)
         .with_context(|| format!("cannot create {}", args.out.display()))?;
     for (name, text) in files {
-        write(&args.out.join(name), &text)?;
+        results::write_text(&args.out.join(name), &text)?;
     }
-    let results = results(&table, &thoughts, &thinking);
     if let Some(path) = &args.results {
-        write(path, &results)?;
+        results::write(&args.out, path)?;
     }
-    println!("{results}");
+    println!("{}", document::results(&table, &thoughts, &thinking));
     Ok(ExitCode::SUCCESS)
 }
 
@@ -195,10 +197,4 @@ fn origin(args: &TableArgs, sets: &[ProblemSet], engine: Option<String>) -> Orig
 
 fn json(document: &impl Serialize) -> Result<String> {
     Ok(serde_json::to_string_pretty(document)? + "\n")
-}
-
-fn write(path: &Path, text: &str) -> Result<()> {
-    fs::write(path, text).with_context(|| format!("cannot write {}", path.display()))?;
-    eprintln!("wrote {}", path.display());
-    Ok(())
 }
