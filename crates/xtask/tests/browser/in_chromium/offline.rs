@@ -1,12 +1,10 @@
 //! The page without a network: what was loaded once runs with the server stopped.
 
-use std::path::PathBuf;
-
 use anyhow::{Result, ensure};
 use xtask::server::{Host, StaticServer};
 use xtask::workspace;
 
-use super::{LIMIT, address, finished_run, in_browser};
+use super::{LIMIT, address, finished_run, in_browser, site::Site};
 use crate::chromium::WebGpu;
 
 #[test]
@@ -32,11 +30,15 @@ fn a_page_that_was_opened_once_runs_with_its_server_stopped() {
 fn another_version_is_offered_and_loaded_on_request() {
     in_browser(WebGpu::Off, async |browser| {
         let site = Site::of_dist()?;
-        let server = StaticServer::start(&site.0, 0, "/kept/", Host::default())?;
+        let server = StaticServer::start(site.folder(), 0, "/kept/", Host::default())?;
         browser.open_on(&server, &address("max")).await?;
         let is_kept = |text: &str| text.starts_with("Kept on this device");
         browser.wait_text("offline", is_kept, LIMIT).await?;
-        site.becomes_another_version()?;
+        let worker = std::fs::read_to_string(workspace::dist().join("sw.js"))?;
+        site.write(
+            "sw.js",
+            worker.replace("version: \"", "version: \"b").as_bytes(),
+        )?;
         browser.reload().await?;
         browser.wait_text("update", |_| true, LIMIT).await?;
         browser.click("use-update").await?;
@@ -45,41 +47,6 @@ fn another_version_is_offered_and_loaded_on_request() {
         ensure!(offers == 0, "the newest version has nothing to offer");
         Ok(())
     });
-}
-
-/// The built page in a folder of its own, whose worker can be changed; removed when dropped.
-struct Site(PathBuf);
-
-impl Site {
-    fn of_dist() -> Result<Self> {
-        let folder = std::env::temp_dir().join(format!("latent-site-{}", std::process::id()));
-        std::fs::create_dir_all(&folder)?;
-        for entry in std::fs::read_dir(workspace::dist())? {
-            let entry = entry?;
-            let place = folder.join(entry.file_name());
-            match entry.file_name() == "sw.js" {
-                true => drop(std::fs::copy(entry.path(), place)?),
-                false => std::os::unix::fs::symlink(entry.path(), place)?,
-            }
-        }
-        Ok(Self(folder))
-    }
-
-    fn becomes_another_version(&self) -> Result<()> {
-        let worker = self.0.join("sw.js");
-        let source = std::fs::read_to_string(&worker)?;
-        Ok(std::fs::write(
-            worker,
-            source.replace("version: \"", "version: \"b"),
-        )?)
-    }
-}
-
-impl Drop for Site {
-    fn drop(&mut self) {
-        // Its links go, and not what they lead to.
-        let _ = std::fs::remove_dir_all(&self.0);
-    }
 }
 
 /// The worker answers for its own folder and for nothing beside it.
