@@ -128,7 +128,7 @@ fn treat(
                 Change::Replace(input.clone())
             }
         };
-        interventions.push(Intervention { step, change });
+        interventions.push(Intervention::at(step, change));
     }
     Ok((spec, interventions))
 }
@@ -198,10 +198,7 @@ mod tests {
         let before = [(spec.clone(), Vec::new())];
         let choices = lanes("a:coconut;a:coconut,at=1-swap-1;a:coconut,from=1-1-answer");
         let (_, changes) = treat(&choices[1], &spec, &before, &ran).expect("it was fed there");
-        let expected = Intervention {
-            step: 1,
-            change: Change::Replace(fed[1].clone()),
-        };
+        let expected = Intervention::at(1, Change::Replace(fed[1].clone()));
         assert_eq!(changes, [expected]);
         let (forked, _) = treat(&choices[2], &spec, &before, &ran).expect("it was fed there");
         assert_eq!(forked.inputs, [&spec.inputs[..], &fed[..]].concat());

@@ -4,6 +4,7 @@
 mod output;
 
 mod agreement;
+mod analyze;
 mod asking;
 mod case_study;
 mod chart;
@@ -13,12 +14,13 @@ mod engines;
 mod eval;
 mod fetch;
 mod folder;
+mod intervene;
 mod models;
 mod problems;
 mod progress;
 mod report;
 mod results;
-mod results_document;
+mod results_file;
 mod run;
 mod ship;
 mod table;
@@ -50,11 +52,16 @@ enum Command {
     Check(check::CheckArgs),
     /// Measures a paper's table on the checkpoints that ship, as a suite file asks for it.
     Table(table::TableArgs),
+    /// Asks at every step what would follow, had one word been fed in place of the mixture, and
+    /// compares ways of decoding.
+    Analyze(analyze::AnalyzeArgs),
+    /// Changes thoughts before they are fed, and measures what becomes of the answers.
+    Intervene(intervene::InterveneArgs),
     /// Measures when CCOT's END stops, and what that costs.
     Contemplation(contemplation::ContemplationArgs),
     /// Puts docs/results.md together from what was measured.
-    Results(results_document::ResultsArgs),
-    /// Draws the training curve of a model folder.
+    Results(results::ResultsArgs),
+    /// Draws the training curve of a model folder, or what `latent analyze --out` left in one.
     Report(report::ReportArgs),
     /// Searches for problems that one thought gets wrong and more thoughts get right.
     CaseStudy(case_study::CaseStudyArgs),
@@ -84,9 +91,11 @@ fn main() -> ExitCode {
         Command::Eval(args) => pollster::block_on(eval::eval(&args)),
         Command::Check(args) => pollster::block_on(check::check(&args)),
         Command::Table(args) => pollster::block_on(table::table(&args)),
+        Command::Analyze(args) => pollster::block_on(analyze::analyze(&args)),
+        Command::Intervene(args) => pollster::block_on(intervene::intervene(&args)),
         Command::Ship(args) => ship::ship(&args),
         Command::Contemplation(args) => pollster::block_on(contemplation::contemplation(&args)),
-        Command::Results(args) => results_document::results(&args),
+        Command::Results(args) => results::results(&args),
         Command::Report(args) => report::report(&args),
         Command::CaseStudy(args) => pollster::block_on(case_study::case_study(&args)),
         Command::Train(args) => {

@@ -65,7 +65,7 @@ fn lane(feed: Feed) -> LaneSpec {
 }
 
 fn at(step: u32, change: Change) -> Vec<Intervention> {
-    vec![Intervention { step, change }]
+    vec![Intervention::at(step, change)]
 }
 
 fn run(lanes: &[(LaneSpec, Vec<Intervention>)]) -> Vec<Ran> {
@@ -227,4 +227,24 @@ fn a_fork_that_answers_feeds_the_marker_first_and_one_that_cannot_be_is_refused(
     adapted.program.phases[0].adapter = Adapter::Generator;
     let refused = fork(&adapted, &ran, 2, answers);
     assert!(matches!(refused, Err(ForkError::Adapted { phase: 0, .. })));
+}
+
+#[test]
+fn a_change_of_thinking_leaves_markers_and_answers_alone() {
+    let spec = lane(Feed::THOUGHT);
+    let clean = run(&[(spec.clone(), Vec::new())]).remove(0);
+    let everywhere: Vec<Intervention> = (0..20)
+        .map(|step| Intervention::while_thinking(step, Change::Zero))
+        .collect();
+    let ran = run(&[(spec.clone(), everywhere)]).remove(0);
+    let zero = Input::Vector(vec![0.0; 16]);
+    let changed: Vec<usize> = (0..ran.fed.len())
+        .filter(|&step| ran.fed[step] == zero)
+        .collect();
+    let first = thinking_step(&spec.program, 0) as usize;
+    assert_eq!(
+        changed,
+        (first..first + THINK_STEPS as usize).collect::<Vec<_>>()
+    );
+    assert_eq!(ran.records.len(), clean.records.len());
 }

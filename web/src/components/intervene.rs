@@ -6,6 +6,7 @@ use latent_model::{
     record::{InputKind, StepRecord, flag},
 };
 use leptos::prelude::*;
+use wasm_bindgen::JsCast;
 
 use crate::{
     focus::{Cursor, Focus},
@@ -25,6 +26,8 @@ pub fn StepActions(lane: Lane, index: Memo<usize>) -> impl IntoView {
     let lanes = expect_context::<PageSignals>().lanes;
     let cursor = expect_context::<Cursor>();
     let focus = expect_context::<Focus>();
+    // It outlives the step: whoever looks at several wants to do something at one of them.
+    let is_open = RwSignal::new(false);
     let record = Memo::new(move |_| {
         let step = cursor.pinned()?;
         (focus.chosen(lanes) == Some(lane)).then_some(())?;
@@ -34,7 +37,7 @@ pub fn StepActions(lane: Lane, index: Memo<usize>) -> impl IntoView {
     });
     view! {
         <ChangeList lane index/>
-        {move || record.get().map(|record| view! { <Actions lane index record/> })}
+        {move || record.get().map(|record| view! { <Actions lane index record is_open/> })}
     }
 }
 
@@ -68,7 +71,12 @@ fn ChangeList(lane: Lane, index: Memo<usize>) -> impl IntoView {
 }
 
 #[component]
-fn Actions(lane: Lane, index: Memo<usize>, record: StepRecord) -> impl IntoView {
+fn Actions(
+    lane: Lane,
+    index: Memo<usize>,
+    record: StepRecord,
+    is_open: RwSignal<bool>,
+) -> impl IntoView {
     let PageSignals { lanes, .. } = expect_context();
     let runner = expect_context::<Runner>();
     let step = record.step;
@@ -130,7 +138,14 @@ fn Actions(lane: Lane, index: Memo<usize>, record: StepRecord) -> impl IntoView 
     };
     let is_mixture = record.input_kind() == InputKind::Concept;
     view! {
-        <div class="step-actions" data-testid="step-actions" role="group" aria-label=words().at_this_step>
+        <details
+            class="step-actions"
+            data-testid="step-actions"
+            prop:open=is_open.get_untracked()
+            on:toggle=move |event| is_open.set(event_target_open(&event))
+        >
+            <summary>{words().at_this_step}</summary>
+            <div class="choices">
             <p class="hint">
                 {fill(words().after_step, &[("n", &step.to_string())])}
                 {move || is_full().then_some(words().no_room)}
@@ -158,8 +173,16 @@ fn Actions(lane: Lane, index: Memo<usize>, record: StepRecord) -> impl IntoView 
                 {words().go_on_answering}
             </button>
             {is_mixture.then(|| view! { <MixtureEditor lane record change=Callback::new(change)/> })}
-        </div>
+            </div>
+        </details>
     }
+}
+
+/// Whether what was toggled is open now.
+fn event_target_open(event: &leptos::ev::Event) -> bool {
+    let target = event.target();
+    let element = target.and_then(|target| target.dyn_into::<web_sys::Element>().ok());
+    element.is_some_and(|element| element.has_attribute("open"))
 }
 
 /// A slider for each word of a mixture.

@@ -9,6 +9,7 @@ mod evidence;
 mod first_steps;
 mod graph;
 mod graph_editor;
+mod graph_node;
 mod guide;
 mod header;
 mod intervene;

@@ -8,6 +8,7 @@ use crate::{
     question::Question,
     run_state::RunStatus,
     runner::Runner,
+    startup::Reports,
     view::prediction::Choices,
     words::{fill, words},
 };
@@ -96,7 +97,10 @@ fn Asked(choices: Choices) -> impl IntoView {
         signals.prediction.set(Some(predicted));
         runner.run_when_changed();
     };
+    let reports = expect_context::<Reports>();
     let is_open = move || signals.prediction.with(Option::is_none);
+    // A commitment begins a run, which needs an engine.
+    let can_commit = move || is_open() && reports.is_ready();
     let answers = match &choices {
         Choices::Options(names, _) => {
             let button = |(index, name): (usize, &String)| {
@@ -109,7 +113,7 @@ fn Asked(choices: Choices) -> impl IntoView {
                     <button
                         data-testid=format!("answer-{index}")
                         aria-pressed=is_mine
-                        disabled=move || !is_open()
+                        disabled=move || !can_commit()
                         on:click=move |_| commit(name.clone())
                     >
                         {shown}
@@ -125,7 +129,7 @@ fn Asked(choices: Choices) -> impl IntoView {
                 data-testid="answer-text"
                 inputmode="decimal"
                 aria-label=words().your_answer
-                disabled=move || !is_open()
+                disabled=move || !can_commit()
                 on:change=move |event| commit(event_target_value(&event))
             />
         }),

@@ -2,7 +2,7 @@
 //! how sure each way of thinking is, as a suite file asks for them.
 
 mod args;
-mod cache;
+pub mod cache;
 mod document;
 mod finding;
 mod measure;

@@ -14,6 +14,7 @@ use crate::{
     record::{StepRecord, flag},
     reference::{Forward, Precision},
     rng::{normal, pcg4d},
+    trace::{StepKind, step_kind},
 };
 
 /// Third and fourth word of the keys of noise and of shuffles, so that neither repeats the other.
@@ -55,6 +56,27 @@ pub struct Intervention {
     pub step: u32,
     /// What becomes of it.
     pub change: Change,
+    /// Whether it is left out where that input is none of thinking: a marker, the answer.
+    pub while_thinking: bool,
+}
+
+impl Intervention {
+    /// A change of whatever follows a step.
+    pub fn at(step: u32, change: Change) -> Self {
+        Self {
+            step,
+            change,
+            while_thinking: false,
+        }
+    }
+
+    /// A change of what follows a step, as long as the lane thinks by then.
+    pub fn while_thinking(step: u32, change: Change) -> Self {
+        Self {
+            while_thinking: true,
+            ..Self::at(step, change)
+        }
+    }
 }
 
 /// A change that took place.
@@ -96,14 +118,23 @@ struct Lane {
 }
 
 impl Lane {
-    fn at(&self, step: u32) -> impl Iterator<Item = &Change> {
-        let due = move |known: &&Intervention| known.step == step;
-        self.interventions.iter().filter(due).map(|due| &due.change)
+    fn at(&self, step: u32) -> impl Iterator<Item = &Intervention> {
+        let interventions = self.interventions.iter();
+        interventions.filter(move |known| known.step == step)
+    }
+
+    /// What is to be done to the input after a record.
+    fn due(&self, record: &StepRecord) -> impl Iterator<Item = &Change> {
+        let thinks = step_kind(record, &self.program) == StepKind::Think;
+        let due = self
+            .at(record.step)
+            .filter(move |known| thinks || !known.while_thinking);
+        due.map(|known| &known.change)
     }
 
     /// Whether the input after `step` must be known: it is changed, or repeated afterwards.
     fn stops_at(&self, step: u32) -> bool {
-        let freezes = |change: &Change| *change == Change::Freeze;
+        let freezes = |known: &Intervention| known.change == Change::Freeze;
         self.at(step).next().is_some() || self.at(step + 1).any(freezes)
     }
 }
@@ -185,8 +216,8 @@ impl Interventions {
         let lane = &self.lanes[record.lane as usize];
         let mut changed = cursor.clone();
         let mut now = was.clone();
-        lane.at(record.step).next()?;
-        for change in lane.at(record.step) {
+        lane.due(record).next()?;
+        for change in lane.due(record) {
             if let Change::Force(token) = change {
                 force(&mut changed, &lane.program, record, *token);
             }
@@ -280,7 +311,7 @@ impl Ran {
     pub fn thinking_input(&self, program: &Program, index: u32) -> Option<&Input> {
         let step = thinking_step(program, index) as usize;
         let record = self.records.get(step)?;
-        let thinks = record.phase == 0 && record.phase_step == index;
+        let thinks = step_kind(record, program) == StepKind::Think && record.phase_step == index;
         self.fed.get(step).filter(|_| thinks)
     }
 }

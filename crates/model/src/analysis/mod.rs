@@ -9,6 +9,8 @@ pub mod divergence;
 pub mod fork;
 pub mod intervention;
 pub mod lens;
+pub mod observe;
 pub mod probe;
+pub mod report;
 pub mod similarity;
 pub mod statistics;

@@ -24,6 +24,12 @@ pub const OVERLAP_SIZES: [usize; 3] = [1, 5, 10];
 /// What probes of one place say.
 #[derive(Clone, Debug, Default, PartialEq)]
 pub struct Probed {
+    /// What follows the input as it is, (V).
+    pub logits: Vec<f32>,
+    /// The vector that the input as it is stands for, (d).
+    pub embedded: Vec<f32>,
+    /// Per layer: the state that it leaves there, (d).
+    pub layers: Vec<Vec<f32>>,
     /// JS(top-i, soft), nats, for i = 1, 2, 3: between what follows the token of the i-th largest
     /// weight and what follows the mixture. `None` where it mixes fewer tokens.
     pub top: [Option<f64>; N_TOP],
@@ -34,11 +40,13 @@ pub struct Probed {
     pub overlap: [[Vec<f64>; OVERLAP_SIZES.len()]; N_TOP],
 }
 
-/// The inputs that are tried at a place where a mixture is fed: the mixture, then its tokens of
-/// the largest weight alone. Nothing where no mixture is fed.
+/// The inputs that are tried at a place: what is fed there as it is, and of a mixture its tokens
+/// of the largest weight alone. Nothing where a lane is done.
 pub fn probes(cursor: &LaneCursor) -> Vec<LaneCursor> {
-    let Some(Input::Mixture(mixture)) = &cursor.input else {
-        return Vec::new();
+    let mixture = match &cursor.input {
+        Some(Input::Mixture(mixture)) => mixture,
+        Some(_) => return vec![cursor.clone()],
+        None => return Vec::new(),
     };
     let mut falling = mixture.clone();
     falling.sort_by(|a, b| b.1.total_cmp(&a.1).then(a.0.cmp(&b.0)));
@@ -50,8 +58,8 @@ pub fn probes(cursor: &LaneCursor) -> Vec<LaneCursor> {
     std::iter::once(cursor.clone()).chain(alone).collect()
 }
 
-/// Asks about every cursor that feeds a mixture, all in one pass over the weights; `programs` are
-/// the run's, by lane. One entry for each cursor, `None` where no mixture is fed.
+/// Asks about every cursor, all in one pass over the weights; `programs` are the run's, by lane.
+/// One entry for each cursor, `None` where a lane is done.
 ///
 /// # Errors
 /// If the engine fails.
@@ -95,14 +103,18 @@ impl Probed {
         let [soft, alone @ ..] = &follows[..] else {
             return Self::default();
         };
+        let layers = states.layers.iter();
         let mut probed = Self {
+            logits: logits[0].clone(),
+            embedded: states.embedded[rows.start].clone(),
+            layers: layers.map(|layer| layer[rows.start].clone()).collect(),
             top1_top2: alone.get(1).map(|second| jensen_shannon(&alone[0], second)),
             ..Self::default()
         };
         for (top, alone) in probed.top.iter_mut().zip(alone) {
             *top = Some(jensen_shannon(alone, soft));
         }
-        let Some(lens) = lens else {
+        let Some(lens) = lens.filter(|_| !alone.is_empty()) else {
             return probed;
         };
         let vocab_size = soft.len();

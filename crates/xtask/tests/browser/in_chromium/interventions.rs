@@ -107,5 +107,6 @@ async fn pin(browser: &Browser, step: u64) -> Result<()> {
     let row = format!("[data-testid=lane-0] .stream .row:nth-child({})", step + 1);
     browser.click_on(&row).await?;
     browser.wait_text("step-actions", |_| true, LIMIT).await?;
+    browser.unfold("step-actions").await?;
     Ok(())
 }

@@ -13,6 +13,7 @@ mod looks;
 mod offline;
 mod recordings;
 mod runs;
+mod site;
 mod steps;
 mod take_away;
 mod tour;

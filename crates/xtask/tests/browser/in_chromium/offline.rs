@@ -4,7 +4,7 @@ use anyhow::{Result, ensure};
 use xtask::server::{Host, StaticServer};
 use xtask::workspace;
 
-use super::{LIMIT, address, finished_run, in_browser};
+use super::{LIMIT, address, finished_run, in_browser, site::Site};
 use crate::chromium::WebGpu;
 
 #[test]
@@ -21,6 +21,30 @@ fn a_page_that_was_opened_once_runs_with_its_server_stopped() {
         let run = finished_run(browser).await?;
         let n_lanes = run["lanes"].as_array().map_or(0, Vec::len);
         ensure!(n_lanes == 4, "expected the default lanes, found {n_lanes}");
+        Ok(())
+    });
+}
+
+/// A newer version waits until the visitor wants it.
+#[test]
+fn another_version_is_offered_and_loaded_on_request() {
+    in_browser(WebGpu::Off, async |browser| {
+        let site = Site::of_dist()?;
+        let server = StaticServer::start(site.folder(), 0, "/kept/", Host::default())?;
+        browser.open_on(&server, &address("max")).await?;
+        let is_kept = |text: &str| text.starts_with("Kept on this device");
+        browser.wait_text("offline", is_kept, LIMIT).await?;
+        let worker = std::fs::read_to_string(workspace::dist().join("sw.js"))?;
+        site.write(
+            "sw.js",
+            worker.replace("version: \"", "version: \"b").as_bytes(),
+        )?;
+        browser.reload().await?;
+        browser.wait_text("update", |_| true, LIMIT).await?;
+        browser.click("use-update").await?;
+        browser.wait_text("offline", is_kept, LIMIT).await?;
+        let offers = browser.count("[data-testid=update]").await?;
+        ensure!(offers == 0, "the newest version has nothing to offer");
         Ok(())
     });
 }

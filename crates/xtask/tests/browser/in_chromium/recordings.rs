@@ -3,7 +3,9 @@
 use anyhow::{Context, Result, ensure};
 use serde_json::{Value, json};
 
-use super::{LIMIT, address, check_quiet, finished_run, in_browser};
+use xtask::server::{Host, StaticServer};
+
+use super::{LIMIT, address, check_quiet, finished_run, in_browser, site::Site};
 use crate::chromium::{Browser, WebGpu};
 use crate::reference_run::compare_lanes;
 
@@ -38,8 +40,27 @@ fn a_recording_plays_back_as_the_run_that_it_is_of() {
         browser.choose("task", "prontoqa").await?;
         let is_gone = browser.count("[data-testid=playing]").await? == 0;
         ensure!(is_gone, "another problem is computed here");
-        check_quiet(browser).await
+        check_quiet(browser).await?;
+        plays_by_link(browser, &bytes, &run).await
     });
+}
+
+/// A site that has no weights plays the recording that a link names.
+async fn plays_by_link(browser: &Browser, bytes: &[u8], run: &Value) -> Result<()> {
+    let site = Site::of_dist()?;
+    site.write("run.latent", bytes)?;
+    let host = Host {
+        absent: vec![".safetensors".into()],
+        ..Host::default()
+    };
+    let server = StaticServer::start(site.folder(), 0, "/", host)?;
+    browser.open_on(&server, "play=run.latent&run=yes").await?;
+    let played = finished_run(browser).await?;
+    ensure!(played["prompt"] == run["prompt"], "another problem");
+    compare_lanes(&played["lanes"][3], &run["lanes"][3])?;
+    let hash = browser.hash().await?;
+    ensure!(hash.contains("play=run.latent"), "found {hash}");
+    Ok(())
 }
 
 #[test]
