@@ -10,7 +10,7 @@ override VOCAB_SIZE: u32;
 
 @group(0) @binding(0) var<storage, read> rows: array<Row>;                      // (rows)
 @group(0) @binding(1) var<storage, read> lanes: array<Lane>;                    // (lanes)
-@group(0) @binding(2) var<storage, read> phases: array<Phase>;                  // (lanes, MAX_PHASES)
+@group(0) @binding(2) var<storage, read> phases: array<Phase>;                  // (lanes, PHASE_ROWS)
 @group(0) @binding(3) var<storage, read> states: array<RowState>;               // (rows)
 @group(0) @binding(4) var<storage, read> logits: array<f32>;                    // (rows, V rounded up to 4)
 @group(0) @binding(5) var<storage, read_write> parts: array<Part>;              // (rows, parts)
@@ -39,12 +39,12 @@ fn deciding_temperature(row: u32) -> f32 {
     let end_probability = states[row].end_probability;
     var index = state.phase;
     var steps = state.phase_step;
-    var phase = phases[lane * MAX_PHASES + min(index, MAX_PHASES - 1u)];
-    while (index + 1u < state.n_phases && phase.then_force == NO_TOKEN
+    var phase = phases[lane * PHASE_ROWS + min(index, MAX_PHASES - 1u)];
+    while (index + 1u < state.n_phases && phase.n_force == 0u
         && end_before_feeding(phase, steps, end_probability) != 0u) {
         index += 1u;
         steps = 0u;
-        phase = phases[lane * MAX_PHASES + min(index, MAX_PHASES - 1u)];
+        phase = phases[lane * PHASE_ROWS + min(index, MAX_PHASES - 1u)];
     }
     return phase.temperature;
 }

@@ -71,7 +71,11 @@ struct Phase {
     noise_scale: f32,   // tau or alpha
     greedy: u32,
     stop_tokens: array<u32, 8>, // the rest are NO_TOKEN
-    then_force: u32,    // or NO_TOKEN
+    then_force: array<u32, 16>, // a text: the tokens after its n_force are nothing
+    n_force: u32,
+    stop_text: array<u32, 16>,
+    n_stop_text: u32,
+    drops_stop: u32,    // then_force is fed in place of a stop token
     cold_entropy: f32,
     cold_patience: u32, // 0: no Cold Stop
     asks_classifier: u32,
@@ -87,7 +91,9 @@ struct Lane {
     phase: u32,
     phase_step: u32,
     cold_count: u32,
-    pending: u32,       // a marker still to be fed before the first phase, or NO_TOKEN
+    forced_row: u32,    // the row of the phase table whose text is being forced, or NO_TOKEN
+    forced_next: u32,   // which of its tokens comes next
+    n_matched: u32,     // the newest tokens chosen that begin the phase's stop text
     n_phases: u32,
     decode_thoughts: u32,
     tick: u32,          // steps of the run so far: the place in the ring of records
@@ -121,6 +127,9 @@ struct RecordHead {
 const MAX_KEPT = 32u;
 const MAX_PHASES = 8u;
 const MAX_STOP_TOKENS = 8u;
+// A lane's phases, and a row whose text is forced before the first of them.
+const PHASE_ROWS = 9u;
+const START_ROW = 8u;
 
 // Tokens of a part of the vocabulary, per thread that reads them.
 const TOKENS_PER_THREAD = 16u;

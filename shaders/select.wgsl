@@ -13,7 +13,7 @@ override RING_STEPS: u32;
 
 @group(0) @binding(0) var<storage, read_write> rows: array<Row>;                // (rows)
 @group(0) @binding(1) var<storage, read_write> lanes: array<Lane>;              // (lanes)
-@group(0) @binding(2) var<storage, read> phases: array<Phase>;                  // (lanes, MAX_PHASES)
+@group(0) @binding(2) var<storage, read> phases: array<Phase>;                  // (lanes, PHASE_ROWS)
 @group(0) @binding(3) var<storage, read> states: array<RowState>;               // (rows)
 @group(0) @binding(4) var<storage, read> parts: array<Part>;                    // (rows, N_PARTS)
 @group(0) @binding(5) var<storage, read_write> inputs: array<Input>;            // (rows)
@@ -50,17 +50,31 @@ var<private> raw_entropy: f32;
 var<private> scores: array<f32, MAX_KEPT>;
 
 fn phase_at(index: u32) -> Phase {
-    return phases[lane * MAX_PHASES + min(index, MAX_PHASES - 1u)];
+    return phases[lane * PHASE_ROWS + min(index, MAX_PHASES - 1u)];
 }
 
 // Whether the lane's phase ends at a token.
 fn is_stop_token(token: u32) -> bool {
-    let phase = lane * MAX_PHASES + state.phase;
+    let phase = lane * PHASE_ROWS + state.phase;
     var is_one = false;
     for (var i = 0u; i < MAX_STOP_TOKENS; i++) {
         is_one = is_one || phases[phase].stop_tokens[i] == token;
     }
     return is_one;
+}
+
+// Whether a chosen token completes the phase's stop text, of which the first token does not come
+// again: what does not go on can only begin anew.
+fn completes_stop_text(token: u32) -> bool {
+    let phase = lane * PHASE_ROWS + state.phase;
+    let n = phases[phase].n_stop_text;
+    if (n == 0u) {
+        return false;
+    }
+    let goes_on = token == phases[phase].stop_text[min(state.n_matched, n - 1u)];
+    let begins = u32(token == phases[phase].stop_text[0]);
+    state.n_matched = select(begins, state.n_matched + 1u, goes_on);
+    return state.n_matched == n;
 }
 
 fn is_last() -> bool {
@@ -71,11 +85,12 @@ fn enter_next_phase() {
     state.phase += 1u;
     state.phase_step = 0u;
     state.cold_count = 0u;
+    state.n_matched = 0u;
 }
 
 // Whether the next step's choice reads the logits; where it does not, the LM head is skipped.
 fn wants_logits() -> bool {
-    if (state.pending != NO_TOKEN) {
+    if (state.forced_row != NO_TOKEN) {
         return false;
     }
     let phase = phase_at(state.phase);
@@ -84,7 +99,7 @@ fn wants_logits() -> bool {
     }
     let decodes = state.decode_thoughts != 0u && phase.feed == FEED_HIDDEN;
     let may_end = state.phase_step >= phase.max_steps || asks_classifier(phase, state.phase_step);
-    return decodes || (may_end && phase.then_force == NO_TOKEN);
+    return decodes || (may_end && phase.n_force == 0u);
 }
 
 // Leaves the MAX_KEPT largest logits of all parts in ids and probs, falling, equal ones by rising
@@ -325,14 +340,33 @@ fn force(token: u32) -> u32 {
     return feed_token(token);
 }
 
+// Feeds the next token of the text that is being forced.
+fn force_text() -> u32 {
+    let phase = lane * PHASE_ROWS + state.forced_row;
+    let token = phases[phase].then_force[state.forced_next];
+    state.forced_next += 1u;
+    if (state.forced_next >= phases[phase].n_force) {
+        state.forced_row = NO_TOKEN;
+    }
+    return force(token);
+}
+
+// Ends the phase with its text, which it has.
+fn force_end() -> u32 {
+    state.forced_row = state.phase;
+    state.forced_next = 0u;
+    enter_next_phase();
+    return force_text();
+}
+
 fn end_by_cold_stop(phase: Phase) -> u32 {
     if (is_last()) {
         return INPUT_NONE;
     }
-    enter_next_phase();
-    if (phase.then_force != NO_TOKEN) {
-        return force(phase.then_force);
+    if (phase.n_force != 0u) {
+        return force_end();
     }
+    enter_next_phase();
     return feed_token(ids[0]);
 }
 
@@ -360,7 +394,8 @@ fn choose(phase: Phase) -> u32 {
         record.token = ids[place];
         make_one_hot(count, record.token);
     }
-    let stops = is_stop_token(record.token);
+    let completes = completes_stop_text(record.token);
+    let stops = completes || is_stop_token(record.token);
     if (stops) {
         make_one_hot(count, record.token);
         record.flags |= FLAG_STOP;
@@ -373,6 +408,9 @@ fn choose(phase: Phase) -> u32 {
         record.flags |= FLAG_CAP;
         return INPUT_NONE;
     }
+    if (stops && !completes && phase.drops_stop != 0u && phase.n_force != 0u) {
+        return force_end();
+    }
     if (stops) {
         enter_next_phase();
         return feed_token(record.token);
@@ -384,10 +422,8 @@ fn choose(phase: Phase) -> u32 {
 }
 
 fn decide(has_logits: bool) -> u32 {
-    if (state.pending != NO_TOKEN) {
-        let marker = state.pending;
-        state.pending = NO_TOKEN;
-        return force(marker);
+    if (state.forced_row != NO_TOKEN) {
+        return force_text();
     }
     // A phase that is over and forces no marker hands this very step to the next one.
     var phase = phase_at(state.phase);
@@ -401,15 +437,14 @@ fn decide(has_logits: bool) -> u32 {
             break;
         }
         record.flags |= why;
-        if (phase.then_force != NO_TOKEN) {
+        if (phase.n_force != 0u) {
             record.phase = state.phase;
             record.phase_step = state.phase_step;
             if (has_logits) {
                 finish_distribution(phase.temperature);
                 write_kept(n_top);
             }
-            enter_next_phase();
-            return force(phase.then_force);
+            return force_end();
         }
         enter_next_phase();
         phase = phase_at(state.phase);
@@ -444,7 +479,7 @@ fn decide_and_record(has_logits: bool, record_row: u32) {
     record.phase_step = state.phase_step;
     record.cold_count = state.cold_count;
     record.hidden_norm = states[row].hidden_norm;
-    let starts = state.pending != NO_TOKEN;
+    let starts = state.forced_row == START_ROW;
     if (is_finite(record.hidden_norm) && (!has_logits || bad_logits() == 0u)) {
         next_input = decide(has_logits);
     } else {

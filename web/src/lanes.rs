@@ -251,7 +251,7 @@ mod tests {
         let records: Vec<_> = kept.collect();
         let mut run = LaneRun {
             program: Some(Arc::new(Program {
-                start: None,
+                start: Vec::new(),
                 phases: vec![phase(Role::Answer, Feed::Token)],
             })),
             words: vocabulary.into(),

@@ -182,6 +182,8 @@ async fn fetch_files(
     Ok(ModelFiles {
         config,
         tokenizer,
+        tokenizer_config: None,
+        chat_template: None,
         generation_config,
         weights,
         contemplation,

@@ -51,6 +51,8 @@ fn model(name: &str) -> Model {
         config: text("config.json"),
         generation_config: Some(text("generation_config.json")),
         tokenizer: text("tokenizer.json"),
+        tokenizer_config: None,
+        chat_template: None,
         weights: vec![("model.safetensors".into(), weights.into())],
         // No chapter and no default lane needs adapters.
         contemplation: None,

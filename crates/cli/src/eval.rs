@@ -1,23 +1,26 @@
 //! `latent eval`: accuracy of a strategy, with its interval, on a file or on generated problems.
 
-use std::{process::ExitCode, time::Instant};
+use std::{path::PathBuf, process::ExitCode, time::Instant};
 
 use anyhow::Result;
 use clap::Args;
 use indicatif::ProgressBar;
 use latent_model::{
     engine::Engine,
-    evaluation::{self, Trials},
+    evaluation::{self, RunResult, Trials},
     metrics::{Branches, Proportion},
     strategy::{Settings, Strategy},
+    tasks::Grade,
 };
 use serde::Serialize;
 
 use crate::{
+    asking::AskingArgs,
     engines::{EngineKind, open_engine},
-    folder::ModelArgs,
+    folder::{ModelArgs, weights_digest},
     problems::ProblemArgs,
     progress::progress_bar,
+    results::{Measured, Results},
 };
 
 /// Arguments of `latent eval`.
@@ -33,6 +36,8 @@ pub struct EvalArgs {
     set: Vec<String>,
     #[command(flatten)]
     problems: ProblemArgs,
+    #[command(flatten)]
+    asking: AskingArgs,
     /// Number of generated problems.
     #[arg(long, default_value_t = 300)]
     n: usize,
@@ -45,6 +50,10 @@ pub struct EvalArgs {
     /// Seed of the generated problems and of the noise.
     #[arg(long, default_value_t = 0)]
     seed: u32,
+    /// Keeps every run's verdict in this file, a line of JSON each; where the file holds some of
+    /// them, goes on from there. `latent run --from` shows one of them again.
+    #[arg(long)]
+    out: Option<PathBuf>,
     /// Where to compute.
     #[arg(long, value_enum, default_value = "gpu")]
     engine: EngineKind,
@@ -84,11 +93,10 @@ pub async fn eval(args: &EvalArgs) -> Result<ExitCode> {
     let strategy = Strategy::by_name(&args.strategy)?;
     let settings = Settings::parse(strategy, args.set.iter().map(String::as_str))?;
     let program = strategy.program(&settings, &model.tokenizer, model.capabilities())?;
-    let mut problems = match args.problems.read_file()? {
-        Some(problems) => problems,
-        None => args.problems.generated(args.seed.into(), args.n)?,
-    };
-    problems.truncate(args.limit.unwrap_or(usize::MAX));
+    let source = args.asking.source(&args.problems);
+    let mut asked = args.asking.problems(&source, args.seed, args.n)?;
+    asked.problems.truncate(args.limit.unwrap_or(usize::MAX));
+    let (prompts, problems) = (asked.prompts(&model)?, &asked.problems);
     let mut engine = open_engine(args.engine, &model).await?;
     let start = Instant::now();
     let bar = match args.json {
@@ -97,22 +105,44 @@ pub async fn eval(args: &EvalArgs) -> Result<ExitCode> {
     };
     let trials = Trials {
         program: &program,
-        problems: &problems,
+        problems,
         samples: args.samples,
         seed: args.seed,
     };
-    let measured = evaluation::evaluate(&mut engine, &model.tokenizer, trials, |done, right| {
-        bar.set_position(done as u64);
-        bar.set_message(format!("{:.1} % right", 100.0 * right as f64 / done as f64));
-    })
-    .await?;
+    let (mut results, known) = match &args.out {
+        None => (None, Vec::new()),
+        Some(path) => {
+            let (results, known) = Results::open(path, &args.measured(&source, &engine)?)?;
+            (Some(results), known)
+        }
+    };
+    let (mut n_done, mut n_right, mut n_known) = (0, 0, known.len());
+    let on_results = |done: &[RunResult]| {
+        n_done += done.len();
+        n_right += done.iter().filter(|run| run.grade == Grade::Right).count();
+        bar.set_position(n_done as u64);
+        let share = 100.0 * n_right as f64 / n_done.max(1) as f64;
+        bar.set_message(format!("{share:.1} % right"));
+        // The first ones are those that the file holds.
+        let is_known = std::mem::take(&mut n_known) > 0;
+        if let (Some(results), false) = (&mut results, is_known) {
+            let mut done = done.iter();
+            done.try_for_each(|run| results.add(run))
+                .map_err(|error| format!("{error:#}"))?;
+        }
+        Ok(())
+    };
+    let tokenizer = &model.tokenizer;
+    let evaluating =
+        evaluation::evaluate_prompts(&mut engine, tokenizer, trials, &prompts, known, on_results);
+    let measured = evaluating.await?;
     bar.finish_and_clear();
     let evaluation = Evaluation {
         model: args.model.name(),
         strategy: strategy.name,
         settings: args.set.clone(),
         engine: engine.description(),
-        problems: args.problems.describe(),
+        problems: source.describe(),
         seed: args.seed,
         samples: args.samples,
         accuracy: measured.accuracy,
@@ -130,6 +160,25 @@ pub async fn eval(args: &EvalArgs) -> Result<ExitCode> {
         print_evaluation(&evaluation);
     }
     Ok(ExitCode::SUCCESS)
+}
+
+impl EvalArgs {
+    /// All that a run of the evaluation depends on.
+    fn measured(&self, source: &ProblemArgs, engine: &impl Engine) -> Result<Measured> {
+        let adapters = self.model.adapters.as_deref();
+        Ok(Measured {
+            model: self.model.name(),
+            weights: weights_digest(&self.model.model, adapters)?,
+            engine: engine.description(),
+            strategy: self.strategy.clone(),
+            settings: self.set.clone(),
+            problems: source.clone(),
+            n: self.n,
+            asking: self.asking.clone(),
+            seed: self.seed,
+            samples: self.samples,
+        })
+    }
 }
 
 fn print_evaluation(evaluation: &Evaluation) {

@@ -1,4 +1,4 @@
-//! Reads a model folder from disk.
+//! Reads a model from disk: a folder in the Hugging Face layout, or a GGUF file.
 
 use std::{
     fs,
@@ -21,7 +21,7 @@ use sha2::{Digest, Sha256};
 /// Which checkpoint a command runs.
 #[derive(Args, Debug)]
 pub struct ModelArgs {
-    /// A model folder.
+    /// A model folder, or a GGUF file.
     #[arg(long)]
     pub model: PathBuf,
     /// The folder in it that holds the adapters of CCOT [default: ccot, where there is one].
@@ -42,17 +42,40 @@ impl ModelArgs {
     }
 }
 
-/// Loads and checks the model in `folder`, with CCOT's adapters where they lie in the folder that
+/// Loads and checks the model at `path`, with CCOT's adapters where they lie in the folder that
 /// they lie in by default.
 pub fn load_model(folder: &Path) -> Result<Model> {
     load_adapted(folder, None)
 }
 
-/// Loads and checks the model in `folder`, with the adapters in its folder `adapters`, if given.
-pub fn load_adapted(folder: &Path, adapters: Option<&str>) -> Result<Model> {
+/// Loads and checks the model at `path`, with the adapters in its folder `adapters`, if given.
+pub fn load_adapted(path: &Path, adapters: Option<&str>) -> Result<Model> {
+    let files = match path.is_file() {
+        true => gguf_files(path, adapters)?,
+        false => folder_files(path, adapters)?,
+    };
+    Model::from_files(&files).with_context(|| format!("in {}", path.display()))
+}
+
+/// What a GGUF file holds; its weights are the file itself.
+fn gguf_files(path: &Path, adapters: Option<&str>) -> Result<ModelFiles> {
+    if let Some(adapters) = adapters {
+        bail!(
+            "{}: a file has no folder of adapters {adapters:?}",
+            path.display()
+        );
+    }
+    let bytes = fs::read(path).with_context(|| format!("cannot read {}", path.display()))?;
+    Ok(ModelFiles::from_gguf(
+        &path.display().to_string(),
+        bytes.into(),
+    )?)
+}
+
+fn folder_files(folder: &Path, adapters: Option<&str>) -> Result<ModelFiles> {
     ensure!(
         folder.is_dir(),
-        "{} is not a model folder",
+        "{} is neither a model folder nor a GGUF file",
         folder.display()
     );
     let text = |name: &str| {
@@ -68,14 +91,15 @@ pub fn load_adapted(folder: &Path, adapters: Option<&str>) -> Result<Model> {
             Ok((name.to_string_lossy().into_owned(), bytes.into()))
         })
         .collect::<Result<_>>()?;
-    let files = ModelFiles {
+    Ok(ModelFiles {
         config: text("config.json")?,
         tokenizer: text("tokenizer.json")?,
         generation_config: optional_text(&folder.join("generation_config.json"))?,
+        tokenizer_config: optional_text(&folder.join("tokenizer_config.json"))?,
+        chat_template: optional_text(&folder.join("chat_template.jinja"))?,
         weights,
         contemplation: contemplation_files(folder, adapters)?,
-    };
-    Model::from_files(&files).with_context(|| format!("in {}", folder.display()))
+    })
 }
 
 /// The files of CCOT's adapters: those that are named, else the default ones where there are any.
@@ -146,8 +170,11 @@ pub fn load_training_record<C: DeserializeOwned>(
         .map(Some)
 }
 
-/// `model.safetensors`, or every shard in the order of their index.
+/// `model.safetensors`, or every shard in the order of their index; a GGUF file is its own.
 fn weights_paths(folder: &Path) -> Result<Vec<PathBuf>> {
+    if folder.is_file() {
+        return Ok(vec![folder.into()]);
+    }
     let single = folder.join("model.safetensors");
     if single.exists() {
         return Ok(vec![single]);
@@ -167,11 +194,11 @@ pub fn weights_digest(folder: &Path, adapters: Option<&str>) -> Result<String> {
     for path in weights_paths(folder)? {
         digest.update(fs::read(&path).with_context(|| format!("cannot read {}", path.display()))?);
     }
-    for contents in contemplation_files(folder, adapters)?
-        .iter()
-        .flat_map(|f| &f.contents)
-    {
-        digest.update(contents);
+    if folder.is_dir() {
+        let files = contemplation_files(folder, adapters)?;
+        for contents in files.iter().flat_map(|files| &files.contents) {
+            digest.update(contents);
+        }
     }
     Ok(hex(&digest.finalize()))
 }
@@ -181,10 +208,13 @@ pub fn hex(bytes: &[u8]) -> String {
     bytes.iter().map(|byte| format!("{byte:02x}")).collect()
 }
 
-/// The folder's own name, which is the checkpoint's name.
+/// The folder's or file's own name, which is the checkpoint's name.
 pub fn model_name(folder: &Path) -> String {
     let name = folder.canonicalize().ok();
-    let name = name.as_deref().and_then(Path::file_name);
+    let name = name.as_deref().and_then(|path| match path.is_file() {
+        true => path.file_stem(),
+        false => path.file_name(),
+    });
     name.map_or_else(
         || folder.display().to_string(),
         |name| name.to_string_lossy().into_owned(),

@@ -4,11 +4,14 @@
 mod output;
 
 mod analyze;
+mod asking;
 mod case_study;
 mod chart;
 mod check;
+mod contemplation;
 mod engines;
 mod eval;
+mod fetch;
 mod folder;
 mod intervene;
 mod models;
@@ -16,6 +19,7 @@ mod problems;
 mod progress;
 mod report;
 mod results;
+mod results_document;
 mod run;
 mod ship;
 mod table;
@@ -35,6 +39,8 @@ struct Cli {
 
 #[derive(Subcommand)]
 enum Command {
+    /// Fetches a pretrained model into a cache folder and says where it lies.
+    Fetch(fetch::FetchArgs),
     /// Lists the checkpoints that ship with the project.
     Models(models::ModelsArgs),
     /// Runs one or more strategies on one problem and streams the trace.
@@ -43,14 +49,17 @@ enum Command {
     Eval(eval::EvalArgs),
     /// Compares the GPU engine with the reference, layer by layer; exit code 1 on any difference.
     Check(check::CheckArgs),
-    /// Measures the Coconut paper's table on the checkpoints that ship, and accuracy against the
-    /// number of thoughts.
+    /// Measures a paper's table on the checkpoints that ship, as a suite file asks for it.
     Table(table::TableArgs),
     /// Asks at every step what would follow, had one word been fed in place of the mixture, and
     /// compares ways of decoding.
     Analyze(analyze::AnalyzeArgs),
     /// Changes thoughts before they are fed, and measures what becomes of the answers.
     Intervene(intervene::InterveneArgs),
+    /// Measures when CCOT's END stops, and what that costs.
+    Contemplation(contemplation::ContemplationArgs),
+    /// Puts docs/results.md together from what was measured.
+    Results(results_document::ResultsArgs),
     /// Draws the training curve of a model folder, or what `latent analyze --out` left in one.
     Report(report::ReportArgs),
     /// Searches for problems that one thought gets wrong and more thoughts get right.
@@ -75,6 +84,7 @@ struct TrainArgs {
 
 fn main() -> ExitCode {
     let outcome = match Cli::parse().command {
+        Command::Fetch(args) => fetch::fetch(&args),
         Command::Models(args) => models::models(&args),
         Command::Run(args) => pollster::block_on(run::run(&args)),
         Command::Eval(args) => pollster::block_on(eval::eval(&args)),
@@ -83,6 +93,8 @@ fn main() -> ExitCode {
         Command::Analyze(args) => pollster::block_on(analyze::analyze(&args)),
         Command::Intervene(args) => pollster::block_on(intervene::intervene(&args)),
         Command::Ship(args) => ship::ship(&args),
+        Command::Contemplation(args) => pollster::block_on(contemplation::contemplation(&args)),
+        Command::Results(args) => results_document::results(&args),
         Command::Report(args) => report::report(&args),
         Command::CaseStudy(args) => pollster::block_on(case_study::case_study(&args)),
         Command::Train(args) => {

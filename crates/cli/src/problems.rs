@@ -5,23 +5,44 @@ use std::{fs, path::PathBuf};
 use anyhow::{Context, Result, bail, ensure};
 use clap::Args;
 use latent_model::{
+    evidence::SetOfTable,
     tasks::{Difficulty, Problem, Task},
     text,
 };
+use serde::{Deserialize, Serialize};
+use sha2::{Digest, Sha256};
+
+use crate::folder::hex;
 
 /// A source of problems.
-#[derive(Args, Debug)]
+#[derive(Args, Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct ProblemArgs {
     /// Generates problems of this task.
     #[arg(long, value_parser = str::parse::<Task>)]
     pub task: Option<Task>,
     /// Difficulty of generated problems.
     #[arg(long, default_value = "class", value_parser = str::parse::<Difficulty>)]
+    #[serde(with = "difficulty_name")]
     pub difficulty: Difficulty,
     /// Reads problems from a file in one of the task's formats (of the first task unless --task
     /// says else).
     #[arg(long)]
     pub data: Option<PathBuf>,
+}
+
+/// A difficulty as its name.
+mod difficulty_name {
+    use super::Difficulty;
+    use serde::{Deserialize, Deserializer, Serializer, de::Error};
+
+    pub fn serialize<S: Serializer>(value: &Difficulty, to: S) -> Result<S::Ok, S::Error> {
+        to.serialize_str(value.name())
+    }
+
+    pub fn deserialize<'de, D: Deserializer<'de>>(from: D) -> Result<Difficulty, D::Error> {
+        let name = String::deserialize(from)?;
+        name.parse().map_err(D::Error::custom)
+    }
 }
 
 impl ProblemArgs {
@@ -79,6 +100,54 @@ impl ProblemArgs {
                 )
             }
             (None, None) => String::new(),
+        }
+    }
+}
+
+/// Problems with what the evidence says of them.
+pub struct ProblemSet {
+    /// As in the evidence.
+    pub shown: SetOfTable,
+    /// All of them.
+    pub problems: Vec<Problem>,
+    /// Seed of noise, as `latent eval` has it: the first problem's, and 0 for a file's problems.
+    pub noise_seed: u32,
+}
+
+impl ProblemSet {
+    /// `n` generated problems, from `seed` on.
+    pub fn generated(task: Task, difficulty: Difficulty, seed: u32, n: usize) -> Self {
+        let first = u64::from(seed);
+        let last = first + n.saturating_sub(1) as u64;
+        let size = difficulty.name();
+        let source = format!("{n} problems generated at {size} size, seeds {first} to {last}");
+        let problems = (0..n as u64).map(|i| task.generate(first + i, difficulty));
+        Self::new(task, difficulty, source, problems.collect(), seed)
+    }
+
+    /// Problems of a size, and where they come from.
+    pub fn new(
+        task: Task,
+        difficulty: Difficulty,
+        source: String,
+        problems: Vec<Problem>,
+        noise_seed: u32,
+    ) -> Self {
+        let mut digest = Sha256::new();
+        for problem in &problems {
+            digest.update(format!("{}\n{}\n", problem.question(), problem.answer()));
+        }
+        let shown = SetOfTable {
+            task: task.name().into(),
+            name: difficulty.name().into(),
+            source,
+            n: problems.len(),
+            sha256: hex(&digest.finalize()),
+        };
+        Self {
+            shown,
+            problems,
+            noise_seed,
         }
     }
 }

@@ -13,7 +13,7 @@ use crate::{
     analyze,
     chart::{self, Axis, Estimate, Panel},
     folder::{load_training_record, model_name},
-    results,
+    output,
 };
 
 /// Arguments of `latent report`.
@@ -41,15 +41,11 @@ struct EvaluationSeries {
 
 /// Draws.
 pub fn report(args: &ReportArgs) -> Result<ExitCode> {
-    let analysis = args.dir.join(analyze::FILE);
-    if analysis.exists() {
-        let study = fs::read_to_string(&analysis)
-            .map_err(anyhow::Error::from)
-            .and_then(|json| Ok(serde_json::from_str(&json)?))
-            .with_context(|| format!("in {}", analysis.display()))?;
+    if args.dir.join(analyze::FILE).exists() {
+        let study = analyze::read(&args.dir)?;
         let out = args.out.clone();
-        let out = out.unwrap_or_else(|| analysis.with_extension("svg"));
-        results::write_text(&out, &analyze::svg(&study)?)?;
+        let out = out.unwrap_or_else(|| args.dir.join("analysis.svg"));
+        output::write(&out, &analyze::svg(&study)?)?;
         return Ok(ExitCode::SUCCESS);
     }
     let record: TrainingRecord<IgnoredAny> = load_training_record(&args.dir)?

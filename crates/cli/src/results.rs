@@ -1,101 +1,110 @@
-//! `docs/results.md`: all that was measured, in one document, from the files in `public/evidence`.
+//! A file of results: what was measured, then a line for each run, so that an evaluation that was
+//! cut off goes on, and every run that was counted can be seen again.
 
-use std::{fs, io::ErrorKind, path::Path};
-
-use anyhow::{Context, Result};
-use latent_model::{
-    analysis::report::{AnalysisStudy, InterventionStudy},
-    evidence::Table,
-};
-use serde::{Serialize, de::DeserializeOwned};
-
-use crate::{
-    analyze, intervene,
-    table::{ThinkingDocument, ThoughtsDocument, of_table},
+use std::{
+    fs::{self, File, OpenOptions},
+    io::Write,
+    path::{Path, PathBuf},
 };
 
-/// Writes a JSON file of the evidence.
-pub fn write_evidence(folder: &Path, name: &str, document: &impl Serialize) -> Result<()> {
-    fs::create_dir_all(folder).with_context(|| format!("cannot create {}", folder.display()))?;
-    write_text(
-        &folder.join(name),
-        &(serde_json::to_string_pretty(document)? + "\n"),
-    )
+use anyhow::{Context, Result, bail, ensure};
+use latent_model::evaluation::RunResult;
+use serde::{Deserialize, Serialize};
+
+use crate::{asking::AskingArgs, problems::ProblemArgs};
+
+/// The first line: all that a run depends on.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct Measured {
+    /// The checkpoint's name.
+    pub model: String,
+    /// SHA-256 of its weights.
+    pub weights: String,
+    /// Description of the engine.
+    pub engine: String,
+    pub strategy: String,
+    /// `key=value`
+    pub settings: Vec<String>,
+    #[serde(flatten)]
+    pub problems: ProblemArgs,
+    /// Problems that were generated, where they were.
+    pub n: usize,
+    #[serde(flatten)]
+    pub asking: AskingArgs,
+    pub seed: u32,
+    pub samples: usize,
 }
 
-/// Writes a file, and says so.
-pub fn write_text(path: &Path, text: &str) -> Result<()> {
-    fs::write(path, text).with_context(|| format!("cannot write {}", path.display()))?;
-    eprintln!("wrote {}", path.display());
-    Ok(())
+/// An open file of results, to which runs are added.
+pub struct Results {
+    path: PathBuf,
+    file: File,
 }
 
-/// Writes the document to `path`.
-pub fn write(evidence: &Path, path: &Path) -> Result<()> {
-    write_text(path, &document(evidence)?)
-}
-
-/// The document. The files of `latent table` must be there; a study that was not made has no
-/// section.
-pub fn document(evidence: &Path) -> Result<String> {
-    let expected = |name: &str| {
-        format!(
-            "{name} is not in {}: run `latent table`",
-            evidence.display()
-        )
-    };
-    let table: Table = read(evidence, "table.json")?.with_context(|| expected("table.json"))?;
-    let thoughts: ThoughtsDocument =
-        read(evidence, "thoughts.json")?.with_context(|| expected("thoughts.json"))?;
-    let thinking: ThinkingDocument =
-        read(evidence, "thinking.json")?.with_context(|| expected("thinking.json"))?;
-    let mut text = of_table(&table, &thoughts, &thinking);
-    let interventions: Option<InterventionStudy> = read(evidence, "interventions.json")?;
-    let analysis: Option<AnalysisStudy> = read(evidence, "analysis.json")?;
-    for section in [
-        analysis.as_ref().map(analyze::section),
-        interventions.as_ref().map(intervene::section),
-    ] {
-        text += &section.map_or_else(String::new, |section| format!("\n{section}"));
+impl Results {
+    /// Opens the file of this measurement, or begins it; gives the runs that it holds.
+    pub fn open(path: &Path, measured: &Measured) -> Result<(Self, Vec<RunResult>)> {
+        let is_new = !path.exists();
+        let runs = match is_new {
+            true => Vec::new(),
+            false => {
+                let (found, runs) = read(path)?;
+                ensure!(
+                    found == *measured,
+                    "{} holds another measurement: expected\n{}\nfound\n{}",
+                    path.display(),
+                    serde_json::to_string(measured)?,
+                    serde_json::to_string(&found)?
+                );
+                // A line that was cut off is written again.
+                let mut kept = serde_json::to_string(&found)? + "\n";
+                for run in &runs {
+                    kept += &(serde_json::to_string(run)? + "\n");
+                }
+                fs::write(path, kept).with_context(|| writing(path))?;
+                runs
+            }
+        };
+        let file = OpenOptions::new().create(true).append(true).open(path);
+        let mut results = Self {
+            path: path.into(),
+            file: file.with_context(|| writing(path))?,
+        };
+        if is_new {
+            results.line(&serde_json::to_string(measured)?)?;
+        }
+        Ok((results, runs))
     }
-    Ok(text)
-}
 
-/// A JSON file of the evidence, if there is one.
-fn read<T: DeserializeOwned>(folder: &Path, name: &str) -> Result<Option<T>> {
-    let path = folder.join(name);
-    match fs::read_to_string(&path) {
-        Ok(json) => serde_json::from_str(&json)
-            .map(Some)
-            .with_context(|| format!("in {}", path.display())),
-        Err(error) if error.kind() == ErrorKind::NotFound => Ok(None),
-        Err(error) => Err(error).with_context(|| format!("cannot read {}", path.display())),
+    /// Adds a run.
+    pub fn add(&mut self, run: &RunResult) -> Result<()> {
+        self.line(&serde_json::to_string(run)?)
+    }
+
+    fn line(&mut self, line: &str) -> Result<()> {
+        writeln!(self.file, "{line}").with_context(|| writing(&self.path))
     }
 }
 
-#[cfg(test)]
-mod tests {
-    use super::*;
-    use crate::folder::weights_digest;
+fn writing(path: &Path) -> String {
+    format!("cannot write {}", path.display())
+}
 
-    #[test]
-    fn studies_were_made_on_the_weights_that_ship() {
-        let root = Path::new(concat!(env!("CARGO_MANIFEST_DIR"), "/../.."));
-        let evidence = root.join("public/evidence");
-        let interventions: Option<InterventionStudy> =
-            read(&evidence, "interventions.json").expect("a study");
-        let analysis: Option<AnalysisStudy> = read(&evidence, "analysis.json").expect("a study");
-        let interventions = interventions.expect("it ships").rows;
-        let analysis = analysis.expect("it ships").rows;
-        let subjects = interventions.iter().map(|row| &row.subject);
-        for subject in subjects.chain(analysis.iter().map(|row| &row.subject)) {
-            let folder = root.join("public/models").join(&subject.model);
-            let digest = weights_digest(&folder, None).expect("the weights can be read");
-            assert_eq!(
-                subject.weights_sha256, digest,
-                "{}: measure again",
-                subject.model
-            );
+/// What a file measures, and its runs; a last line that was cut off is left out.
+pub fn read(path: &Path) -> Result<(Measured, Vec<RunResult>)> {
+    let text =
+        fs::read_to_string(path).with_context(|| format!("cannot read {}", path.display()))?;
+    let (first, rest) = text.split_once('\n').unwrap_or((&text, ""));
+    let measured = serde_json::from_str(first)
+        .with_context(|| format!("{}, line 1: not a file of results", path.display()))?;
+    let lines: Vec<&str> = rest.lines().collect();
+    let mut runs = Vec::new();
+    for (index, line) in lines.iter().enumerate() {
+        match serde_json::from_str(line) {
+            Ok(run) => runs.push(run),
+            Err(_) if index + 1 == lines.len() && !text.ends_with('\n') => {}
+            Err(error) => bail!("{}, line {}: {error}", path.display(), index + 2),
         }
     }
+    Ok((measured, runs))
 }

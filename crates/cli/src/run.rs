@@ -1,21 +1,29 @@
 //! `latent run`: one problem, one or more strategies, the trace as it comes.
 
-use std::process::ExitCode;
+use std::{
+    path::{Path, PathBuf},
+    process::ExitCode,
+};
 
-use anyhow::{Result, bail, ensure};
+use anyhow::{Context, Result, bail, ensure};
 use clap::Args;
 use latent_model::{
+    chat::{ChatRole, Message},
     engine::{Engine, LaneSpec, run_to_end},
+    evaluation::RunResult,
     input::Input,
+    model::Model,
     strategy::{Settings, Strategy},
-    tasks::{Problem, TASKS, Task},
+    tasks::{Problem, TASKS, Task, free_text},
     trace::{RanLane, RunJson, StepJson},
 };
 
 use crate::{
+    asking::AskingArgs,
     engines::{EngineKind, open_engine},
-    folder::ModelArgs,
+    folder::{ModelArgs, weights_digest},
     problems::ProblemArgs,
+    results::{self, Measured},
 };
 
 /// Arguments of `latent run`.
@@ -24,7 +32,7 @@ pub struct RunArgs {
     #[command(flatten)]
     model: ModelArgs,
     /// A strategy of the table; several run side by side as lanes of one batch.
-    #[arg(long, required = true)]
+    #[arg(long, required_unless_present = "from")]
     strategy: Vec<String>,
     /// A setting of the strategy, key=value.
     #[arg(long)]
@@ -34,12 +42,24 @@ pub struct RunArgs {
     prompt: Option<String>,
     #[command(flatten)]
     problems: ProblemArgs,
+    #[command(flatten)]
+    asking: AskingArgs,
     /// Which problem of --data, from 0.
     #[arg(long, default_value_t = 0)]
     index: usize,
     /// Seed of the generated problem and of the lanes' noise.
     #[arg(long, default_value_t = 0)]
     seed: u32,
+    /// Runs what `latent eval --out` counted in this file, as it was counted; the model must be
+    /// the same.
+    #[arg(long, conflicts_with_all = ["strategy", "set", "prompt", "task", "data", "chat", "shots", "index", "seed"])]
+    from: Option<PathBuf>,
+    /// Which problem of --from, from 0.
+    #[arg(long, requires = "from", default_value_t = 0)]
+    problem: usize,
+    /// Which run of that problem.
+    #[arg(long, requires = "from", default_value_t = 0)]
+    sample: usize,
     /// Where to compute.
     #[arg(long, value_enum, default_value = "gpu")]
     engine: EngineKind,
@@ -51,28 +71,43 @@ pub struct RunArgs {
 /// Steps per submit; small enough to see the trace come, large enough to keep a GPU busy.
 const CHUNK: usize = 8;
 
+/// What is run: a problem or a text, and how.
+struct Job {
+    strategies: Vec<String>,
+    settings: Vec<String>,
+    /// The problem, where the answer can be graded.
+    problem: Option<Problem>,
+    /// How the answer is written where there is no problem.
+    task: Task,
+    /// What the model reads.
+    question: String,
+    prompt: Vec<u32>,
+    seed: u32,
+    stream: u32,
+}
+
 /// Runs the lanes to their end.
 pub async fn run(args: &RunArgs) -> Result<ExitCode> {
     let model = args.model.load()?;
-    let problem = problem(args)?;
-    let question = match (&problem, &args.prompt) {
-        (Some(problem), _) => problem.question().to_string(),
-        (None, Some(prompt)) => prompt.clone(),
-        (None, None) => bail!("give a prompt: --prompt TEXT, --task NAME or --data FILE"),
+    let job = match &args.from {
+        Some(path) => replayed(args, path, &model)?,
+        None => job(args, &model)?,
     };
-    let prompt = model.tokenizer.encode(&question)?;
-    let strategies: Vec<&Strategy> = args
-        .strategy
+    let Job {
+        question, prompt, ..
+    } = &job;
+    let strategies: Vec<&Strategy> = job
+        .strategies
         .iter()
         .map(|name| Strategy::by_name(name))
         .collect::<Result<_, _>>()?;
     let lane = |strategy: &&Strategy| -> Result<LaneSpec> {
-        let settings = Settings::parse(strategy, args.set.iter().map(String::as_str))?;
+        let settings = Settings::parse(strategy, job.settings.iter().map(String::as_str))?;
         Ok(LaneSpec {
-            inputs: Input::tokens(&prompt),
+            inputs: Input::tokens(prompt),
             program: strategy.program(&settings, &model.tokenizer, model.capabilities())?,
-            seed: args.seed,
-            stream: 0,
+            seed: job.seed,
+            stream: job.stream,
             decode_thoughts: true,
         })
     };
@@ -93,8 +128,6 @@ pub async fn run(args: &RunArgs) -> Result<ExitCode> {
         }
     })
     .await?;
-    let named = args.problems.task.unwrap_or(Task::first());
-    let task = problem.as_ref().map_or(named, Problem::task);
     let lanes = lanes.iter().zip(&traces).zip(&strategies);
     let lanes = lanes
         .map(|((spec, records), strategy)| {
@@ -106,42 +139,109 @@ pub async fn run(args: &RunArgs) -> Result<ExitCode> {
                 engine: &engine.description(),
                 records,
             };
-            let answer = ran.answer(task);
-            let verdict = problem.as_ref().map(|problem| problem.grade(&answer));
+            let answer = ran.answer(job.task);
+            let verdict = job.problem.as_ref().map(|problem| problem.grade(&answer));
             ran.json(answer, verdict)
         })
         .collect();
     report(
         args.json,
         &RunJson {
-            prompt: question,
-            seed: args.seed,
+            prompt: question.clone(),
+            seed: job.seed,
             lanes,
         },
     )?;
     Ok(ExitCode::SUCCESS)
 }
 
-/// The problem that is run; `None` for a prompt that is none. A prompt that is a whole problem is
-/// read as one: the model gets its official form, and the answer is graded.
-fn problem(args: &RunArgs) -> Result<Option<Problem>> {
-    if let Some(prompt) = &args.prompt {
-        let named = args.problems.task;
-        let mut tasks = TASKS
-            .iter()
-            .filter(|task| named.is_none_or(|n| n == **task));
-        return Ok(tasks.find_map(|task| task.read(prompt).ok()));
-    }
-    let Some(mut problems) = args.problems.read_file()? else {
-        return Ok(args.problems.generated(args.seed.into(), 1)?.pop());
+/// What the arguments say to run.
+fn job(args: &RunArgs, model: &Model) -> Result<Job> {
+    let (problem, question, prompt) = match (&args.prompt, problem(args)) {
+        (Some(text), None) if args.asking.chat => {
+            let content = text.clone();
+            let role = ChatRole::User;
+            let question = model.chat(&[Message { role, content }])?;
+            let prompt = model.tokenizer.encode(&question)?;
+            (None, question, prompt)
+        }
+        (Some(text), None) => (None, text.clone(), model.prompt(text)?),
+        (Some(_), Some(problem)) => {
+            let question = problem.question().to_string();
+            let prompt = model.prompt(&question)?;
+            (Some(problem), question, prompt)
+        }
+        (None, _) => {
+            let n = args.index + 1 + args.asking.shots;
+            let asked = args.asking.problems(&args.problems, args.seed, n)?;
+            let n = asked.problems.len();
+            let index = args.index;
+            ensure!(index < n, "--index must be below {n}, found {index}");
+            let problem = asked.problems[index].clone();
+            let question = asked.text(model, &problem)?;
+            let prompt = asked.prompt(model, &problem)?;
+            (Some(problem), question, prompt)
+        }
     };
-    let n = problems.len();
+    // Words of ours are written in a task's way; other models write as they please.
+    let of_text = match args.asking.chat || model.chat_template.is_some() {
+        true => free_text::TASK,
+        false => Task::first(),
+    };
+    let named = args.problems.task.unwrap_or(of_text);
+    Ok(Job {
+        strategies: args.strategy.clone(),
+        settings: args.set.clone(),
+        task: problem.as_ref().map_or(named, Problem::task),
+        problem,
+        question,
+        prompt,
+        seed: args.seed,
+        stream: 0,
+    })
+}
+
+/// A run of a file of results, as it was counted.
+fn replayed(args: &RunArgs, path: &Path, model: &Model) -> Result<Job> {
+    let (measured, runs) = results::read(path)?;
+    let is_it = |run: &&RunResult| (run.problem, run.sample) == (args.problem, args.sample);
+    let Some(run) = runs.iter().find(is_it) else {
+        bail!(
+            "{} has no run {} of problem {}",
+            path.display(),
+            args.sample,
+            args.problem
+        );
+    };
+    let digest = weights_digest(&args.model.model, args.model.adapters.as_deref())?;
     ensure!(
-        args.index < n,
-        "--index must be below {n}, found {}",
-        args.index
+        digest == measured.weights,
+        "{} was measured on {} with weights {}; found {digest}",
+        path.display(),
+        measured.model,
+        measured.weights
     );
-    Ok(Some(problems.swap_remove(args.index)))
+    let Measured { n, seed, .. } = measured;
+    let asked = measured.asking.problems(&measured.problems, seed, n)?;
+    let problem = asked.problems.get(run.problem);
+    let problem = problem.with_context(|| format!("there is no problem {}", run.problem))?;
+    Ok(Job {
+        strategies: vec![measured.strategy],
+        settings: measured.settings,
+        question: asked.text(model, problem)?,
+        prompt: asked.prompt(model, problem)?,
+        task: problem.task(),
+        problem: Some(problem.clone()),
+        seed,
+        stream: run.stream,
+    })
+}
+
+/// The problem that a prompt is, if it is a whole one: the model gets its official form, and the
+/// answer is graded.
+fn problem(args: &RunArgs) -> Option<Problem> {
+    let prompt = args.prompt.as_ref()?;
+    TASKS.iter().find_map(|task| task.read(prompt).ok())
 }
 
 fn report(json: bool, run: &RunJson) -> Result<()> {

@@ -44,7 +44,7 @@ fn lanes(n: usize, feed: Feed, weights: Weights) -> Vec<LaneSpec> {
         feed,
         sampler,
         until: Until::steps(max_steps),
-        then_force: None,
+        then_force: Vec::new(),
         adapter,
     };
     let program = |lane: u32| {
@@ -53,7 +53,7 @@ fn lanes(n: usize, feed: Feed, weights: Weights) -> Vec<LaneSpec> {
             Weights::Spread => Adapter::ALL[lane as usize % Adapter::ALL.len()],
         };
         Program {
-            start: None,
+            start: Vec::new(),
             phases: vec![
                 phase(Role::Think, feed, STEPS, adapter),
                 phase(Role::Answer, Feed::Token, 4, adapter),

@@ -1,6 +1,6 @@
 //! What one run needs on the device: rows, activations, and the KV cache.
 
-use latent_model::{config::ModelConfig, input::Input, reference::Rope};
+use latent_model::{config::ModelConfig, input::Input, reference::Frequencies};
 
 use crate::{
     context::{GpuContext, GpuError},
@@ -133,19 +133,26 @@ impl KvCache {
                 .map(|_| context.storage(what, bytes))
                 .collect()
         };
-        let rope = Rope::new(config.head_dim, n_positions, config.rope_theta);
-        let rotations: Vec<[f32; 2]> = (0..n_positions)
-            .flat_map(|position| {
-                let (cos, sin) = rope.row(position);
-                cos.iter().zip(sin).map(|(&cos, &sin)| [cos, sin])
-            })
-            .collect();
+        let frequencies = config.rope();
+        let frequencies = frequencies.map(|rope| Frequencies::new(config.head_dim, rope));
+        let rotations = frequencies.map(|frequencies| {
+            let rotations = (0..n_positions).map(|position| frequencies.at(position));
+            let pairs = rotations.flat_map(|rotation| {
+                let pairs = rotation.cos.into_iter().zip(rotation.sin);
+                pairs.map(|(cos, sin)| [cos, sin])
+            });
+            pairs.collect::<Vec<[f32; 2]>>()
+        });
         Ok(Self {
             n_positions: n_positions as u32,
             scratch: scratch as u32,
             keys: per_layer("a layer's keys")?,
             values: per_layer("a layer's values")?,
-            rotations: context.storage_of("rotations", &rotations)?,
+            // Where positions are learned, kernels have the binding and never read it.
+            rotations: match rotations {
+                Some(rotations) => context.storage_of("rotations", &rotations)?,
+                None => context.storage("no rotations", 16)?,
+            },
         })
     }
 }

@@ -21,13 +21,13 @@ fn lane(feed: Feed, seed: u32) -> LaneSpec {
             ..Sampler::GREEDY
         },
         until: Until::steps(max_steps),
-        then_force: None,
+        then_force: Vec::new(),
         adapter: Adapter::Base,
     };
     LaneSpec {
         inputs: Input::tokens(&[1, 2, 3 + seed]),
         program: Program {
-            start: None,
+            start: Vec::new(),
             phases: vec![
                 phase(Role::Think, feed, 4),
                 phase(Role::Answer, Feed::Token, 3),

@@ -3,10 +3,10 @@
 use latent_model::{
     engine::LaneSpec,
     input::{Feed, Input, InputKind, Tap},
-    program::{self, MAX_KEPT, MAX_PHASES, MAX_STOP_TOKENS, Noise, Program, Role},
+    program::{self, MAX_KEPT, MAX_PHASES, MAX_STOP_TOKENS, MAX_TEXT, Noise, Program, Role},
     record::flag,
     rng,
-    select::LaneState,
+    select::{ForcedText, Forcing, LaneState},
 };
 
 /// Where there is no token (`NO_TOKEN` in prelude.wgsl).
@@ -28,12 +28,19 @@ pub const NOISE_GUMBEL: u32 = 1;
 /// `Phase::noise`: Dirichlet.
 pub const NOISE_DIRICHLET: u32 = 2;
 
+/// Rows of a lane in the phase table: its phases, and one whose text is forced before them.
+pub const PHASE_ROWS: usize = MAX_PHASES + 1;
+/// The row whose text is forced before the first phase.
+pub const START_ROW: u32 = MAX_PHASES as u32;
+
 /// Every whole-number constant of prelude.wgsl, with the Rust value that it must have.
-pub const PRELUDE_CONSTANTS: [(&str, u32); 26] = [
+pub const PRELUDE_CONSTANTS: [(&str, u32); 28] = [
     ("NO_TOKEN", NO_TOKEN),
     ("MAX_KEPT", MAX_KEPT as u32),
     ("MAX_PHASES", MAX_PHASES as u32),
     ("MAX_STOP_TOKENS", MAX_STOP_TOKENS as u32),
+    ("PHASE_ROWS", PHASE_ROWS as u32),
+    ("START_ROW", START_ROW),
     ("FEED_TOKEN", FEED_TOKEN),
     ("FEED_CONCEPT", FEED_CONCEPT),
     ("FEED_HIDDEN", FEED_HIDDEN),
@@ -203,8 +210,16 @@ pub struct Phase {
     pub greedy: u32,
     /// `Until::stop_tokens`, the rest [`NO_TOKEN`].
     pub stop_tokens: [u32; MAX_STOP_TOKENS],
-    /// `Phase::then_force`, or [`NO_TOKEN`].
-    pub then_force: u32,
+    /// `Phase::then_force`, the rest [`NO_TOKEN`].
+    pub then_force: [u32; MAX_TEXT],
+    /// Its length.
+    pub n_force: u32,
+    /// `Until::stop_text`, the rest [`NO_TOKEN`].
+    pub stop_text: [u32; MAX_TEXT],
+    /// Its length.
+    pub n_stop_text: u32,
+    /// `Until::drops_stop`
+    pub drops_stop: u32,
     /// Cold Stop's threshold.
     pub cold_entropy: f32,
     /// Cold Stop's patience; 0 where there is none.
@@ -233,8 +248,12 @@ pub struct Lane {
     pub phase_step: u32,
     /// Consecutive steps below the Cold Stop threshold.
     pub cold_count: u32,
-    /// A marker still to be fed before the first phase, or [`NO_TOKEN`].
-    pub pending: u32,
+    /// The row of the phase table whose text is being forced, or [`NO_TOKEN`].
+    pub forced_row: u32,
+    /// Which of its tokens comes next.
+    pub forced_next: u32,
+    /// The newest tokens chosen that begin the phase's stop text.
+    pub n_matched: u32,
     /// Phases of the lane's program.
     pub n_phases: u32,
     /// Whether thoughts are decoded for their records.
@@ -253,7 +272,13 @@ impl Lane {
             phase: state.phase,
             phase_step: state.phase_step,
             cold_count: state.cold_count,
-            pending: state.pending.unwrap_or(NO_TOKEN),
+            forced_row: match state.forcing.map(|forcing| forcing.text) {
+                None => NO_TOKEN,
+                Some(ForcedText::Start) => START_ROW,
+                Some(ForcedText::EndOf(phase)) => phase,
+            },
+            forced_next: state.forcing.map_or(0, |forcing| forcing.next),
+            n_matched: state.n_matched,
             tick,
             n_phases: spec.program.phases.len() as u32,
             decode_thoughts: u32::from(spec.decode_thoughts),
@@ -271,21 +296,36 @@ impl Lane {
             phase: self.phase,
             phase_step: self.phase_step,
             cold_count: self.cold_count,
-            pending: (self.pending != NO_TOKEN).then_some(self.pending),
+            forcing: (self.forced_row != NO_TOKEN).then_some(Forcing {
+                text: match self.forced_row {
+                    START_ROW => ForcedText::Start,
+                    phase => ForcedText::EndOf(phase),
+                },
+                next: self.forced_next,
+            }),
+            n_matched: self.n_matched,
             adapter: program::Adapter::ALL[row.adapter as usize],
             done: row.live == 0,
         }
     }
 }
 
-/// A program's phases, padded with zeros to the table's row. `taps` are the run's blocks of
-/// hidden states.
-pub fn phase_table(program: &Program, taps: &[Tap]) -> [Phase; MAX_PHASES] {
-    let mut table = [bytemuck::Zeroable::zeroed(); MAX_PHASES];
+/// A program's phases, padded with zeros, and the row of its start. `taps` are the run's blocks
+/// of hidden states.
+pub fn phase_table(program: &Program, taps: &[Tap]) -> [Phase; PHASE_ROWS] {
+    let mut table: [Phase; PHASE_ROWS] = [bytemuck::Zeroable::zeroed(); PHASE_ROWS];
     for (row, phase) in table.iter_mut().zip(&program.phases) {
         *row = Phase::new(phase, taps);
     }
+    let start = &mut table[START_ROW as usize];
+    (start.then_force, start.n_force) = padded(&program.start);
     table
+}
+
+/// A text padded with [`NO_TOKEN`], and its length.
+fn padded(text: &[u32]) -> ([u32; MAX_TEXT], u32) {
+    let token = |place: usize| text.get(place).copied().unwrap_or(NO_TOKEN);
+    (std::array::from_fn(token), text.len() as u32)
 }
 
 impl Phase {
@@ -303,6 +343,8 @@ impl Phase {
             Noise::Gumbel { tau } => (NOISE_GUMBEL, tau),
             Noise::Dirichlet { alpha } => (NOISE_DIRICHLET, alpha),
         };
+        let (then_force, n_force) = padded(&phase.then_force);
+        let (stop_text, n_stop_text) = padded(&phase.until.stop_text);
         let cold_stop = phase.until.cold_stop;
         let end_classifier = phase.until.end_classifier;
         Self {
@@ -323,7 +365,11 @@ impl Phase {
                 let stop_token = phase.until.stop_tokens.get(place);
                 stop_token.copied().unwrap_or(NO_TOKEN)
             }),
-            then_force: phase.then_force.unwrap_or(NO_TOKEN),
+            then_force,
+            n_force,
+            stop_text,
+            n_stop_text,
+            drops_stop: u32::from(phase.until.drops_stop),
             cold_entropy: cold_stop.map_or(0.0, |cold_stop| cold_stop.entropy),
             cold_patience: cold_stop.map_or(0, |cold_stop| cold_stop.patience),
             asks_classifier: u32::from(end_classifier.is_some()),

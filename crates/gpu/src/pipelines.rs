@@ -88,7 +88,7 @@ impl RowPipelines {
             ];
             EMBED.pipeline(device, row_threads, &constants)
         };
-        let epsilon = ("EPSILON", f64::from(config.rms_norm_eps));
+        let epsilon = ("EPSILON", f64::from(config.norm_eps));
         Ok(Self {
             embed: tables
                 .embedding
@@ -128,7 +128,7 @@ pub(crate) fn tap_pipeline(
         ("WIDTH", config.hidden_size as f64 / 4.0),
         ("SLOT", slot as f64),
     ];
-    let epsilon = ("EPSILON", f64::from(config.rms_norm_eps));
+    let epsilon = ("EPSILON", f64::from(config.norm_eps));
     let [width, slot] = place;
     let pipeline = match tap {
         Tap::FinalNorm => return Ok(None),
@@ -149,7 +149,7 @@ impl TilePipelines {
     ) -> Result<Self, GpuError> {
         let quads = |width: usize| width.div_ceil(4) as f64;
         let tile_size = ("TILE", f64::from(tile));
-        let epsilon = ("EPSILON", f64::from(config.rms_norm_eps));
+        let epsilon = ("EPSILON", f64::from(config.norm_eps));
         let n_sets = ("N_SETS", weights.n_sets as f64);
         let tables = &weights.tables;
         let width = ("WIDTH", quads(config.hidden_size));

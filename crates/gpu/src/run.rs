@@ -47,7 +47,7 @@ pub(crate) struct Run {
 pub(crate) struct SelectBuffers {
     /// (lanes) of [`Lane`]
     pub lanes: wgpu::Buffer,
-    /// (lanes, MAX_PHASES) of [`crate::layout::Phase`]
+    /// (lanes, PHASE_ROWS) of [`crate::layout::Phase`]
     pub phases: wgpu::Buffer,
     /// (rows, V rounded up to 4)
     pub logits: wgpu::Buffer,

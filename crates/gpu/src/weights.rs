@@ -97,7 +97,7 @@ impl DeviceWeights {
         let input_map = contemplation.and_then(|set| set.input_map.as_ref());
         Ok(Self {
             tables: Tables { embedding, head },
-            final_norm: context.storage_of("the final norm", &weights.final_norm)?,
+            final_norm: context.storage_of("the final norm", &weights.final_norm.gain)?,
             end_classifier: context.storage_of("the end classifier", &classifiers)?,
             n_sets: sets.len(),
             input_map: input_map
@@ -152,19 +152,24 @@ fn upload_layer(
         qkv: upload("a layer's q, k and v", |layer, config| {
             let qkv: Vec<Cow<[f32]>> = [&layer.q, &layer.k, &layer.v]
                 .into_iter()
-                .flat_map(|matrix| rotation_order(matrix, config.head_dim))
+                .flat_map(|linear| rotation_order(&linear.weight, config.head_dim))
                 .collect();
-            packed(&qkv, Some(&layer.attention_norm))
+            packed(&qkv, Some(&layer.attention_norm.gain))
         })?,
-        output: upload("a layer's o", |layer, _| packed(&rows(&layer.o), None))?,
+        output: upload("a layer's o", |layer, _| {
+            packed(&rows(&layer.o.weight), None)
+        })?,
         gate: upload("a layer's gate", |layer, _| {
-            packed(&rows(&layer.gate), Some(&layer.mlp_norm))
+            packed(
+                &rows(&layer.gate.as_ref().expect("SwiGLU").weight),
+                Some(&layer.mlp_norm.gain),
+            )
         })?,
         up: upload("a layer's up", |layer, _| {
-            packed(&rows(&layer.up), Some(&layer.mlp_norm))
+            packed(&rows(&layer.up.weight), Some(&layer.mlp_norm.gain))
         })?,
         down: upload("a layer's down", |layer, _| {
-            packed(&rows(&layer.down), None)
+            packed(&rows(&layer.down.weight), None)
         })?,
     })
 }

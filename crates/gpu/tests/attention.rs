@@ -9,7 +9,7 @@ use latent_gpu::{
     layout::Row,
     weights::{packed, rotation_order},
 };
-use latent_model::{checkpoint::Matrix, reference::Rope};
+use latent_model::{checkpoint::Matrix, config::Rope, reference::Frequencies};
 
 /// Heads of one test of qkv or attention.
 #[derive(Clone, Copy, Debug)]
@@ -91,12 +91,12 @@ fn check_qkv(
     let dead = n_rows / 2;
     batch[dead].live = u32::from(n_rows == 1);
     let residual = vectors(5, &batch, d);
-    let rope = Rope::new(heads.head_dim, N_POSITIONS, 100.0);
+    let frequencies = Frequencies::new(heads.head_dim, Rope::unscaled(100.0));
     let interleaved = |position: usize| {
-        let (cos, sin) = rope.row(position);
-        cos.iter()
-            .zip(sin)
-            .flat_map(|(&cos, &sin)| [cos, sin])
+        let rotation = frequencies.at(position);
+        let pairs = rotation.cos.into_iter().zip(rotation.sin);
+        pairs
+            .flat_map(|(cos, sin)| [cos, sin])
             .collect::<Vec<f32>>()
     };
     let rotations: Vec<f32> = (0..N_POSITIONS).flat_map(interleaved).collect();
@@ -153,7 +153,7 @@ fn check_qkv(
         let x = normed(&residual[r * d..(r + 1) * d], &gain);
         let turned = |w: &Matrix| {
             let mut y = narrow(&product(w, &x));
-            rope.rotate(&mut y, position);
+            frequencies.at(position).turn(&mut y);
             y
         };
         assert_near(

@@ -21,11 +21,11 @@ fn lanes() -> [LaneSpec; 1] {
         feed: Feed::Token,
         sampler: Sampler::GREEDY,
         until: Until::steps(3),
-        then_force: None,
+        then_force: Vec::new(),
         adapter: Adapter::Base,
     };
     let program = Program {
-        start: None,
+        start: Vec::new(),
         phases: vec![answer],
     };
     [LaneSpec {
@@ -45,7 +45,7 @@ fn nan_weights_end_the_run_with_an_error() {
     let (config, weights) = common::plain();
     for bad in [f32::NAN, f32::INFINITY, f32::NEG_INFINITY] {
         let mut in_layer = Weights::clone(&weights);
-        common::random::edit(&mut in_layer.layers[0].o, |values| values[3] = bad);
+        common::random::edit(&mut in_layer.layers[0].o.weight, |values| values[3] = bad);
         // Here the hidden state stays finite, and a logit is not.
         let mut in_head = Weights::clone(&weights);
         let head = in_head.lm_head.as_mut().expect("an untied head");
@@ -92,7 +92,7 @@ fn a_weight_beyond_the_limits_is_named_with_its_size() {
     // One row more than the 128 MiB of WebGPU's default maxStorageBufferBindingSize.
     config.intermediate_size = 128 * 1024 * 1024 / 4 / config.hidden_size + 4;
     let (rows, cols) = (config.intermediate_size, config.hidden_size);
-    large.layers[0].gate = Matrix::from_f32(rows, cols, &vec![0.0; rows * cols]);
+    large.layers[0].up.weight = Matrix::from_f32(rows, cols, &vec![0.0; rows * cols]);
     let error = block_on(GpuEngine::new(&config, &large, &context)).expect_err("too large");
     let GpuError::Limit {
         what,
@@ -103,7 +103,7 @@ fn a_weight_beyond_the_limits_is_named_with_its_size() {
     else {
         panic!("{error}");
     };
-    assert_eq!(what, "a layer's gate");
+    assert_eq!(what, "a layer's up");
     assert_eq!(
         (*limit, *available),
         ("maxStorageBufferBindingSize", 128 * 1024 * 1024)

@@ -67,7 +67,7 @@ fn a_head_of_other_widths_agrees_with_the_reference() {
 fn an_altered_weight_is_found_in_its_layer() {
     let model = common::small();
     let mut altered = Weights::clone(&model.1);
-    common::random::edit(&mut altered.layers[1].up, |values| values[5] += 0.1);
+    common::random::edit(&mut altered.layers[1].up.weight, |values| values[5] += 0.1);
     let altered = (model.0.clone(), Arc::new(altered));
     if let Some(divergence) = first_divergence(&altered, &model, Adapter::Base, &[1, 2, 3]) {
         assert_eq!(divergence.as_deref(), Some("layer 1"));

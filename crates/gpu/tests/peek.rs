@@ -29,13 +29,17 @@ fn lane(feed: Feed, adapter: Adapter, seed: u32) -> LaneSpec {
             ..Sampler::GREEDY
         },
         until: Until::steps(max_steps),
-        then_force: (role == Role::Think).then_some(31),
+        then_force: if role == Role::Think {
+            vec![31]
+        } else {
+            Vec::new()
+        },
         adapter,
     };
     LaneSpec {
         inputs: Input::tokens(&[1, 2, 3 + seed / 2]),
         program: Program {
-            start: Some(30),
+            start: vec![30],
             phases: vec![
                 phase(Role::Think, feed, adapter, 5),
                 phase(Role::Answer, Feed::Token, Adapter::Base, 3),

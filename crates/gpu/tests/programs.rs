@@ -293,7 +293,7 @@ fn eight_lanes_read_every_weight_once() {
         return;
     };
     let (_, weights) = common::small();
-    let norms = weights.layers.len() * 2 * weights.final_norm.len() + weights.final_norm.len();
+    let norms = (2 * weights.layers.len() + 1) * weights.final_norm.gain.len();
     let n_read = weights.n_parameters() - weights.embedding.n_values() - norms;
     let lanes = [mixed_lanes(), mixed_lanes(), mixed_lanes(), mixed_lanes()].concat();
     for (n_lanes, n_reads) in [(1, 1), (4, 1), (8, 1), (16, 2)] {
@@ -452,7 +452,7 @@ fn lanes_under_different_weights_run_in_one_batch() {
     let (_, mut altered) = common::small();
     let set = Arc::make_mut(&mut altered).contemplation.as_mut();
     let layer = &mut set.expect("it has one").decoder[0];
-    common::random::edit(&mut layer.down, |values| values[5] += 1.0);
+    common::random::edit(&mut layer.down.weight, |values| values[5] += 1.0);
     let mut oracle = ReferenceEngine::new(&config, altered, Precision::Oracle);
     let differences = block_on(forced_differences(&mut engine, &mut oracle, &lanes));
     let found: Vec<bool> = differences
@@ -608,7 +608,7 @@ fn forced_inputs_undo_what_went_astray() {
     assert_eq!(differences.expect("two runs"), vec![None; lanes.len()]);
 
     let mut altered = Weights::clone(&weights);
-    common::random::edit(&mut altered.layers[1].up, |values| values[5] += 0.5);
+    common::random::edit(&mut altered.layers[1].up.weight, |values| values[5] += 0.5);
     let context = engine.context().clone();
     let mut wrong = common::engine(&context, &(config, Arc::new(altered)));
     let differences = block_on(forced_differences(&mut wrong, &mut oracle, &lanes));

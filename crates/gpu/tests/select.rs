@@ -12,8 +12,8 @@ use latent_model::{
     engine::LaneSpec,
     input::{Feed, Input, NextInput, Tap},
     program::{
-        Adapter, ColdStop, EndClassifier, MAX_KEPT, MAX_STOP_TOKENS, Noise, Phase, Program, Role,
-        Sampler, Until,
+        Adapter, ColdStop, EndClassifier, MAX_KEPT, MAX_STOP_TOKENS, MAX_TEXT, Noise, Phase,
+        Program, Role, Sampler, Until,
     },
     record::{StepRecord, flag},
     select::{LaneState, StepOutput, select},
@@ -42,14 +42,14 @@ fn phase(role: Role, feed: Feed, sampler: Sampler, max_steps: u32) -> Phase {
         feed,
         sampler,
         until: Until::steps(max_steps),
-        then_force: None,
+        then_force: Vec::new(),
         adapter: Adapter::Base,
     }
 }
 
 fn thinking(feed: Feed, sampler: Sampler) -> Phase {
     Phase {
-        then_force: Some(0),
+        then_force: vec![0],
         ..phase(Role::Think, feed, sampler, 5)
     }
 }
@@ -57,6 +57,7 @@ fn thinking(feed: Feed, sampler: Sampler) -> Phase {
 fn program(start: Option<u32>, think: Vec<Phase>) -> Program {
     let mut phases = think;
     phases.push(phase(Role::Answer, Feed::Token, Sampler::GREEDY, 3));
+    let start = start.into_iter().collect();
     Program { start, phases }
 }
 
@@ -68,7 +69,9 @@ fn contemplating(start: Option<u32>, max_steps: u32, forces: bool) -> Program {
         phase.adapter = adapter;
     }
     program.phases[0].until = Until::steps(max_steps);
-    program.phases[0].then_force = program.phases[0].then_force.filter(|_| forces);
+    if !forces {
+        program.phases[0].then_force.clear();
+    }
     program
 }
 
@@ -97,7 +100,7 @@ fn programs() -> Vec<Program> {
         ..sampler()
     };
     let unforced = |phase: Phase| Phase {
-        then_force: None,
+        then_force: Vec::new(),
         ..phase
     };
     let mut stopping = thinking(Feed::Concept, sampler());
@@ -106,6 +109,25 @@ fn programs() -> Vec<Program> {
     // The last of as many as there may be; the others are never chosen.
     let mut stopping_last = thinking(Feed::Token, sampler());
     stopping_last.until.stop_tokens = [vec![4; MAX_STOP_TOKENS - 1], vec![0]].concat();
+    // Texts: a start, an end that is forced, one in place of a stop token, one that is chosen.
+    let spoken = |think: Phase| Program {
+        start: (1..=MAX_TEXT as u32).collect(),
+        ..program(
+            None,
+            vec![Phase {
+                then_force: vec![3, 1, 2],
+                ..think
+            }],
+        )
+    };
+    let mut dropping = thinking(Feed::Concept, sampler());
+    dropping.until.stop_tokens = vec![0, 7];
+    dropping.until.drops_stop = true;
+    let mut writing = thinking(Feed::Token, sampler());
+    writing.until.stop_text = vec![7, 0, 0];
+    writing.until.max_steps = 40;
+    let mut writing_one = thinking(Feed::Concept, sampler());
+    writing_one.until.stop_text = vec![0];
     let mut guarded = program(Some(0), vec![]);
     guarded.phases[0] = cold(guarded.phases[0].clone(), 100.0, 2);
     vec![
@@ -161,6 +183,13 @@ fn programs() -> Vec<Program> {
             ],
         ),
         guarded,
+        spoken(thinking(Feed::THOUGHT, Sampler::GREEDY)),
+        spoken(cold(thinking(Feed::Concept, sampler()), 100.0, 2)),
+        spoken(dropping.clone()),
+        program(None, vec![dropping]),
+        spoken(writing.clone()),
+        program(None, vec![unforced(writing)]),
+        spoken(writing_one),
         program(
             Some(0),
             vec![classified(thinking(Feed::THOUGHT, sampler()), 0.8)],

@@ -7,7 +7,7 @@ use std::sync::Arc;
 use latent_gpu::{GpuContext, GpuEngine};
 use latent_model::{
     checkpoint::{Matrix, Weights},
-    config::ModelConfig,
+    config::{Architecture, ModelConfig, Rope},
     engine::LaneSpec,
     input::{Feed, Input},
     parity::forced_differences,
@@ -27,9 +27,9 @@ fn config(vocab_size: usize, d: usize) -> ModelConfig {
         n_kv_heads: 1,
         head_dim: 64,
         max_position_embeddings: 64,
-        rms_norm_eps: 1e-5,
-        rope_theta: 1e4,
+        norm_eps: 1e-5,
         tie_word_embeddings: true,
+        architecture: Architecture::llama(Rope::unscaled(1e4)),
     }
 }
 
@@ -50,7 +50,7 @@ fn lanes() -> Vec<LaneSpec> {
             feed,
             sampler,
             until: Until::steps(max_steps),
-            then_force: None,
+            then_force: Vec::new(),
             adapter: Adapter::Base,
         };
         let phases = vec![
@@ -60,7 +60,7 @@ fn lanes() -> Vec<LaneSpec> {
         LaneSpec {
             inputs: Input::tokens(&[3, 14, 15]),
             program: Program {
-                start: None,
+                start: Vec::new(),
                 phases,
             },
             seed: 2,

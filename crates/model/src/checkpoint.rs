@@ -1,23 +1,33 @@
 //! Weights in the Hugging Face layout: `model.safetensors`, one file or several.
 
 use bytes::Bytes;
-use safetensors::{SafeTensors, tensor::TensorView};
 
-pub use crate::matrix::{Dtype, Matrix};
+pub use self::shards::shard_names;
+pub(crate) use self::{hub::Checked, shards::Shards};
+pub use crate::matrix::{BLOCK, Dtype, Matrix, WeightFormat};
 use crate::{
-    config::ModelConfig, contemplation::Contemplation, engine::ModelCapabilities, input::Tap,
-    program::Adapter, text,
+    config::ModelConfig,
+    contemplation::Contemplation,
+    engine::ModelCapabilities,
+    gguf::{self, Gguf, GgufError},
+    input::Tap,
+    program::Adapter,
 };
+
+mod hub;
+mod shards;
 
 /// All weights of a model. Matrices stay in their file's number format; vectors are f32.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Weights {
     /// (V, d)
     pub embedding: Matrix,
+    /// (positions, d), where they are learned.
+    pub positions: Option<Matrix>,
     /// One per layer.
     pub layers: Vec<LayerWeights>,
-    /// (d)
-    pub final_norm: Vec<f32>,
+    /// Before the head.
+    pub final_norm: NormWeights,
     /// (V, d); `None` where the embedding is the head too.
     pub lm_head: Option<Matrix>,
     /// Tells when thinking is over, where the checkpoint was taught to tell.
@@ -36,36 +46,52 @@ pub struct EndClassifierWeights {
     pub bias: f32,
 }
 
-/// Its tensor of shape \[d\], beside the model's own in `model.safetensors`.
-const END_WEIGHT: &str = "end_classifier.weight";
-/// Its tensor of shape \[1\].
-const END_BIAS: &str = "end_classifier.bias";
+/// The weights of a norm.
+#[derive(Clone, Debug, PartialEq)]
+pub struct NormWeights {
+    /// (d)
+    pub gain: Vec<f32>,
+    /// (d), of LayerNorm.
+    pub bias: Option<Vec<f32>>,
+}
+
+/// y = W x + b.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Linear {
+    /// (out, in)
+    pub weight: Matrix,
+    /// (out)
+    pub bias: Option<Vec<f32>>,
+}
 
 /// The weights of one transformer layer.
 #[derive(Clone, Debug, PartialEq)]
 pub struct LayerWeights {
-    /// (d)
-    pub attention_norm: Vec<f32>,
+    /// Before attention.
+    pub attention_norm: NormWeights,
     /// (n_heads · head_dim, d)
-    pub q: Matrix,
+    pub q: Linear,
     /// (n_kv_heads · head_dim, d)
-    pub k: Matrix,
+    pub k: Linear,
     /// (n_kv_heads · head_dim, d)
-    pub v: Matrix,
+    pub v: Linear,
+    /// Gains of the norms of every head's query and key, (head_dim) each, where there are any.
+    pub qk_norm: Option<[Vec<f32>; 2]>,
     /// (d, n_heads · head_dim)
-    pub o: Matrix,
-    /// (d)
-    pub mlp_norm: Vec<f32>,
+    pub o: Linear,
+    /// Before the MLP.
+    pub mlp_norm: NormWeights,
+    /// (intermediate, d), of SwiGLU.
+    pub gate: Option<Linear>,
     /// (intermediate, d)
-    pub gate: Matrix,
-    /// (intermediate, d)
-    pub up: Matrix,
+    pub up: Linear,
     /// (d, intermediate)
-    pub down: Matrix,
+    pub down: Linear,
 }
 
 impl LayerWeights {
-    /// What Hugging Face calls the matrices of a layer, in the order of [`LayerWeights::matrices`].
+    /// What Hugging Face calls the matrices of a Llama layer, in the order of
+    /// [`LayerWeights::linears`].
     pub const MATRICES: [&str; 7] = [
         "self_attn.q_proj",
         "self_attn.k_proj",
@@ -76,33 +102,51 @@ impl LayerWeights {
         "mlp.down_proj",
     ];
 
-    /// Its matrices.
-    pub fn matrices(&self) -> [&Matrix; 7] {
+    /// Its linear maps, each at its place of [`LayerWeights::MATRICES`]; `None` where the
+    /// architecture has none there.
+    pub fn linears(&self) -> [Option<&Linear>; 7] {
         [
-            &self.q, &self.k, &self.v, &self.o, &self.gate, &self.up, &self.down,
+            Some(&self.q),
+            Some(&self.k),
+            Some(&self.v),
+            Some(&self.o),
+            self.gate.as_ref(),
+            Some(&self.up),
+            Some(&self.down),
         ]
     }
 
-    /// Its matrices, to be changed.
-    pub fn matrices_mut(&mut self) -> [&mut Matrix; 7] {
-        [
-            &mut self.q,
-            &mut self.k,
-            &mut self.v,
-            &mut self.o,
-            &mut self.gate,
-            &mut self.up,
-            &mut self.down,
-        ]
+    /// Its matrices, each with its place in [`LayerWeights::MATRICES`].
+    pub fn matrices(&self) -> impl Iterator<Item = (usize, &Matrix)> {
+        let places = self.linears().into_iter().enumerate();
+        places.filter_map(|(place, linear)| Some((place, &linear?.weight)))
     }
 
-    /// The same layer with every matrix kept as f32.
-    pub(crate) fn widened(&self) -> Self {
-        let mut wide = self.clone();
-        for matrix in wide.matrices_mut() {
-            *matrix = matrix.widened();
-        }
-        wide
+    /// Its matrices, to be changed, each with its place in [`LayerWeights::MATRICES`].
+    pub fn matrices_mut(&mut self) -> impl Iterator<Item = (usize, &mut Matrix)> {
+        let linears = [
+            Some(&mut self.q),
+            Some(&mut self.k),
+            Some(&mut self.v),
+            Some(&mut self.o),
+            self.gate.as_mut(),
+            Some(&mut self.up),
+            Some(&mut self.down),
+        ];
+        let places = linears.into_iter().enumerate();
+        places.filter_map(|(place, linear)| Some((place, &mut linear?.weight)))
+    }
+
+    /// Number of its parameters.
+    fn n_parameters(&self) -> usize {
+        let norm = |norm: &NormWeights| norm.gain.len() + norm.bias.as_ref().map_or(0, Vec::len);
+        let linear =
+            |linear: &Linear| linear.weight.n_values() + linear.bias.as_ref().map_or(0, Vec::len);
+        let linears = self.linears().into_iter().flatten();
+        linears.map(linear).sum::<usize>()
+            + norm(&self.attention_norm)
+            + norm(&self.mlp_norm)
+            + self.qk_norm.iter().flatten().map(Vec::len).sum::<usize>()
     }
 }
 
@@ -119,6 +163,9 @@ pub enum CheckpointError {
         /// The reader's words.
         reason: safetensors::SafeTensorError,
     },
+    /// Not a GGUF file that can be used.
+    #[error(transparent)]
+    Gguf(#[from] GgufError),
     /// A tensor that the config asks for is not there.
     #[error("the checkpoint has no tensor {name:?}, which {asked_by} asks for")]
     Missing {
@@ -168,20 +215,6 @@ pub enum CheckpointError {
     Index(serde_json::Error),
 }
 
-/// The files that a `model.safetensors.index.json` names, each once, sorted.
-pub fn shard_names(index_json: &str) -> Result<Vec<String>, CheckpointError> {
-    #[derive(serde::Deserialize)]
-    struct Index {
-        weight_map: std::collections::BTreeMap<String, String>,
-    }
-    let index = serde_json::from_str(&text::clean(index_json));
-    let index: Index = index.map_err(CheckpointError::Index)?;
-    let mut names: Vec<String> = index.weight_map.into_values().collect();
-    names.sort();
-    names.dedup();
-    Ok(names)
-}
-
 impl Weights {
     /// Reads all weights out of one or more safetensors files, given as (file name, bytes).
     /// Matrices are parts of these files and keep them in memory; nothing of them is copied.
@@ -192,36 +225,34 @@ impl Weights {
         config: &ModelConfig,
         files: &[(String, Bytes)],
     ) -> Result<Self, CheckpointError> {
-        let shards = Shards::open(files, "config.json")?;
-        let (d, ff) = (config.hidden_size, config.intermediate_size);
-        let (q_width, kv_width) = (config.q_width(), config.kv_width());
-        let layer = |index: usize| -> Result<LayerWeights, CheckpointError> {
-            let name = |part: &str| format!("model.layers.{index}.{part}.weight");
-            Ok(LayerWeights {
-                attention_norm: shards.vector(&name("input_layernorm"), d)?,
-                q: shards.matrix(&name("self_attn.q_proj"), q_width, d)?,
-                k: shards.matrix(&name("self_attn.k_proj"), kv_width, d)?,
-                v: shards.matrix(&name("self_attn.v_proj"), kv_width, d)?,
-                o: shards.matrix(&name("self_attn.o_proj"), d, q_width)?,
-                mlp_norm: shards.vector(&name("post_attention_layernorm"), d)?,
-                gate: shards.matrix(&name("mlp.gate_proj"), ff, d)?,
-                up: shards.matrix(&name("mlp.up_proj"), ff, d)?,
-                down: shards.matrix(&name("mlp.down_proj"), d, ff)?,
-            })
-        };
-        let head = || shards.matrix("lm_head.weight", config.vocab_size, d);
-        Ok(Self {
-            embedding: shards.matrix("model.embed_tokens.weight", config.vocab_size, d)?,
-            layers: (0..config.n_layers).map(layer).collect::<Result<_, _>>()?,
-            final_norm: shards.vector("model.norm.weight", d)?,
-            lm_head: if config.tie_word_embeddings {
-                None
-            } else {
-                Some(head()?)
-            },
-            end_classifier: shards.end_classifier(d)?,
-            contemplation: None,
-        })
+        hub::read(config, &Shards::open(files, "config.json")?)
+    }
+
+    /// Reads all weights out of a GGUF file, where it is one, or of one or more safetensors files.
+    ///
+    /// # Errors
+    /// If a file is none, or a tensor is missing, of another shape or format, or not finite.
+    pub fn from_files(
+        config: &ModelConfig,
+        files: &[(String, Bytes)],
+    ) -> Result<Self, CheckpointError> {
+        match files {
+            [(file, bytes)] if gguf::is_gguf(bytes) => {
+                Self::from_tensors(config, &Gguf::open(file, bytes)?)
+            }
+            _ => Self::from_safetensors(config, files),
+        }
+    }
+
+    /// Reads all weights out of whatever holds tensors under the names of Hugging Face.
+    ///
+    /// # Errors
+    /// If a tensor is missing, of another shape or format, or not finite.
+    pub fn from_tensors(
+        config: &ModelConfig,
+        tensors: &impl TensorSource,
+    ) -> Result<Self, CheckpointError> {
+        hub::read(config, tensors)
     }
 
     /// What the checkpoint brings beside its language model.
@@ -268,17 +299,26 @@ impl Weights {
         }
     }
 
-    /// The same weights with every matrix kept as f32: twice the memory of f16, and quicker to
-    /// multiply with.
-    pub fn widened(&self) -> Self {
-        let layers: Vec<LayerWeights> = self.layers.iter().map(LayerWeights::widened).collect();
+    /// The same weights with every matrix in a format, as near as it comes. What is in it
+    /// already is shared; what CCOT's adapters share with the base stays shared. Learned positions,
+    /// an input map and all vectors stay as they are.
+    pub fn converted(&self, format: WeightFormat) -> Self {
+        let convert = |layer: &LayerWeights| {
+            let mut layer = layer.clone();
+            for (_, matrix) in layer.matrices_mut() {
+                *matrix = matrix.converted(format);
+            }
+            layer
+        };
+        let layers: Vec<LayerWeights> = self.layers.iter().map(convert).collect();
         let contemplation = self.contemplation.as_ref();
-        let contemplation = contemplation.map(|set| set.widened(&self.layers, &layers));
+        let contemplation = contemplation.map(|set| set.converted(format, &self.layers, &layers));
         Self {
-            embedding: self.embedding.widened(),
+            embedding: self.embedding.converted(format),
+            positions: self.positions.clone(),
             layers,
             final_norm: self.final_norm.clone(),
-            lm_head: self.lm_head.as_ref().map(Matrix::widened),
+            lm_head: self.lm_head.as_ref().map(|head| head.converted(format)),
             end_classifier: self.end_classifier.clone(),
             contemplation,
         }
@@ -291,119 +331,50 @@ impl Weights {
 
     /// Number of parameters of the language model; end classifier and adapters are not part of it.
     pub fn n_parameters(&self) -> usize {
-        let layer = |layer: &LayerWeights| {
-            let of_matrices: usize = layer.matrices().into_iter().map(Matrix::n_values).sum();
-            of_matrices + layer.attention_norm.len() + layer.mlp_norm.len()
-        };
+        let final_norm = &self.final_norm;
         self.embedding.n_values()
-            + self.layers.iter().map(layer).sum::<usize>()
-            + self.final_norm.len()
+            + self.positions.as_ref().map_or(0, Matrix::n_values)
+            + self
+                .layers
+                .iter()
+                .map(LayerWeights::n_parameters)
+                .sum::<usize>()
+            + final_norm.gain.len()
+            + final_norm.bias.as_ref().map_or(0, Vec::len)
             + self.lm_head.as_ref().map_or(0, Matrix::n_values)
     }
 }
 
-/// Opened safetensors files, searched in order.
-pub(crate) struct Shards<'a> {
-    files: Vec<(&'a Bytes, SafeTensors<'a>)>,
-    /// The file that says which tensors there are and of what shape.
-    asked_by: &'static str,
+/// Tensors under the names of Hugging Face, wherever they lie.
+pub trait TensorSource {
+    /// A tensor of this name; `None` where there is none.
+    ///
+    /// # Errors
+    /// If its number format is not read.
+    fn tensor(&self, name: &str) -> Result<Option<Tensor>, CheckpointError>;
+
+    /// Whether GPT-2's matrices are (in, out), as Hugging Face's `Conv1D` keeps them; all others
+    /// are (out, in) everywhere.
+    fn has_conv1d(&self) -> bool {
+        true
+    }
+
+    /// What the source itself calls a tensor, for errors.
+    fn own_name(&self, name: &str) -> String {
+        name.into()
+    }
+
+    /// The file that says which tensors there are and of what shape, for errors.
+    fn asked_by(&self) -> &'static str {
+        "config.json"
+    }
 }
 
-impl<'a> Shards<'a> {
-    pub(crate) fn open(
-        files: &'a [(String, Bytes)],
-        asked_by: &'static str,
-    ) -> Result<Self, CheckpointError> {
-        let open = |(file, bytes): &'a (String, Bytes)| match SafeTensors::deserialize(bytes) {
-            Ok(tensors) => Ok((bytes, tensors)),
-            Err(reason) => Err(CheckpointError::Format {
-                file: file.clone(),
-                bytes: bytes.len(),
-                reason,
-            }),
-        };
-        let files = files.iter().map(open).collect::<Result<_, _>>()?;
-        Ok(Self { files, asked_by })
-    }
-
-    /// Every tensor's name.
-    pub(crate) fn names(&self) -> impl Iterator<Item = &str> {
-        self.files.iter().flat_map(|(_, file)| file.names())
-    }
-
-    pub(crate) fn vector(&self, name: &str, len: usize) -> Result<Vec<f32>, CheckpointError> {
-        Ok(self.tensor(name, &[len], 1, len)?.to_f32().into_owned())
-    }
-
-    pub(crate) fn matrix(
-        &self,
-        name: &str,
-        rows: usize,
-        cols: usize,
-    ) -> Result<Matrix, CheckpointError> {
-        self.tensor(name, &[rows, cols], rows, cols)
-    }
-
-    /// Its two tensors, or neither.
-    pub(crate) fn end_classifier(
-        &self,
-        d: usize,
-    ) -> Result<Option<EndClassifierWeights>, CheckpointError> {
-        let half = |found, missing| CheckpointError::HalfEndClassifier { found, missing };
-        match [END_WEIGHT, END_BIAS].map(|name| self.find(name).is_some()) {
-            [false, false] => Ok(None),
-            [true, false] => Err(half(END_WEIGHT, END_BIAS)),
-            [false, true] => Err(half(END_BIAS, END_WEIGHT)),
-            [true, true] => Ok(Some(EndClassifierWeights {
-                weight: self.vector(END_WEIGHT, d)?,
-                bias: self.vector(END_BIAS, 1)?[0],
-            })),
-        }
-    }
-
-    fn find(&self, name: &str) -> Option<(&'a Bytes, TensorView<'a>)> {
-        let mut files = self.files.iter();
-        files.find_map(|(bytes, file)| Some((*bytes, file.tensor(name).ok()?)))
-    }
-
-    /// A tensor of the shape that is asked for, all of it finite.
-    fn tensor(
-        &self,
-        name: &str,
-        expected: &[usize],
-        rows: usize,
-        cols: usize,
-    ) -> Result<Matrix, CheckpointError> {
-        let found = self.find(name);
-        let missing = || CheckpointError::Missing {
-            name: name.into(),
-            asked_by: self.asked_by,
-        };
-        let (file, view) = found.ok_or_else(missing)?;
-        if view.shape() != expected {
-            return Err(CheckpointError::Shape {
-                name: name.into(),
-                expected: expected.to_vec(),
-                found: view.shape().to_vec(),
-            });
-        }
-        let dtype = match view.dtype() {
-            safetensors::Dtype::F32 => Dtype::F32,
-            safetensors::Dtype::F16 => Dtype::F16,
-            safetensors::Dtype::BF16 => Dtype::Bf16,
-            found => {
-                let name = name.into();
-                return Err(CheckpointError::Dtype { name, found });
-            }
-        };
-        let matrix = Matrix::from_bytes(rows, cols, dtype, file.slice_ref(view.data()));
-        match matrix.first_non_finite() {
-            Some((index, value)) => Err(CheckpointError::NonFinite {
-                name: name.into(),
-                index,
-                value,
-            }),
-            None => Ok(matrix),
-        }
-    }
+/// One tensor of a file.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Tensor {
+    /// The slowest dimension first.
+    pub shape: Vec<usize>,
+    /// Its values; the columns are the last dimension.
+    pub values: Matrix,
 }

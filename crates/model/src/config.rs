@@ -4,14 +4,16 @@ use serde::Deserialize;
 
 use crate::text;
 
-/// A Llama-architecture model: RMSNorm, RoPE, grouped-query attention, SwiGLU.
+mod hub;
+
+/// A decoder-only transformer: its sizes, and what its layers are made of.
 #[derive(Clone, Debug, PartialEq)]
 pub struct ModelConfig {
     /// V: rows of the embedding table.
     pub vocab_size: usize,
     /// d: width of the residual stream.
     pub hidden_size: usize,
-    /// Width of the SwiGLU layer.
+    /// Width inside of the MLP.
     pub intermediate_size: usize,
     /// L: number of layers.
     pub n_layers: usize,
@@ -19,17 +21,153 @@ pub struct ModelConfig {
     pub n_heads: usize,
     /// Key and value heads; divides `n_heads`.
     pub n_kv_heads: usize,
-    /// Width of one head; even.
+    /// Width of one head; a multiple of 4.
     pub head_dim: usize,
     /// Largest number of positions.
     pub max_position_embeddings: usize,
-    /// ε of RMSNorm.
-    pub rms_norm_eps: f32,
-    /// Base of the rotary embedding.
-    pub rope_theta: f32,
+    /// ε of every norm.
+    pub norm_eps: f32,
     /// Whether the LM head is the embedding table.
     pub tie_word_embeddings: bool,
+    /// What the layers are made of.
+    pub architecture: Architecture,
 }
+
+/// What the layers of a model are made of. Both engines and the checkpoint reader branch on these
+/// fields and never on a model's name.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub struct Architecture {
+    /// The norm before attention, before the MLP and before the head.
+    pub norm: Norm,
+    /// How a position is told.
+    pub positions: Positions,
+    /// What is between the MLP's matrices.
+    pub mlp: Mlp,
+    /// Whether queries, keys and values have a bias.
+    pub qkv_bias: bool,
+    /// Whether the attention's output projection has a bias.
+    pub output_bias: bool,
+    /// Whether the MLP's matrices have a bias.
+    pub mlp_bias: bool,
+    /// Whether every head's query and key pass an RMSNorm before they turn.
+    pub qk_norm: bool,
+    /// What the tensors of a checkpoint are called, and how they lie.
+    pub names: TensorNames,
+}
+
+impl Architecture {
+    /// Llama's: RMSNorm, RoPE, SwiGLU, no biases and no norms of heads.
+    pub const fn llama(rope: Rope) -> Self {
+        Self {
+            norm: Norm::RmsNorm,
+            positions: Positions::Rope(rope),
+            mlp: Mlp::SwiGlu,
+            qkv_bias: false,
+            output_bias: false,
+            mlp_bias: false,
+            qk_norm: false,
+            names: TensorNames::Llama,
+        }
+    }
+
+    /// GPT-2's.
+    pub const GPT2: Self = Self {
+        norm: Norm::LayerNorm,
+        positions: Positions::Learned,
+        mlp: Mlp::Gelu,
+        qkv_bias: true,
+        output_bias: true,
+        mlp_bias: true,
+        qk_norm: false,
+        names: TensorNames::Gpt2,
+    };
+}
+
+/// A norm over the width of the residual stream.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Norm {
+    /// g ⊙ x / sqrt(mean(x²) + ε) (arXiv 1910.07467).
+    RmsNorm,
+    /// g ⊙ (x − mean(x)) / sqrt(var(x) + ε) + b (arXiv 1607.06450).
+    LayerNorm,
+}
+
+/// How a position is told.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub enum Positions {
+    /// Queries and keys are turned (RoFormer, arXiv 2104.09864).
+    Rope(Rope),
+    /// A learned vector is added to what enters the first layer (GPT-2).
+    Learned,
+}
+
+/// The angles of rotary positions: position p turns the pair (i, i + head_dim / 2) by p · fᵢ, with
+/// fᵢ = theta^(−2i / head_dim) before scaling.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub struct Rope {
+    /// The base of the frequencies.
+    pub theta: f32,
+    /// What is done to them for contexts longer than those of pretraining.
+    pub scaling: RopeScaling,
+}
+
+impl Rope {
+    /// Frequencies as they are.
+    pub const fn unscaled(theta: f32) -> Self {
+        Self {
+            theta,
+            scaling: RopeScaling::None,
+        }
+    }
+}
+
+/// How frequencies are scaled, by Hugging Face's `rope_type`.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub enum RopeScaling {
+    /// `default`: not at all.
+    None,
+    /// `linear`: f / factor (position interpolation, arXiv 2306.15595).
+    Linear {
+        /// Divides every frequency.
+        factor: f32,
+    },
+    /// `llama3`: with n = original · f / 2π turns in the original context, f where
+    /// n ≥ high_freq_factor, f / factor where n ≤ low_freq_factor, and a mixture of the two, linear
+    /// in n, between (arXiv 2407.21783; the formula is that of the released code).
+    Llama3 {
+        /// Divides the low frequencies.
+        factor: f32,
+        /// Turns up to which a frequency is low.
+        low_freq_factor: f32,
+        /// Turns from which a frequency is high.
+        high_freq_factor: f32,
+        /// Positions that the model was pretrained on.
+        original_max_position_embeddings: f32,
+    },
+}
+
+/// What is between the MLP's matrices.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Mlp {
+    /// W_down (silu(W_gate x) ⊙ W_up x) (arXiv 2002.05202).
+    SwiGlu,
+    /// W_down gelu(W_up x), with gelu(z) = z/2 · (1 + tanh(√(2/π) · (z + 0.044715 z³)))
+    /// (arXiv 1606.08415; `gelu_new` and `gelu_pytorch_tanh`).
+    Gelu,
+}
+
+/// What Hugging Face calls the tensors of a model, and how it lays them out.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum TensorNames {
+    /// `model.layers.0.self_attn.q_proj.weight` and so on, (out, in).
+    Llama,
+    /// `h.0.attn.c_attn.weight` and so on, with or without `transformer.` before them: q, k and v
+    /// in one, and every matrix (in, out), as its `Conv1D` keeps it.
+    Gpt2,
+}
+
+/// The values of `model_type` that run.
+pub const MODEL_TYPES: [&str; 4] = ["llama", "qwen2", "qwen3", "gpt2"];
 
 /// A `config.json` or `generation_config.json` that cannot be used.
 #[derive(Debug, thiserror::Error)]
@@ -43,9 +181,12 @@ pub enum ConfigError {
         reason: serde_json::Error,
     },
     /// Another architecture.
-    #[error("config.json: model_type must be \"llama\", found {0:?}")]
-    Architecture(String),
-    /// A feature of Llama models that this project does not run.
+    #[error("config.json: model_type must be one of {}, found {found:?}", MODEL_TYPES.join(", "))]
+    Architecture {
+        /// What it is.
+        found: String,
+    },
+    /// A feature of the architecture that this project does not run.
     #[error("config.json: {field} must be {expected}, found {found}")]
     Unsupported {
         /// The field.
@@ -99,70 +240,22 @@ pub fn end_tokens(
     Ok(ids)
 }
 
-/// `config.json` as Hugging Face writes it; fields that change the maths are all read.
-#[derive(Deserialize)]
-struct Raw {
-    model_type: String,
-    vocab_size: usize,
-    hidden_size: usize,
-    intermediate_size: usize,
-    num_hidden_layers: usize,
-    num_attention_heads: usize,
-    num_key_value_heads: Option<usize>,
-    head_dim: Option<usize>,
-    max_position_embeddings: usize,
-    rms_norm_eps: f32,
-    rope_theta: Option<f32>,
-    /// transformers 5 moved `rope_theta` here.
-    rope_parameters: Option<RopeParameters>,
-    rope_scaling: Option<serde_json::Value>,
-    #[serde(default)]
-    tie_word_embeddings: bool,
-    hidden_act: Option<String>,
-    #[serde(default)]
-    attention_bias: bool,
-    #[serde(default)]
-    mlp_bias: bool,
-}
-
-#[derive(Deserialize)]
-struct RopeParameters {
-    rope_theta: Option<f32>,
-    rope_type: Option<String>,
-}
-
 impl ModelConfig {
     /// Reads a `config.json`.
+    ///
+    /// # Errors
+    /// If it is not JSON, its architecture is none of [`MODEL_TYPES`], or a field asks for what is
+    /// not run.
     pub fn from_json(json: &str) -> Result<Self, ConfigError> {
-        let raw: Raw = serde_json::from_str(&text::clean(json)).map_err(|reason| {
-            let file = "config.json";
-            ConfigError::Json { file, reason }
-        })?;
-        if raw.model_type != "llama" {
-            return Err(ConfigError::Architecture(raw.model_type));
+        hub::read(json)
+    }
+
+    /// The turned positions' angles; `None` where positions are learned.
+    pub fn rope(&self) -> Option<Rope> {
+        match self.architecture.positions {
+            Positions::Rope(rope) => Some(rope),
+            Positions::Learned => None,
         }
-        raw.check_maths()?;
-        let parameters_theta = raw
-            .rope_parameters
-            .as_ref()
-            .and_then(|rope| rope.rope_theta);
-        let config = Self {
-            vocab_size: raw.vocab_size,
-            hidden_size: raw.hidden_size,
-            intermediate_size: raw.intermediate_size,
-            n_layers: raw.num_hidden_layers,
-            n_heads: raw.num_attention_heads,
-            n_kv_heads: raw.num_key_value_heads.unwrap_or(raw.num_attention_heads),
-            head_dim: raw
-                .head_dim
-                .unwrap_or(raw.hidden_size / raw.num_attention_heads.max(1)),
-            max_position_embeddings: raw.max_position_embeddings,
-            rms_norm_eps: raw.rms_norm_eps,
-            rope_theta: raw.rope_theta.or(parameters_theta).unwrap_or(10_000.0),
-            tie_word_embeddings: raw.tie_word_embeddings,
-        };
-        config.check_shape()?;
-        Ok(config)
     }
 
     /// Width of all query heads together.
@@ -175,7 +268,12 @@ impl ModelConfig {
         self.n_kv_heads * self.head_dim
     }
 
-    fn check_shape(&self) -> Result<(), ConfigError> {
+    /// Whether the engines can run these sizes. Whoever makes a config of something else than a
+    /// `config.json` asks this first.
+    ///
+    /// # Errors
+    /// If one of them is 0, or no multiple of what it must be a multiple of.
+    pub fn check_shape(&self) -> Result<(), ConfigError> {
         let positive = [
             ("vocab_size", self.vocab_size),
             ("hidden_size", self.hidden_size),
@@ -206,42 +304,6 @@ impl ModelConfig {
             require(value.is_multiple_of(4), field, "a multiple of 4", value)?;
         }
         Ok(())
-    }
-}
-
-impl Raw {
-    fn check_maths(&self) -> Result<(), ConfigError> {
-        let act = self.hidden_act.as_deref().unwrap_or("silu");
-        require(act == "silu", "hidden_act", "\"silu\"", act)?;
-        require(
-            !self.attention_bias,
-            "attention_bias",
-            "false",
-            self.attention_bias,
-        )?;
-        require(!self.mlp_bias, "mlp_bias", "false", self.mlp_bias)?;
-        let scaled = self
-            .rope_scaling
-            .as_ref()
-            .filter(|scaling| !scaling.is_null());
-        let unscaled = scaled.is_none_or(|scaling| scaling["rope_type"] == "default");
-        require(
-            unscaled,
-            "rope_scaling",
-            "absent or \"default\"",
-            format!("{scaled:?}"),
-        )?;
-        let rope_type = self
-            .rope_parameters
-            .as_ref()
-            .and_then(|rope| rope.rope_type.as_deref());
-        let rope_type = rope_type.unwrap_or("default");
-        require(
-            rope_type == "default",
-            "rope_parameters.rope_type",
-            "\"default\"",
-            rope_type,
-        )
     }
 }
 

@@ -1,5 +1,7 @@
 //! Runs a program on many problems and counts: the one loop behind every accuracy.
 
+use serde::{Deserialize, Serialize};
+
 use crate::{
     engine::{Engine, EngineError, LaneSpec, run_to_end},
     input::Input,
@@ -70,20 +72,35 @@ pub enum EvaluationError {
         /// What is wrong.
         reason: TokenizerError,
     },
+    /// Whoever keeps the results cannot.
+    #[error("{0}")]
+    Results(String),
     /// The engine failed.
     #[error(transparent)]
     Engine(#[from] EngineError),
 }
 
-/// Sums over all runs.
-#[derive(Default)]
-struct Tally {
-    right: Vec<bool>,
-    malformed: usize,
-    think_steps: usize,
-    answer_tokens: usize,
-    entropies: Vec<f64>,
-    branch_entropies: Vec<f64>,
+/// One run that was counted.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct RunResult {
+    /// The problem's index.
+    pub problem: usize,
+    /// Which of its runs.
+    pub sample: usize,
+    /// Second word of its draws' key.
+    pub stream: u32,
+    /// The grader's word.
+    pub grade: Grade,
+    /// The answer as the task renders it.
+    pub answer: String,
+    /// Inputs fed while thinking; markers do not count.
+    pub think_steps: usize,
+    /// Tokens of the answer.
+    pub answer_tokens: usize,
+    /// Mean entropy, nats, of the thinking steps whose distribution was computed.
+    pub mean_entropy: Option<f32>,
+    /// Entropies, nats, of the steps at which the problem offers more than one way on.
+    pub branch_entropies: Vec<f32>,
 }
 
 /// Runs every problem `samples` times; `on_progress` hears how many runs are done and right.
@@ -92,6 +109,38 @@ pub async fn evaluate<E: Engine>(
     tokenizer: &Tokenizer,
     trials: Trials<'_>,
     mut on_progress: impl FnMut(usize, usize),
+) -> Result<Evaluation, EvaluationError> {
+    let prompt = |(index, problem): (usize, &Problem)| {
+        let prompt = tokenizer.encode(problem.question());
+        prompt.map_err(|reason| EvaluationError::Question { index, reason })
+    };
+    let prompts = trials.problems.iter().enumerate().map(prompt);
+    let prompts: Vec<Vec<u32>> = prompts.collect::<Result<_, _>>()?;
+    let (mut n_done, mut n_right) = (0, 0);
+    let on_results = |results: &[RunResult]| {
+        n_done += results.len();
+        n_right += results
+            .iter()
+            .filter(|result| result.grade == Grade::Right)
+            .count();
+        on_progress(n_done, n_right);
+        Ok(())
+    };
+    evaluate_prompts(engine, tokenizer, trials, &prompts, Vec::new(), on_results).await
+}
+
+/// Runs every problem `samples` times from its prompt, but for the runs that are `known` already;
+/// `on_results` hears of every batch, the known ones first.
+///
+/// # Errors
+/// If there is nothing to run, or the engine or `on_results` fails.
+pub async fn evaluate_prompts<E: Engine>(
+    engine: &mut E,
+    tokenizer: &Tokenizer,
+    trials: Trials<'_>,
+    prompts: &[Vec<u32>],
+    known: Vec<RunResult>,
+    mut on_results: impl FnMut(&[RunResult]) -> Result<(), String>,
 ) -> Result<Evaluation, EvaluationError> {
     let Trials {
         program,
@@ -106,71 +155,92 @@ pub async fn evaluate<E: Engine>(
         });
     }
     let mut runs = Vec::new();
-    for (index, problem) in problems.iter().enumerate() {
-        let prompt = tokenizer
-            .encode(problem.question())
-            .map_err(|reason| EvaluationError::Question { index, reason })?;
+    for (index, (problem, prompt)) in problems.iter().zip(prompts).enumerate() {
         for sample in 0..samples {
+            let is_it = |known: &RunResult| (known.problem, known.sample) == (index, sample);
+            if known.iter().any(is_it) {
+                continue;
+            }
             let spec = LaneSpec {
-                inputs: Input::tokens(&prompt),
+                inputs: Input::tokens(prompt),
                 program: program.clone(),
                 seed,
                 stream: (index * samples + sample) as u32,
                 decode_thoughts: false,
             };
-            runs.push((problem, spec));
+            runs.push((index, sample, problem, spec));
         }
     }
-    let mut tally = Tally::default();
+    let mut results = known;
+    results.retain(|known| known.problem < problems.len() && known.sample < samples);
+    on_results(&results).map_err(EvaluationError::Results)?;
     for batch in runs.chunks(BATCH) {
-        let lanes: Vec<LaneSpec> = batch.iter().map(|(_, spec)| spec.clone()).collect();
+        let lanes: Vec<LaneSpec> = batch.iter().map(|(.., spec)| spec.clone()).collect();
         let traces = run_to_end(engine, &lanes, CHUNK, |_| {}).await?;
-        for ((problem, _), records) in batch.iter().zip(&traces) {
-            tally.add(tokenizer, problem, program, records);
-        }
-        let n_right = tally.right.iter().filter(|right| **right).count();
-        on_progress(tally.right.len(), n_right);
+        let done = batch.iter().zip(&traces);
+        let done = done.map(|((index, sample, problem, spec), records)| RunResult {
+            problem: *index,
+            sample: *sample,
+            stream: spec.stream,
+            ..RunResult::new(tokenizer, problem, program, records)
+        });
+        let done: Vec<RunResult> = done.collect();
+        on_results(&done).map_err(EvaluationError::Results)?;
+        results.extend(done);
     }
-    Ok(tally.evaluation(samples))
+    results.sort_by_key(|result| (result.problem, result.sample));
+    Ok(Evaluation::new(&results, samples))
 }
 
-impl Tally {
-    fn add(
-        &mut self,
+impl RunResult {
+    fn new(
         tokenizer: &Tokenizer,
         problem: &Problem,
         program: &Program,
         records: &[StepRecord],
-    ) {
-        let answer = answer_ids(records, program);
-        let grade = problem.grade(&problem.task().render(tokenizer, &answer));
+    ) -> Self {
+        let answer = problem
+            .task()
+            .render(tokenizer, &answer_ids(records, program));
         let summary = summary(records, program);
-        self.right.push(grade == Grade::Right);
-        self.malformed += usize::from(grade == Grade::Malformed);
-        self.think_steps += summary.think_steps;
-        self.answer_tokens += summary.answer_tokens;
-        self.entropies.extend(summary.mean_entropy.map(f64::from));
-        let branches = branch_entropies(problem, tokenizer, program, records);
-        self.branch_entropies
-            .extend(branches.into_iter().map(f64::from));
+        Self {
+            problem: 0,
+            sample: 0,
+            stream: 0,
+            grade: problem.grade(&answer),
+            answer,
+            think_steps: summary.think_steps,
+            answer_tokens: summary.answer_tokens,
+            mean_entropy: summary.mean_entropy,
+            branch_entropies: branch_entropies(problem, tokenizer, program, records),
+        }
     }
+}
 
-    fn evaluation(self, samples: usize) -> Evaluation {
-        let runs = self.right.len() as f64;
-        let rate = |of_problem: &[bool]| {
-            let n_right = of_problem.iter().filter(|right| **right).count();
-            n_right as f64 / samples as f64
+impl Evaluation {
+    /// Counts the runs of all problems, in order.
+    fn new(results: &[RunResult], samples: usize) -> Self {
+        let runs = results.len() as f64;
+        let of_grade = |results: &[RunResult], grade| {
+            let all = results.iter();
+            all.filter(|result| result.grade == grade).count() as f64
         };
-        let rates: Vec<f64> = self.right.chunks(samples).map(rate).collect();
+        let rate = |of_problem| of_grade(of_problem, Grade::Right) / samples as f64;
+        let rates: Vec<f64> = results.chunks(samples).map(rate).collect();
         let solved = rates.iter().filter(|rate| **rate > 0.0).count();
-        Evaluation {
+        let sum = |count: fn(&RunResult) -> usize| results.iter().map(count).sum::<usize>();
+        let entropies = results.iter().filter_map(|result| result.mean_entropy);
+        let entropies: Vec<f64> = entropies.map(f64::from).collect();
+        let branches = results.iter().flat_map(|result| &result.branch_entropies);
+        let branches: Vec<f64> = branches.map(|&entropy| entropy.into()).collect();
+        Self {
             accuracy: clustered_wilson(&rates, samples),
-            malformed: self.malformed as f64 / runs,
+            malformed: of_grade(results, Grade::Malformed) / runs,
             solved_by_any: solved as f64 / rates.len() as f64,
-            mean_think_steps: self.think_steps as f64 / runs,
-            mean_answer_tokens: self.answer_tokens as f64 / runs,
-            mean_entropy: mean(&self.entropies),
-            branches: Branches::new(&self.branch_entropies),
+            mean_think_steps: sum(|result| result.think_steps) as f64 / runs,
+            mean_answer_tokens: sum(|result| result.answer_tokens) as f64 / runs,
+            mean_entropy: mean(&entropies),
+            branches: Branches::new(&branches),
             rates,
         }
     }

@@ -6,6 +6,7 @@
 pub mod address;
 pub mod analysis;
 pub mod catalogue;
+pub mod chat;
 pub mod checkpoint;
 pub mod compare;
 pub mod config;
@@ -13,6 +14,7 @@ pub mod contemplation;
 pub mod engine;
 pub mod evaluation;
 pub mod evidence;
+pub mod gguf;
 pub mod hub;
 pub mod input;
 mod matrix;

@@ -4,8 +4,9 @@ use std::{borrow::Cow, ops::Range};
 
 use bytes::Bytes;
 
-/// How the values of a [`Matrix`] are written, little-endian. A format whose values share a scale,
-/// as those of GGUF do, is another variant: its rows have a number of bytes and can be decoded.
+use crate::gguf::BlockFormat;
+
+/// How the values of a [`Matrix`] are written, little-endian.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Dtype {
     /// IEEE 754, 32 bits.
@@ -14,6 +15,83 @@ pub enum Dtype {
     F16,
     /// The upper half of an F32.
     Bf16,
+    /// Blocks of [`BLOCK`] values: a scale in F16, then a signed byte for each, as GGUF's q8_0. The
+    /// last block of a row is padded with zeros.
+    Q8_0,
+    /// Blocks of another format of GGUF's. A row is whole blocks.
+    Block(BlockFormat),
+}
+
+/// Values that share a scale.
+pub const BLOCK: usize = 32;
+
+/// Bytes of a block of [`Dtype::Q8_0`].
+const Q8_0_BYTES: usize = 2 + BLOCK;
+
+/// The number format that a model's matrices are given when it is opened, on either engine.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum WeightFormat {
+    /// 32 bits a weight, whatever the file has.
+    #[default]
+    F32,
+    /// 16 bits a weight.
+    F16,
+    /// 8.5 bits a weight: signed bytes in blocks of 32 with a scale.
+    Int8,
+}
+
+impl WeightFormat {
+    /// All formats, the most exact one first.
+    pub const ALL: [Self; 3] = [Self::F32, Self::F16, Self::Int8];
+
+    /// What people call it.
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::F32 => "f32",
+            Self::F16 => "f16",
+            Self::Int8 => "int8",
+        }
+    }
+
+    fn dtype(self) -> Dtype {
+        match self {
+            Self::F32 => Dtype::F32,
+            Self::F16 => Dtype::F16,
+            Self::Int8 => Dtype::Q8_0,
+        }
+    }
+
+    /// Appends a row of values.
+    fn encode(self, values: &[f32], bytes: &mut Vec<u8>) {
+        match self {
+            Self::F32 => bytes.extend(values.iter().flat_map(|value| value.to_le_bytes())),
+            Self::F16 => bytes.extend(values.iter().flat_map(|&v| f16_from_f32(v).to_le_bytes())),
+            Self::Int8 => values.chunks(BLOCK).for_each(|block| {
+                let largest = block.iter().fold(0.0_f32, |max, v| max.max(v.abs()));
+                let scale = f16_from_f32(largest / 127.0);
+                let inverse = match f32_from_f16(scale) {
+                    0.0 => 0.0,
+                    scale => 1.0 / scale,
+                };
+                bytes.extend(scale.to_le_bytes());
+                let quants = block
+                    .iter()
+                    .map(|v| (v * inverse).round().clamp(-127.0, 127.0));
+                bytes.extend(quants.map(|quant| quant as i8 as u8));
+                bytes.extend(std::iter::repeat_n(0, BLOCK - block.len()));
+            }),
+        }
+    }
+}
+
+impl std::str::FromStr for WeightFormat {
+    type Err = String;
+
+    fn from_str(text: &str) -> Result<Self, String> {
+        let known = Self::ALL.into_iter().find(|format| format.name() == text);
+        let names = Self::ALL.map(Self::name).join(", ");
+        known.ok_or_else(|| format!("the weights' format must be one of {names}, found {text:?}"))
+    }
 }
 
 impl Dtype {
@@ -22,6 +100,17 @@ impl Dtype {
         match self {
             Self::F32 => 4 * n_values,
             Self::F16 | Self::Bf16 => 2 * n_values,
+            Self::Q8_0 => n_values.div_ceil(BLOCK) * Q8_0_BYTES,
+            Self::Block(format) => n_values / format.n_values() * format.n_bytes(),
+        }
+    }
+
+    /// Values of a row that can only be decoded together.
+    pub fn block_values(self) -> usize {
+        match self {
+            Self::F32 | Self::F16 | Self::Bf16 => 1,
+            Self::Q8_0 => BLOCK,
+            Self::Block(format) => format.n_values(),
         }
     }
 
@@ -47,6 +136,15 @@ impl Dtype {
                 let numbers = pairs.iter().map(|pair| f32::from_bits(widened(pair)));
                 values.iter_mut().zip(numbers).for_each(|(v, n)| *v = n);
             }
+            Self::Q8_0 => {
+                let blocks = bytes.as_chunks::<Q8_0_BYTES>().0;
+                for (values, block) in values.chunks_mut(BLOCK).zip(blocks) {
+                    let (scale, quants) = q8_0_block(block);
+                    let quants = quants.iter().map(|&quant| scale * f32::from(quant as i8));
+                    values.iter_mut().zip(quants).for_each(|(v, n)| *v = n);
+                }
+            }
+            Self::Block(format) => format.decode(bytes, values),
         }
     }
 }
@@ -54,11 +152,23 @@ impl Dtype {
 /// A finite f16 as f32, exactly, without a branch, so that compilers vectorise a loop of it on
 /// every target: sign, exponent and mantissa moved into place are the number times 2⁻¹¹²,
 /// subnormals too.
-fn f32_from_f16(bits: u16) -> f32 {
+pub(crate) fn f32_from_f16(bits: u16) -> f32 {
     const SCALE: f32 = f32::from_bits((127 + 112) << 23);
     // The sign fills the upper bits, of which only the highest stays.
     let spread = (i32::from(bits as i16) as u32) << 13;
     f32::from_bits(spread & 0x8FFF_E000) * SCALE
+}
+
+/// The nearest f16, the largest ones in place of infinities.
+fn f16_from_f32(value: f32) -> u16 {
+    let most = half::f16::MAX.to_f32();
+    half::f16::from_f32(value.clamp(-most, most)).to_bits()
+}
+
+/// The scale of a block of [`Dtype::Q8_0`], and its bytes.
+fn q8_0_block(block: &[u8; Q8_0_BYTES]) -> (f32, &[u8]) {
+    let scale = f32_from_f16(u16::from_le_bytes([block[0], block[1]]));
+    (scale, &block[2..])
 }
 
 /// A dense matrix, row-major; a linear layer's weight is (out features, in features).
@@ -140,12 +250,61 @@ impl Matrix {
         }
     }
 
-    /// The same numbers, kept as f32; a matrix that is f32 already is shared.
-    pub fn widened(&self) -> Self {
-        match self.dtype {
-            Dtype::F32 => self.clone(),
-            Dtype::F16 | Dtype::Bf16 => Self::from_f32(self.rows, self.cols, &self.to_f32()),
+    /// The bytes of one row, as its [`Dtype`] writes them.
+    pub fn row_bytes(&self, row: usize) -> &[u8] {
+        let n = self.dtype.row_bytes(self.cols);
+        &self.bytes[row * n..(row + 1) * n]
+    }
+
+    /// The same numbers in another format, as near as it comes; a matrix that is in it already is
+    /// shared.
+    pub fn converted(&self, format: WeightFormat) -> Self {
+        let dtype = format.dtype();
+        if self.dtype == dtype {
+            return self.clone();
         }
+        let mut bytes = Vec::with_capacity(self.rows * dtype.row_bytes(self.cols));
+        self.for_each_row(|row| format.encode(row, &mut bytes));
+        Self::from_bytes(self.rows, self.cols, dtype, bytes.into())
+    }
+
+    /// The same matrix in memory of its own.
+    pub(crate) fn detached(&self) -> Self {
+        Self {
+            bytes: Bytes::copy_from_slice(&self.bytes),
+            ..self.clone()
+        }
+    }
+
+    /// Some of its rows, sharing its memory.
+    pub(crate) fn slice_rows(&self, rows: Range<usize>) -> Self {
+        let row_bytes = self.dtype.row_bytes(self.cols);
+        Self {
+            rows: rows.len(),
+            bytes: self
+                .bytes
+                .slice(rows.start * row_bytes..rows.end * row_bytes),
+            ..self.clone()
+        }
+    }
+
+    /// Its transpose, in memory of its own; one whose values share scales becomes f32.
+    pub(crate) fn transposed(&self) -> Self {
+        let size = match self.dtype {
+            Dtype::F32 => 4,
+            Dtype::F16 | Dtype::Bf16 => 2,
+            Dtype::Q8_0 | Dtype::Block(_) => {
+                return self.converted(WeightFormat::F32).transposed();
+            }
+        };
+        let mut bytes = Vec::with_capacity(self.bytes.len());
+        for col in 0..self.cols {
+            for row in 0..self.rows {
+                let at = (row * self.cols + col) * size;
+                bytes.extend_from_slice(&self.bytes[at..at + size]);
+            }
+        }
+        Self::from_bytes(self.cols, self.rows, self.dtype, bytes.into())
     }
 
     /// Whether the two are the same place in memory, and not only equal.
@@ -175,6 +334,15 @@ impl Matrix {
                 (index, if is_infinite { f32::INFINITY } else { f32::NAN })
             }),
             Dtype::Bf16 => find(0x7F80).map(|index| (index, self.to_f32()[index])),
+            Dtype::Q8_0 => {
+                let scales = self.bytes.as_chunks::<Q8_0_BYTES>().0.iter();
+                let mut scales = scales.map(|block| u16::from_le_bytes([block[0], block[1]]));
+                let block = scales.position(|scale| scale & 0x7C00 == 0x7C00)?;
+                let blocks_per_row = self.cols.div_ceil(BLOCK);
+                let (row, block) = (block / blocks_per_row, block % blocks_per_row);
+                Some((row * self.cols + block * BLOCK, f32::NAN))
+            }
+            Dtype::Block(format) => format.first_non_finite(&self.bytes),
         }
     }
 
@@ -266,11 +434,80 @@ mod tests {
                 let at = format!("{dtype:?} at byte {shift}");
                 assert_eq!(*matrix.to_f32(), *values, "{at}");
                 assert_eq!(*matrix.row(1), values[5..10], "{at}");
-                assert_eq!(matrix.widened(), Matrix::from_f32(3, 5, &values), "{at}");
+                let widened = matrix.converted(WeightFormat::F32);
+                assert_eq!(widened, Matrix::from_f32(3, 5, &values), "{at}");
                 let mut rows = Vec::new();
                 matrix.for_each_row(|row| rows.extend_from_slice(row));
                 assert_eq!(rows, values, "{at}");
             }
+        }
+    }
+    /// Values of every size that weights have, none of them 0.
+    fn values(n: usize) -> Vec<f32> {
+        let value =
+            |i: usize| ((i * 37 % 101) as f32 - 50.3) * 10_f32.powi((i / 40) as i32 % 5 - 3);
+        (0..n).map(value).collect()
+    }
+
+    #[test]
+    fn int8_is_off_by_half_a_step_of_its_block_and_conversions_keep_what_is_in_the_format() {
+        for cols in [4, 32, 36, 100] {
+            let (rows, values) = (7, values(7 * cols));
+            let matrix = Matrix::from_f32(rows, cols, &values);
+            let int8 = matrix.converted(WeightFormat::Int8);
+            assert_eq!(int8.n_bytes(), rows * cols.div_ceil(32) * 34);
+            for row in 0..rows {
+                let (found, expected) = (int8.row(row), matrix.row(row));
+                for (found, expected) in found.chunks(BLOCK).zip(expected.chunks(BLOCK)) {
+                    let largest = expected.iter().fold(0.0_f32, |max, v| max.max(v.abs()));
+                    // Half a step, and what the scale's own rounding does to 127 of them.
+                    let allowed = largest * (0.5 / 127.0 + 1.0 / 2048.0);
+                    for (found, expected) in found.iter().zip(expected) {
+                        let difference = (found - expected).abs();
+                        assert!(
+                            difference <= allowed,
+                            "{found} for {expected}, {cols} columns"
+                        );
+                    }
+                }
+            }
+            assert!(int8.converted(WeightFormat::Int8).is_same(&int8));
+            let f16 = matrix.converted(WeightFormat::F16);
+            for (found, expected) in f16.to_f32().iter().zip(&values) {
+                assert_eq!(*found, half::f16::from_f32(*expected).to_f32());
+            }
+            assert_eq!(
+                f16.converted(WeightFormat::F32)
+                    .converted(WeightFormat::F16),
+                f16
+            );
+        }
+        let far = Matrix::from_f32(1, 4, &[1e9, -1e9, 0.0, 1e-30]);
+        for format in WeightFormat::ALL {
+            assert_eq!(far.converted(format).first_non_finite(), None, "{format:?}");
+        }
+        let mut bytes = far.converted(WeightFormat::Int8).row_bytes(0).to_vec();
+        bytes[1] = 0x7C;
+        let broken = Matrix::from_bytes(1, 4, Dtype::Q8_0, bytes.into());
+        assert!(matches!(broken.first_non_finite(), Some((0, value)) if value.is_nan()));
+    }
+
+    #[test]
+    fn a_transpose_has_the_other_index_first_in_every_format() {
+        let values = values(3 * 5);
+        let matrix = Matrix::from_f32(3, 5, &values);
+        let bf16: Vec<u8> = values
+            .iter()
+            .flat_map(|&v| half::bf16::from_f32(v).to_le_bytes())
+            .collect();
+        let bf16 = Matrix::from_bytes(3, 5, Dtype::Bf16, bf16.into());
+        let converted = WeightFormat::ALL.map(|format| matrix.converted(format));
+        for matrix in converted.into_iter().chain([bf16]) {
+            let transposed = matrix.transposed();
+            for (row, col) in (0..3).flat_map(|row| (0..5).map(move |col| (row, col))) {
+                assert_eq!(transposed.row(col)[row], matrix.row(row)[col]);
+            }
+            assert_eq!(*matrix.slice_rows(1..3).to_f32(), matrix.to_f32()[5..]);
         }
     }
 }

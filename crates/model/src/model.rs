@@ -5,11 +5,12 @@ use std::sync::Arc;
 use bytes::Bytes;
 
 use crate::{
+    chat::{ChatError, ChatRole, ChatTemplate, Message},
     checkpoint::{CheckpointError, Weights},
     config::{ConfigError, ModelConfig, end_tokens},
     contemplation::{Contemplation, ContemplationError, ContemplationFiles},
     engine::ModelCapabilities,
-    tokenizer::{Tokenizer, TokenizerError},
+    tokenizer::{Marker, Tokenizer, TokenizerError},
 };
 
 /// The files of a model folder; whoever does the I/O fills this in.
@@ -21,7 +22,11 @@ pub struct ModelFiles {
     pub generation_config: Option<String>,
     /// `tokenizer.json`
     pub tokenizer: String,
-    /// `model.safetensors`, or every shard: (file name, bytes).
+    /// `tokenizer_config.json`, where there is one.
+    pub tokenizer_config: Option<String>,
+    /// `chat_template.jinja`, where there is one.
+    pub chat_template: Option<String>,
+    /// `model.safetensors`, or every shard, or a GGUF file: (file name, bytes).
     pub weights: Vec<(String, Bytes)>,
     /// A folder of CCOT's adapters, where there is one and it is asked for.
     pub contemplation: Option<ContemplationFiles>,
@@ -36,6 +41,8 @@ pub struct Model {
     pub weights: Arc<Weights>,
     /// Its tokenizer.
     pub tokenizer: Tokenizer,
+    /// How it is spoken to, where it was taught to chat.
+    pub chat_template: Option<ChatTemplate>,
 }
 
 /// A model folder that cannot be used.
@@ -53,6 +60,9 @@ pub enum ModelError {
     /// `tokenizer.json`
     #[error(transparent)]
     Tokenizer(#[from] TokenizerError),
+    /// `tokenizer_config.json`
+    #[error(transparent)]
+    Chat(#[from] ChatError),
     /// The two disagree.
     #[error(
         "tokenizer.json has tokens up to id {}, more than config.json's vocab_size of {config}",
@@ -75,15 +85,20 @@ impl Model {
     pub fn from_files(files: &ModelFiles) -> Result<Self, ModelError> {
         let config = ModelConfig::from_json(&files.config)?;
         let generation_config = files.generation_config.as_deref();
+        let chat_template = ChatTemplate::from_files(
+            files.tokenizer_config.as_deref(),
+            files.chat_template.as_deref(),
+        )?;
         let tokenizer = Tokenizer::from_json(&files.tokenizer)?
-            .with_end_tokens(end_tokens(&files.config, generation_config)?);
+            .with_end_tokens(end_tokens(&files.config, generation_config)?)
+            .with_chat_template(chat_template.as_ref());
         if tokenizer.vocab_size() > config.vocab_size {
             return Err(ModelError::Vocabulary {
                 tokenizer: tokenizer.vocab_size(),
                 config: config.vocab_size,
             });
         }
-        let mut weights = Weights::from_safetensors(&config, &files.weights)?;
+        let mut weights = Weights::from_files(&config, &files.weights)?;
         let contemplation = files.contemplation.as_ref();
         weights.contemplation = contemplation
             .map(|files| Contemplation::from_files(&config, &weights, files))
@@ -92,7 +107,40 @@ impl Model {
             config,
             weights: Arc::new(weights),
             tokenizer,
+            chat_template,
         })
+    }
+
+    /// The tokens of a text that the model shall go on with.
+    ///
+    /// # Errors
+    /// If a part of the text is not in the vocabulary.
+    pub fn prompt(&self, text: &str) -> Result<Vec<u32>, TokenizerError> {
+        self.tokenizer.encode_prompt(text)
+    }
+
+    /// A chat as text, up to where the model's own turn begins. Where the template itself opens
+    /// the thinking, that is left to the strategy, which forces its own start.
+    ///
+    /// # Errors
+    /// If there is no template, or it cannot render these messages.
+    pub fn chat(&self, messages: &[Message]) -> Result<String, ChatError> {
+        let template = self.chat_template.as_ref().ok_or(ChatError::NoTemplate)?;
+        let text = template.render(messages)?;
+        let opened = text.trim_end().strip_suffix(Marker::ThinkStart.text());
+        Ok(opened.map_or(text.clone(), str::to_string))
+    }
+
+    /// The tokens of a user's message in a chat.
+    ///
+    /// # Errors
+    /// If there is no template, or it cannot render the message, or a part of it is not in the
+    /// vocabulary.
+    pub fn chat_prompt(&self, message: &str) -> Result<Vec<u32>, ModelError> {
+        let content = message.into();
+        let role = ChatRole::User;
+        let text = self.chat(&[Message { role, content }])?;
+        Ok(self.tokenizer.encode(&text)?)
     }
 
     /// What the checkpoint brings beside its language model.

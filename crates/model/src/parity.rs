@@ -92,6 +92,8 @@ mod tests {
             config: text("config.json"),
             generation_config: Some(text("generation_config.json")),
             tokenizer: text("tokenizer.json"),
+            tokenizer_config: None,
+            chat_template: None,
             weights: vec![(weights, read("model.safetensors").into())],
             contemplation: None,
         };

@@ -15,14 +15,18 @@ pub const MAX_PHASES: usize = 8;
 /// The largest number of tokens at which a phase ends. Llama 3 names three.
 pub const MAX_STOP_TOKENS: usize = 8;
 
+/// The largest number of tokens of a text that is forced, or at which a phase ends.
+pub const MAX_TEXT: usize = 16;
+
 /// A decoding strategy, ready to run: what is fed, how it is chosen, when it ends.
 ///
-/// A lane's prompt is followed by `start` (a marker such as `<think>` or `<bot>`, where the
-/// strategy has one), then the phases run in order.
+/// A lane's prompt is followed by `start` (a marker such as `<think>` or `<bot>`, or a text, where
+/// the strategy has one), then the phases run in order.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct Program {
-    /// The marker that is forced after the prompt, before the first phase.
-    pub start: Option<u32>,
+    /// The tokens that are forced after the prompt, before the first phase: a marker or a text, at
+    /// most [`MAX_TEXT`] of them.
+    pub start: Vec<u32>,
     /// At least one phase, at most [`MAX_PHASES`]; the last one gives the answer.
     pub phases: Vec<Phase>,
 }
@@ -38,8 +42,10 @@ pub struct Phase {
     pub sampler: Sampler,
     /// When the phase ends.
     pub until: Until,
-    /// The marker that is fed when the phase ends by its cap, Cold Stop or the end classifier.
-    pub then_force: Option<u32>,
+    /// The tokens that are fed one after the other when the phase ends by its cap, Cold Stop, the
+    /// end classifier or a stop token that is [dropped](Until::drops_stop): a marker or a text, at
+    /// most [`MAX_TEXT`] of them.
+    pub then_force: Vec<u32>,
     /// The weights under which its inputs run.
     pub adapter: Adapter,
 }
@@ -139,6 +145,12 @@ pub struct Until {
     /// Ends when one of these tokens, at most [`MAX_STOP_TOKENS`], is chosen; that token itself is
     /// fed next.
     pub stop_tokens: Vec<u32>,
+    /// Ends when the newest tokens chosen are these, at most [`MAX_TEXT`]: a marker that is no
+    /// token of its own. Its first token does not come again in it.
+    pub stop_text: Vec<u32>,
+    /// Whether, in place of a stop token, the phase's [`Phase::then_force`] is fed: a model that
+    /// has ended its turn is made to answer. Not in the last phase, where nothing is fed.
+    pub drops_stop: bool,
     /// Ends when the model has been sure for long enough.
     pub cold_stop: Option<ColdStop>,
     /// Ends when the checkpoint's classifier says that it has thought enough.
@@ -196,6 +208,14 @@ pub enum ProgramError {
         /// The value found.
         found: f32,
     },
+    /// A stop text that cannot be told by its newest tokens alone.
+    #[error("phase {phase}: the first token of stop_text, {token}, may not come again in it")]
+    RepeatedStart {
+        /// The phase's index.
+        phase: usize,
+        /// The token's id.
+        token: u32,
+    },
     /// A marker or stop token lies outside of the vocabulary.
     #[error("phase {phase}: token {token} is outside of the vocabulary of {vocab_size} tokens")]
     UnknownToken {
@@ -219,7 +239,12 @@ impl Program {
         for (index, phase) in self.phases.iter().enumerate() {
             phase.validate(index, vocab_size)?;
         }
-        check_token(0, self.start, vocab_size)?;
+        check_text(
+            0,
+            "the length of the program's start",
+            &self.start,
+            vocab_size,
+        )?;
         let last = self.phases.last().filter(|phase| {
             phase.role == Role::Answer && phase.feed == Feed::Token && phase.until.max_steps > 0
         });
@@ -272,17 +297,13 @@ impl Program {
 
     /// The largest number of positions that a lane can take after its prompt.
     pub fn max_positions(&self) -> usize {
-        let forced = self
-            .phases
-            .iter()
-            .filter(|phase| phase.then_force.is_some())
-            .count();
+        let forced: usize = self.phases.iter().map(|phase| phase.then_force.len()).sum();
         let fed: usize = self
             .phases
             .iter()
             .map(|phase| phase.until.max_steps as usize)
             .sum();
-        usize::from(self.start.is_some()) + forced + fed
+        self.start.len() + forced + fed
     }
 }
 
@@ -292,6 +313,8 @@ impl Until {
         Self {
             max_steps,
             stop_tokens: Vec::new(),
+            stop_text: Vec::new(),
+            drops_stop: false,
             cold_stop: None,
             end_classifier: None,
         }
@@ -338,26 +361,60 @@ impl Phase {
                 });
             }
         }
-        check_token(phase, self.then_force, vocab_size)?;
+        let stop_text = &self.until.stop_text;
+        check_text(
+            phase,
+            "the length of then_force",
+            &self.then_force,
+            vocab_size,
+        )?;
+        check_text(phase, "the length of stop_text", stop_text, vocab_size)?;
+        if let Some((first, rest)) = stop_text.split_first()
+            && rest.contains(first)
+        {
+            return Err(ProgramError::RepeatedStart {
+                phase,
+                token: *first,
+            });
+        }
         for &token in &self.until.stop_tokens {
-            check_token(phase, Some(token), vocab_size)?;
+            check_token(phase, token, vocab_size)?;
         }
         match self.feed {
-            Feed::Pause(token) => check_token(phase, Some(token), vocab_size),
+            Feed::Pause(token) => check_token(phase, token, vocab_size),
             Feed::Token | Feed::Concept | Feed::Hidden { .. } => Ok(()),
         }
     }
 }
 
-fn check_token(phase: usize, token: Option<u32>, vocab_size: usize) -> Result<(), ProgramError> {
-    match token {
-        Some(token) if token as usize >= vocab_size => Err(ProgramError::UnknownToken {
+fn check_token(phase: usize, token: u32, vocab_size: usize) -> Result<(), ProgramError> {
+    match (token as usize) < vocab_size {
+        true => Ok(()),
+        false => Err(ProgramError::UnknownToken {
             phase,
             token,
             vocab_size,
         }),
-        _ => Ok(()),
     }
+}
+
+/// Whether a text is short enough, and of known tokens.
+fn check_text(
+    phase: usize,
+    field: &'static str,
+    text: &[u32],
+    vocab_size: usize,
+) -> Result<(), ProgramError> {
+    if text.len() > MAX_TEXT {
+        return Err(ProgramError::OutOfRange {
+            phase,
+            field,
+            expected: format!("at most {MAX_TEXT} tokens"),
+            found: text.len() as f32,
+        });
+    }
+    let mut tokens = text.iter();
+    tokens.try_for_each(|&token| check_token(phase, token, vocab_size))
 }
 
 impl Sampler {

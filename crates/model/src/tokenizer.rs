@@ -4,7 +4,7 @@ use std::collections::BTreeSet;
 
 use tokenizers::{ModelWrapper, models::unigram::Unigram};
 
-use crate::text;
+use crate::{chat::ChatTemplate, text};
 
 /// The markers that switch a model between words, thoughts and answers.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -87,7 +87,36 @@ pub struct Tokenizer {
     added: BTreeSet<u32>,
     /// What ends an answer, in the order of the model's files; empty where they name nothing.
     end_tokens: Vec<u32>,
+    /// Whether the model's chat template writes `<think>` and `</think>`.
+    has_marker_texts: bool,
 }
+
+/// Between what a model thinks.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Thinking {
+    /// Between two tokens of the vocabulary, `<think>` and `</think>`.
+    Markers {
+        /// `<think>`
+        start: u32,
+        /// `</think>`
+        end: u32,
+    },
+    /// Between the same two as texts: the model was taught them, and they are several tokens.
+    MarkerTexts {
+        /// `<think>`
+        start: Vec<u32>,
+        /// `</think>`
+        end: Vec<u32>,
+    },
+    /// From where it begins to speak to where it is made to answer.
+    Answer {
+        /// The text that makes it answer.
+        end: Vec<u32>,
+    },
+}
+
+/// What makes a model answer that was taught no marker for it.
+pub const ANSWER_TEXT: &str = "\nThe answer is";
 
 impl Tokenizer {
     /// Reads a `tokenizer.json`.
@@ -110,6 +139,41 @@ impl Tokenizer {
             inner,
             added,
             end_tokens,
+            has_marker_texts: false,
+        })
+    }
+
+    /// The same tokenizer of a model that is spoken to by this template.
+    pub fn with_chat_template(mut self, template: Option<&ChatTemplate>) -> Self {
+        let markers = [Marker::ThinkStart, Marker::ThinkEnd].map(Marker::text);
+        self.has_marker_texts =
+            template.is_some_and(|template| markers.iter().all(|text| template.mentions(text)));
+        self
+    }
+
+    /// Between what the model thinks: markers of the vocabulary, or those that its chat template
+    /// writes, or two texts.
+    ///
+    /// # Errors
+    /// If it has no markers and cannot write the texts either.
+    pub fn thinking(&self) -> Result<Thinking, TokenizerError> {
+        let markers = [Marker::ThinkStart, Marker::ThinkEnd].map(Marker::text);
+        if let [Some(start), Some(end)] = markers.map(|text| self.id(text)) {
+            return Ok(Thinking::Markers { start, end });
+        }
+        let text = |text| {
+            let tokens = self.encode(text).ok().filter(|tokens| !tokens.is_empty());
+            let missing = markers.into_iter().find(|text| self.id(text).is_none());
+            tokens.ok_or(TokenizerError::MissingMarker(missing.unwrap_or(markers[0])))
+        };
+        Ok(match self.has_marker_texts {
+            true => Thinking::MarkerTexts {
+                start: text(markers[0])?,
+                end: text(markers[1])?,
+            },
+            false => Thinking::Answer {
+                end: text(ANSWER_TEXT)?,
+            },
         })
     }
 
@@ -133,6 +197,18 @@ impl Tokenizer {
     /// If a part of the text is not in the vocabulary.
     pub fn encode(&self, text: &str) -> Result<Vec<u32>, TokenizerError> {
         match self.inner.encode(text, false) {
+            Ok(encoding) => Ok(encoding.get_ids().to_vec()),
+            Err(error) => Err(self.unknown_word(text, &error.to_string())),
+        }
+    }
+
+    /// Token ids of a text with what the tokenizer puts around a prompt, such as a token for its
+    /// beginning.
+    ///
+    /// # Errors
+    /// If a part of the text is not in the vocabulary.
+    pub fn encode_prompt(&self, text: &str) -> Result<Vec<u32>, TokenizerError> {
+        match self.inner.encode(text, true) {
             Ok(encoding) => Ok(encoding.get_ids().to_vec()),
             Err(error) => Err(self.unknown_word(text, &error.to_string())),
         }

@@ -6,7 +6,7 @@ use std::sync::Arc;
 
 use bytes::Bytes;
 use latent_model::{
-    checkpoint::{LayerWeights, Weights},
+    checkpoint::{LayerWeights, WeightFormat, Weights},
     contemplation::{Contemplation, ContemplationFiles, ContemplationSpec, FILES},
     engine::{Engine, EngineError, LaneSpec, ModelCapabilities, run_to_end},
     input::{Input, Tap},
@@ -68,7 +68,8 @@ type Tensors = Vec<(String, Vec<usize>, Vec<f32>)>;
 fn adapter_tensors(weights: &Weights, targets: &[&str], seed: usize) -> Tensors {
     let mut tensors = Vec::new();
     for (index, layer) in weights.layers.iter().enumerate() {
-        for (matrix, name) in layer.matrices().into_iter().zip(LayerWeights::MATRICES) {
+        for (place, matrix) in layer.matrices() {
+            let name = LayerWeights::MATRICES[place];
             if !targets.iter().any(|target| name.ends_with(target)) {
                 continue;
             }
@@ -141,8 +142,8 @@ fn a_folder_is_read_as_peft_means_it() {
         let tensors = adapter_tensors(&base, targets, seed);
         let mut pairs = tensors.chunks_exact(2);
         for (base, layer) in base.layers.iter().zip(layers) {
-            let matrices = base.matrices().into_iter().zip(layer.matrices());
-            for ((base, merged), name) in matrices.zip(LayerWeights::MATRICES) {
+            for ((place, base), (_, merged)) in base.matrices().zip(layer.matrices()) {
+                let name = LayerWeights::MATRICES[place];
                 if !targets.iter().any(|target| name.ends_with(target)) {
                     assert!(merged.is_same(base), "{name} is the base's own memory");
                     continue;
@@ -164,15 +165,18 @@ fn a_folder_is_read_as_peft_means_it() {
             }
         }
     }
-    // What is shared stays so where an engine widens all matrices.
+    // What is shared stays so where an engine converts all matrices.
     let weights = Weights {
         contemplation: Some(found),
         ..base
     };
-    let wide = weights.widened();
-    let set = wide.contemplation.as_ref().expect("it has one");
-    assert!(set.decoder[1].q.is_same(&wide.layers[1].q));
-    assert!(!set.generator[1].q.is_same(&wide.layers[1].q));
+    for format in WeightFormat::ALL {
+        let converted = weights.converted(format);
+        let set = converted.contemplation.as_ref().expect("it has one");
+        let q = |layers: &[LayerWeights]| layers[1].q.weight.clone();
+        assert!(q(&set.decoder).is_same(&q(&converted.layers)));
+        assert!(!q(&set.generator).is_same(&q(&converted.layers)));
+    }
 }
 
 #[test]
@@ -295,7 +299,7 @@ fn phase(role: Role, feed: Feed, max_steps: u32, adapter: Adapter) -> Phase {
             end_classifier: thinks.then_some(EndClassifier { threshold: 0.99 }),
             ..Until::steps(max_steps)
         },
-        then_force: thinks.then_some(END),
+        then_force: thinks.then_some(END).into_iter().collect(),
         adapter,
     }
 }
@@ -305,7 +309,7 @@ fn lane(n: u32) -> LaneSpec {
     LaneSpec {
         inputs: Input::tokens(&PROMPT),
         program: Program {
-            start: Some(THINK),
+            start: vec![THINK],
             phases: vec![
                 phase(Role::Think, Feed::CONTEMPLATION, n, Adapter::Generator),
                 phase(Role::Answer, Feed::Token, 3, Adapter::Decoder),
@@ -360,7 +364,7 @@ fn the_query_runs_under_the_base_contemplation_under_the_generator_the_rest_unde
         let hidden = forward.position(&config, under, &mut cache, position, x, keep);
         // x = M·(s·z / rms(z)) + b
         let mean = state.iter().map(|z| z * z).sum::<f32>() / state.len() as f32;
-        let scale = map.scale / (mean + config.rms_norm_eps).sqrt();
+        let scale = map.scale / (mean + config.norm_eps).sqrt();
         let scaled: Vec<f32> = state.iter().map(|z| scale * z).collect();
         let mut fed = Precision::Oracle.matvec(&map.weight, &scaled);
         fed.iter_mut().zip(&map.bias).for_each(|(x, b)| *x += b);

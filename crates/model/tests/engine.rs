@@ -26,7 +26,7 @@ fn engine(precision: Precision) -> ReferenceEngine {
 }
 
 fn phase(role: Role, feed: Feed, sampler: Sampler, max_steps: u32) -> Phase {
-    let then_force = (role == Role::Think).then_some(EOT);
+    let then_force = Vec::from_iter((role == Role::Think).then_some(EOT));
     let until = Until::steps(max_steps);
     Phase {
         role,
@@ -44,7 +44,7 @@ fn lane(think: Feed, sampler: Sampler) -> LaneSpec {
         phase(Role::Answer, Feed::Token, Sampler::GREEDY, 3),
     ];
     let program = Program {
-        start: Some(BOT),
+        start: vec![BOT],
         phases,
     };
     LaneSpec {
@@ -104,10 +104,10 @@ fn a_thought_is_fed_raw_and_a_concept_is_the_weighted_sum_of_its_embeddings() {
     let forward = Forward::new(&config, Precision::Fast);
     let hidden: Vec<f32> = (0..config.hidden_size).map(|i| i as f32 - 3.5).collect();
     let thought = Input::Vector(hidden.clone());
-    assert_eq!(forward.embed(&weights, &thought), hidden);
+    assert_eq!(forward.embed(&weights, &thought, 0), hidden);
     let mixture = Input::Mixture(vec![(7, 0.75), (2, 0.25)]);
     let (e7, e2) = (weights.embedding.row(7), weights.embedding.row(2));
-    for (i, found) in forward.embed(&weights, &mixture).into_iter().enumerate() {
+    for (i, found) in forward.embed(&weights, &mixture, 0).into_iter().enumerate() {
         assert!((found - (0.75 * e7[i] + 0.25 * e2[i])).abs() < 1e-6);
     }
 }
@@ -125,7 +125,7 @@ fn every_kind_of_input_is_fed_as_its_record_says() {
         let forward = Forward::new(&config, Precision::Oracle);
         let mut cache = KvCache::new(config.n_layers);
         let mut feed = |position: usize, input: Input| {
-            let x = forward.embed(&weights, &input);
+            let x = forward.embed(&weights, &input, position);
             let under = (&*weights, Adapter::Base);
             let hidden = forward.position(&config, under, &mut cache, position, x, |_, _| {});
             (forward.logits(&weights, &hidden), hidden)
@@ -229,7 +229,9 @@ fn bad_lanes_are_named() {
 fn nan_weights_end_the_run_with_an_error() {
     let config = common::config();
     let mut weights = (*common::weights(&config)).clone();
-    common::edit(&mut weights.layers[1].up, |values| values[3] = f32::NAN);
+    common::edit(&mut weights.layers[1].up.weight, |values| {
+        values[3] = f32::NAN
+    });
     let mut engine = ReferenceEngine::new(&config, Arc::new(weights), Precision::Fast);
     let lanes = [lane(Feed::Token, Sampler::GREEDY)];
     let error = block_on(run_to_end(&mut engine, &lanes, 4, |_| {}));
@@ -309,7 +311,7 @@ fn the_classifier_looks_at_the_state_that_would_be_the_next_thought() {
     let inputs = text.chain([None; 4]);
     for (position, token) in inputs.enumerate() {
         let x = match token {
-            Some(token) => forward.embed(&weights, &Input::Token(token)),
+            Some(token) => forward.embed(&weights, &Input::Token(token), position),
             None => hidden,
         };
         hidden = forward.position(

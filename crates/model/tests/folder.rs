@@ -21,7 +21,7 @@ fn tensors(weights: &Weights) -> Vec<(String, Vec<usize>, Vec<f32>)> {
     let vector = |name: String, v: &[f32]| (name, vec![v.len()], v.to_vec());
     let mut all = vec![
         matrix("model.embed_tokens.weight".into(), &weights.embedding),
-        vector("model.norm.weight".into(), &weights.final_norm),
+        vector("model.norm.weight".into(), &weights.final_norm.gain),
     ];
     all.extend(
         weights
@@ -38,15 +38,18 @@ fn tensors(weights: &Weights) -> Vec<(String, Vec<usize>, Vec<f32>)> {
     for (index, layer) in weights.layers.iter().enumerate() {
         let name = |part: &str| format!("model.layers.{index}.{part}.weight");
         all.extend([
-            vector(name("input_layernorm"), &layer.attention_norm),
-            vector(name("post_attention_layernorm"), &layer.mlp_norm),
-            matrix(name("self_attn.q_proj"), &layer.q),
-            matrix(name("self_attn.k_proj"), &layer.k),
-            matrix(name("self_attn.v_proj"), &layer.v),
-            matrix(name("self_attn.o_proj"), &layer.o),
-            matrix(name("mlp.gate_proj"), &layer.gate),
-            matrix(name("mlp.up_proj"), &layer.up),
-            matrix(name("mlp.down_proj"), &layer.down),
+            vector(name("input_layernorm"), &layer.attention_norm.gain),
+            vector(name("post_attention_layernorm"), &layer.mlp_norm.gain),
+            matrix(name("self_attn.q_proj"), &layer.q.weight),
+            matrix(name("self_attn.k_proj"), &layer.k.weight),
+            matrix(name("self_attn.v_proj"), &layer.v.weight),
+            matrix(name("self_attn.o_proj"), &layer.o.weight),
+            matrix(
+                name("mlp.gate_proj"),
+                &layer.gate.as_ref().expect("SwiGLU").weight,
+            ),
+            matrix(name("mlp.up_proj"), &layer.up.weight),
+            matrix(name("mlp.down_proj"), &layer.down.weight),
         ]);
     }
     all
@@ -207,7 +210,11 @@ fn configs_are_read_and_refused_by_field() {
         }
     );
     for (good, bad, named) in [
-        ("\"llama\"", "\"gpt2\"", "gpt2"),
+        (
+            "\"llama\"",
+            "\"gemma3\"",
+            "one of llama, qwen2, qwen3, gpt2",
+        ),
         ("\"silu\"", "\"gelu\"", "hidden_act"),
         (
             "\"num_key_value_heads\": 2",
@@ -218,8 +225,8 @@ fn configs_are_read_and_refused_by_field() {
         ("\"vocab_size\": 40,", "", "vocab_size"),
         (
             "\"hidden_act\"",
-            "\"attention_bias\": true, \"hidden_act\"",
-            "attention_bias",
+            "\"use_sliding_window\": true, \"hidden_act\"",
+            "use_sliding_window",
         ),
         (
             "\"hidden_act\"",

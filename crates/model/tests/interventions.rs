@@ -43,7 +43,11 @@ fn phase(role: Role, feed: Feed, max_steps: u32) -> Phase {
             ..Sampler::GREEDY
         },
         until: Until::steps(max_steps),
-        then_force: (role == Role::Think).then_some(EOT),
+        then_force: if role == Role::Think {
+            vec![EOT]
+        } else {
+            Vec::new()
+        },
         adapter: Adapter::Base,
     }
 }
@@ -52,7 +56,7 @@ fn lane(feed: Feed) -> LaneSpec {
     LaneSpec {
         inputs: Input::tokens(&[3, 14, 15, 9, 26]),
         program: Program {
-            start: Some(BOT),
+            start: vec![BOT],
             phases: vec![
                 phase(Role::Think, feed, THINK_STEPS),
                 phase(Role::Answer, Feed::Token, 3),
@@ -213,7 +217,7 @@ fn a_fork_that_answers_feeds_the_marker_first_and_one_that_cannot_be_is_refused(
     let spec = lane(Feed::THOUGHT);
     let ran = run(&[(spec.clone(), Vec::new())]).remove(0);
     let answers = continuation(&spec.program, Continue::Answering);
-    assert_eq!((answers.start, answers.phases.len()), (Some(EOT), 1));
+    assert_eq!((&answers.start[..], answers.phases.len()), (&[EOT][..], 1));
     let forked = fork(&spec, &ran, 2, answers.clone()).expect("a step of the run");
     let forked = block_on(run_to_end(&mut engine(), &[forked], 9, |_| {})).expect("a run");
     assert_eq!(forked[0][0].token, EOT);

@@ -45,7 +45,7 @@ fn thinking(feed: Feed, sampler: Sampler, max_steps: u32) -> Phase {
             stop_tokens: speaks.then_some(END).into_iter().collect(),
             ..Until::steps(max_steps)
         },
-        then_force: Some(END),
+        then_force: vec![END],
         adapter: Adapter::Base,
     }
 }
@@ -59,7 +59,7 @@ fn answer(max_steps: u32) -> Phase {
             stop_tokens: vec![EOS],
             ..Until::steps(max_steps)
         },
-        then_force: None,
+        then_force: Vec::new(),
         adapter: Adapter::Base,
     }
 }
@@ -78,7 +78,7 @@ fn lane(program: &Program, seed: u32) -> LaneSpec {
 
 fn program(think: Phase) -> Program {
     Program {
-        start: None,
+        start: Vec::new(),
         phases: vec![think, answer(2)],
     }
 }
@@ -129,7 +129,7 @@ fn assert_weights(mixture: &[(u32, f32)], expected: &[(u32, f32)]) {
 #[test]
 fn coconut_feeds_k_thoughts_then_the_marker_then_answers() {
     let mut coconut = program(thinking(Feed::THOUGHT, Sampler::GREEDY, 2));
-    coconut.start = Some(THINK);
+    coconut.start = vec![THINK];
     let steps = walk(&coconut, &LOGITS);
     let inputs: Vec<&NextInput> = steps.iter().map(|(_, next)| next).collect();
     assert_eq!(
@@ -166,7 +166,7 @@ fn no_thoughts_at_all_goes_straight_to_the_marker() {
 #[test]
 fn pauses_hand_their_last_position_to_the_answer() {
     let mut think = thinking(Feed::Pause(THINK), Sampler::GREEDY, 2);
-    think.then_force = None;
+    think.then_force = Vec::new();
     let steps = walk(&program(think), &LOGITS);
     let tokens: Vec<u32> = steps.iter().map(|(record, _)| record.token).collect();
     assert_eq!(tokens, [THINK, THINK, 0, 0]);
@@ -228,7 +228,7 @@ fn walk_classified(program: &Program, probabilities: &[f32]) -> Vec<StepRecord> 
 fn classified(feed: Feed, then_force: Option<u32>) -> Program {
     let mut think = thinking(feed, Sampler::GREEDY, 3);
     think.until.end_classifier = Some(EndClassifier { threshold: 0.5 });
-    think.then_force = then_force;
+    think.then_force = then_force.into_iter().collect();
     program(think)
 }
 
@@ -287,7 +287,7 @@ fn the_answer_ends_with_its_stop_token() {
     logits[EOS as usize] = 9.0;
     let steps = walk(
         &Program {
-            start: None,
+            start: Vec::new(),
             phases: vec![answer(5)],
         },
         &logits,
@@ -305,7 +305,7 @@ fn the_answer_ends_with_any_of_its_stop_tokens() {
         let mut phase = answer(5);
         phase.until.stop_tokens = (0..MAX_STOP_TOKENS as u32).rev().collect();
         let program = Program {
-            start: None,
+            start: Vec::new(),
             phases: vec![phase],
         };
         assert_eq!(program.validate(LOGITS.len()), Ok(()));

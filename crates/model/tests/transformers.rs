@@ -5,7 +5,7 @@ use std::path::Path;
 
 use latent_model::{
     checkpoint::Weights,
-    config::ModelConfig,
+    config::{Architecture, ModelConfig, Rope},
     program::Adapter,
     reference::{LayerStates, layer_states},
 };
@@ -47,8 +47,8 @@ fn logits_and_hidden_states_are_those_of_transformers() {
     let config = String::from_utf8(fixture("config.json")).expect("text");
     let config = ModelConfig::from_json(&config).expect("written by transformers");
     assert_eq!(
-        (config.n_kv_heads, config.head_dim, config.rope_theta),
-        (2, 8, 500.0)
+        (config.n_kv_heads, config.head_dim, config.architecture),
+        (2, 8, Architecture::llama(Rope::unscaled(500.0)))
     );
     let file = (
         "model.safetensors".to_string(),

@@ -35,6 +35,8 @@ pub async fn model_files(
         config: pretty(&config_json(config, parameters))?,
         tokenizer: pretty(&config.task.tokenizer_json())?,
         generation_config: Some(pretty(&generation_config)?),
+        tokenizer_config: None,
+        chat_template: None,
         weights: vec![("model.safetensors".into(), weights.into())],
         contemplation: None,
     })

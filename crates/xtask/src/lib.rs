@@ -1,5 +1,6 @@
 //! What the command `cargo xtask` and the browser tests share: set-up, page build, file server.
 
+pub mod brought_model;
 pub mod page;
 pub mod progress;
 pub mod python;

@@ -5,6 +5,7 @@ use std::process::ExitCode;
 
 use anyhow::Result;
 use clap::{Parser, Subcommand};
+use xtask::brought_model::BroughtModel;
 use xtask::page::{PageBuild, Screenshot};
 use xtask::server::{Host, StaticServer};
 use xtask::suite::CheckName;
@@ -37,6 +38,8 @@ enum Task {
         no_build: bool,
         #[command(flatten)]
         build: PageBuild,
+        #[command(flatten)]
+        model: BroughtModel,
     },
     /// Runs every check and every test, as continuous integration does.
     Test {
@@ -45,7 +48,12 @@ enum Task {
         only: Vec<CheckName>,
     },
     /// Builds the static site in `dist/`, ready for any static host.
-    Dist(PageBuild),
+    Dist {
+        #[command(flatten)]
+        build: PageBuild,
+        #[command(flatten)]
+        model: BroughtModel,
+    },
     /// Takes pictures of the built page, light and dark.
     Screenshot(Screenshot),
 }
@@ -68,18 +76,21 @@ fn run(args: Args) -> Result<()> {
             port,
             no_build,
             build,
+            model,
         } => {
             if !no_build {
                 page::build(toolchain, &build)?;
             }
+            model.place(&workspace::dist())?;
             let server = StaticServer::start(&workspace::dist(), port, "/", Host::default())?;
             println!("The playground is at {} (Ctrl-C stops it)", server.url());
             server.run_forever();
             Ok(())
         }
         Task::Test { only } => suite::run(toolchain, &only),
-        Task::Dist(build) => {
+        Task::Dist { build, model } => {
             page::build(toolchain, &build)?;
+            model.place(&workspace::dist())?;
             println!("The site is in {}", workspace::dist().display());
             Ok(())
         }

@@ -13,7 +13,7 @@ pub fn phase(role: Role, feed: Feed) -> Phase {
         feed,
         sampler: Sampler::GREEDY,
         until: Until::steps(64),
-        then_force: None,
+        then_force: Vec::new(),
         adapter: Adapter::Base,
     }
 }
@@ -21,7 +21,7 @@ pub fn phase(role: Role, feed: Feed) -> Phase {
 /// Thinks in one kind of input, then answers in words.
 pub fn program(feed: Feed) -> Program {
     Program {
-        start: None,
+        start: Vec::new(),
         phases: vec![phase(Role::Think, feed), phase(Role::Answer, Feed::Token)],
     }
 }

@@ -13,11 +13,8 @@ use latent_model::analysis::{
 };
 use serde::Serialize;
 
-use super::{chart::svg, measure::Measured};
-use crate::results::{write_evidence, write_text};
-
-/// The name of a study's file.
-pub const FILE: &str = "analysis.json";
+use super::{chart::svg, document::FILE, measure::Measured};
+use crate::output::{json, write as write_text};
 
 /// A study of one strategy, with the divergences of that strategy at hand.
 #[derive(Serialize)]
@@ -36,10 +33,16 @@ impl<'a> Flat<'a> {
     }
 }
 
+/// Writes a study and its picture.
+pub fn write_study(out: &Path, study: &AnalysisStudy, json: &str) -> Result<()> {
+    fs::create_dir_all(out).with_context(|| format!("cannot create {}", out.display()))?;
+    write_text(&out.join(FILE), json)?;
+    write_text(&out.join("analysis.svg"), &svg(study)?)
+}
+
 /// Writes everything.
 pub fn write(out: &Path, study: &AnalysisStudy, measured: &Measured) -> Result<()> {
-    write_evidence(out, FILE, &Flat::new(study))?;
-    write_text(&out.join("analysis.svg"), &svg(study)?)?;
+    write_study(out, study, &json(&Flat::new(study))?)?;
     write_text(&out.join("steps.csv"), &tidy(study, &measured.outcomes))?;
     let first = &measured.first;
     if let Some(lens) = &first.lens {

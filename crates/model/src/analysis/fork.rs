@@ -44,14 +44,14 @@ pub fn continuation(program: &Program, how: Continue) -> Program {
     let thinks = |phase: &&crate::program::Phase| phase.role == Role::Think;
     match how {
         Continue::Thinking => Program {
-            start: None,
+            start: Vec::new(),
             phases: program.phases.clone(),
         },
         Continue::Answering => {
             let last = program.phases.iter().rfind(thinks);
             let answers = program.phases.iter().filter(|phase| !thinks(phase));
             Program {
-                start: last.and_then(|phase| phase.then_force),
+                start: last.map_or_else(Vec::new, |phase| phase.then_force.clone()),
                 phases: answers.cloned().collect(),
             }
         }

@@ -96,7 +96,7 @@ pub struct Applied {
 /// The step of the record after which the first phase's input number `index`, from 0, is fed: the
 /// first thought, concept token or word is that of index 0.
 pub fn thinking_step(program: &Program, index: u32) -> u32 {
-    index + u32::from(program.start.is_some())
+    index + program.start.len() as u32
 }
 
 /// All interventions of a run, and how far they have come.
@@ -236,7 +236,7 @@ impl Interventions {
 
     /// What a change makes of an input.
     fn input(&self, change: &Change, was: Input, before: Option<&Input>, step: u32) -> Input {
-        let embed = |input: &Input| self.forward.embed(&self.weights, input);
+        let embed = |input: &Input| self.forward.vector(&self.weights, input);
         match change {
             Change::Zero => Input::Vector(vec![0.0; self.weights.embedding.cols]),
             Change::Noise { relative, seed } => {
@@ -290,7 +290,7 @@ fn shuffled(mut x: Vec<f32>, [seed, step]: [u32; 2]) -> Vec<f32> {
 /// The token whose embedding has the largest cosine with `x`; of equal ones the first.
 fn nearest(forward: &Forward, weights: &Weights, x: &[f32]) -> u32 {
     let cosine = |id: u32| {
-        let row = forward.embed(weights, &Input::Token(id));
+        let row = forward.vector(weights, &Input::Token(id));
         let precision = Precision::Fast;
         precision.dot(x, &row) / precision.dot(&row, &row).sqrt().max(f32::MIN_POSITIVE)
     };

@@ -6,7 +6,7 @@ use serde::Deserialize;
 use serde_json::{Map, Value};
 
 use super::{ContemplationError, read_json};
-use crate::checkpoint::{CheckpointError, LayerWeights, Matrix, Shards};
+use crate::checkpoint::{Checked, CheckpointError, LayerWeights, Matrix, Shards};
 
 /// What `adapter_config.json` says: W' = W + (alpha / r)·B·A for the matrices of every layer that
 /// it targets.
@@ -133,9 +133,11 @@ impl Lora {
         let mut known = Vec::new();
         let mut layers = base.to_vec();
         for (index, layer) in layers.iter_mut().enumerate() {
-            let matrices = layer.matrices_mut().into_iter();
-            let named = matrices.zip(LayerWeights::MATRICES).zip(self.targets);
-            for ((matrix, name), _) in named.filter(|(_, is_target)| *is_target) {
+            let targets = layer
+                .matrices_mut()
+                .filter(|(place, _)| self.targets[*place]);
+            for (place, matrix) in targets {
+                let name = LayerWeights::MATRICES[place];
                 let tensor = |part: &str| {
                     format!("base_model.model.model.layers.{index}.{name}.lora_{part}.weight")
                 };

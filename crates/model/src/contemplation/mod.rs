@@ -18,7 +18,10 @@ use bytes::Bytes;
 use serde::{Deserialize, Serialize};
 
 use crate::{
-    checkpoint::{CheckpointError, EndClassifierWeights, LayerWeights, Matrix, Shards, Weights},
+    checkpoint::{
+        Checked, CheckpointError, EndClassifierWeights, LayerWeights, Matrix, Shards, WeightFormat,
+        Weights,
+    },
     config::ModelConfig,
     tasks::Problem,
     text,
@@ -162,18 +165,22 @@ impl Contemplation {
         })
     }
 
-    /// The same with every matrix kept as f32, given the base before and after it was widened:
-    /// what is shared with the base stays shared.
-    pub(crate) fn widened(&self, base: &[LayerWeights], widened: &[LayerWeights]) -> Self {
+    /// The same with every matrix of its layers in a format, given the base before and after it was
+    /// converted: what is shared with the base stays shared.
+    pub(crate) fn converted(
+        &self,
+        format: WeightFormat,
+        base: &[LayerWeights],
+        converted: &[LayerWeights],
+    ) -> Self {
         let layers = |set: &[LayerWeights]| {
             let layer = |(index, layer): (usize, &LayerWeights)| {
                 let mut layer = layer.clone();
-                let known = base[index].matrices().into_iter();
-                let known = known.zip(widened[index].matrices());
-                for (matrix, (base, widened)) in layer.matrices_mut().into_iter().zip(known) {
-                    *matrix = match matrix.is_same(base) {
-                        true => widened.clone(),
-                        false => matrix.widened(),
+                let known = base[index].matrices().zip(converted[index].matrices());
+                for ((_, matrix), (base, converted)) in layer.matrices_mut().zip(known) {
+                    *matrix = match matrix.is_same(base.1) {
+                        true => converted.1.clone(),
+                        false => matrix.converted(format),
                     };
                 }
                 layer
@@ -182,10 +189,7 @@ impl Contemplation {
         };
         Self {
             spec: self.spec,
-            input_map: self.input_map.as_ref().map(|map| InputMap {
-                weight: map.weight.widened(),
-                ..map.clone()
-            }),
+            input_map: self.input_map.clone(),
             end_classifier: self.end_classifier.clone(),
             generator: layers(&self.generator),
             decoder: layers(&self.decoder),

@@ -114,6 +114,21 @@ pub fn check_cursors(
             let expected = format!("a phase below {n_phases}");
             return bad(expected, state.phase.to_string());
         }
+        if let Some(forcing) = state.forcing {
+            let n_tokens = forcing.text.tokens(&spec.program).len();
+            if forcing.next as usize >= n_tokens {
+                let expected = format!("a token below {n_tokens} of a text to force");
+                return bad(expected, forcing.next.to_string());
+            }
+        }
+        let n_stop_text = spec.program.phases[state.phase as usize]
+            .until
+            .stop_text
+            .len();
+        if state.n_matched as usize >= n_stop_text.max(1) {
+            let expected = format!("fewer than all {n_stop_text} tokens of a stop text");
+            return bad(expected, state.n_matched.to_string());
+        }
         let mut adapters = spec.program.phases.iter().map(|phase| phase.adapter);
         if state.adapter != Adapter::Base && !adapters.any(|known| known == state.adapter) {
             let expected = "an adapter of its program's phases".into();
@@ -371,12 +386,12 @@ mod tests {
             adapter: Adapter::Base,
             sampler: Sampler::GREEDY,
             until: Until::steps(9),
-            then_force: None,
+            then_force: Vec::new(),
         };
         let spec = LaneSpec {
             inputs: Input::tokens(&[1, 2, 3]),
             program: Program {
-                start: None,
+                start: Vec::new(),
                 phases: vec![phase],
             },
             seed: 0,

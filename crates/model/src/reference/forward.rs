@@ -1,8 +1,8 @@
-//! The forward pass of a Llama model at one position, in plain Rust, read from top to bottom.
+//! The forward pass of a model at one position, in plain Rust, read from top to bottom.
 
-use super::ops::{Precision, Rope, add, sigmoid, silu, softmax};
+use super::ops::{Frequencies, Precision, Rotation, add, gelu, sigmoid, silu, softmax};
 use crate::{
-    checkpoint::{LayerWeights, Weights},
+    checkpoint::{LayerWeights, NormWeights, Weights},
     config::ModelConfig,
     input::Input,
     program::Adapter,
@@ -17,7 +17,7 @@ pub struct KvCache {
 
 #[derive(Clone, Debug, Default)]
 struct LayerCache {
-    /// (position, n_kv_heads · head_dim), rotated
+    /// (position, n_kv_heads · head_dim), turned
     keys: Vec<f32>,
     /// (position, n_kv_heads · head_dim)
     values: Vec<f32>,
@@ -45,22 +45,31 @@ impl KvCache {
 #[derive(Clone, Debug)]
 pub struct Forward {
     precision: Precision,
-    rope: Rope,
+    /// `None` where positions are learned.
+    frequencies: Option<Frequencies>,
 }
 
 impl Forward {
-    /// Tables for a model.
+    /// What the model's positions need.
     pub fn new(config: &ModelConfig, precision: Precision) -> Self {
-        let rope = Rope::new(
-            config.head_dim,
-            config.max_position_embeddings,
-            config.rope_theta,
-        );
-        Self { precision, rope }
+        let rope = config.rope();
+        Self {
+            precision,
+            frequencies: rope.map(|rope| Frequencies::new(config.head_dim, rope)),
+        }
     }
 
-    /// The vector that enters the first layer, (d).
-    pub fn embed(&self, weights: &Weights, input: &Input) -> Vec<f32> {
+    /// The vector that enters the first layer at a position, (d).
+    pub fn embed(&self, weights: &Weights, input: &Input, position: usize) -> Vec<f32> {
+        let mut x = self.vector(weights, input);
+        if let Some(positions) = &weights.positions {
+            add(&mut x, &positions.row(position));
+        }
+        x
+    }
+
+    /// The vector that an input stands for wherever it is fed, (d).
+    pub fn vector(&self, weights: &Weights, input: &Input) -> Vec<f32> {
         match input {
             Input::Token(id) => weights.embedding.row(*id as usize).into_owned(),
             Input::Mixture(mixture) => {
@@ -89,8 +98,11 @@ impl Forward {
         mut x: Vec<f32>,
         mut on_layer: impl FnMut(usize, &[f32]),
     ) -> Vec<f32> {
+        let frequencies = self.frequencies.as_ref();
+        let rotation = frequencies.map(|frequencies| frequencies.at(position));
         for (index, layer) in weights.layers_under(adapter).iter().enumerate() {
-            let attended = self.attention(config, layer, &mut cache.layers[index], position, &x);
+            let cache = &mut cache.layers[index];
+            let attended = self.attention(config, layer, cache, rotation.as_ref(), &x);
             add(&mut x, &attended);
             let expanded = self.mlp(config, layer, &x);
             add(&mut x, &expanded);
@@ -102,8 +114,12 @@ impl Forward {
     /// The state that the LM head reads, (d), of the residual stream after a layer: the last one,
     /// or any other where the logit lens looks at it.
     pub fn final_norm(&self, config: &ModelConfig, weights: &Weights, x: &[f32]) -> Vec<f32> {
-        self.precision
-            .rms_norm(x, &weights.final_norm, config.rms_norm_eps)
+        self.norm(config, x, &weights.final_norm)
+    }
+
+    fn norm(&self, config: &ModelConfig, x: &[f32], weights: &NormWeights) -> Vec<f32> {
+        let norm = config.architecture.norm;
+        self.precision.norm(norm, x, weights, config.norm_eps)
     }
 
     /// A contemplation token, (d), from the state after its layer.
@@ -118,7 +134,7 @@ impl Forward {
             return state;
         };
         let gain = vec![map.scale; state.len()];
-        let normed = self.precision.rms_norm(&state, &gain, config.rms_norm_eps);
+        let normed = self.precision.rms_norm(&state, &gain, config.norm_eps);
         let mut x = self.precision.matvec(&map.weight, &normed);
         add(&mut x, &map.bias);
         x
@@ -146,17 +162,26 @@ impl Forward {
         config: &ModelConfig,
         layer: &LayerWeights,
         cache: &mut LayerCache,
-        position: usize,
+        rotation: Option<&Rotation>,
         x: &[f32],
     ) -> Vec<f32> {
         let precision = self.precision;
-        let normed = precision.rms_norm(x, &layer.attention_norm, config.rms_norm_eps);
-        let mut q = precision.matvec(&layer.q, &normed);
-        let mut k = precision.matvec(&layer.k, &normed);
-        self.rope.rotate(&mut q, position);
-        self.rope.rotate(&mut k, position);
+        let normed = self.norm(config, x, &layer.attention_norm);
+        let mut q = precision.linear(&layer.q, &normed);
+        let mut k = precision.linear(&layer.k, &normed);
+        if let Some([q_gain, k_gain]) = &layer.qk_norm {
+            for (heads, gain) in [(&mut q, q_gain), (&mut k, k_gain)] {
+                for head in heads.chunks_exact_mut(config.head_dim) {
+                    head.copy_from_slice(&precision.rms_norm(head, gain, config.norm_eps));
+                }
+            }
+        }
+        if let Some(rotation) = rotation {
+            rotation.turn(&mut q);
+            rotation.turn(&mut k);
+        }
         cache.keys.extend_from_slice(&k);
-        cache.values.extend(precision.matvec(&layer.v, &normed));
+        cache.values.extend(precision.linear(&layer.v, &normed));
 
         let (head_dim, kv_width) = (config.head_dim, config.kv_width());
         let heads_per_kv_head = config.n_heads / config.n_kv_heads;
@@ -181,20 +206,21 @@ impl Forward {
                     .for_each(|(out, v)| *out += weight * v);
             }
         }
-        precision.matvec(&layer.o, &mixed)
+        precision.linear(&layer.o, &mixed)
     }
 
-    /// SwiGLU: W_down (silu(W_gate x) ⊙ W_up x), on the normed input; returns (d).
+    /// W_down (silu(W_gate x) ⊙ W_up x), or W_down gelu(W_up x) where there is no gate, on the normed
+    /// input; returns (d).
     fn mlp(&self, config: &ModelConfig, layer: &LayerWeights, x: &[f32]) -> Vec<f32> {
         let precision = self.precision;
-        let normed = precision.rms_norm(x, &layer.mlp_norm, config.rms_norm_eps);
-        let gate = precision.matvec(&layer.gate, &normed);
-        let up = precision.matvec(&layer.up, &normed);
-        let gated: Vec<f32> = gate
-            .iter()
-            .zip(up)
-            .map(|(gate, up)| silu(*gate) * up)
-            .collect();
-        precision.matvec(&layer.down, &gated)
+        let normed = self.norm(config, x, &layer.mlp_norm);
+        let gate = layer.gate.as_ref();
+        let gate = gate.map(|gate| precision.linear(gate, &normed));
+        let up = precision.linear(&layer.up, &normed);
+        let expanded: Vec<f32> = match gate {
+            Some(gate) => gate.iter().zip(up).map(|(g, up)| silu(*g) * up).collect(),
+            None => up.into_iter().map(gelu).collect(),
+        };
+        precision.linear(&layer.down, &expanded)
     }
 }

@@ -6,10 +6,10 @@ mod ops;
 use std::sync::Arc;
 
 pub use forward::{Forward, KvCache};
-pub use ops::{Precision, Rope, add, sigmoid, silu, softmax};
+pub use ops::{Frequencies, Precision, Rotation, add, gelu, sigmoid, silu, softmax};
 
 use crate::{
-    checkpoint::Weights,
+    checkpoint::{WeightFormat, Weights},
     config::ModelConfig,
     engine::{
         Engine, EngineError, LaneCursor, LaneSpec,
@@ -52,7 +52,7 @@ impl ReferenceEngine {
     pub fn new(config: &ModelConfig, weights: Arc<Weights>, precision: Precision) -> Self {
         let forward = Forward::new(config, precision);
         let weights = match weights.n_parameters() <= MAX_WIDENED {
-            true => Arc::new(weights.widened()),
+            true => Arc::new(weights.converted(WeightFormat::F32)),
             false => weights,
         };
         Self {
@@ -69,7 +69,7 @@ impl ReferenceEngine {
         let mut cache = KvCache::new(self.config.n_layers);
         for (position, input) in inputs[..inputs.len() - 1].iter().enumerate() {
             let (config, weights) = (&self.config, &*self.weights);
-            let x = self.forward.embed(weights, input);
+            let x = self.forward.embed(weights, input, position);
             let under = (weights, Adapter::Base);
             self.forward
                 .position(config, under, &mut cache, position, x, |_, _| {});
@@ -84,8 +84,8 @@ impl ReferenceEngine {
         lane: &mut Lane,
         input: &Input,
     ) -> StepRecord {
-        let x = forward.embed(weights, input);
         let position = lane.state.position as usize;
+        let x = forward.embed(weights, input, position);
         let under = (weights, lane.state.adapter);
         let mut layers = Vec::new();
         let program = &lane.spec.program;
@@ -259,7 +259,7 @@ impl LayerStates {
         position: usize,
         input: &Input,
     ) {
-        let x = forward.embed(under.0, input);
+        let x = forward.embed(under.0, input, position);
         self.embedded.push(x.clone());
         let layers = &mut self.layers;
         let keep = |layer: usize, x: &[f32]| layers[layer].push(x.to_vec());

@@ -1,6 +1,9 @@
 //! The maths of a transformer layer on the CPU, one position at a time.
 
-use crate::checkpoint::Matrix;
+use crate::{
+    checkpoint::{Linear, Matrix, NormWeights},
+    config::{Norm, Rope, RopeScaling},
+};
 
 /// How dot products add up.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -34,6 +37,31 @@ impl Precision {
         y
     }
 
+    /// y = W x + b.
+    pub fn linear(self, linear: &Linear, x: &[f32]) -> Vec<f32> {
+        let mut y = self.matvec(&linear.weight, x);
+        if let Some(bias) = &linear.bias {
+            add(&mut y, bias);
+        }
+        y
+    }
+
+    /// The norm of x, (d).
+    pub fn norm(self, norm: Norm, x: &[f32], weights: &NormWeights, eps: f32) -> Vec<f32> {
+        let mut normed = match norm {
+            Norm::RmsNorm => self.rms_norm(x, &weights.gain, eps),
+            Norm::LayerNorm => {
+                let mean = self.dot(x, &vec![1.0; x.len()]) / x.len() as f32;
+                let centred: Vec<f32> = x.iter().map(|x| x - mean).collect();
+                self.rms_norm(&centred, &weights.gain, eps)
+            }
+        };
+        if let Some(bias) = &weights.bias {
+            add(&mut normed, bias);
+        }
+        normed
+    }
+
     /// g ⊙ x / sqrt(mean(x²) + ε).
     pub fn rms_norm(self, x: &[f32], gain: &[f32], eps: f32) -> Vec<f32> {
         let mean_square = self.dot(x, x) / x.len() as f32;
@@ -63,49 +91,73 @@ fn dot_fast(a: &[f32], b: &[f32]) -> f32 {
     sums.iter().sum::<f32>() + tail
 }
 
-/// Rotary position embedding, tabulated: for head dimension pair (i, i + head_dim / 2) and
-/// position p, the angle is p · θ^(−2i / head_dim) (RoFormer, arXiv 2104.09864, in the
-/// half-split order of Hugging Face Llama).
+/// The frequencies of rotary positions: position p turns the pair (i, i + head_dim / 2) of every
+/// head by p · fᵢ (RoFormer, arXiv 2104.09864, in the half-split order of Hugging Face's Llama).
 #[derive(Clone, Debug)]
-pub struct Rope {
-    half: usize,
-    /// (position, half)
-    cos: Vec<f32>,
-    /// (position, half)
-    sin: Vec<f32>,
+pub struct Frequencies {
+    /// (head_dim / 2)
+    frequencies: Vec<f64>,
 }
 
-impl Rope {
-    /// Tables for `n_positions` positions.
-    pub fn new(head_dim: usize, n_positions: usize, theta: f32) -> Self {
-        let half = head_dim / 2;
-        let angle = |index: usize| {
-            let (position, i) = (index / half, index % half);
-            position as f64 * f64::from(theta).powf(-2.0 * i as f64 / head_dim as f64)
-        };
-        let angles: Vec<f64> = (0..n_positions * half).map(angle).collect();
+impl Frequencies {
+    /// Those of a model, scaled as its config says.
+    pub fn new(head_dim: usize, rope: Rope) -> Self {
+        let theta = f64::from(rope.theta);
+        let unscaled = |i: usize| theta.powf(-2.0 * i as f64 / head_dim as f64);
+        let scaled = |i| scaled_frequency(unscaled(i), rope.scaling);
         Self {
-            half,
-            cos: angles.iter().map(|angle| angle.cos() as f32).collect(),
-            sin: angles.iter().map(|angle| angle.sin() as f32).collect(),
+            frequencies: (0..head_dim / 2).map(scaled).collect(),
         }
     }
 
-    /// Cosines and sines of a position's angles, (half) each.
-    pub fn row(&self, position: usize) -> (&[f32], &[f32]) {
-        let row = position * self.half..(position + 1) * self.half;
-        (&self.cos[row.clone()], &self.sin[row])
+    /// The rotation of a position.
+    pub fn at(&self, position: usize) -> Rotation {
+        let angles = self.frequencies.iter().map(|f| position as f64 * f);
+        let (cos, sin) = angles
+            .map(|angle| (angle.cos() as f32, angle.sin() as f32))
+            .unzip();
+        Rotation { cos, sin }
     }
+}
 
+fn scaled_frequency(frequency: f64, scaling: RopeScaling) -> f64 {
+    match scaling {
+        RopeScaling::None => frequency,
+        RopeScaling::Linear { factor } => frequency / f64::from(factor),
+        RopeScaling::Llama3 {
+            factor,
+            low_freq_factor,
+            high_freq_factor,
+            original_max_position_embeddings,
+        } => {
+            let turns =
+                f64::from(original_max_position_embeddings) * frequency / std::f64::consts::TAU;
+            let (low, high) = (f64::from(low_freq_factor), f64::from(high_freq_factor));
+            let kept = ((turns - low) / (high - low)).clamp(0.0, 1.0);
+            kept * frequency + (1.0 - kept) * frequency / f64::from(factor)
+        }
+    }
+}
+
+/// Cosines and sines of a position's angles, (head_dim / 2) each.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Rotation {
+    /// Cosines.
+    pub cos: Vec<f32>,
+    /// Sines.
+    pub sin: Vec<f32>,
+}
+
+impl Rotation {
     /// Turns every head of `x`, (n heads · head_dim), in place.
-    pub fn rotate(&self, x: &mut [f32], position: usize) {
-        let (cos, sin) = self.row(position);
-        for head in x.chunks_exact_mut(2 * self.half) {
-            let (first, second) = head.split_at_mut(self.half);
-            for i in 0..self.half {
+    pub fn turn(&self, x: &mut [f32]) {
+        let half = self.cos.len();
+        for head in x.chunks_exact_mut(2 * half) {
+            let (first, second) = head.split_at_mut(half);
+            for i in 0..half {
                 let (a, b) = (first[i], second[i]);
-                first[i] = a * cos[i] - b * sin[i];
-                second[i] = b * cos[i] + a * sin[i];
+                first[i] = a * self.cos[i] - b * self.sin[i];
+                second[i] = b * self.cos[i] + a * self.sin[i];
             }
         }
     }
@@ -132,6 +184,13 @@ pub fn sigmoid(x: f32) -> f32 {
 /// silu(x) = x · sigmoid(x).
 pub fn silu(x: f32) -> f32 {
     x / (1.0 + (-x).exp())
+}
+
+/// gelu(x) in its form with tanh: x/2 · (1 + tanh(√(2/π) · (x + 0.044715 x³))), which is
+/// x · σ(2√(2/π) · (x + 0.044715 x³)).
+pub fn gelu(x: f32) -> f32 {
+    const SCALE: f32 = 2.0 * 0.797_884_6;
+    x * sigmoid(SCALE * (x + 0.044_715 * x * x * x))
 }
 
 /// x += y.

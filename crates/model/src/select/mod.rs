@@ -41,14 +41,47 @@ pub struct LaneState {
     pub phase_step: u32,
     /// Consecutive steps below the Cold Stop threshold.
     pub cold_count: u32,
-    /// A marker still to be fed before the first phase.
-    pub pending: Option<u32>,
+    /// What of a text is still to be forced.
+    pub forcing: Option<Forcing>,
+    /// How many of the newest chosen tokens are the beginning of the phase's stop text.
+    pub n_matched: u32,
     /// The weights under which the input at `position` runs: the base for what the lane is given
     /// and its start marker, then those of the phase that the lane is in. So the marker that a
     /// phase forces at its end runs under the next phase's.
     pub adapter: Adapter,
     /// Whether the lane has ended.
     pub done: bool,
+}
+
+/// A text of a program that is being fed, token by token.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Forcing {
+    /// Which text.
+    pub text: ForcedText,
+    /// Which of its tokens comes next.
+    pub next: u32,
+}
+
+/// A text that a program forces.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum ForcedText {
+    /// [`Program::start`]
+    Start,
+    /// [`Phase::then_force`] of the phase of this index.
+    EndOf(u32),
+}
+
+impl ForcedText {
+    /// Its tokens; none where the program has no such phase.
+    pub fn tokens(self, program: &Program) -> &[u32] {
+        match self {
+            Self::Start => &program.start,
+            Self::EndOf(phase) => {
+                let phase = program.phases.get(phase as usize);
+                phase.map_or(&[], |phase| &phase.then_force)
+            }
+        }
+    }
 }
 
 /// What the forward pass gave at one step.
@@ -74,7 +107,11 @@ impl LaneState {
             phase: 0,
             phase_step: 0,
             cold_count: 0,
-            pending: spec.program.start,
+            forcing: (!spec.program.start.is_empty()).then_some(Forcing {
+                text: ForcedText::Start,
+                next: 0,
+            }),
+            n_matched: 0,
             adapter: Adapter::Base,
             done: false,
         }
@@ -82,19 +119,19 @@ impl LaneState {
 
     /// Whether this step's choice reads the logits; where it does not, the LM head is skipped.
     pub fn needs_logits(&self, program: &Program) -> bool {
-        if self.pending.is_some() {
+        if self.forcing.is_some() {
             return false;
         }
         let phase = &program.phases[self.phase as usize];
         let capped = self.phase_step >= phase.until.max_steps;
         let may_end = capped || self.asked_classifier(phase).is_some();
-        phase.feed.needs_logits() || (may_end && phase.then_force.is_none())
+        phase.feed.needs_logits() || (may_end && phase.then_force.is_empty())
     }
 
     /// Whether the LM head runs at this step: for the choice, or to decode a thought.
     pub fn wants_logits(&self, program: &Program, decode_thoughts: bool) -> bool {
         let phase = &program.phases[self.phase as usize];
-        let is_thought = phase.feed.kind() == InputKind::Hidden && self.pending.is_none();
+        let is_thought = phase.feed.kind() == InputKind::Hidden && self.forcing.is_none();
         self.needs_logits(program) || (decode_thoughts && is_thought)
     }
 
@@ -107,6 +144,38 @@ impl LaneState {
         self.phase += 1;
         self.phase_step = 0;
         self.cold_count = 0;
+        self.n_matched = 0;
+    }
+
+    /// Feeds the next token of a text.
+    fn force(&mut self, program: &Program, forcing: Forcing, record: &mut StepRecord) -> NextInput {
+        let tokens = forcing.text.tokens(program);
+        let token = tokens[forcing.next as usize];
+        let next = forcing.next + 1;
+        let goes_on = (next as usize) < tokens.len();
+        self.forcing = goes_on.then_some(Forcing { next, ..forcing });
+        force(record, token)
+    }
+
+    /// Ends the phase with its text, which it has.
+    fn force_end(&mut self, program: &Program, record: &mut StepRecord) -> NextInput {
+        let text = ForcedText::EndOf(self.phase);
+        self.enter_next_phase();
+        self.force(program, Forcing { text, next: 0 }, record)
+    }
+
+    /// Whether a chosen token completes the phase's stop text.
+    fn completes_stop_text(&mut self, phase: &Phase, token: u32) -> bool {
+        let text = &phase.until.stop_text;
+        let Some(&first) = text.first() else {
+            return false;
+        };
+        // The first token does not come again, so what does not go on can only begin anew.
+        self.n_matched = match text.get(self.n_matched as usize) == Some(&token) {
+            true => self.n_matched + 1,
+            false => u32::from(token == first),
+        };
+        self.n_matched as usize == text.len()
     }
 }
 
@@ -118,7 +187,8 @@ pub fn select(
 ) -> (StepRecord, NextInput) {
     let mut record = blank_record(state, output.hidden_norm);
     let logits = output.logits;
-    let starts = state.pending.is_some();
+    let text = state.forcing.map(|forcing| forcing.text);
+    let starts = text == Some(ForcedText::Start);
     let finite = logits.is_none_or(|logits| logits.iter().all(|z| z.is_finite()));
     let next = if finite && output.hidden_norm.is_finite() {
         decide(state, program, output, &mut record)
@@ -146,15 +216,15 @@ fn decide(
     output: StepOutput<'_>,
     record: &mut StepRecord,
 ) -> NextInput {
-    if let Some(marker) = state.pending.take() {
-        return force(record, marker);
+    if let Some(forcing) = state.forcing {
+        return state.force(program, forcing, record);
     }
     let logits = output.logits;
     // A phase that is over and forces no marker hands this very step to the next one.
     let mut phase = &program.phases[state.phase as usize];
     while let Some(why) = end_before_feeding(state, phase, output, record) {
         record.flags |= why;
-        if let Some(marker) = phase.then_force {
+        if !phase.then_force.is_empty() {
             record.phase = state.phase;
             record.phase_step = state.phase_step;
             if let Some(logits) = logits {
@@ -163,8 +233,7 @@ fn decide(
                     &Distribution::new(logits, phase.sampler.temperature),
                 );
             }
-            state.enter_next_phase();
-            return force(record, marker);
+            return state.force_end(program, record);
         }
         state.enter_next_phase();
         phase = &program.phases[state.phase as usize];
@@ -229,7 +298,7 @@ fn choose(
         if state.cold_count >= cold_stop.patience {
             record.flags |= flag::COLD_STOP;
             write_distribution(record, &distribution);
-            return end_by_cold_stop(state, phase, is_last, record);
+            return end_by_cold_stop(state, program, record);
         }
     }
     write_entropies(record, &distribution);
@@ -251,7 +320,8 @@ fn choose(
         }
     };
     record.token = emitted;
-    let stops = phase.until.stop_tokens.contains(&emitted);
+    let completes = state.completes_stop_text(phase, emitted);
+    let stops = completes || phase.until.stop_tokens.contains(&emitted);
     if stops {
         make_one_hot(&mut kept, emitted);
         record.flags |= flag::STOP;
@@ -263,6 +333,9 @@ fn choose(
     if is_last && state.phase_step >= phase.until.max_steps {
         record.flags |= flag::CAP;
         return NextInput::None;
+    }
+    if stops && !completes && phase.until.drops_stop && !phase.then_force.is_empty() {
+        return state.force_end(program, record);
     }
     if stops {
         state.enter_next_phase();
@@ -276,25 +349,22 @@ fn choose(
 
 fn end_by_cold_stop(
     state: &mut LaneState,
-    phase: &Phase,
-    is_last: bool,
+    program: &Program,
     record: &mut StepRecord,
 ) -> NextInput {
-    match phase.then_force {
-        // In the answer, Cold Stop guards against loops: the lane ends, as the released sampler
-        // aborts the request.
-        _ if is_last => NextInput::None,
-        Some(marker) => {
-            state.enter_next_phase();
-            force(record, marker)
-        }
-        None => {
-            // Nothing to force: the most probable token is fed, and the next phase begins.
-            state.enter_next_phase();
-            record.token = record.ids[0];
-            NextInput::Token(record.token)
-        }
+    let index = state.phase as usize;
+    // In the answer, Cold Stop guards against loops: the lane ends, as the released sampler aborts
+    // the request.
+    if index + 1 == program.phases.len() {
+        return NextInput::None;
     }
+    if !program.phases[index].then_force.is_empty() {
+        return state.force_end(program, record);
+    }
+    // Nothing to force: the most probable token is fed, and the next phase begins.
+    state.enter_next_phase();
+    record.token = record.ids[0];
+    NextInput::Token(record.token)
 }
 
 fn force(record: &mut StepRecord, token: u32) -> NextInput {

@@ -12,7 +12,7 @@ use crate::{
     engine::ModelCapabilities,
     input::Feed,
     program::{Adapter, ColdStop, EndClassifier, Noise, Phase, Program, Role, Sampler, Until},
-    tokenizer::{Marker, Tokenizer, TokenizerError},
+    tokenizer::{Marker, Thinking, Tokenizer, TokenizerError},
 };
 
 /// One way of reasoning.
@@ -39,8 +39,19 @@ pub struct Strategy {
 pub struct Think {
     feed: Feed<Marker>,
     greedy: bool,
-    /// Ends the phase when chosen, and is forced when the phase is cut short.
+    /// Ends the phase when chosen, and is forced when the phase is cut short. On a model without
+    /// it two texts take the places of the strategy's start and of this ([`Thinking`]).
     end: Option<Marker>,
+}
+
+/// What stands around a strategy's thinking on one model.
+struct Bounds {
+    /// Forced before it.
+    start: Vec<u32>,
+    /// Forced where it is cut short.
+    end: Vec<u32>,
+    /// By what of its own it ends, where it thinks in words.
+    stops: Until,
 }
 
 /// A strategy or setting that cannot be used.
@@ -140,27 +151,28 @@ impl Strategy {
             true => [Adapter::Generator, Adapter::Decoder],
             false => [Adapter::Base; 2],
         };
-        let marker = |marker: Marker| {
-            let strategy = self.name;
-            let id = tokenizer.marker(marker);
-            id.map_err(|reason| StrategyError::Tokenizer { strategy, reason })
-        };
+        let strategy = self.name;
+        let wrong = |reason| StrategyError::Tokenizer { strategy, reason };
+        let marker = |marker: Marker| tokenizer.marker(marker).map_err(wrong);
+        let bounds = self.bounds(tokenizer).map_err(wrong)?;
         let mut phases = Vec::new();
         if let Some(think) = &self.think {
-            let end = think.end.map(marker).transpose()?;
             let feed = think.feed.try_map(marker)?;
-            let speaks = feed.needs_logits();
+            let stops = match feed.needs_logits() {
+                true => bounds.stops,
+                false => Until::steps(0),
+            };
             phases.push(Phase {
                 role: Role::Think,
                 feed,
                 sampler: self.sampler(settings, think.greedy),
                 until: Until {
-                    stop_tokens: end.filter(|_| speaks).into_iter().collect(),
+                    max_steps: max_think_steps,
                     cold_stop: self.cold_stop(settings),
                     end_classifier: self.end_classifier(settings),
-                    ..Until::steps(max_think_steps)
+                    ..stops
                 },
-                then_force: end,
+                then_force: bounds.end,
                 adapter: adapters[0],
             });
         }
@@ -176,12 +188,55 @@ impl Strategy {
                 stop_tokens: tokenizer.end_tokens().to_vec(),
                 ..Until::steps(max_answer as u32)
             },
-            then_force: None,
+            then_force: Vec::new(),
             adapter: adapters[1],
         });
         Ok(Program {
-            start: self.start.map(marker).transpose()?,
+            start: bounds.start,
             phases,
+        })
+    }
+
+    /// Between what it thinks on a model with this tokenizer.
+    fn bounds(&self, tokenizer: &Tokenizer) -> Result<Bounds, TokenizerError> {
+        let end = self.think.as_ref().and_then(|think| think.end);
+        let thinks_in_words = self.start == Some(Marker::ThinkStart);
+        let thinking = match thinks_in_words {
+            true => Some(tokenizer.thinking()?),
+            false => None,
+        };
+        let at_end_of_turn = Until {
+            stop_tokens: tokenizer.end_tokens().to_vec(),
+            drops_stop: true,
+            ..Until::steps(0)
+        };
+        Ok(match thinking {
+            None | Some(Thinking::Markers { .. }) => {
+                let id = |marker: Option<Marker>| -> Result<Vec<u32>, TokenizerError> {
+                    marker
+                        .iter()
+                        .map(|marker| tokenizer.marker(*marker))
+                        .collect()
+                };
+                let (start, end) = (id(self.start)?, id(end)?);
+                let stops = Until {
+                    stop_tokens: end.clone(),
+                    ..Until::steps(0)
+                };
+                Bounds { start, end, stops }
+            }
+            Some(Thinking::MarkerTexts { start, end }) => {
+                let stops = Until {
+                    stop_text: end.clone(),
+                    ..at_end_of_turn
+                };
+                Bounds { start, end, stops }
+            }
+            Some(Thinking::Answer { end }) => Bounds {
+                start: Vec::new(),
+                end,
+                stops: at_end_of_turn,
+            },
         })
     }
 

@@ -4,6 +4,7 @@
 pub mod arithmetic;
 mod file;
 mod fingerprint;
+pub mod free_text;
 mod graph;
 mod markers;
 mod problem;
@@ -28,8 +29,18 @@ pub use graph::{Adjacency, Graph, Node};
 pub use markers::{MARKERS, Markers};
 pub use problem::{Grade, Problem, TextError, UnknownWord};
 
-/// Every task, in the order in which they are offered. The first one is meant where none is named.
-pub const TASKS: &[Task] = &[prosqa::TASK, prontoqa::TASK, arithmetic::TASK];
+/// Every task that can be named.
+const NAMED: &[Task] = &[
+    prosqa::TASK,
+    prontoqa::TASK,
+    arithmetic::TASK,
+    free_text::TASK,
+];
+
+/// The tasks with a vocabulary, on which checkpoints of ours are trained, in the order in which
+/// they are offered. The first one is meant where none is named. What is left is for models that
+/// people bring.
+pub const TASKS: &[Task] = NAMED.split_at(NAMED.len() - 1).0;
 
 /// What a task brings: all that anybody asks of it, in its own folder.
 pub trait TaskSpec: Sync {
@@ -47,6 +58,11 @@ pub trait TaskSpec: Sync {
     fn normalizer(&self) -> Vec<(String, &'static str)>;
     /// Tokens, as they stand in the vocabulary, as the task's text.
     fn render_tokens(&self, tokens: &[&str]) -> String;
+    /// A completion, as the model's tokenizer decodes it, as the task's text.
+    fn render_text(&self, text: &str) -> String {
+        let words: Vec<&str> = text.split_whitespace().collect();
+        self.render_tokens(&words)
+    }
 
     /// Draws a problem; the same seed gives the same problem on every machine.
     fn generate(&self, seed: u64, difficulty: Difficulty) -> Problem;
@@ -60,7 +76,12 @@ pub trait TaskSpec: Sync {
         None
     }
 
-    /// What a text after `###` says, in the form of [`Problem::answer`]; `None` where it is no
+    /// The part of a completion that holds the answer: what stands behind the last `###`.
+    fn answer_part<'a>(&self, completion: &'a str) -> Option<&'a str> {
+        let (_, text) = completion.rsplit_once("###")?;
+        Some(text.trim())
+    }
+    /// What the [`TaskSpec::answer_part`] of a completion says, in the form of [`Problem::answer`]; `None` where it is no
     /// answer to this problem at all, right or wrong.
     fn answer_said(&self, problem: &Problem, text: &str) -> Option<String>;
     /// The words, by index, of a chain of thought in words that choose one of several ways on.
@@ -186,9 +207,7 @@ impl Task {
 
     /// Tokens of a completion as the task's text.
     pub fn render(self, tokenizer: &Tokenizer, ids: &[u32]) -> String {
-        let text = tokenizer.decode(ids);
-        let words: Vec<&str> = text.split_whitespace().collect();
-        self.render_tokens(&words)
+        self.render_text(&tokenizer.decode(ids))
     }
 }
 
@@ -231,7 +250,7 @@ impl FromStr for Task {
     type Err = UnknownName;
 
     fn from_str(name: &str) -> Result<Self, UnknownName> {
-        by_name("task", TASKS, |task| task.name(), name)
+        by_name("task", NAMED, |task| task.name(), name)
     }
 }
 

@@ -2,6 +2,8 @@
 
 use std::fmt;
 
+use serde::{Deserialize, Serialize};
+
 use super::{Fingerprint, Graph, Task};
 
 /// One problem of any task, with its solution.
@@ -20,7 +22,8 @@ pub struct Problem {
 }
 
 /// What a grader says of a completion.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
 pub enum Grade {
     /// The right answer in the right form.
     Right,
@@ -96,10 +99,13 @@ impl Problem {
         self.graph.as_ref()
     }
 
-    /// Grades a completion by what stands behind its last `###`.
+    /// Grades a completion by what its [answer](super::TaskSpec::answer_part) says.
     pub fn grade(&self, completion: &str) -> Grade {
-        let text = completion.rsplit_once("###").map(|(_, text)| text.trim());
-        match text.and_then(|text| self.task.answer_said(self, text)) {
+        match self
+            .task
+            .answer_part(completion)
+            .and_then(|text| self.task.answer_said(self, text))
+        {
             Some(said) if said == self.answer => Grade::Right,
             Some(_) => Grade::Wrong,
             None => Grade::Malformed,

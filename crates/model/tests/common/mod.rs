@@ -3,8 +3,8 @@
 use std::sync::Arc;
 
 use latent_model::{
-    checkpoint::{EndClassifierWeights, LayerWeights, Matrix, Weights},
-    config::ModelConfig,
+    checkpoint::{EndClassifierWeights, LayerWeights, Linear, Matrix, NormWeights, Weights},
+    config::{Architecture, Mlp, ModelConfig, Norm, Positions, Rope},
     contemplation::{Contemplation, ContemplationSpec, InputMap, root_mean_square},
     rng::{normal, pcg4d},
 };
@@ -20,9 +20,9 @@ pub fn config() -> ModelConfig {
         n_kv_heads: 2,
         head_dim: 8,
         max_position_embeddings: 48,
-        rms_norm_eps: 1e-5,
-        rope_theta: 500.0,
+        norm_eps: 1e-5,
         tie_word_embeddings: false,
+        architecture: Architecture::llama(Rope::unscaled(500.0)),
     }
 }
 
@@ -47,35 +47,61 @@ pub fn weights(config: &ModelConfig) -> Arc<Weights> {
         config.vocab_size,
     );
     let (q, kv) = (config.q_width(), config.kv_width());
-    let layers = (0..config.n_layers)
-        .map(|_| LayerWeights {
-            attention_norm: matrix(1, d)
-                .to_f32()
-                .iter()
-                .map(|g| 1.0 + 0.3 * g)
-                .collect(),
-            q: matrix(q, d),
-            k: matrix(kv, d),
-            v: matrix(kv, d),
-            o: matrix(d, q),
-            mlp_norm: matrix(1, d)
-                .to_f32()
-                .iter()
-                .map(|g| 1.0 + 0.3 * g)
-                .collect(),
-            gate: matrix(ff, d),
-            up: matrix(ff, d),
-            down: matrix(d, ff),
-        })
-        .collect();
+    let made_of = config.architecture;
+    let vector = |row: Matrix| row.to_f32().into_owned();
+    let gain = |row: Matrix| row.to_f32().iter().map(|g| 1.0 + 0.3 * g).collect();
+    let mut layers = Vec::new();
+    for _ in 0..config.n_layers {
+        let plain = |weight| Linear { weight, bias: None };
+        let attention_norm = NormWeights {
+            gain: gain(matrix(1, d)),
+            bias: None,
+        };
+        let mut layer = LayerWeights {
+            attention_norm: attention_norm.clone(),
+            q: plain(matrix(q, d)),
+            k: plain(matrix(kv, d)),
+            v: plain(matrix(kv, d)),
+            qk_norm: None,
+            o: plain(matrix(d, q)),
+            mlp_norm: NormWeights {
+                gain: gain(matrix(1, d)),
+                ..attention_norm
+            },
+            gate: (made_of.mlp == Mlp::SwiGlu).then(|| plain(matrix(ff, d))),
+            up: plain(matrix(ff, d)),
+            down: plain(matrix(d, ff)),
+        };
+        // Drawn last, so that models without them stay the same.
+        let qkv = [&mut layer.q, &mut layer.k, &mut layer.v].map(|l| (l, made_of.qkv_bias));
+        let of_mlp = layer
+            .gate
+            .iter_mut()
+            .chain([&mut layer.up, &mut layer.down]);
+        let linears = qkv.into_iter().chain([(&mut layer.o, made_of.output_bias)]);
+        for (linear, has_bias) in linears.chain(of_mlp.map(|l| (l, made_of.mlp_bias))) {
+            let rows = linear.weight.rows;
+            linear.bias = has_bias.then(|| vector(matrix(1, rows)));
+        }
+        if made_of.norm == Norm::LayerNorm {
+            layer.attention_norm.bias = Some(vector(matrix(1, d)));
+            layer.mlp_norm.bias = Some(vector(matrix(1, d)));
+        }
+        if made_of.qk_norm {
+            layer.qk_norm = Some([0, 1].map(|_| gain(matrix(1, config.head_dim))));
+        }
+        layers.push(layer);
+    }
+    let is_layer_norm = made_of.norm == Norm::LayerNorm;
+    let is_learned = made_of.positions == Positions::Learned;
     Arc::new(Weights {
         embedding: matrix(v, d),
         layers,
-        final_norm: matrix(1, d)
-            .to_f32()
-            .iter()
-            .map(|g| 1.0 + 0.3 * g)
-            .collect(),
+        final_norm: NormWeights {
+            gain: gain(matrix(1, d)),
+            bias: is_layer_norm.then(|| vector(matrix(1, d))),
+        },
+        positions: is_learned.then(|| matrix(config.max_position_embeddings, d)),
         lm_head: (!config.tie_word_embeddings).then(|| matrix(v, d)),
         end_classifier: Some(EndClassifierWeights {
             weight: matrix(1, d).to_f32().into_owned(),
@@ -99,7 +125,8 @@ pub fn contemplating(config: &ModelConfig, weights: &Weights) -> Weights {
     let adapted = |set: u32| {
         let mut layers = weights.layers.clone();
         for (index, layer) in (0..).zip(&mut layers) {
-            for (place, matrix) in (0..).zip(layer.matrices_mut()) {
+            for (place, matrix) in layer.matrices_mut() {
+                let place = place as u32;
                 let deviation = 0.5 / (matrix.cols as f32).sqrt();
                 let change = values(100 * set + 10 * index + place, matrix.n_values(), deviation);
                 edit(matrix, |w| {

@@ -23,11 +23,11 @@ pub fn lanes(noise: Noise) -> Vec<LaneSpec> {
             ..Sampler::GREEDY
         },
         until: Until::steps(max_steps),
-        then_force: None,
+        then_force: Vec::new(),
         adapter: Adapter::Base,
     };
     let program = Program {
-        start: None,
+        start: Vec::new(),
         phases: vec![
             phase(Role::Think, Feed::Concept, noise, 40),
             phase(Role::Answer, Feed::Token, Noise::None, 1),

@@ -6,7 +6,7 @@ use std::path::{Path, PathBuf};
 use anyhow::{Context, bail, ensure};
 use burn::tensor::{Device, Tensor, TensorData};
 use half::{bf16, f16};
-use latent_model::config::ModelConfig;
+use latent_model::config::{Architecture, ModelConfig, Rope};
 use latent_model::tokenizer::Tokenizer;
 use safetensors::tensor::{Dtype, SafeTensors};
 
@@ -118,20 +118,18 @@ fn read(path: &Path) -> anyhow::Result<Vec<u8>> {
 /// What shapes do not tell, but what the weights were trained with.
 fn check_maths(theirs: &ModelConfig, config: &RunConfig) -> anyhow::Result<()> {
     let ours = &config.model;
-    let pairs = [
-        ("rope_theta", theirs.rope_theta, ours.rope_theta as f32),
-        (
-            "rms_norm_eps",
-            theirs.rms_norm_eps,
-            ours.rms_norm_eps as f32,
-        ),
-    ];
-    for (name, theirs, ours) in pairs {
-        ensure!(
-            theirs == ours,
-            "{name} must be that of the weights to start from, {theirs}, found {ours}"
-        );
-    }
+    let trained = Architecture::llama(Rope::unscaled(ours.rope_theta as f32));
+    ensure!(
+        theirs.architecture == trained,
+        "the model and its rope_theta must be those of the weights to start from, {:?}, found \
+         {trained:?}",
+        theirs.architecture
+    );
+    let (theirs_eps, ours_eps) = (theirs.norm_eps, ours.rms_norm_eps as f32);
+    ensure!(
+        theirs_eps == ours_eps,
+        "rms_norm_eps must be that of the weights to start from, {theirs_eps}, found {ours_eps}"
+    );
     ensure!(
         theirs.tie_word_embeddings,
         "the weights to start from must have their embedding as head (tie_word_embeddings)"

@@ -1,0 +1,236 @@
+//! The tokenizer of a GGUF file as a `tokenizer.json`.
+
+use serde_json::{Map, Value, json};
+
+use super::{
+    GgufFault,
+    metadata::{Metadata, Value as Metadatum, needed},
+};
+
+/// Who asks for metadata here.
+const ASKED_BY: &str = "its tokenizer";
+const MODEL: &str = "tokenizer.ggml.model";
+const PRE: &str = "tokenizer.ggml.pre";
+const TOKENS: &str = "tokenizer.ggml.tokens";
+const TOKEN_TYPES: &str = "tokenizer.ggml.token_type";
+const MERGES: &str = "tokenizer.ggml.merges";
+
+/// `tokenizer.ggml.token_type` of a token that is no text, such as `<|im_end|>`.
+const CONTROL: u64 = 3;
+/// The same of a token that somebody added and that is text.
+const USER_DEFINED: u64 = 4;
+
+/// How text is split before its bytes are merged, by `tokenizer.ggml.pre`.
+struct Splitting {
+    names: &'static [&'static str],
+    /// A regular expression whose matches are the pieces; without one, GPT-2's own.
+    pattern: Option<&'static str>,
+    /// Whether each digit is a piece.
+    single_digits: bool,
+    /// Whether a piece that is a token as a whole is not built by merges.
+    ignores_merges: bool,
+    /// Whether text is put into Unicode's form NFC first.
+    nfc: bool,
+    /// Whether a prompt begins with a token of its own where the file does not say.
+    adds_bos: bool,
+}
+
+const BY_GPT2: Splitting = Splitting {
+    names: &["gpt-2"],
+    pattern: None,
+    single_digits: false,
+    ignores_merges: false,
+    nfc: false,
+    adds_bos: false,
+};
+
+const QWEN2_PATTERN: &str = r"(?i:'s|'t|'re|'ve|'m|'ll|'d)|[^\r\n\p{L}\p{N}]?\p{L}+|\p{N}| ?[^\s\p{L}\p{N}]+[\r\n]*|\s*[\r\n]+|\s+(?!\S)|\s+";
+
+/// The splittings that are known, as the models' own `tokenizer.json` write them.
+const SPLITTINGS: [Splitting; 5] = [
+    BY_GPT2,
+    Splitting {
+        names: &["smollm"],
+        single_digits: true,
+        ..BY_GPT2
+    },
+    Splitting {
+        names: &["llama-bpe", "llama3", "llama-v3"],
+        pattern: Some(
+            r"(?i:'s|'t|'re|'ve|'m|'ll|'d)|[^\r\n\p{L}\p{N}]?\p{L}+|\p{N}{1,3}| ?[^\s\p{L}\p{N}]+[\r\n]*|\s*[\r\n]+|\s+(?!\S)|\s+",
+        ),
+        ignores_merges: true,
+        adds_bos: true,
+        ..BY_GPT2
+    },
+    Splitting {
+        names: &["qwen2"],
+        pattern: Some(QWEN2_PATTERN),
+        nfc: true,
+        ..BY_GPT2
+    },
+    Splitting {
+        names: &["deepseek-r1-qwen"],
+        pattern: Some(QWEN2_PATTERN),
+        ..BY_GPT2
+    },
+];
+
+/// The file's tokenizer as Hugging Face's library reads it: BPE on bytes, as GPT-2 has it.
+pub(super) fn tokenizer(metadata: &Metadata<'_>) -> Result<Value, GgufFault> {
+    let model = needed(metadata.text(MODEL)?, MODEL, ASKED_BY)?;
+    let unsupported = |what, expected: String, found: &str| GgufFault::Unsupported {
+        what,
+        expected,
+        found: format!("{found:?}"),
+    };
+    if model != "gpt2" {
+        let expected = "\"gpt2\" (BPE on bytes)".into();
+        return Err(unsupported(MODEL, expected, model));
+    }
+    let pre = metadata.text(PRE)?.unwrap_or("gpt-2");
+    let known = SPLITTINGS.iter().find(|known| known.names.contains(&pre));
+    let Some(splitting) = known else {
+        let names = SPLITTINGS.iter().flat_map(|known| known.names);
+        let expected = names.map(|name| format!("{name:?}")).collect::<Vec<_>>();
+        return Err(unsupported(
+            PRE,
+            format!("one of {}", expected.join(", ")),
+            pre,
+        ));
+    };
+    let tokens = needed(metadata.texts(TOKENS)?, TOKENS, ASKED_BY)?;
+    let merges = needed(metadata.texts(MERGES)?, MERGES, ASKED_BY)?;
+    let of_type = |value: Metadatum<'_>| value.as_count();
+    let types = metadata.list(TOKEN_TYPES, "a list of whole numbers", of_type)?;
+    let types = types.unwrap_or_default();
+    if !types.is_empty() && types.len() != tokens.len() {
+        return Err(GgufFault::Value {
+            key: TOKEN_TYPES.into(),
+            expected: format!("as many values as {TOKENS:?}, {}", tokens.len()),
+            found: types.len().to_string(),
+        });
+    }
+    let mut vocab = Map::new();
+    for (id, token) in tokens.iter().enumerate() {
+        if vocab.insert((*token).into(), id.into()).is_some() {
+            return Err(GgufFault::Duplicate {
+                what: "tokens",
+                name: (*token).into(),
+            });
+        }
+    }
+    if let Some(merge) = merges.iter().find(|merge| !merge.contains(' ')) {
+        return Err(GgufFault::Value {
+            key: MERGES.into(),
+            expected: "pairs of tokens with a space between them".into(),
+            found: format!("{merge:?}"),
+        });
+    }
+    let added = |(id, &kind): (usize, &u64)| {
+        let is_added = [CONTROL, USER_DEFINED].contains(&kind);
+        is_added.then(|| {
+            json!({
+                "id": id, "content": tokens[id], "special": kind == CONTROL,
+                "single_word": false, "lstrip": false, "rstrip": false, "normalized": false,
+            })
+        })
+    };
+    let added: Vec<Value> = types.iter().enumerate().filter_map(added).collect();
+    Ok(json!({
+        "version": "1.0",
+        "truncation": null,
+        "padding": null,
+        "added_tokens": added,
+        "normalizer": if splitting.nfc { json!({"type": "NFC"}) } else { Value::Null },
+        "pre_tokenizer": splitting.pre_tokenizer(),
+        "post_processor": post_processor(metadata, splitting)?,
+        "decoder": byte_level(true),
+        "model": {
+            "type": "BPE",
+            "dropout": null,
+            "unk_token": null,
+            "continuing_subword_prefix": null,
+            "end_of_word_suffix": null,
+            "fuse_unk": false,
+            "byte_fallback": false,
+            "ignore_merges": splitting.ignores_merges,
+            "vocab": vocab,
+            "merges": merges,
+        },
+    }))
+}
+
+/// The file's chat template and the tokens that it names, as a `tokenizer_config.json`.
+pub(super) fn tokenizer_config(metadata: &Metadata<'_>) -> Result<Value, GgufFault> {
+    let tokens = metadata.texts(TOKENS)?.unwrap_or_default();
+    let token = |key: &str| -> Result<Option<&str>, GgufFault> {
+        let id = metadata.count(&format!("tokenizer.ggml.{key}_token_id"))?;
+        Ok(id.and_then(|id| tokens.get(id as usize).copied()))
+    };
+    Ok(json!({
+        "chat_template": metadata.text("tokenizer.chat_template")?,
+        "bos_token": token("bos")?,
+        "eos_token": token("eos")?,
+    }))
+}
+
+/// What the tokenizer puts in front of a prompt, as a `post_processor`; `null` where nothing.
+fn post_processor(metadata: &Metadata<'_>, splitting: &Splitting) -> Result<Value, GgufFault> {
+    let adds = metadata.flag("tokenizer.ggml.add_bos_token")?;
+    let id = metadata.count("tokenizer.ggml.bos_token_id")?;
+    let tokens = metadata.texts(TOKENS)?.unwrap_or_default();
+    let token = id.and_then(|id| tokens.get(id as usize).copied());
+    let (true, Some(id), Some(token)) = (adds.unwrap_or(splitting.adds_bos), id, token) else {
+        return Ok(Value::Null);
+    };
+    Ok(json!({
+        "type": "TemplateProcessing",
+        "single": [
+            {"SpecialToken": {"id": token, "type_id": 0}},
+            {"Sequence": {"id": "A", "type_id": 0}},
+        ],
+        "pair": [
+            {"Sequence": {"id": "A", "type_id": 0}},
+            {"Sequence": {"id": "B", "type_id": 1}},
+        ],
+        "special_tokens": {(token): {"id": token, "ids": [id], "tokens": [token]}},
+    }))
+}
+
+/// The tokens that end a text, as a `generation_config.json`.
+pub(super) fn generation_config(metadata: &Metadata<'_>) -> Result<Value, GgufFault> {
+    let mut ids = Vec::new();
+    for key in ["eos", "eot", "eom"] {
+        let id = metadata.count(&format!("tokenizer.ggml.{key}_token_id"))?;
+        ids.extend(id.filter(|id| !ids.contains(id)));
+    }
+    Ok(match ids.is_empty() {
+        true => json!({}),
+        false => json!({"eos_token_id": ids}),
+    })
+}
+
+impl Splitting {
+    fn pre_tokenizer(&self) -> Value {
+        let mut steps = Vec::new();
+        if self.single_digits {
+            steps.push(json!({"type": "Digits", "individual_digits": true}));
+        }
+        if let Some(pattern) = self.pattern {
+            steps.push(json!({
+                "type": "Split", "pattern": {"Regex": pattern},
+                "behavior": "Isolated", "invert": false,
+            }));
+        }
+        steps.push(byte_level(self.pattern.is_none()));
+        json!({"type": "Sequence", "pretokenizers": steps})
+    }
+}
+
+fn byte_level(use_regex: bool) -> Value {
+    json!({
+        "type": "ByteLevel", "add_prefix_space": false,
+        "trim_offsets": true, "use_regex": use_regex,
+    })
+}
