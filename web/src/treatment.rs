@@ -69,7 +69,7 @@ pub async fn treated(
             let model = &checkpoints[index].model;
             let engine = engines.get_mut(&lane.model).ok_or(SessionError::NotBegun)?;
             let one = std::slice::from_ref(&treated);
-            let found = run_to_end_with(engine, &model.weights, one, true).await;
+            let found = run_to_end_with(engine, (&model.config, &model.weights), one, true).await;
             let found = found.map_err(|error| error.with_lane(|_| index + 1))?;
             ran.extend(found.into_iter().map(|ran| (index, ran)));
         }

@@ -3,6 +3,7 @@
 
 use std::{
     collections::BTreeMap,
+    fs,
     path::{Path, PathBuf},
     process::ExitCode,
     time::Instant,
@@ -27,7 +28,7 @@ use serde::{Deserialize, Serialize};
 use crate::{
     engines::{EngineKind, open_engine},
     folder::{adapter_folders, load_adapted, load_training_record, model_name, weights_digest},
-    output::{json, write},
+    output::write_evidence,
     problems::ProblemSet,
     progress::progress_bar,
 };
@@ -50,8 +51,8 @@ pub struct ContemplationArgs {
     /// Where to compute.
     #[arg(long, value_enum, default_value = "reference")]
     engine: EngineKind,
-    /// Where it is written.
-    #[arg(long, default_value = "public/evidence/contemplation.json")]
+    /// The folder of the evidence.
+    #[arg(long, default_value = "public/evidence/contemplation")]
     out: PathBuf,
 }
 
@@ -65,6 +66,9 @@ const OWN: &str = "ccot";
 const GIVEN: &str = "ccot-fixed";
 /// The words that both stand for.
 const WORDS: &str = "token-cot";
+
+/// The document's file in its folder.
+const FILE: &str = "contemplation.json";
 
 /// `contemplation.json`.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
@@ -160,9 +164,22 @@ pub async fn contemplation(args: &ContemplationArgs) -> Result<ExitCode> {
             document.sets.push(set.shown);
         }
     }
-    write(&args.out, &json(&document)?)?;
+    write_evidence(&args.out, FILE, &document)?;
     println!("{}", document.section());
     Ok(ExitCode::SUCCESS)
+}
+
+/// The study in a folder of the evidence.
+fn read(folder: &Path) -> Result<ContemplationDocument> {
+    let path = folder.join(FILE);
+    let json =
+        fs::read_to_string(&path).with_context(|| format!("cannot read {}", path.display()))?;
+    serde_json::from_str(&json).with_context(|| format!("in {}", path.display()))
+}
+
+/// The section of the results.
+pub fn section(folder: &Path) -> Result<String> {
+    Ok(read(folder)?.section())
 }
 
 impl ContemplationArgs {
@@ -301,8 +318,8 @@ async fn relative_time(
 }
 
 impl ContemplationDocument {
-    /// A table of all adapters, and a histogram of each: a section of the results.
-    pub fn section(&self) -> String {
+    /// A table of all adapters, and a histogram of each.
+    fn section(&self) -> String {
         let mut text = String::from(
             "\
 ## When CCOT's END stops
@@ -373,5 +390,22 @@ impl RowOfContemplation {
             or_none(&self.recall),
             100.0 * self.time,
         )
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_study_was_made_on_the_weights_that_ship() {
+        let root = Path::new(concat!(env!("CARGO_MANIFEST_DIR"), "/../.."));
+        let study = read(&root.join("public/evidence/contemplation")).expect("it ships");
+        for row in &study.rows {
+            let folder = root.join("public/models").join(&row.model);
+            let digest = weights_digest(&folder, Some(&row.adapters));
+            let digest = digest.expect("the weights can be read");
+            assert_eq!(row.weights_sha256, digest, "{}", row.name());
+        }
     }
 }

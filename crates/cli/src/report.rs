@@ -41,14 +41,10 @@ struct EvaluationSeries {
 
 /// Draws.
 pub fn report(args: &ReportArgs) -> Result<ExitCode> {
-    let analysis = args.dir.join(analyze::FILE);
-    if analysis.exists() {
-        let study = fs::read_to_string(&analysis)
-            .map_err(anyhow::Error::from)
-            .and_then(|json| Ok(serde_json::from_str(&json)?))
-            .with_context(|| format!("in {}", analysis.display()))?;
+    if args.dir.join(analyze::FILE).exists() {
+        let study = analyze::read(&args.dir)?;
         let out = args.out.clone();
-        let out = out.unwrap_or_else(|| analysis.with_extension("svg"));
+        let out = out.unwrap_or_else(|| args.dir.join("analysis.svg"));
         output::write(&out, &analyze::svg(&study)?)?;
         return Ok(ExitCode::SUCCESS);
     }

@@ -1,16 +1,14 @@
 //! `latent results`: `docs/results.md`, put together from what the files of `public/evidence` hold.
 
 use std::{
-    fs,
     path::{Path, PathBuf},
     process::ExitCode,
 };
 
 use anyhow::{Context, Result};
 use clap::Args;
-use serde::de::DeserializeOwned;
 
-use crate::{analyze, contemplation::ContemplationDocument, intervene, output, table};
+use crate::{analyze, contemplation, intervene, output::write, table};
 
 /// Arguments of `latent results`.
 #[derive(Args)]
@@ -30,24 +28,15 @@ type Section = (&'static str, fn(&Path) -> Result<String>);
 const SECTIONS: [Section; 5] = [
     ("coconut", table::section),
     ("ccot", table::section),
-    ("contemplation.json", |path| {
-        Ok(read::<ContemplationDocument>(path)?.section())
-    }),
-    ("analysis.json", |path| Ok(analyze::section(&read(path)?))),
-    ("interventions.json", |path| {
-        Ok(intervene::section(&read(path)?))
-    }),
+    ("contemplation", contemplation::section),
+    ("analysis", analyze::section),
+    ("interventions", intervene::section),
 ];
 
 /// Writes the document.
 pub fn results(args: &ResultsArgs) -> Result<ExitCode> {
-    write(&args.evidence, &args.out)?;
+    write(&args.out, &document(&args.evidence)?)?;
     Ok(ExitCode::SUCCESS)
-}
-
-/// Writes the document to `path`.
-pub fn write(evidence: &Path, path: &Path) -> Result<()> {
-    output::write(path, &document(evidence)?)
 }
 
 fn document(evidence: &Path) -> Result<String> {
@@ -71,19 +60,11 @@ checkpoint, of small models: the intervals are those of the problems and not of 
     Ok(text)
 }
 
-/// A JSON file of the evidence.
-fn read<T: DeserializeOwned>(path: &Path) -> Result<T> {
-    let json =
-        fs::read_to_string(path).with_context(|| format!("cannot read {}", path.display()))?;
-    Ok(serde_json::from_str(&json)?)
-}
-
 #[cfg(test)]
 mod tests {
-    use latent_model::analysis::report::{AnalysisStudy, InterventionStudy};
+    use std::fs;
 
     use super::*;
-    use crate::folder::weights_digest;
 
     fn root() -> &'static Path {
         Path::new(concat!(env!("CARGO_MANIFEST_DIR"), "/../.."))
@@ -95,26 +76,5 @@ mod tests {
         let document = document.unwrap_or_else(|error| panic!("{error:#}"));
         let written = fs::read_to_string(root().join("docs/results.md")).expect("it ships");
         assert!(document == written, "run `latent results`");
-    }
-
-    #[test]
-    fn studies_were_made_on_the_weights_that_ship() {
-        let evidence = root().join("public/evidence");
-        let interventions: InterventionStudy =
-            read(&evidence.join("interventions.json")).expect("a study");
-        let analysis: AnalysisStudy = read(&evidence.join("analysis.json")).expect("a study");
-        let contemplation: ContemplationDocument =
-            read(&evidence.join("contemplation.json")).expect("a study");
-        let interventions = interventions.rows.iter().map(|row| &row.subject);
-        let subjects = interventions.chain(analysis.rows.iter().map(|row| &row.subject));
-        let subjects = subjects.map(|subject| (&subject.model, None, &subject.weights_sha256));
-        let adapted = contemplation.rows.iter();
-        let adapted = adapted.map(|row| (&row.model, Some(&row.adapters), &row.weights_sha256));
-        for (model, adapters, expected) in subjects.chain(adapted) {
-            let folder = root().join("public/models").join(model);
-            let digest = weights_digest(&folder, adapters.map(String::as_str));
-            let digest = digest.expect("the weights can be read");
-            assert_eq!(*expected, digest, "{model}: measure again");
-        }
     }
 }

@@ -296,23 +296,17 @@ impl Lane {
             phase: self.phase,
             phase_step: self.phase_step,
             cold_count: self.cold_count,
-            forcing: forced_text(self.forced_row).map(|text| Forcing {
-                text,
+            forcing: (self.forced_row != NO_TOKEN).then_some(Forcing {
+                text: match self.forced_row {
+                    START_ROW => ForcedText::Start,
+                    phase => ForcedText::EndOf(phase),
+                },
                 next: self.forced_next,
             }),
             n_matched: self.n_matched,
             adapter: program::Adapter::ALL[row.adapter as usize],
             done: row.live == 0,
         }
-    }
-}
-
-/// The text of a row of the phase table, the inverse of [`Lane::forced_row`].
-fn forced_text(row: u32) -> Option<ForcedText> {
-    match row {
-        NO_TOKEN => None,
-        START_ROW => Some(ForcedText::Start),
-        phase => Some(ForcedText::EndOf(phase)),
     }
 }
 

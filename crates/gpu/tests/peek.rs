@@ -29,7 +29,11 @@ fn lane(feed: Feed, adapter: Adapter, seed: u32) -> LaneSpec {
             ..Sampler::GREEDY
         },
         until: Until::steps(max_steps),
-        then_force: (role == Role::Think).then_some(31).into_iter().collect(),
+        then_force: if role == Role::Think {
+            vec![31]
+        } else {
+            Vec::new()
+        },
         adapter,
     };
     LaneSpec {
@@ -188,18 +192,17 @@ fn a_changed_lane_is_the_same_on_both_engines() {
         Change::Replace(Input::Mixture(vec![(4, 0.75), (9, 0.25)])),
         Change::Force(12),
     ];
-    let (_, weights) = common::small();
+    let (config, weights) = common::small();
     for change in changes {
         let with = |spec: LaneSpec| {
             let at = |step| Intervention::at(step, change.clone());
             (spec, vec![at(2), at(3)])
         };
         let lanes: Vec<_> = lanes().into_iter().map(with).collect();
-        let expected =
-            block_on(run_to_end_with(&mut oracle, &weights, &lanes, true)).expect("a run");
+        let model = (&config, &weights);
+        let expected = block_on(run_to_end_with(&mut oracle, model, &lanes, true)).expect("a run");
         for keeps in [true, false] {
-            let found =
-                block_on(run_to_end_with(&mut gpu, &weights, &lanes, keeps)).expect("a run");
+            let found = block_on(run_to_end_with(&mut gpu, model, &lanes, keeps)).expect("a run");
             for (found, expected) in found.iter().zip(&expected) {
                 let difference = first_record_difference(&found.records, &expected.records);
                 assert_eq!(difference, None, "{change:?}");

@@ -43,7 +43,11 @@ fn phase(role: Role, feed: Feed, max_steps: u32) -> Phase {
             ..Sampler::GREEDY
         },
         until: Until::steps(max_steps),
-        then_force: (role == Role::Think).then_some(EOT).into_iter().collect(),
+        then_force: if role == Role::Think {
+            vec![EOT]
+        } else {
+            Vec::new()
+        },
         adapter: Adapter::Base,
     }
 }
@@ -69,9 +73,15 @@ fn at(step: u32, change: Change) -> Vec<Intervention> {
 }
 
 fn run(lanes: &[(LaneSpec, Vec<Intervention>)]) -> Vec<Ran> {
-    let (_, weights) = model();
+    let (config, weights) = model();
     let mut engine = engine();
-    block_on(run_to_end_with(&mut engine, &weights, lanes, true)).expect("a run")
+    block_on(run_to_end_with(
+        &mut engine,
+        (&config, &weights),
+        lanes,
+        true,
+    ))
+    .expect("a run")
 }
 
 /// Everything of a record but where it stands in its run.

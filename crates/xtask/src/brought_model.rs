@@ -80,7 +80,7 @@ pub fn place(path: &Path, name: &str, dist: &Path) -> Result<()> {
     let mut part = Vec::new();
     loop {
         part.clear();
-        let mut rest = Read::take(&mut file, PART_BYTES);
+        let mut rest = (&mut file).take(PART_BYTES);
         if rest.read_to_end(&mut part).with_context(reading)? == 0 {
             break;
         }

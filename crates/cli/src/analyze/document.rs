@@ -1,5 +1,8 @@
 //! The study of mixtures, for people.
 
+use std::{fs, path::Path};
+
+use anyhow::{Context, Result};
 use latent_model::{
     analysis::{
         report::{AnalysisRow, AnalysisStudy, MethodReport},
@@ -8,9 +11,21 @@ use latent_model::{
     metrics::Proportion,
 };
 
+/// The name of a study's file.
+pub const FILE: &str = "analysis.json";
+
+/// The study in a folder.
+pub fn read(folder: &Path) -> Result<AnalysisStudy> {
+    let path = folder.join(FILE);
+    let json =
+        fs::read_to_string(&path).with_context(|| format!("cannot read {}", path.display()))?;
+    serde_json::from_str(&json).with_context(|| format!("in {}", path.display()))
+}
+
 /// The section of the results.
-pub fn section(study: &AnalysisStudy) -> String {
-    format!(
+pub fn section(folder: &Path) -> Result<String> {
+    let study = read(folder)?;
+    Ok(format!(
         "## Why Soft Thinking is greedy, and what noise repairs\n\n\
          After Single-threaded Reasoners (arXiv 2508.03440): at every step that mixes words, the \
          next distribution, had one word been fed in place of the mixture. JS is the \
@@ -18,9 +33,9 @@ pub fn section(study: &AnalysisStudy) -> String {
          temperature, over the steps that mix at least as many words; *overlap@k* is the common share of \
          the k first tokens that the logit lens reads of the mixture and of the word alone. \
          Intervals are bootstraps over problems.\n\n\
-         ![What follows a mixture and what follows its words](../public/evidence/analysis.svg)\n\n{}",
-        tables(study)
-    )
+         ![What follows a mixture and what follows its words](../public/evidence/analysis/analysis.svg)\n\n{}",
+        tables(&study)
+    ))
 }
 
 /// The tables of all parts.
@@ -247,4 +262,28 @@ fn accuracy(accuracy: Option<&Proportion>) -> String {
         let [value, low, high] = accuracy.percent();
         format!("{value:.1} [{low:.1}, {high:.1}]")
     })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::{analyze::svg, folder::weights_digest};
+
+    #[test]
+    fn the_study_was_made_on_the_weights_that_ship_and_drawn_as_it_is() {
+        let root = Path::new(concat!(env!("CARGO_MANIFEST_DIR"), "/../.."));
+        let folder = root.join("public/evidence/analysis");
+        let study = read(&folder).expect("it ships");
+        for row in &study.rows {
+            let subject = &row.subject;
+            let folder = root.join("public/models").join(&subject.model);
+            let digest = weights_digest(&folder, None).expect("the weights can be read");
+            assert_eq!(subject.weights_sha256, digest, "{}", subject.model);
+        }
+        let drawn = fs::read_to_string(folder.join("analysis.svg")).expect("it ships");
+        assert!(
+            svg(&study).expect("a drawing") == drawn,
+            "run `latent report`"
+        );
+    }
 }

@@ -13,11 +13,8 @@ use latent_model::analysis::{
 };
 use serde::Serialize;
 
-use super::{chart::svg, measure::Measured};
-use crate::output::{self, write_evidence};
-
-/// The name of a study's file.
-pub const FILE: &str = "analysis.json";
+use super::{chart::svg, document::FILE, measure::Measured};
+use crate::output::{json, write as write_text};
 
 /// A study of one strategy, with the divergences of that strategy at hand.
 #[derive(Serialize)]
@@ -36,17 +33,23 @@ impl<'a> Flat<'a> {
     }
 }
 
+/// Writes a study and its picture.
+pub fn write_study(out: &Path, study: &AnalysisStudy, json: &str) -> Result<()> {
+    fs::create_dir_all(out).with_context(|| format!("cannot create {}", out.display()))?;
+    write_text(&out.join(FILE), json)?;
+    write_text(&out.join("analysis.svg"), &svg(study)?)
+}
+
 /// Writes everything.
 pub fn write(out: &Path, study: &AnalysisStudy, measured: &Measured) -> Result<()> {
-    write_evidence(out, FILE, &Flat::new(study))?;
-    output::write(&out.join("analysis.svg"), &svg(study)?)?;
-    output::write(&out.join("steps.csv"), &tidy(study, &measured.outcomes))?;
+    write_study(out, study, &json(&Flat::new(study))?)?;
+    write_text(&out.join("steps.csv"), &tidy(study, &measured.outcomes))?;
     let first = &measured.first;
     if let Some(lens) = &first.lens {
         let names = &measured.names;
         let name = |id: u32| names.get(id as usize).cloned().unwrap_or_default();
         let json = lens.to_logitlenskit(&measured.row.subject.model, &now(), name);
-        output::write(&out.join("lens.json"), &(json.to_string() + "\n"))?;
+        write_text(&out.join("lens.json"), &(json.to_string() + "\n"))?;
     }
     if let Some(states) = &first.states {
         let path = out.join("states.safetensors");

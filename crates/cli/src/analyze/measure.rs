@@ -29,26 +29,54 @@ use latent_model::{
 
 use super::{AnalyzeArgs, Method};
 use crate::{
+    asking::Asked,
     engines::open_engine,
     folder::{load_model, model_name, weights_digest},
     table::cache::Cache,
 };
 
 /// What is run.
-pub enum Prompt {
-    /// A problem, which is graded.
-    Problem(Box<Problem>),
+pub enum Questions {
+    /// Problems, which are graded.
+    Asked(Asked),
     /// A text.
     Text(String),
 }
 
-impl Prompt {
-    fn text(&self) -> &str {
+impl Questions {
+    /// How many there are.
+    pub fn len(&self) -> usize {
         match self {
-            Self::Problem(problem) => problem.question(),
-            Self::Text(text) => text,
+            Self::Asked(asked) => asked.problems.len(),
+            Self::Text(_) => 1,
         }
     }
+
+    /// Their tokens, each with the problem that it is, if it is one.
+    fn prompts(self, args: &AnalyzeArgs, model: &Model) -> Result<Vec<Prompt>> {
+        match self {
+            Self::Asked(asked) => {
+                let tokens = asked.prompts(model)?.into_iter();
+                let problems = asked.problems.into_iter().map(Some);
+                let prompt = |(tokens, problem)| Prompt { tokens, problem };
+                Ok(tokens.zip(problems).map(prompt).collect())
+            }
+            Self::Text(text) => {
+                let tokens = match args.asking.chat {
+                    true => model.chat_prompt(&text)?,
+                    false => model.prompt(&text)?,
+                };
+                let problem = None;
+                Ok(vec![Prompt { tokens, problem }])
+            }
+        }
+    }
+}
+
+/// One question.
+struct Prompt {
+    tokens: Vec<u32>,
+    problem: Option<Problem>,
 }
 
 /// Everything that a row needs.
@@ -96,10 +124,11 @@ impl<'a> Bench<'a> {
     pub fn open(
         args: &'a AnalyzeArgs,
         folder: &'a Path,
-        (prompts, described): (Vec<Prompt>, String),
+        (questions, described): (Questions, String),
         (methods, part, lens_every): (&'a [Method], &'a str, usize),
     ) -> Result<Self> {
         let model = load_model(folder)?;
+        let prompts = questions.prompts(args, &model)?;
         ensure!(!prompts.is_empty(), "there are no problems");
         let program = |method: &Method| -> Result<Program> {
             let strategy = Strategy::by_name(&method.strategy)?;
@@ -112,13 +141,13 @@ impl<'a> Bench<'a> {
             n_lanes <= MAX_LANES,
             "the methods' runs of a problem are at most {MAX_LANES}, found {n_lanes}"
         );
-        let texts: Vec<&str> = prompts.iter().map(Prompt::text).collect();
+        let tokens: Vec<&Vec<u32>> = prompts.iter().map(|prompt| &prompt.tokens).collect();
         let parts = [
             weights_digest(folder, None)?,
             fs::read_to_string(folder.join("config.json"))?,
             fs::read_to_string(folder.join("tokenizer.json"))?,
             format!("{programs:?} {methods:?}"),
-            texts.join("\n"),
+            format!("{tokens:?}"),
             format!("{} {:?} {lens_every}", args.seed, args.engine),
         ];
         let parts: Vec<&str> = parts.iter().map(String::as_str).collect();
@@ -190,7 +219,7 @@ impl<'a> Bench<'a> {
 
     /// One lane for each run of each method.
     fn lanes(&self, prompt: &Prompt, index: usize) -> Result<Vec<LaneSpec>> {
-        let inputs = Input::tokens(&self.model.tokenizer.encode(prompt.text())?);
+        let inputs = Input::tokens(&prompt.tokens);
         let lanes = self.methods.iter().zip(&self.programs);
         let lanes = lanes.flat_map(|(method, program)| {
             let inputs = &inputs;
@@ -295,15 +324,10 @@ impl<'a> Bench<'a> {
         (records, greedy): (&[StepRecord], &[u32]),
     ) {
         let tokenizer = &self.model.tokenizer;
-        let grade = match prompt {
-            Prompt::Problem(problem) => {
-                let text = problem
-                    .task()
-                    .render(tokenizer, &answer_ids(records, program));
-                Some(problem.grade(&text))
-            }
-            Prompt::Text(_) => None,
-        };
+        let grade = prompt.problem.as_ref().map(|problem| {
+            let answer = answer_ids(records, program);
+            problem.grade(&problem.task().render(tokenizer, &answer))
+        });
         let tokens = emitted(records, program);
         let counted = summary(records, program);
         outcome.right.push(grade.map(|grade| grade == Grade::Right));

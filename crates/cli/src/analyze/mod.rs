@@ -19,10 +19,14 @@ use latent_model::{
 };
 use serde::{Deserialize, Serialize};
 
-use self::measure::{Bench, Prompt};
-pub use self::{chart::svg, document::section, files::FILE};
+use self::measure::{Bench, Questions};
+pub use self::{
+    chart::svg,
+    document::{FILE, read, section},
+};
 use crate::{
-    engines::EngineKind, output::write_evidence, problems::ProblemArgs, progress::progress_bar,
+    asking::AskingArgs, engines::EngineKind, output::json, problems::ProblemArgs,
+    progress::progress_bar,
 };
 
 /// Arguments of `latent analyze`.
@@ -48,6 +52,8 @@ pub struct AnalyzeArgs {
     samples: usize,
     #[command(flatten)]
     problems: ProblemArgs,
+    #[command(flatten)]
+    asking: AskingArgs,
     /// A prompt as text, instead of problems.
     #[arg(long, conflicts_with_all = ["task", "data", "suite"])]
     prompt: Option<String>,
@@ -71,12 +77,9 @@ pub struct AnalyzeArgs {
     json: bool,
     /// A folder for analysis.json, steps.csv, and the first problem's lens.json (logitlenskit,
     /// version 2) and states.safetensors (TransformerLens's names); a suite's analysis.json and
-    /// analysis.svg go to public/evidence unless this says else.
+    /// analysis.svg go to public/evidence/analysis unless this says else.
     #[arg(long)]
     out: Option<PathBuf>,
-    /// Writes a suite's figures to the results, too: docs/results.md.
-    #[arg(long, requires = "suite")]
-    results: Option<PathBuf>,
     /// Keeps what was measured here, problem by problem, and goes on from there. Used again only
     /// if weights, shape, vocabulary, methods, problems, seed, engine and this program are the
     /// same to the byte.
@@ -114,12 +117,6 @@ impl Method {
             samples: 1,
             ask: false,
         }
-    }
-
-    /// Strategy and settings as they are typed.
-    pub fn text(&self) -> String {
-        let set: Vec<String> = self.set.iter().map(|set| format!(" {set}")).collect();
-        format!("{}{}", self.strategy, set.concat())
     }
 }
 
@@ -168,11 +165,11 @@ pub async fn analyze(args: &AnalyzeArgs) -> Result<ExitCode> {
 }
 
 async fn run_one(args: &AnalyzeArgs, folder: &Path) -> Result<ExitCode> {
-    let (prompts, described) = match &args.prompt {
-        Some(text) => (vec![Prompt::Text(text.clone())], "a prompt".into()),
+    let (questions, described) = match &args.prompt {
+        Some(text) => (Questions::Text(text.clone()), "a prompt".into()),
         None => (
-            problems(args, &args.problems, args.limit)?,
-            args.problems.describe(),
+            questions(args, &args.problems, args.limit)?,
+            args.asking.source(&args.problems).describe(),
         ),
     };
     let mut methods = vec![
@@ -188,10 +185,10 @@ async fn run_one(args: &AnalyzeArgs, folder: &Path) -> Result<ExitCode> {
     methods[0].set.extend(limits.cloned());
     let bar = match args.json {
         true => indicatif::ProgressBar::hidden(),
-        false => progress_bar(prompts.len() as u64, "problems"),
+        false => progress_bar(questions.len() as u64, "problems"),
     };
     let measured = (&methods[..], "one", args.lens_every);
-    let bench = Bench::open(args, folder, (prompts, described), measured)?;
+    let bench = Bench::open(args, folder, (questions, described), measured)?;
     let measured = bench.measure(&bar).await?;
     bar.finish_and_clear();
     let study = AnalysisStudy {
@@ -224,9 +221,9 @@ async fn run_suite(args: &AnalyzeArgs, path: &Path) -> Result<ExitCode> {
             difficulty: row.difficulty.parse()?,
             data: None,
         };
-        let prompts = problems(args, &source, row.limit)?;
+        let questions = questions(args, &source, row.limit)?;
         let folder = args.models.join(&row.model);
-        let described = (prompts, source.describe());
+        let described = (questions, source.describe());
         let lens_every = if row.lens { args.lens_every } else { 0 };
         let measured = (&row.methods[..], row.part.as_str(), lens_every);
         let bench = Bench::open(args, &folder, described, measured)?;
@@ -239,28 +236,19 @@ async fn run_suite(args: &AnalyzeArgs, path: &Path) -> Result<ExitCode> {
         made: made(args, &engine),
         rows,
     };
-    let out = args.out.clone().unwrap_or_else(|| "public/evidence".into());
-    write_evidence(&out, FILE, &study)?;
-    crate::output::write(&out.join("analysis.svg"), &svg(&study)?)?;
-    if let Some(path) = &args.results {
-        crate::results::write(&out, path)?;
-    }
+    let out = args.out.clone();
+    let out = out.unwrap_or_else(|| "public/evidence/analysis".into());
+    files::write_study(&out, &study, &json(&study)?)?;
     println!("{}", document::tables(&study));
     Ok(ExitCode::SUCCESS)
 }
 
 /// The problems of a file, or generated ones.
-fn problems(args: &AnalyzeArgs, source: &ProblemArgs, limit: Option<usize>) -> Result<Vec<Prompt>> {
+fn questions(args: &AnalyzeArgs, source: &ProblemArgs, limit: Option<usize>) -> Result<Questions> {
     let limit = limit.unwrap_or(usize::MAX);
-    let mut problems = match source.read_file()? {
-        Some(problems) => problems,
-        None => source.generated(args.seed.into(), args.n.min(limit))?,
-    };
-    problems.truncate(limit);
-    Ok(problems
-        .into_iter()
-        .map(|problem| Prompt::Problem(problem.into()))
-        .collect())
+    let mut asked = args.asking.problems(source, args.seed, args.n.min(limit))?;
+    asked.problems.truncate(limit);
+    Ok(Questions::Asked(asked))
 }
 
 fn made(args: &AnalyzeArgs, engine: &str) -> Made {

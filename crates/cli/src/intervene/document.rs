@@ -1,10 +1,25 @@
 //! The study of interventions, for people.
 
+use std::{fs, path::Path};
+
+use anyhow::{Context, Result};
 use latent_model::analysis::report::{InterventionResult, InterventionRow, InterventionStudy};
 
+/// The name of the study's file.
+pub const FILE: &str = "interventions.json";
+
+/// The study in a folder of the evidence.
+fn read(folder: &Path) -> Result<InterventionStudy> {
+    let path = folder.join(FILE);
+    let json =
+        fs::read_to_string(&path).with_context(|| format!("cannot read {}", path.display()))?;
+    serde_json::from_str(&json).with_context(|| format!("in {}", path.display()))
+}
+
 /// The section of the results.
-pub fn section(study: &InterventionStudy) -> String {
-    format!(
+pub fn section(folder: &Path) -> Result<String> {
+    let study = read(folder)?;
+    Ok(format!(
         "## What thoughts are for: changing them\n\n\
          Readings of thoughts have been fooled (arXiv 2606.12689 finds search frontiers in controls \
          without recurrence), so here they are changed before they are fed. *zero*: a vector of \
@@ -15,8 +30,8 @@ pub fn section(study: &InterventionStudy) -> String {
          *swap*, *freeze* and *nearest* change nothing there. Differences are paired, with bootstrap \
          intervals; *p* is McNemar's exact test.\n\n{}",
         study.noise,
-        table(study)
-    )
+        table(&study)
+    ))
 }
 
 /// All rows, all inputs of thinking changed together, then one by one.
@@ -108,5 +123,23 @@ fn p_value(p: f64) -> String {
         "< 0.001".into()
     } else {
         format!("{p:.3}")
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::folder::weights_digest;
+
+    #[test]
+    fn the_study_was_made_on_the_weights_that_ship() {
+        let root = Path::new(concat!(env!("CARGO_MANIFEST_DIR"), "/../.."));
+        let study = read(&root.join("public/evidence/interventions")).expect("it ships");
+        for row in &study.rows {
+            let subject = &row.subject;
+            let folder = root.join("public/models").join(&subject.model);
+            let digest = weights_digest(&folder, None).expect("the weights can be read");
+            assert_eq!(subject.weights_sha256, digest, "{}", subject.model);
+        }
     }
 }

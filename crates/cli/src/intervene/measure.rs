@@ -76,7 +76,8 @@ impl Bench<'_> {
                 .run_clean(&mut engine, &model, &program, problem)
                 .await?;
             let lanes = self.lanes(&model, &program, problem, &donor, seed + index as u32)?;
-            let all = run_to_end_with(&mut engine, &model.weights, &lanes, false).await?;
+            let run = (&model.config, &model.weights);
+            let all = run_to_end_with(&mut engine, run, &lanes, false).await?;
             for (answers, ran) in changed.iter_mut().zip(&all) {
                 answers.push(answer(&model, &program, problem, ran));
             }
@@ -112,7 +113,8 @@ impl Bench<'_> {
         problem: &Problem,
     ) -> Result<(Answered, Ran)> {
         let lanes = [(self.lane(model, program, problem)?, Vec::new())];
-        let mut all = run_to_end_with(engine, &model.weights, &lanes, true).await?;
+        let run = (&model.config, &model.weights);
+        let mut all = run_to_end_with(engine, run, &lanes, true).await?;
         let ran = all.remove(0);
         Ok((answer(model, program, problem, &ran), ran))
     }

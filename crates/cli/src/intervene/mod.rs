@@ -19,7 +19,12 @@ use serde::{Deserialize, Serialize};
 
 pub use self::document::section;
 use self::measure::Bench;
-use crate::{engines::EngineKind, problems::ProblemArgs, progress::progress_bar};
+use crate::{
+    engines::EngineKind,
+    output::{json, write},
+    problems::ProblemArgs,
+    progress::progress_bar,
+};
 
 /// Arguments of `latent intervene`.
 #[derive(Args)]
@@ -76,11 +81,8 @@ pub struct InterveneArgs {
     #[arg(long)]
     json: bool,
     /// Where a suite's interventions.json goes.
-    #[arg(long, default_value = "public/evidence")]
+    #[arg(long, default_value = "public/evidence/interventions")]
     out: PathBuf,
-    /// Writes a suite's figures to the results, too: docs/results.md.
-    #[arg(long, requires = "suite")]
-    results: Option<PathBuf>,
 }
 
 /// What is done to an input of thinking.
@@ -250,10 +252,9 @@ async fn run_suite(args: &InterveneArgs, path: &Path) -> Result<ExitCode> {
         noise: suite.noise,
         rows,
     };
-    crate::output::write_evidence(&args.out, "interventions.json", &study)?;
-    if let Some(path) = &args.results {
-        crate::results::write(&args.out, path)?;
-    }
+    fs::create_dir_all(&args.out)
+        .with_context(|| format!("cannot create {}", args.out.display()))?;
+    write(&args.out.join(document::FILE), &json(&study)?)?;
     println!("{}", document::table(&study));
     Ok(ExitCode::SUCCESS)
 }

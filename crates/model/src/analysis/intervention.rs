@@ -8,6 +8,7 @@ use std::sync::Arc;
 
 use crate::{
     checkpoint::Weights,
+    config::ModelConfig,
     engine::{Engine, EngineError, LaneCursor, LaneSpec},
     input::{Input, InputKind},
     program::Program,
@@ -105,6 +106,7 @@ pub fn thinking_step(program: &Program, index: u32) -> u32 {
 #[derive(Clone, Debug)]
 pub struct Interventions {
     weights: Arc<Weights>,
+    forward: Forward,
     lanes: Vec<Lane>,
 }
 
@@ -141,7 +143,11 @@ impl Lane {
 
 impl Interventions {
     /// Interventions on the lanes of a run of this model; several of one step follow each other.
-    pub fn new(weights: &Arc<Weights>, lanes: &[(LaneSpec, Vec<Intervention>)]) -> Self {
+    pub fn new(
+        config: &ModelConfig,
+        weights: &Arc<Weights>,
+        lanes: &[(LaneSpec, Vec<Intervention>)],
+    ) -> Self {
         let lane = |(spec, interventions): &(LaneSpec, Vec<Intervention>)| {
             let mut interventions = interventions.clone();
             interventions.sort_by_key(|known| known.step);
@@ -153,6 +159,7 @@ impl Interventions {
         };
         Self {
             weights: weights.clone(),
+            forward: Forward::new(config, Precision::Fast),
             lanes: lanes.iter().map(lane).collect(),
         }
     }
@@ -229,7 +236,7 @@ impl Interventions {
 
     /// What a change makes of an input.
     fn input(&self, change: &Change, was: Input, before: Option<&Input>, step: u32) -> Input {
-        let embed = |input: &Input| Forward::vector(&self.weights, input);
+        let embed = |input: &Input| self.forward.vector(&self.weights, input);
         match change {
             Change::Zero => Input::Vector(vec![0.0; self.weights.embedding.cols]),
             Change::Noise { relative, seed } => {
@@ -237,7 +244,7 @@ impl Interventions {
             }
             Change::Shuffle { seed } => Input::Vector(shuffled(embed(&was), [*seed, step])),
             Change::Freeze => before.cloned().unwrap_or(was),
-            Change::Nearest => Input::Token(nearest(&self.weights, &embed(&was))),
+            Change::Nearest => Input::Token(nearest(&self.forward, &self.weights, &embed(&was))),
             Change::Replace(input) => input.clone(),
             Change::Force(token) => Input::Token(*token),
         }
@@ -251,9 +258,6 @@ fn force(cursor: &mut LaneCursor, program: &Program, record: &StepRecord, token:
     let stops = |phase: usize| program.phases[phase].until.stop_tokens.contains(&token);
     // A marker that was forced belongs to no phase's choice.
     let chosen = !record.has(flag::FORCED);
-    if chosen {
-        (state.forcing, state.n_matched) = (None, 0);
-    }
     if chosen && stops(phase) && phase + 1 < program.phases.len() {
         (state.phase, state.phase_step) = (record.phase + 1, 0);
         state.cold_count = 0;
@@ -284,9 +288,9 @@ fn shuffled(mut x: Vec<f32>, [seed, step]: [u32; 2]) -> Vec<f32> {
 }
 
 /// The token whose embedding has the largest cosine with `x`; of equal ones the first.
-fn nearest(weights: &Weights, x: &[f32]) -> u32 {
+fn nearest(forward: &Forward, weights: &Weights, x: &[f32]) -> u32 {
     let cosine = |id: u32| {
-        let row = Forward::vector(weights, &Input::Token(id));
+        let row = forward.vector(weights, &Input::Token(id));
         let precision = Precision::Fast;
         precision.dot(x, &row) / precision.dot(&row, &row).sqrt().max(f32::MIN_POSITIVE)
     };
@@ -320,13 +324,13 @@ impl Ran {
 /// which waits for the engine at every step that feeds a hidden state.
 pub async fn run_to_end_with<E: Engine>(
     engine: &mut E,
-    weights: &Arc<Weights>,
+    model: (&ModelConfig, &Arc<Weights>),
     lanes: &[(LaneSpec, Vec<Intervention>)],
     keeps_inputs: bool,
 ) -> Result<Vec<Ran>, EngineError> {
     /// Steps per submit where nothing is kept.
     const CHUNK: usize = 16;
-    let mut interventions = Interventions::new(weights, lanes);
+    let mut interventions = Interventions::new(model.0, model.1, lanes);
     let specs: Vec<LaneSpec> = lanes.iter().map(|(spec, _)| spec.clone()).collect();
     let (records, fed) = (Vec::new(), Vec::new());
     let mut ran = vec![Ran { records, fed }; lanes.len()];

@@ -61,15 +61,15 @@ impl Forward {
 
     /// The vector that enters the first layer at a position, (d).
     pub fn embed(&self, weights: &Weights, input: &Input, position: usize) -> Vec<f32> {
-        let mut x = Self::vector(weights, input);
+        let mut x = self.vector(weights, input);
         if let Some(positions) = &weights.positions {
             add(&mut x, &positions.row(position));
         }
         x
     }
 
-    /// An input as a vector, (d), before anything of its position.
-    pub fn vector(weights: &Weights, input: &Input) -> Vec<f32> {
+    /// The vector that an input stands for wherever it is fed, (d).
+    pub fn vector(&self, weights: &Weights, input: &Input) -> Vec<f32> {
         match input {
             Input::Token(id) => weights.embedding.row(*id as usize).into_owned(),
             Input::Mixture(mixture) => {
