@@ -109,29 +109,21 @@ pub async fn eval(args: &EvalArgs) -> Result<ExitCode> {
         samples: args.samples,
         seed: args.seed,
     };
-    let (mut results, known) = match &args.out {
+    let (results, known) = match &args.out {
         None => (None, Vec::new()),
         Some(path) => {
             let (results, known) = Results::open(path, &args.measured(&source, &engine)?)?;
             (Some(results), known)
         }
     };
-    let (mut n_done, mut n_right, mut n_known) = (0, 0, known.len());
-    let on_results = |done: &[RunResult]| {
-        n_done += done.len();
-        n_right += done.iter().filter(|run| run.grade == Grade::Right).count();
-        bar.set_position(n_done as u64);
-        let share = 100.0 * n_right as f64 / n_done.max(1) as f64;
-        bar.set_message(format!("{share:.1} % right"));
-        // The first ones are those that the file holds.
-        let is_known = std::mem::take(&mut n_known) > 0;
-        if let (Some(results), false) = (&mut results, is_known) {
-            let mut done = done.iter();
-            done.try_for_each(|run| results.add(run))
-                .map_err(|error| format!("{error:#}"))?;
-        }
-        Ok(())
+    let mut listener = Listener {
+        results,
+        n_known: known.len(),
+        n_done: 0,
+        n_right: 0,
+        bar: &bar,
     };
+    let on_results = |runs: &[RunResult]| listener.hear(runs);
     let tokenizer = &model.tokenizer;
     let evaluating =
         evaluation::evaluate_prompts(&mut engine, tokenizer, trials, &prompts, known, on_results);
@@ -160,6 +152,37 @@ pub async fn eval(args: &EvalArgs) -> Result<ExitCode> {
         print_evaluation(&evaluation);
     }
     Ok(ExitCode::SUCCESS)
+}
+
+/// Who hears of runs as they come.
+struct Listener<'a> {
+    /// Where they are kept.
+    results: Option<Results>,
+    /// Runs that it held before, which are told first.
+    n_known: usize,
+    n_done: usize,
+    n_right: usize,
+    bar: &'a ProgressBar,
+}
+
+impl Listener<'_> {
+    fn hear(&mut self, runs: &[RunResult]) -> Result<(), String> {
+        let is_right = |run: &&RunResult| run.grade == Grade::Right;
+        self.n_done += runs.len();
+        self.n_right += runs.iter().filter(is_right).count();
+        self.bar.set_position(self.n_done as u64);
+        let share = 100.0 * self.n_right as f64 / self.n_done.max(1) as f64;
+        self.bar.set_message(format!("{share:.1} % right"));
+        let are_known = std::mem::take(&mut self.n_known) > 0;
+        match &mut self.results {
+            Some(results) if !are_known => {
+                let mut runs = runs.iter();
+                let added = runs.try_for_each(|run| results.add(run));
+                added.map_err(|error| format!("{error:#}"))
+            }
+            _ => Ok(()),
+        }
+    }
 }
 
 impl EvalArgs {

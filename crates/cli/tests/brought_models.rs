@@ -5,7 +5,7 @@ mod common;
 
 use std::fs;
 
-use common::{Folder, MODELS, failure_of, stdout_of};
+use common::{Folder, MODELS, failure_of, latent, stderr, stdout_of};
 use serde_json::Value;
 
 /// A random Llama of 32 tokens (`crates/model/tests/fixtures/make_gguf.py`).
@@ -80,6 +80,24 @@ fn what_is_no_model_is_refused_by_name() {
         assert!(error.contains(expected), "{error}");
         assert_eq!(error.matches(file).count(), 1, "{error}");
     }
+}
+
+#[test]
+fn a_model_that_lies_there_is_checked_and_not_fetched_again() {
+    let folder = Folder::new("fetch");
+    folder.write("smollm2.gguf", "GGUF");
+    let into = folder.arg("");
+    let error = failure_of(&["fetch", "smollm2", "--into", &into]);
+    assert!(
+        error.contains("smollm2.gguf: expected SHA-256 b179c952"),
+        "{error}"
+    );
+    let output = latent(&["fetch", "gpt5", "--into", &into]).output();
+    let error = stderr(&output.expect("latent starts"));
+    assert!(
+        error.contains("there is no \"gpt5\"; there are: smollm2"),
+        "{error}"
+    );
 }
 
 /// The runs of a file of results, without the line that says what was measured.

@@ -96,6 +96,13 @@ impl StepRecord {
         InputKind::of_code(self.input)
     }
 
+    /// The share of the probability, after temperature, that the kept tokens hold: what a mixture
+    /// of them stands for. `None` where the LM head was skipped.
+    pub fn kept_share(&self) -> Option<f32> {
+        let share = self.kept().map(|kept| kept.prob).sum();
+        (self.n_kept > 0).then_some(share)
+    }
+
     /// The kept tokens, by falling weight.
     pub fn kept(&self) -> impl Iterator<Item = Kept> + '_ {
         (0..(self.n_kept as usize).min(MAX_KEPT)).map(|i| Kept {

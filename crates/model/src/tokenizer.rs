@@ -4,7 +4,10 @@ use std::collections::BTreeSet;
 
 use tokenizers::{ModelWrapper, models::unigram::Unigram};
 
+pub use self::stream::TextStream;
 use crate::{chat::ChatTemplate, text};
+
+mod stream;
 
 /// The markers that switch a model between words, thoughts and answers.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

@@ -174,6 +174,9 @@ pub struct StepJson {
     pub end_probability: Option<f32>,
     /// Cold Stop counter.
     pub cold_count: u32,
+    /// The share of the probability that the kept tokens hold; `null` where the LM head was
+    /// skipped.
+    pub kept_share: Option<f32>,
     /// The kept tokens, by falling weight.
     pub kept: Vec<KeptJson>,
 }
@@ -219,6 +222,7 @@ impl StepJson {
             hidden_norm: record.hidden_norm,
             end_probability: record.end_probability(),
             cold_count: record.cold_count,
+            kept_share: record.kept_share(),
             kept: record
                 .kept()
                 .map(|kept| KeptJson {
@@ -267,6 +271,17 @@ mod tests {
             serde_json::to_value(StepJson::new(record, &tokenizer)).expect("numbers and texts")
         };
         assert_eq!(json(&record).get("end_probability"), None);
+        assert_eq!(json(&record)["kept_share"], serde_json::Value::Null);
+        let kept = StepRecord {
+            n_kept: 2,
+            probs: std::array::from_fn(|i| [0.5, 0.25, 0.125].get(i).copied().unwrap_or(0.0)),
+            ..record
+        };
+        assert_eq!(
+            json(&kept)["kept_share"],
+            0.75,
+            "of two, not of what was cut"
+        );
         record.flags = flag::END_TESTED;
         assert_eq!(json(&record)["end_probability"], 0.0);
         record.flags |= flag::END_CLASSIFIER | flag::FORCED;

@@ -3,10 +3,13 @@
 
 mod gguf_file;
 
+use std::{fs, path::Path};
+
 use bytes::Bytes;
 use gguf_file::{GgufFile, tiny};
 use latent_model::{
     checkpoint::{CheckpointError, Matrix, Weights},
+    config::ModelConfig,
     gguf::Gguf,
     model::{Model, ModelFiles},
     program::Adapter,
@@ -67,6 +70,35 @@ fn a_gguf_file_computes_what_transformers_does() {
     }
 }
 
+/// The folders are those that `architectures.rs` runs beside `transformers`.
+#[test]
+fn a_file_of_every_architecture_is_the_same_model_as_its_folder() {
+    let fixtures = Path::new(concat!(env!("CARGO_MANIFEST_DIR"), "/tests/fixtures"));
+    let names = [
+        "gpt2",
+        "llama-linear-tied",
+        "llama-llama3-biased",
+        "qwen2-tied",
+        "qwen3",
+    ];
+    for name in names {
+        let read = |path: String| fs::read(fixtures.join(path)).expect("a file of the fixture");
+        let config = read(format!("architectures/{name}/config.json"));
+        let config = String::from_utf8(config).expect("text");
+        let config = ModelConfig::from_json(&config).expect("written by transformers");
+        let weights = read(format!("architectures/{name}/model.safetensors")).into();
+        let folder = Weights::from_files(&config, &[("model.safetensors".into(), weights)]);
+        let folder = folder.expect("written by transformers");
+
+        let file = read(format!("gguf/{name}.gguf"));
+        let file = ModelFiles::from_gguf(name, file.into()).expect("written by gguf");
+        let found = ModelConfig::from_json(&file.config).expect("a config");
+        assert_eq!(found, config, "{name}");
+        let weights = Weights::from_files(&found, &file.weights).expect("all tensors");
+        assert!(weights == folder, "{name}");
+    }
+}
+
 #[test]
 fn its_metadata_is_a_config_and_a_tokenizer() {
     let model = load(TINY_LLAMA).expect("written by gguf");
@@ -91,6 +123,54 @@ fn its_metadata_is_a_config_and_a_tokenizer() {
     assert_eq!(tokenizer.decode(&ids), "the a\n<|im_end|>");
     assert_eq!(tokenizer.end_tokens(), [29]);
     tokenizer.encode("Z").expect_err("not in the vocabulary");
+}
+
+/// A small SentencePiece vocabulary, bytes included. What whole ones make of a page of text was
+/// compared with Hugging Face's conversion by `examples/token_ids.rs`.
+#[test]
+fn sentence_pieces_join_the_pair_with_the_best_score_and_spell_out_bytes() {
+    let mut file = tiny();
+    let mut tokens: Vec<String> = ["<unk>", "<s>", "</s>"].map(String::from).to_vec();
+    tokens.extend((0..256).map(|byte| format!("<0x{byte:02X}>")));
+    let pieces = ["▁", "a", "b", "c", "ab", "bc", "▁ab", "abc"];
+    tokens.extend(pieces.map(String::from));
+    let types = [vec![2, 3, 3], vec![6; 256], vec![1; pieces.len()]].concat();
+    // "bc" is better than "ab", so "abc" is a and bc.
+    let scores = [vec![0.0; 259 + 4], vec![-2.0, -1.0, -3.0, -4.0]].concat();
+    let list = |code: u32, n: usize, bytes: Vec<u8>| {
+        let head = [&code.to_le_bytes()[..], &(n as u64).to_le_bytes()].concat();
+        [head, bytes].concat()
+    };
+    let n = tokens.len();
+    let types = types.iter().flat_map(|kind: &i32| kind.to_le_bytes());
+    let scores = scores.iter().flat_map(|score: &f32| score.to_le_bytes());
+    file.set("tokenizer.ggml.token_type", 9, list(5, n, types.collect()));
+    file.set("tokenizer.ggml.scores", 9, list(6, n, scores.collect()));
+    file.set(
+        "tokenizer.ggml.bos_token_id",
+        4,
+        1_u32.to_le_bytes().to_vec(),
+    );
+    file.set_text("tokenizer.ggml.model", b"llama");
+    file.tokens = tokens;
+    // The table is the last tensor now, so that the others stay where they are.
+    let mut table = file.tensors.remove(0);
+    table.dimensions = vec![16, n as u64];
+    table.bytes = vec![0; 16 * n * 4];
+    table.offset = None;
+    file.tensors.push(table);
+    let model = load(file.bytes()).expect("a whole file");
+    let tokenizer = &model.tokenizer;
+    let tokens =
+        |ids: Vec<u32>| -> Vec<String> { ids.iter().map(|id| tokenizer.token(*id)).collect() };
+    let ids = tokenizer
+        .encode("ab abc\né")
+        .expect("bytes are spelled out");
+    assert_eq!(tokenizer.decode(&ids), "ab abc\né");
+    let expected = ["▁ab", "▁", "abc", "<0x0A>", "<0xC3>", "<0xA9>"];
+    assert_eq!(tokens(ids), expected);
+    let prompt = tokenizer.encode_prompt("a").expect("known");
+    assert_eq!(tokens(prompt), ["<s>", "▁", "a"]);
 }
 
 #[test]
@@ -233,9 +313,10 @@ fn faults_that_a_config_or_a_tokenizer_would_hide_are_named() {
             },
         ),
         ("there are two tokens \"t0\"", |f| f.tokens[1] = "t0".into()),
-        ("tokenizer.ggml.model: expected \"gpt2\"", |f| {
-            f.set_text("tokenizer.ggml.model", b"rwkv")
-        }),
+        (
+            "tokenizer.ggml.model: expected \"gpt2\" (BPE on bytes) or \"llama\"",
+            |f| f.set_text("tokenizer.ggml.model", b"rwkv"),
+        ),
         ("tokenizer.ggml.pre: expected one of \"gpt-2\"", |f| {
             f.set_text("tokenizer.ggml.pre", b"chatglm-bpe");
         }),

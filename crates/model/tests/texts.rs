@@ -9,7 +9,7 @@ use latent_model::{
     record::{StepRecord, flag},
     select::{LaneState, StepOutput, select},
     strategy::{Settings, Strategy},
-    tokenizer::{Thinking, Tokenizer},
+    tokenizer::{TextStream, Thinking, Tokenizer},
     trace::{StepKind, step_kind, summary},
 };
 
@@ -81,7 +81,8 @@ fn fed(steps: &[(StepRecord, NextInput)]) -> Vec<u32> {
 #[test]
 fn a_start_and_an_end_are_fed_token_by_token() {
     let program = program(&[11, 12, 13], Until::steps(2), &[21, 22, 23]);
-    let steps = walk(&program, &[1, 2, 3, EOS]);
+    // Where it is cut short it is asked, too, and not heard.
+    let steps = walk(&program, &[1, 2, 9, 3, EOS]);
     assert_eq!(fed(&steps), [11, 12, 13, 1, 2, 21, 22, 23, 3]);
     let forced: Vec<bool> = steps.iter().map(|(r, _)| r.has(flag::FORCED)).collect();
     let expected = [
@@ -239,4 +240,31 @@ fn markers_that_only_the_template_writes_are_texts() {
     assert_eq!(tokenizer.decode(&think.then_force), "</think>");
     assert_eq!(think.until.stop_text, think.then_force);
     assert_eq!(program.validate(257), Ok(()));
+}
+
+#[test]
+fn a_stream_of_text_never_shows_half_a_character() {
+    let tokenizer = tokenizer(&["<|im_end|>"]);
+    let text = "a é 🦀\n数 <|im_end|>b";
+    let ids = tokenizer.encode(text).expect("every byte is known");
+    let mut stream = TextStream::default();
+    let pieces: Vec<String> = ids.iter().map(|id| stream.push(&tokenizer, *id)).collect();
+    assert_eq!(pieces.concat(), text);
+    assert!(!pieces.concat().contains(char::REPLACEMENT_CHARACTER));
+    let crab = pieces
+        .iter()
+        .position(|piece| piece == "🦀")
+        .expect("whole");
+    assert_eq!(pieces[crab - 3..crab], ["", "", ""]);
+    // Bytes that are no character are not waited for for ever.
+    let mut stream = TextStream::default();
+    let half = ids[crab - 3];
+    let pieces: Vec<String> = [half; 5]
+        .iter()
+        .map(|id| stream.push(&tokenizer, *id))
+        .collect();
+    assert!(
+        pieces.concat().contains(char::REPLACEMENT_CHARACTER),
+        "{pieces:?}"
+    );
 }

@@ -231,16 +231,21 @@ impl Architecture {
         }
     }
 
-    /// The file has the factors that llama.cpp's converter computed of a config; here it is found
-    /// again, if it is that of Llama 3.1, 3.2 or 3.3, which differ in the largest factor.
+    /// The file has the factors that llama.cpp's converter computed of a config, in which only the
+    /// largest factor and the original context differ between Llama 3.1, 3.2 and 3.3; here they
+    /// are found again.
     fn llama3_scaling(&self, factors: &[f32], theta: f64) -> Option<Value> {
         const LOW: f64 = 1.0;
         const HIGH: f64 = 4.0;
-        const CONTEXT: f64 = 8192.0;
         let largest = f64::from(*factors.last()?);
+        let wavelength = |pair: usize| TAU * theta.powf(2.0 * pair as f64 / self.head_dim as f64);
+        // A factor between 1 and the largest one tells the context.
+        let mut between = factors.iter().map(|&factor| f64::from(factor)).enumerate();
+        let (pair, factor) = between.find(|(_, factor)| (1.01..0.99 * largest).contains(factor))?;
+        let smooth = (1.0 / factor - 1.0 / largest) / (1.0 - 1.0 / largest);
+        let context = (wavelength(pair) * (smooth * (HIGH - LOW) + LOW)).round();
         let expected = |pair: usize| {
-            let wavelength = TAU * theta.powf(2.0 * pair as f64 / self.head_dim as f64);
-            let smooth = ((CONTEXT / wavelength - LOW) / (HIGH - LOW)).clamp(0.0, 1.0);
+            let smooth = ((context / wavelength(pair) - LOW) / (HIGH - LOW)).clamp(0.0, 1.0);
             1.0 / ((1.0 - smooth) / largest + smooth)
         };
         let is_that = |(pair, &found): (usize, &f32)| {
@@ -253,7 +258,7 @@ impl Architecture {
             "factor": largest,
             "low_freq_factor": LOW,
             "high_freq_factor": HIGH,
-            "original_max_position_embeddings": CONTEXT,
+            "original_max_position_embeddings": context,
         });
         (all && factors.iter().enumerate().all(is_that)).then_some(found)
     }

@@ -31,6 +31,15 @@ impl Value<'_> {
         }
     }
 
+    pub fn as_number(&self) -> Option<f64> {
+        match *self {
+            Self::Float(value) => value.is_finite().then_some(value),
+            Self::Unsigned(value) => Some(value as f64),
+            Self::Signed(value) => Some(value as f64),
+            _ => None,
+        }
+    }
+
     pub fn as_count(&self) -> Option<u64> {
         match *self {
             Self::Unsigned(value) => Some(value),
@@ -98,12 +107,7 @@ impl<'a> Metadata<'a> {
     }
 
     pub fn number(&self, key: &str) -> Result<Option<f64>, GgufFault> {
-        self.find(key, "a finite number", |value| match *value {
-            Value::Float(value) => value.is_finite().then_some(value),
-            Value::Unsigned(value) => Some(value as f64),
-            Value::Signed(value) => Some(value as f64),
-            _ => None,
-        })
+        self.find(key, "a finite number", Value::as_number)
     }
 
     /// A list whose values `read` takes, which `expected` names.

@@ -14,8 +14,11 @@ const PRE: &str = "tokenizer.ggml.pre";
 const TOKENS: &str = "tokenizer.ggml.tokens";
 const TOKEN_TYPES: &str = "tokenizer.ggml.token_type";
 const MERGES: &str = "tokenizer.ggml.merges";
+const SCORES: &str = "tokenizer.ggml.scores";
 
-/// `tokenizer.ggml.token_type` of a token that is no text, such as `<|im_end|>`.
+/// `tokenizer.ggml.token_type` of the token for what is none.
+const UNKNOWN: u64 = 2;
+/// The same of a token that is no text, such as `<|im_end|>`.
 const CONTROL: u64 = 3;
 /// The same of a token that somebody added and that is text.
 const USER_DEFINED: u64 = 4;
@@ -76,89 +79,180 @@ const SPLITTINGS: [Splitting; 5] = [
     },
 ];
 
-/// The file's tokenizer as Hugging Face's library reads it: BPE on bytes, as GPT-2 has it.
+/// The file's tokenizer as Hugging Face's library reads it: BPE on bytes, as GPT-2 has it, or on
+/// characters, as SentencePiece has it.
 pub(super) fn tokenizer(metadata: &Metadata<'_>) -> Result<Value, GgufFault> {
     let model = needed(metadata.text(MODEL)?, MODEL, ASKED_BY)?;
-    let unsupported = |what, expected: String, found: &str| GgufFault::Unsupported {
+    match model {
+        "gpt2" => on_bytes(metadata),
+        "llama" => on_characters(metadata),
+        _ => {
+            let expected = "\"gpt2\" (BPE on bytes) or \"llama\" (SentencePiece)".into();
+            Err(unsupported(MODEL, expected, model))
+        }
+    }
+}
+
+fn unsupported(what: &'static str, expected: String, found: &str) -> GgufFault {
+    GgufFault::Unsupported {
         what,
         expected,
         found: format!("{found:?}"),
-    };
-    if model != "gpt2" {
-        let expected = "\"gpt2\" (BPE on bytes)".into();
-        return Err(unsupported(MODEL, expected, model));
     }
+}
+
+fn on_bytes(metadata: &Metadata<'_>) -> Result<Value, GgufFault> {
     let pre = metadata.text(PRE)?.unwrap_or("gpt-2");
     let known = SPLITTINGS.iter().find(|known| known.names.contains(&pre));
     let Some(splitting) = known else {
         let names = SPLITTINGS.iter().flat_map(|known| known.names);
         let expected = names.map(|name| format!("{name:?}")).collect::<Vec<_>>();
-        return Err(unsupported(
-            PRE,
-            format!("one of {}", expected.join(", ")),
-            pre,
-        ));
+        let expected = format!("one of {}", expected.join(", "));
+        return Err(unsupported(PRE, expected, pre));
     };
-    let tokens = needed(metadata.texts(TOKENS)?, TOKENS, ASKED_BY)?;
     let merges = needed(metadata.texts(MERGES)?, MERGES, ASKED_BY)?;
-    let of_type = |value: Metadatum<'_>| value.as_count();
-    let types = metadata.list(TOKEN_TYPES, "a list of whole numbers", of_type)?;
-    let types = types.unwrap_or_default();
-    if !types.is_empty() && types.len() != tokens.len() {
-        return Err(GgufFault::Value {
-            key: TOKEN_TYPES.into(),
-            expected: format!("as many values as {TOKENS:?}, {}", tokens.len()),
-            found: types.len().to_string(),
-        });
-    }
-    let mut vocab = Map::new();
-    for (id, token) in tokens.iter().enumerate() {
-        if vocab.insert((*token).into(), id.into()).is_some() {
-            return Err(GgufFault::Duplicate {
-                what: "tokens",
-                name: (*token).into(),
-            });
-        }
-    }
-    if let Some(merge) = merges.iter().find(|merge| !merge.contains(' ')) {
-        return Err(GgufFault::Value {
+    let pairs = merges.iter().map(|merge| {
+        let pair = merge.split_once(' ').ok_or_else(|| GgufFault::Value {
             key: MERGES.into(),
             expected: "pairs of tokens with a space between them".into(),
             found: format!("{merge:?}"),
         });
-    }
-    let added = |(id, &kind): (usize, &u64)| {
-        let is_added = [CONTROL, USER_DEFINED].contains(&kind);
-        is_added.then(|| {
-            json!({
-                "id": id, "content": tokens[id], "special": kind == CONTROL,
-                "single_word": false, "lstrip": false, "rstrip": false, "normalized": false,
-            })
-        })
-    };
-    let added: Vec<Value> = types.iter().enumerate().filter_map(added).collect();
+        pair.map(|(left, right)| [left, right])
+    });
+    let pairs: Vec<[&str; 2]> = pairs.collect::<Result<_, _>>()?;
+    let vocabulary = Vocabulary::read(metadata)?;
     Ok(json!({
         "version": "1.0",
         "truncation": null,
         "padding": null,
-        "added_tokens": added,
+        "added_tokens": vocabulary.added(),
         "normalizer": if splitting.nfc { json!({"type": "NFC"}) } else { Value::Null },
         "pre_tokenizer": splitting.pre_tokenizer(),
-        "post_processor": post_processor(metadata, splitting)?,
+        "post_processor": post_processor(metadata, splitting.adds_bos)?,
         "decoder": byte_level(true),
-        "model": {
+        "model": vocabulary.bpe(&pairs, None, splitting.ignores_merges),
+    }))
+}
+
+/// SentencePiece's BPE joins the pair whose whole has the best score: the merges are all pairs of
+/// tokens that make a token, by falling score of it.
+fn on_characters(metadata: &Metadata<'_>) -> Result<Value, GgufFault> {
+    let vocabulary = Vocabulary::read(metadata)?;
+    let scores = metadata.list(SCORES, "a list of numbers", |value| value.as_number())?;
+    let scores = needed(scores, SCORES, ASKED_BY)?;
+    let tokens = &vocabulary.tokens;
+    if scores.len() != tokens.len() {
+        return Err(GgufFault::Value {
+            key: SCORES.into(),
+            expected: format!("as many values as {TOKENS:?}, {}", tokens.len()),
+            found: scores.len().to_string(),
+        });
+    }
+    let mut by_score: Vec<usize> = (0..tokens.len()).collect();
+    by_score.sort_by(|&a, &b| scores[b].total_cmp(&scores[a]));
+    let mut pairs = Vec::new();
+    for whole in by_score.into_iter().map(|id| tokens[id]) {
+        let splits = whole.char_indices().skip(1);
+        let splits = splits.map(|(at, _)| whole.split_at(at));
+        let is_token = |part| vocabulary.ids.contains_key(part);
+        let known = splits.filter(|(left, right)| is_token(*left) && is_token(*right));
+        pairs.extend(known.map(|(left, right)| [left, right]));
+    }
+    let replace = |from: &str, to: &str| json!({"type": "Replace", "pattern": {"String": from}, "content": to});
+    let mut normalizers = vec![replace(" ", "\u{2581}")];
+    if metadata
+        .flag("tokenizer.ggml.add_space_prefix")?
+        .unwrap_or(true)
+    {
+        normalizers.insert(0, json!({"type": "Prepend", "prepend": "\u{2581}"}));
+    }
+    let unknown = vocabulary.of_type(UNKNOWN).next();
+    Ok(json!({
+        "version": "1.0",
+        "truncation": null,
+        "padding": null,
+        "added_tokens": vocabulary.added(),
+        "normalizer": {"type": "Sequence", "normalizers": normalizers},
+        "pre_tokenizer": null,
+        "post_processor": post_processor(metadata, true)?,
+        "decoder": {"type": "Sequence", "decoders": [
+            replace("\u{2581}", " "),
+            {"type": "ByteFallback"},
+            {"type": "Fuse"},
+            {"type": "Strip", "content": " ", "start": 1, "stop": 0},
+        ]},
+        "model": vocabulary.bpe(&pairs, unknown, false),
+    }))
+}
+
+/// A file's tokens.
+struct Vocabulary<'a> {
+    tokens: Vec<&'a str>,
+    /// One each, or none at all.
+    types: Vec<u64>,
+    /// By token.
+    ids: Map<String, Value>,
+}
+
+impl<'a> Vocabulary<'a> {
+    fn read(metadata: &Metadata<'a>) -> Result<Self, GgufFault> {
+        let tokens = needed(metadata.texts(TOKENS)?, TOKENS, ASKED_BY)?;
+        let of_type = |value: Metadatum<'_>| value.as_count();
+        let types = metadata.list(TOKEN_TYPES, "a list of whole numbers", of_type)?;
+        let types = types.unwrap_or_default();
+        if !types.is_empty() && types.len() != tokens.len() {
+            return Err(GgufFault::Value {
+                key: TOKEN_TYPES.into(),
+                expected: format!("as many values as {TOKENS:?}, {}", tokens.len()),
+                found: types.len().to_string(),
+            });
+        }
+        let mut ids = Map::new();
+        for (id, token) in tokens.iter().enumerate() {
+            if ids.insert((*token).into(), id.into()).is_some() {
+                return Err(GgufFault::Duplicate {
+                    what: "tokens",
+                    name: (*token).into(),
+                });
+            }
+        }
+        Ok(Self { tokens, types, ids })
+    }
+
+    /// The tokens of a type.
+    fn of_type(&self, of: u64) -> impl Iterator<Item = &'a str> {
+        let types = self.types.iter().zip(&self.tokens);
+        types.filter_map(move |(&kind, token)| (kind == of).then_some(*token))
+    }
+
+    fn added(&self) -> Vec<Value> {
+        let added = |(id, &kind): (usize, &u64)| {
+            let is_added = [UNKNOWN, CONTROL, USER_DEFINED].contains(&kind);
+            is_added.then(|| {
+                json!({
+                    "id": id, "content": self.tokens[id], "special": kind != USER_DEFINED,
+                    "single_word": false, "lstrip": false, "rstrip": false, "normalized": false,
+                })
+            })
+        };
+        self.types.iter().enumerate().filter_map(added).collect()
+    }
+
+    /// `unknown` is the token for what is none, of a vocabulary that spells bytes out.
+    fn bpe(&self, merges: &[[&str; 2]], unknown: Option<&str>, ignores_merges: bool) -> Value {
+        json!({
             "type": "BPE",
             "dropout": null,
-            "unk_token": null,
+            "unk_token": unknown,
             "continuing_subword_prefix": null,
             "end_of_word_suffix": null,
-            "fuse_unk": false,
-            "byte_fallback": false,
-            "ignore_merges": splitting.ignores_merges,
-            "vocab": vocab,
+            "fuse_unk": unknown.is_some(),
+            "byte_fallback": unknown.is_some(),
+            "ignore_merges": ignores_merges,
+            "vocab": self.ids,
             "merges": merges,
-        },
-    }))
+        })
+    }
 }
 
 /// The file's chat template and the tokens that it names, as a `tokenizer_config.json`.
@@ -176,12 +270,12 @@ pub(super) fn tokenizer_config(metadata: &Metadata<'_>) -> Result<Value, GgufFau
 }
 
 /// What the tokenizer puts in front of a prompt, as a `post_processor`; `null` where nothing.
-fn post_processor(metadata: &Metadata<'_>, splitting: &Splitting) -> Result<Value, GgufFault> {
+fn post_processor(metadata: &Metadata<'_>, adds_bos: bool) -> Result<Value, GgufFault> {
     let adds = metadata.flag("tokenizer.ggml.add_bos_token")?;
     let id = metadata.count("tokenizer.ggml.bos_token_id")?;
     let tokens = metadata.texts(TOKENS)?.unwrap_or_default();
     let token = id.and_then(|id| tokens.get(id as usize).copied());
-    let (true, Some(id), Some(token)) = (adds.unwrap_or(splitting.adds_bos), id, token) else {
+    let (true, Some(id), Some(token)) = (adds.unwrap_or(adds_bos), id, token) else {
         return Ok(Value::Null);
     };
     Ok(json!({

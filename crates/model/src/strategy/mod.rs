@@ -2,6 +2,7 @@
 //!
 //! The CLI, the page's picker, the tests and the documentation loop over [`STRATEGIES`].
 
+mod bounds;
 pub mod composition;
 mod settings;
 mod table;
@@ -14,7 +15,7 @@ use crate::{
     engine::ModelCapabilities,
     input::Feed,
     program::{Adapter, ColdStop, EndClassifier, Noise, Phase, Program, Role, Sampler, Until},
-    tokenizer::{Marker, Thinking, Tokenizer, TokenizerError},
+    tokenizer::{Marker, Tokenizer, TokenizerError},
 };
 
 /// One way of reasoning.
@@ -44,16 +45,6 @@ pub struct Think {
     /// Ends the phase when chosen, and is forced when the phase is cut short. On a model without
     /// it two texts take the places of the strategy's start and of this ([`Thinking`]).
     end: Option<Marker>,
-}
-
-/// What stands around a strategy's thinking on one model.
-struct Bounds {
-    /// Forced before it.
-    start: Vec<u32>,
-    /// Forced where it is cut short.
-    end: Vec<u32>,
-    /// By what of its own it ends, where it thinks in words.
-    stops: Until,
 }
 
 /// A strategy or setting that cannot be used.
@@ -196,49 +187,6 @@ impl Strategy {
         Ok(Program {
             start: bounds.start,
             phases,
-        })
-    }
-
-    /// Between what it thinks on a model with this tokenizer.
-    fn bounds(&self, tokenizer: &Tokenizer) -> Result<Bounds, TokenizerError> {
-        let end = self.think.as_ref().and_then(|think| think.end);
-        let thinks_in_words = self.start == Some(Marker::ThinkStart);
-        let thinking = match thinks_in_words {
-            true => Some(tokenizer.thinking()?),
-            false => None,
-        };
-        let at_end_of_turn = Until {
-            stop_tokens: tokenizer.end_tokens().to_vec(),
-            drops_stop: true,
-            ..Until::steps(0)
-        };
-        Ok(match thinking {
-            None | Some(Thinking::Markers { .. }) => {
-                let id = |marker: Option<Marker>| -> Result<Vec<u32>, TokenizerError> {
-                    marker
-                        .iter()
-                        .map(|marker| tokenizer.marker(*marker))
-                        .collect()
-                };
-                let (start, end) = (id(self.start)?, id(end)?);
-                let stops = Until {
-                    stop_tokens: end.clone(),
-                    ..Until::steps(0)
-                };
-                Bounds { start, end, stops }
-            }
-            Some(Thinking::MarkerTexts { start, end }) => {
-                let stops = Until {
-                    stop_text: end.clone(),
-                    ..at_end_of_turn
-                };
-                Bounds { start, end, stops }
-            }
-            Some(Thinking::Answer { end }) => Bounds {
-                start: Vec::new(),
-                end,
-                stops: at_end_of_turn,
-            },
         })
     }
 
