@@ -13,8 +13,13 @@ override ALL_QUADS: u32;   // V / 4, rounded up; rows of H past V are zeros
 
 @group(0) @binding(0) var<storage, read> rows: array<Row>;                      // (rows)
 @group(0) @binding(1) var<storage, read> hidden: array<vec4<f32>>;              // (rows, d), its first block
-@group(0) @binding(2) var<storage, read> table: array<vec4<f32>>;               // (4 · N_QUADS, d)
+@group(0) @binding(2) var<storage, read> table: array<Packed>;                  // (d / 4, N_QUADS)
 @group(0) @binding(3) var<storage, read_write> logits: array<vec4<f32>>;        // (rows, V rounded up to 4)
+
+fn block(k: u32, quad: u32) -> mat4x4<f32> {
+    let scales = scale_place(WIDTH, N_QUADS, k, quad);
+    return unpacked(table[k * N_QUADS + quad], table[scales.x], scales.y);
+}
 
 @compute @workgroup_size(THREADS)
 fn main(@builtin(global_invocation_id) id: vec3<u32>) {
@@ -30,8 +35,7 @@ fn main(@builtin(global_invocation_id) id: vec3<u32>) {
     var low = mat4x4<f32>();
     var high = mat4x4<f32>();
     for (var k = 0u; k < WIDTH; k++) {
-        let h = quad * 4u * WIDTH + k;
-        let w = transpose(mat4x4(table[h], table[h + WIDTH], table[h + 2u * WIDTH], table[h + 3u * WIDTH]));
+        let w = block(k, quad);
         let at = first * WIDTH + k;
         if (TILE == 1u) {
             low[0] += w * hidden[at];

@@ -169,6 +169,12 @@ fn squared_lengths(x: mat4x4<f32>) -> vec4<f32> {
     return vec4(dot(x[0], x[0]), dot(x[1], x[1]), dot(x[2], x[2]), dot(x[3], x[3]));
 }
 
+// Two pairs of a head, (a, a', b, b'), turned by (cos, sin, cos', sin'): (a, b) becomes
+// (a·cos − b·sin, b·cos + a·sin).
+fn turned(y: vec4<f32>, rotation: vec4<f32>) -> vec4<f32> {
+    return vec4(y.xy * rotation.xz - y.zw * rotation.yw, y.zw * rotation.xz + y.xy * rotation.yw);
+}
+
 // Whether logit z of token id comes before another one: larger, or as large with a smaller id.
 fn comes_before(z: f32, id: u32, other_z: f32, other_id: u32) -> bool {
     return z > other_z || (z == other_z && id < other_id);

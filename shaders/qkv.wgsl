@@ -1,32 +1,46 @@
-// (q, k, v) = W · x / sqrt(mean(x²) + ε), then RoPE on q and k: in each head the pairs
-// (i, i + head_dim/2) turn, (a, b) ← (a·cos − b·sin, b·cos + a·sin). W holds the norm's gain.
+// (q, k, v) = W · n + b with n the normed residual stream (norm.wgsl), then RoPE on q and k: in each
+// head the pairs (i, i + head_dim/2) turn, (a, b) ← (a·cos − b·sin, b·cos + a·sin).
 //
 // One thread: two pairs of one head (4 outputs of W) for TILE rows, without barriers, once for every
 // set of weights that one of the rows runs under.
 
 override THREADS: u32;
 override TILE: u32;       // rows per thread: 1, 4 or 8
-override WIDTH: u32;      // d / 4
 override N_HEADS: u32;
 override N_KV_HEADS: u32;
 override HEAD_DIM: u32;
 override N_SETS: u32;     // sets of weights: 1, or one for each adapter of a checkpoint of CCOT
-override EPSILON: f32;
+override TURNS: bool = true; // whether q and k turn here
 
-@group(0) @binding(0) var<storage, read> rows: array<Row>;                // (rows)
-@group(0) @binding(1) var<storage, read> residual: array<vec4<f32>>;            // (rows, d)
-@group(0) @binding(2) var<storage, read> weights: array<mat4x4<f32>>;           // (N_SETS, d / 4, row quads)
-@group(0) @binding(3) var<storage, read> rotations: array<vec4<f32>>;           // (positions, head_dim / 4): cos, sin, cos, sin
-@group(0) @binding(4) var<storage, read_write> queries: array<vec2<f32>>;       // (rows, heads · head_dim)
-@group(0) @binding(5) var<storage, read_write> keys: array<vec2<f32>>;          // (cache rows, kv heads · head_dim)
-@group(0) @binding(6) var<storage, read_write> values: array<vec2<f32>>;        // (cache rows, kv heads · head_dim)
+// Binding 2 ends with the biases: (N_SETS, row quads)
+@group(0) @binding(3) var<storage, read> weights: array<Packed>;                // (N_SETS, d / 4, row quads)
+@group(0) @binding(4) var<storage, read> rotations: array<vec4<f32>>;           // (positions, head_dim / 4): cos, sin, cos, sin
+@group(0) @binding(5) var<storage, read_write> queries: array<vec2<f32>>;       // (rows, heads · head_dim)
+@group(0) @binding(6) var<storage, read_write> keys: array<vec2<f32>>;          // (cache rows, kv heads · head_dim)
+@group(0) @binding(7) var<storage, read_write> values: array<vec2<f32>>;        // (cache rows, kv heads · head_dim)
 
-// Turns the two pairs of `y` and stores them; `quad` counts head_dim / 4 quads per head through
-// the heads of q, k and v.
-fn store(index: u32, quad: u32, weight_set: u32, y: vec4<f32>) {
+fn all_quads() -> u32 {
+    return (N_HEADS + 2u * N_KV_HEADS) * HEAD_DIM / 4u;
+}
+
+fn block(weight_set: u32, k: u32, quad: u32) -> mat4x4<f32> {
+    let n_quads = all_quads();
+    let start = weight_set * packed_size(WIDTH, n_quads);
+    let scales = scale_place(WIDTH, n_quads, k, quad);
+    let w = unpacked(weights[start + k * n_quads + quad], weights[start + scales.x], scales.y);
+    return gained(w, k);
+}
+
+// Turns the two pairs of `product` and its bias and stores them; `quad` counts head_dim / 4 quads
+// per head through the heads of q, k and v.
+fn store(index: u32, quad: u32, weight_set: u32, product: vec4<f32>) {
     let row = rows[index];
     if (runs_under(row, weight_set) == 0u) {
         return;
+    }
+    var y = product;
+    if (BIAS) {
+        y += vectors[WIDTH + weight_set * all_quads() + quad];
     }
     let quads_per_head = HEAD_DIM / 4u;
     let head = quad / quads_per_head;
@@ -39,27 +53,36 @@ fn store(index: u32, quad: u32, weight_set: u32, y: vec4<f32>) {
         values[first + quads_per_head] = y.zw;
         return;
     }
-    let rotation = rotations[row.position * quads_per_head + pair];
-    let low = y.xy * rotation.xz - y.zw * rotation.yw;
-    let high = y.zw * rotation.xz + y.xy * rotation.yw;
+    if (TURNS) {
+        y = turned(y, rotations[row.position * quads_per_head + pair]);
+    }
     if (head < N_HEADS) {
         let first = (index * N_HEADS + head) * half_head + pair;
-        queries[first] = low;
-        queries[first + quads_per_head] = high;
+        queries[first] = y.xy;
+        queries[first + quads_per_head] = y.zw;
     } else {
         let first = (cache_row + head - N_HEADS) * half_head + pair;
-        keys[first] = low;
-        keys[first + quads_per_head] = high;
+        keys[first] = y.xy;
+        keys[first + quads_per_head] = y.zw;
     }
 }
 
 @compute @workgroup_size(THREADS)
 fn main(@builtin(global_invocation_id) id: vec3<u32>) {
     let quad = id.x;
-    let n_quads = (N_HEADS + 2u * N_KV_HEADS) * HEAD_DIM / 4u;
     let first = id.y * TILE;
-    if (quad >= n_quads) {
+    if (quad >= all_quads()) {
         return;
+    }
+    var low_means = vec4<f32>();
+    var high_means = vec4<f32>();
+    if (TILE == 1u) {
+        low_means[0] = mean(first);
+    } else {
+        low_means = means(first);
+    }
+    if (TILE > 4u) {
+        high_means = means(first + 4u);
     }
     for (var weight_set = 0u; weight_set < N_SETS; weight_set++) {
         var n_rows = 0u;
@@ -74,20 +97,19 @@ fn main(@builtin(global_invocation_id) id: vec3<u32>) {
         var low_squares = vec4<f32>();
         var high_squares = vec4<f32>();
         for (var k = 0u; k < WIDTH; k++) {
-            let w = weights[(weight_set * WIDTH + k) * n_quads + quad];
+            let w = block(weight_set, k, quad);
             let at = first * WIDTH + k;
             if (TILE == 1u) {
-                let x = residual[at];
+                let x = centred(at, low_means[0]);
                 low[0] += w * x;
                 low_squares[0] += dot(x, x);
             } else {
-                let x = mat4x4(residual[at], residual[at + WIDTH], residual[at + 2u * WIDTH], residual[at + 3u * WIDTH]);
+                let x = four_centred(at, low_means);
                 low += w * x;
                 low_squares += squared_lengths(x);
             }
             if (TILE > 4u) {
-                let next = at + 4u * WIDTH;
-                let x = mat4x4(residual[next], residual[next + WIDTH], residual[next + 2u * WIDTH], residual[next + 3u * WIDTH]);
+                let x = four_centred(at + 4u * WIDTH, high_means);
                 high += w * x;
                 high_squares += squared_lengths(x);
             }

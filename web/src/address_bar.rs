@@ -10,6 +10,7 @@ use crate::{
     notice::{Notice, Notices, Topic},
     page_signals::PageSignals,
     page_state::{DEFAULT_TASK, Opened, PageState},
+    playback::{LeaveRecording, Playing},
     runner::Runner,
 };
 
@@ -45,7 +46,7 @@ impl AddressBar {
     /// Writes every change of the state into the address, and takes over the address that the
     /// visitor puts in its place. A change of what defines a run forgets the run, and is an entry
     /// of the browser's history: Back leads to what was there before.
-    pub fn keep(self, signals: PageSignals, runner: Runner) {
+    pub fn keep(self, signals: PageSignals, runner: Runner, leave: LeaveRecording) {
         let state = Memo::new(move |_| signals.get());
         let last_entry_ms = StoredValue::new(f64::NEG_INFINITY);
         Effect::new(move |before: Option<PageState>| {
@@ -66,6 +67,14 @@ impl AddressBar {
             self.says_more.set_value(false);
             if is_other_run {
                 runner.reset();
+            }
+            let is_of_another = |playing: &Playing| playing.state.is_other_run(&now);
+            if untrack(|| {
+                runner
+                    .playing
+                    .with(|playing| playing.as_ref().is_some_and(is_of_another))
+            }) {
+                leave.0.run(());
             }
             now
         });

@@ -94,6 +94,19 @@ pub fn speak_of(testid: Option<&'static str>) {
     });
 }
 
+/// Fills the screen with the page, or leaves that.
+pub fn full_screen() {
+    let page = document();
+    match page.fullscreen_element() {
+        Some(_) => page.exit_fullscreen(),
+        // A frame may forbid it; the page works without.
+        None => drop(
+            page.document_element()
+                .map(|root| root.request_fullscreen()),
+        ),
+    }
+}
+
 /// The hash of the page's address, with its `#`.
 pub fn hash() -> String {
     window().location().hash().unwrap_or_default()

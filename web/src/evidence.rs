@@ -3,6 +3,34 @@
 use latent_model::evidence::{Outcome, Published, RowOfTable};
 use serde::Deserialize;
 
+/// A suite of measurements: a folder of `evidence`.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Suite {
+    /// The folder's name.
+    pub name: &'static str,
+    /// Whether it holds accuracies against the number of thoughts, and their drawing.
+    pub has_thoughts: bool,
+}
+
+/// All of them, in the order in which they are shown.
+pub const SUITES: [Suite; 2] = [
+    Suite {
+        name: "coconut",
+        has_thoughts: true,
+    },
+    Suite {
+        name: "ccot",
+        has_thoughts: false,
+    },
+];
+
+impl Suite {
+    /// The address of one of its files.
+    pub fn path(self, file: &str) -> String {
+        format!("evidence/{}/{file}", self.name)
+    }
+}
+
 /// `evidence/case-study.json`, as far as the page links it.
 #[derive(Clone, Debug, PartialEq, Deserialize)]
 pub struct CaseStudy {
@@ -45,6 +73,20 @@ pub fn paper(published: Option<Published>) -> String {
     }
 }
 
+/// The checkpoint, with its adapters where they are not the default ones: `arithmetic-ccot/ccot-r1`.
+pub fn checkpoint(row: &RowOfTable) -> String {
+    let adapters = row.adapters.iter().map(|name| format!("/{name}"));
+    row.model.clone() + &adapters.collect::<String>()
+}
+
+/// The first link of a Markdown text: what stands before it, its text, its address, and the rest.
+pub fn next_link(markdown: &str) -> Option<(&str, &str, &str, &str)> {
+    let (before, rest) = markdown.split_once('[')?;
+    let (text, rest) = rest.split_once("](")?;
+    let (address, after) = rest.split_once(')')?;
+    Some((before, text, address, after))
+}
+
 #[cfg(test)]
 mod tests {
     use latent_model::{
@@ -57,19 +99,30 @@ mod tests {
 
     #[test]
     fn what_ships_can_be_read() {
-        let table = include_str!("../../public/evidence/table.json");
-        let table: Table = serde_json::from_str(table).expect("latent table wrote it");
-        assert!(
-            table
-                .rows
-                .iter()
-                .any(|row| matches!(row.outcome, Outcome::Measured { .. }))
-        );
+        let public = std::path::Path::new(concat!(env!("CARGO_MANIFEST_DIR"), "/../public"));
+        for suite in SUITES {
+            let read = |file: &str| std::fs::read_to_string(public.join(suite.path(file)));
+            let table = read("table.json").expect("it ships");
+            let table: Table = serde_json::from_str(&table).expect("latent table wrote it");
+            let is_measured = |row: &RowOfTable| matches!(row.outcome, Outcome::Measured { .. });
+            assert!(table.rows.iter().any(is_measured), "{suite:?}");
+            assert!(next_link(&table.introduction).is_some(), "{suite:?}");
+            assert_eq!(read("thoughts.svg").is_ok(), suite.has_thoughts);
+        }
         let case = include_str!("../../public/evidence/case-study.json");
         let case: CaseStudy = serde_json::from_str(case).expect("latent case-study wrote it");
         let opened = PageState::from_hash(&case.hash, &shipped_catalogue());
         let opened = opened.expect("the page can open it");
         assert!(opened.left_out.is_empty(), "{opened:?}");
+    }
+
+    #[test]
+    fn links_are_found_one_after_the_other() {
+        let text = "The paper ([1](https://a.b/c)) says so.";
+        let expected = ("The paper (", "1", "https://a.b/c", ") says so.");
+        assert_eq!(next_link(text), Some(expected));
+        assert_eq!(next_link(expected.3), None);
+        assert_eq!(next_link("[not a link] at all"), None);
     }
 
     #[test]

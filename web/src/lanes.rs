@@ -202,7 +202,18 @@ impl Lanes {
         if let Some(lane) = removed {
             lane.run.set(LaneRun::default());
         }
+        let place = self.get_untracked().iter().position(|lane| lane.id == id);
         self.list.update(|list| list.retain(|lane| lane.id != id));
+        let Some(place) = place else {
+            return;
+        };
+        for lane in self.get_untracked() {
+            let before = lane.choice.get_untracked();
+            let after = before.clone().without_lane(place + 1);
+            if after != before {
+                lane.choice.set(after);
+            }
+        }
     }
 
     /// Forgets every lane's run.

@@ -1,6 +1,7 @@
 //! The page: a transformer reasons in front of a class in several ways, side by side.
 
 pub mod address_bar;
+pub mod arena;
 pub mod browser;
 pub mod catalogue;
 pub mod chapters;
@@ -9,11 +10,15 @@ pub mod components;
 pub mod default_lanes;
 pub mod evidence;
 pub mod focus;
+pub mod lane_group;
 pub mod lanes;
 pub mod load;
+pub mod measurement;
 pub mod notice;
+pub mod offline;
 pub mod page_signals;
 pub mod page_state;
+pub mod playback;
 pub mod question;
 pub mod run_state;
 pub mod runner;
@@ -21,4 +26,6 @@ pub mod self_test;
 pub mod session;
 pub mod startup;
 pub mod take_away;
+pub mod treatment;
 pub mod view;
+pub mod words;

@@ -106,6 +106,11 @@ pub async fn fetch_json<T: serde::de::DeserializeOwned>(url: &str) -> Result<T, 
     })
 }
 
+/// Reads a file of the site.
+pub async fn fetch_file(url: &str) -> Result<Vec<u8>, LoadError> {
+    fetch_bytes(url, |_| {}).await
+}
+
 /// Reads the checkpoint in the folder `models/name`, with CCOT's adapters where it `has_adapters`,
 /// and tells how far it has come.
 pub async fn fetch_model(

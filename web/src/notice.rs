@@ -6,7 +6,7 @@ use latent_gpu::GpuError;
 use latent_model::address::AddressError;
 use leptos::prelude::*;
 
-use crate::{load::LoadError, session::SessionError};
+use crate::{load::LoadError, session::SessionError, words::words};
 
 /// A message with advice.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -75,6 +75,11 @@ impl Notice {
         )
     }
 
+    /// A file that is no recording, or one of another page.
+    pub fn bad_recording(error: &dyn Display) -> Self {
+        Self::new(words().recording_fails, error)
+    }
+
     /// A checkpoint cannot be used.
     pub fn no_checkpoint(error: &LoadError) -> Self {
         match error {
@@ -95,12 +100,16 @@ impl Notice {
             }
             error if uses_gpu && error.is_of_gpu() => Self::gpu_failed(error),
             SessionError::Load(error) => Self::no_checkpoint(error),
-            SessionError::Prompt(_) => Self::new("The model cannot read this problem", error)
-                .advice("Change the word in the problem's text, then press Run."),
-            SessionError::Strategy(_) | SessionError::Engine(_) => {
-                Self::new("A lane cannot run", error)
-                    .advice("Change the lane's settings or remove it, then press Run.")
+            SessionError::Prompt(_) | SessionError::Evaluation(_) => {
+                Self::new("The model cannot read this problem", error)
+                    .advice("Change the word in the problem's text, then press Run.")
             }
+            SessionError::Strategy(_)
+            | SessionError::Engine(_)
+            | SessionError::Source { .. }
+            | SessionError::NoSuchStep { .. }
+            | SessionError::Fork(_) => Self::new("A lane cannot run", error)
+                .advice("Change the lane's settings or remove it, then press Run."),
             SessionError::Gpu(_) | SessionError::NotBegun => {
                 Self::new("The run stopped", error).advice("Press Run to begin again.")
             }

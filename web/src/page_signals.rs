@@ -10,7 +10,7 @@ use crate::{
     default_lanes::default_lanes,
     focus::{Cursor, Focus},
     lanes::Lanes,
-    page_state::{EngineChoice, LaneChoice, PageState, ProblemChoice, Shown, Speed},
+    page_state::{EngineChoice, LaneChoice, Language, PageState, ProblemChoice, Shown, Speed},
     question::Question,
     view::reach::Oracle,
 };
@@ -34,20 +34,36 @@ pub struct PageSignals {
     pub speed: RwSignal<Speed>,
     /// Which engine runs it.
     pub engine: RwSignal<EngineChoice>,
+    /// A recording beside the page that is played in place of an engine.
+    pub play: RwSignal<Option<String>>,
     /// The step that is looked at.
     pub cursor: Cursor,
     /// The lane that shades the graph.
     pub focus: Focus,
+    /// Whether the graph is coloured by first arrival.
+    pub by_arrival: RwSignal<bool>,
     /// The chapter of the tour, counted from 1.
     pub chapter: RwSignal<Option<usize>>,
     /// What the address says of letters; the visitor's own choice otherwise.
     pub is_large: RwSignal<Option<bool>>,
     /// What the address says of light and dark; the visitor's own choice otherwise.
     pub is_dark: RwSignal<Option<bool>>,
+    /// What the address says of the language; the visitor's own choice otherwise.
+    pub language: RwSignal<Option<Language>>,
+    /// Whether answers and verdicts are covered.
+    pub hides_answers: RwSignal<bool>,
+    /// Whether a run waits for the visitor's prediction.
+    pub predicts_first: RwSignal<bool>,
+    /// Whether all controls but the run's own are hidden.
+    pub hides_controls: RwSignal<bool>,
     /// Only graph, chart and lanes, for a frame in another page.
     pub is_embedded: RwSignal<bool>,
     /// Whether the run begins by itself.
     pub runs_at_once: RwSignal<bool>,
+    /// Whether covered answers have been uncovered, until the next run.
+    pub is_revealed: RwSignal<bool>,
+    /// What the visitor has predicted of this question.
+    pub prediction: RwSignal<Option<String>>,
     memory: StoredValue<TaskMemory>,
 }
 
@@ -62,11 +78,7 @@ impl PageSignals {
                 examples.with_value(|known| Question::new(task.get(), choice, known))
             })
         });
-        let oracle = Memo::new(move |_| {
-            let graph =
-                |question: &Question| Some(Oracle::of(question.problem.as_ref().ok()?.graph()?));
-            question.with(graph)
-        });
+        let oracle = Memo::new(move |_| question.with(|question| question.graph().map(Oracle::of)));
         let signals = Self {
             task,
             problem,
@@ -76,13 +88,21 @@ impl PageSignals {
             seed: RwSignal::new(state.seed),
             speed: RwSignal::new(state.speed),
             engine: RwSignal::new(state.engine),
+            play: RwSignal::new(state.play),
             cursor: Cursor::default(),
             focus: Focus::default(),
+            by_arrival: RwSignal::new(false),
             chapter: RwSignal::new(None),
             is_large: RwSignal::new(None),
             is_dark: RwSignal::new(None),
+            language: RwSignal::new(None),
+            hides_answers: RwSignal::new(false),
+            predicts_first: RwSignal::new(false),
+            hides_controls: RwSignal::new(false),
             is_embedded: RwSignal::new(false),
             runs_at_once: RwSignal::new(false),
+            is_revealed: RwSignal::new(false),
+            prediction: RwSignal::new(None),
             memory: StoredValue::default(),
         };
         signals.show(state.shown);
@@ -99,12 +119,18 @@ impl PageSignals {
             seed: self.seed.get(),
             speed: self.speed.get(),
             engine: self.engine.get(),
+            play: self.play.get(),
             shown: Shown {
                 step: self.cursor.pinned(),
                 shade: self.focus.place(self.lanes).map(|place| place + 1),
+                by_arrival: self.by_arrival.get(),
                 chapter: self.chapter.get(),
                 is_large: self.is_large.get(),
                 is_dark: self.is_dark.get(),
+                language: self.language.get(),
+                hides_answers: self.hides_answers.get(),
+                predicts_first: self.predicts_first.get(),
+                hides_controls: self.hides_controls.get(),
                 is_embedded: self.is_embedded.get(),
                 runs_at_once: self.runs_at_once.get(),
             },
@@ -118,7 +144,21 @@ impl PageSignals {
         self.lanes.replace(state.lanes);
         self.seed.set(state.seed);
         self.speed.set(state.speed);
+        self.play.set(state.play);
         self.show(state.shown);
+    }
+
+    /// Whether answers and verdicts are to be covered now.
+    pub fn covers_answers(self) -> bool {
+        self.hides_answers.get() && !self.is_revealed.get()
+    }
+
+    /// Whether a run waits for the visitor's prediction; a chapter asks for its own, and a
+    /// question without an answer for none.
+    pub fn waits_for_prediction(self) -> bool {
+        let is_problem = self.question.with(|question| question.problem.is_ok());
+        let asks = self.predicts_first.get() && self.chapter.get().is_none() && is_problem;
+        asks && self.prediction.with(Option::is_none)
     }
 
     fn show(self, shown: Shown) {
@@ -131,9 +171,14 @@ impl PageSignals {
             .shade
             .and_then(|number| lanes.get(number.checked_sub(1)?));
         self.focus.set(shading.map(|lane| lane.id));
+        self.by_arrival.set(shown.by_arrival);
         self.chapter.set(shown.chapter);
         self.is_large.set(shown.is_large);
         self.is_dark.set(shown.is_dark);
+        self.language.set(shown.language);
+        self.hides_answers.set(shown.hides_answers);
+        self.predicts_first.set(shown.predicts_first);
+        self.hides_controls.set(shown.hides_controls);
         self.is_embedded.set(shown.is_embedded);
         self.runs_at_once.set(shown.runs_at_once);
     }

@@ -8,7 +8,7 @@ use latent_model::{
 };
 
 pub use latent_model::address::{
-    DEFAULT_TASK, EngineChoice, LaneChoice, ProblemChoice, Shown, Speed,
+    DEFAULT_TASK, EngineChoice, LaneChoice, Language, ProblemChoice, Shown, Speed,
 };
 
 use crate::default_lanes::default_lanes;
@@ -31,6 +31,8 @@ pub struct PageState {
     pub speed: Speed,
     /// Which engine runs it.
     pub engine: EngineChoice,
+    /// A recording beside the page that is played in place of an engine.
+    pub play: Option<String>,
     /// What is shown of it.
     pub shown: Shown,
 }
@@ -54,6 +56,7 @@ impl PageState {
             seed: 1,
             speed: Speed::PerSecond(4),
             engine: EngineChoice::Auto,
+            play: None,
             shown: Shown::default(),
         }
     }
@@ -85,6 +88,7 @@ impl PageState {
             seed: address.seed.unwrap_or(begins.seed),
             speed: address.speed.unwrap_or(begins.speed),
             engine: address.engine.unwrap_or(begins.engine),
+            play: address.play,
             shown: address.shown,
         };
         Ok(Opened { state, left_out })
@@ -99,6 +103,7 @@ impl PageState {
             seed: Some(self.seed),
             speed: Some(self.speed),
             engine: Some(self.engine).filter(|engine| *engine != EngineChoice::Auto),
+            play: self.play.clone(),
             shown: self.shown.clone(),
         };
         address.to_string()
@@ -110,6 +115,7 @@ impl PageState {
         let alike = Self {
             speed: other.speed,
             engine: other.engine,
+            play: other.play.clone(),
             shown: other.shown.clone(),
             ..self.clone()
         };
@@ -223,6 +229,8 @@ mod tests {
             "problem=text:Every%20gerpus%3F&lanes=&speed=max&engine=reference",
             "lanes=elsewhere:soft,top_k=3;elsewhere:soft,top_k=3",
             "seed=2&step=5&shade=2&chapter=4&size=large&theme=dark&embed=yes&run=yes",
+            "paint=arrival&lang=de&answers=hidden&predict=yes&controls=hidden&engine=gpu",
+            "play=recordings%2Fa.latent",
         ] {
             let state = open(hash).state;
             assert_eq!(open(&state.hash()).state, state, "{hash}");

@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 
 use latent_model::{
     address::ProblemChoice,
-    tasks::{Grade, Picture, Problem, Task, last_sentence},
+    tasks::{Grade, Graph, Picture, Problem, Task, last_sentence},
 };
 
 /// One of the official problems that ship with the page.
@@ -39,6 +39,8 @@ pub struct Question {
     pub text: String,
     /// What the text means, or why that is not known; without it there is no graph and no verdict.
     pub problem: Result<Problem, String>,
+    /// The graph of a text that is no problem yet, for its statements decide nothing.
+    sketch: Option<Graph>,
 }
 
 impl AllExamples {
@@ -69,6 +71,7 @@ impl Question {
                             task.title(),
                             known.len()
                         )),
+                        sketch: None,
                     },
                 }
             }
@@ -80,6 +83,7 @@ impl Question {
             task: problem.task(),
             text: problem.question().into(),
             problem: Ok(problem),
+            sketch: None,
         }
     }
 
@@ -90,8 +94,15 @@ impl Question {
                 task,
                 text: text.trim().into(),
                 problem: Err(reason.to_string()),
+                sketch: task.sketch(text.trim()).ok(),
             },
         }
+    }
+
+    /// What is drawn: the problem's graph, or that of a text that decides nothing yet.
+    pub fn graph(&self) -> Option<&Graph> {
+        let of_problem = self.problem.as_ref().ok().and_then(Problem::graph);
+        of_problem.or(self.sketch.as_ref())
     }
 
     /// What is asked, without the statements that the graph shows or the story before it.
@@ -100,6 +111,9 @@ impl Question {
             (Ok(problem), _) => problem.headline().into(),
             (Err(_), Picture::Story) if !self.text.is_empty() => last_sentence(&self.text).into(),
             (Err(reason), Picture::Story) => format!("No verdict: {reason}"),
+            (Err(reason), Picture::Graph) if self.sketch.is_some() => {
+                format!("No verdict: {reason}")
+            }
             (Err(reason), Picture::Graph) => format!("No graph and no verdict: {reason}"),
         }
     }
@@ -185,6 +199,16 @@ mod tests {
         let why = story.problem.expect_err("no answer is known");
         assert!(why.contains("\"Zoe\", \"dogs\";"), "{why}");
         assert!(!why.contains("Tom"), "{why}");
+    }
+
+    #[test]
+    fn a_text_that_decides_nothing_is_drawn_without_a_verdict() {
+        let text = "Tom is a terpus. Bob is a gerpus. Is Tom a gerpus or lempus?";
+        let question = typed(prosqa::TASK, text);
+        assert_eq!(question.grade("### Tom is a gerpus."), None);
+        assert_eq!(question.graph().map(|graph| graph.edges.len()), Some(2));
+        assert!(question.headline().starts_with("No verdict: exactly one"));
+        assert!(typed(prosqa::TASK, "Tom is").graph().is_none());
     }
 
     #[test]

@@ -6,6 +6,8 @@ use latent_model::{
     address::LaneChoice,
     model::Model,
     program::Program,
+    recording::{Header, RecordedLane, Recording},
+    tokenizer::Tokenizer,
     trace::{LaneJson, RanLane, RunJson},
 };
 use leptos::{
@@ -19,10 +21,13 @@ use crate::{
     load::Downloading,
     notice::{Notice, Notices, Topic},
     page_signals::PageSignals,
+    page_state::PageState,
+    playback::Playing,
     question::Question,
     run_state::{Command, Event, LaneRecord, RunNumber, RunState, RunStatus},
-    session::{Checkpoint, Session, SessionError},
+    session::{Begun, Checkpoint, Session, SessionError},
     startup::Reports,
+    take_away::file_digest,
 };
 
 /// Starts, pauses and resets runs. Copied into every component that has a button.
@@ -32,6 +37,8 @@ pub struct Runner {
     pub status: RwSignal<RunStatus>,
     /// The finished run as `latent run --json` prints it.
     pub trace_json: RwSignal<String>,
+    /// The recording that plays in place of an engine.
+    pub playing: RwSignal<Option<Playing>>,
     state: StoredValue<RunState>,
     /// What the run is of, as it was when it began.
     plan: StoredValue<Option<Rc<Plan>>, LocalStorage>,
@@ -49,7 +56,24 @@ struct Plan {
     lanes: Vec<Lane>,
     choices: Vec<LaneChoice>,
     /// Each lane's, once they are loaded.
-    checkpoints: OnceCell<Vec<Arc<Checkpoint>>>,
+    voices: OnceCell<Vec<Voice>>,
+}
+
+/// What a lane's answer is rendered with.
+enum Voice {
+    /// The checkpoint that runs.
+    Checkpoint(Arc<Checkpoint>),
+    /// The tokenizer of what was recorded.
+    Recorded(Arc<Tokenizer>),
+}
+
+impl Voice {
+    fn tokenizer(&self) -> &Tokenizer {
+        match self {
+            Self::Checkpoint(checkpoint) => &checkpoint.model.tokenizer,
+            Self::Recorded(tokenizer) => tokenizer,
+        }
+    }
 }
 
 impl Runner {
@@ -63,6 +87,7 @@ impl Runner {
         let runner = Self {
             status: RwSignal::new(RunStatus::Idle),
             trace_json: RwSignal::new(String::new()),
+            playing: RwSignal::new(None),
             state: StoredValue::new(RunState::new(signals.speed.get_untracked())),
             plan: StoredValue::new_local(None),
             signals,
@@ -103,6 +128,57 @@ impl Runner {
         self.on(Event::Reset);
     }
 
+    /// Puts a recording in place of an engine.
+    pub fn play(self, playing: Playing) {
+        self.reset();
+        self.playing.set(Some(playing));
+    }
+
+    /// The finished run as a file; nothing before a run is done. Computes the digests of the
+    /// weights' files, which the browser has at hand.
+    pub async fn recording(self) -> Option<Vec<u8>> {
+        let plan = self.plan.get_value()?;
+        let mut lanes = Vec::new();
+        let mut records = Vec::new();
+        for (lane, choice) in plan.lanes.iter().zip(&plan.choices) {
+            let run = lane.run.get_untracked();
+            if !run.is_done() {
+                return None;
+            }
+            let recorded = match self.playing.get_untracked() {
+                Some(playing) => playing.recording.header.lanes.get(lanes.len())?.clone(),
+                None => {
+                    let url = format!("models/{}/model.safetensors", choice.model);
+                    recorded_lane(&run, &choice.model, file_digest(&url).await)?
+                }
+            };
+            lanes.push(recorded);
+            records.push(run.records);
+        }
+        let state = PageState {
+            play: None,
+            ..untrack(|| self.signals.get())
+        };
+        let header = Header {
+            version: env!("CARGO_PKG_VERSION").into(),
+            address: state.hash(),
+            prompt: plan.question.text.clone(),
+            lanes,
+        };
+        Recording { header, records }.to_bytes().ok()
+    }
+
+    /// Steps of the recording that plays, and how long they took; `None` where none does.
+    fn played(self, n_steps: usize) -> Option<(Vec<LaneRecord>, f64)> {
+        let playing = self.playing.get_untracked()?;
+        let plan = self.plan.get_value()?;
+        let next = |lane: &Lane| lane.run.with_untracked(LaneRun::last_step);
+        let last = plan.lanes.iter().filter_map(next).max();
+        let records = playing.records(last.map_or(0, |step| step + 1), n_steps);
+        let n_steps = n_steps.min(records.len());
+        Some((records, 1e3 * playing.seconds_a_step() * n_steps as f64))
+    }
+
     fn on(self, event: Event) {
         let on_event = |state: &mut RunState| (state.on(event), state.status());
         // A page that is closing has no state any more.
@@ -131,6 +207,13 @@ impl Runner {
                 });
             }
             Command::Advance { run, n_steps } => spawn_local(async move {
+                if let Some((records, took_ms)) = self.played(n_steps) {
+                    return self.on(Event::Advanced {
+                        run,
+                        records,
+                        took_ms,
+                    });
+                }
                 let started_ms = now_ms();
                 let advanced = self.session.get_value().advance(n_steps).await;
                 let took_ms = now_ms() - started_ms;
@@ -153,6 +236,7 @@ impl Runner {
             }),
             Command::Clear => {
                 self.trace_json.set(String::new());
+                self.signals.is_revealed.set(false);
                 self.signals.lanes.clear_runs();
                 if let Some(plan) = self.plan.get_value() {
                     plan.show(vec![LaneRun::default(); plan.lanes.len()]);
@@ -188,6 +272,13 @@ impl Runner {
     }
 
     async fn begin(self, run: RunNumber, plan: &Plan) -> Result<Vec<LaneRun>, SessionError> {
+        if let Some(playing) = self.playing.get_untracked() {
+            let voice = || Voice::Recorded(playing.tokenizer.clone());
+            let _ = plan
+                .voices
+                .set(plan.lanes.iter().map(|_| voice()).collect());
+            return Ok(playing.lanes(run));
+        }
         let session = self.session.get_value();
         session.retain(&plan.choices).await;
         let mut checkpoints = Vec::new();
@@ -203,12 +294,12 @@ impl Runner {
         let specs = session.specs(&plan.question.text, choices, plan.seed)?;
         // Let the page show that it runs before the prompt is computed.
         next_frame().await;
-        let engines = session.begin(choices, &specs).await?;
-        let lanes = specs.into_iter().zip(&checkpoints).zip(engines);
-        let lanes = lanes.map(|((spec, checkpoint), engine)| LaneRun {
+        let begun = session.begin(choices, &specs).await?;
+        let lanes = begun.into_iter().zip(&checkpoints);
+        let lanes = lanes.map(|(Begun { program, engine }, checkpoint)| LaneRun {
             run,
-            stands_for: stands_for(&spec.program, &checkpoint.model, &plan.question),
-            program: Some(Arc::new(spec.program)),
+            stands_for: stands_for(&program, &checkpoint.model, &plan.question),
+            program: Some(Arc::new(program)),
             words: checkpoint.words.clone(),
             mean_embedding_norm: checkpoint.mean_embedding_norm,
             engine,
@@ -216,9 +307,27 @@ impl Runner {
         });
         let lanes = lanes.collect();
         // A plan begins once.
-        let _ = plan.checkpoints.set(checkpoints);
+        let voices = checkpoints.into_iter().map(Voice::Checkpoint);
+        let _ = plan.voices.set(voices.collect());
         Ok(lanes)
     }
+}
+
+/// A lane as its recording's header tells of it; `None` for one that has not begun.
+fn recorded_lane(run: &LaneRun, model: &str, digest: Option<String>) -> Option<RecordedLane> {
+    let tokens = RecordedLane::tokens(&run.records).chain(run.stands_for.iter().copied());
+    Some(RecordedLane {
+        model: model.into(),
+        model_sha256: digest,
+        program: run.program.as_deref()?.clone(),
+        engine: run.engine.clone(),
+        seconds: run.elapsed_secs,
+        mean_embedding_norm: run.mean_embedding_norm,
+        stands_for: run.stands_for.to_vec(),
+        words: tokens.map(|id| (id, run.word(id))).collect(),
+        answer: run.answer.clone(),
+        n_records: run.records.len(),
+    })
 }
 
 /// What the contemplation tokens of a program stand for in a question's solution.
@@ -238,7 +347,7 @@ impl Plan {
             seed: signals.seed.get_untracked(),
             lanes: signals.lanes.get_untracked(),
             choices: signals.lanes.choices_untracked(),
-            checkpoints: OnceCell::new(),
+            voices: OnceCell::new(),
         }
     }
 
@@ -250,12 +359,12 @@ impl Plan {
 
     /// Writes each lane's new records, one write a lane.
     fn append(&self, records: &[LaneRecord], took_secs: f64) {
-        let checkpoints = self.checkpoints.get().into_iter().flatten();
-        for (index, (lane, checkpoint)) in self.lanes.iter().zip(checkpoints).enumerate() {
+        let voices = self.voices.get().into_iter().flatten();
+        for (index, (lane, voice)) in self.lanes.iter().zip(voices).enumerate() {
             let of_lane = records.iter().filter(|(lane, _)| *lane == index);
             let new: Vec<_> = of_lane.map(|(_, record)| *record).collect();
             if !new.is_empty() {
-                let tokenizer = &checkpoint.model.tokenizer;
+                let tokenizer = voice.tokenizer();
                 lane.run
                     .update(|run| run.append(&new, took_secs, &self.question, tokenizer));
             }
@@ -264,11 +373,11 @@ impl Plan {
 
     /// The run as the command line prints it.
     fn json(&self) -> RunJson {
-        let checkpoints = self.checkpoints.get().into_iter().flatten();
-        let lanes = self.lanes.iter().zip(&self.choices).zip(checkpoints);
-        let lanes = lanes.filter_map(|((lane, choice), checkpoint)| {
+        let voices = self.voices.get().into_iter().flatten();
+        let lanes = self.lanes.iter().zip(&self.choices).zip(voices);
+        let lanes = lanes.filter_map(|((lane, choice), voice)| {
             lane.run
-                .with_untracked(|run| lane_json(run, choice, checkpoint))
+                .with_untracked(|run| lane_json(run, choice, voice.tokenizer()))
         });
         RunJson {
             prompt: self.question.text.clone(),
@@ -279,10 +388,10 @@ impl Plan {
 }
 
 /// `None` for a lane that has not begun.
-fn lane_json(run: &LaneRun, choice: &LaneChoice, checkpoint: &Checkpoint) -> Option<LaneJson> {
+fn lane_json(run: &LaneRun, choice: &LaneChoice, tokenizer: &Tokenizer) -> Option<LaneJson> {
     let ran = RanLane {
         model: &choice.model,
-        tokenizer: &checkpoint.model.tokenizer,
+        tokenizer,
         strategy: choice.strategy.name,
         program: run.program.as_deref()?,
         engine: &run.engine,

@@ -10,20 +10,25 @@ use futures::lock::Mutex;
 use latent_gpu::{AnyEngine, GpuContext, GpuError};
 use latent_model::{
     address::LaneChoice,
+    analysis::{fork::ForkError, intervention::Interventions},
     catalogue::Catalogue,
     engine::{Engine, EngineError, LaneSpec},
+    evaluation::EvaluationError,
     input::Input,
     model::Model,
-    record::StepRecord,
+    program::Program,
     strategy::StrategyError,
     tokenizer::TokenizerError,
 };
 
 use crate::{
+    lane_group::{Group, groups},
     load::{Downloading, LoadError, fetch_model},
+    measurement::{Measured, measure},
     page_state::streams,
     run_state::LaneRecord,
     self_test::{SelfTest, self_test},
+    treatment::{TreatedLane, treated},
 };
 
 /// Why a run did not begin or did not go on.
@@ -44,6 +49,32 @@ pub enum SessionError {
     /// The GPU cannot be used, or no longer.
     #[error(transparent)]
     Gpu(#[from] GpuError),
+    /// A problem of the arena that the checkpoint cannot read.
+    #[error(transparent)]
+    Evaluation(#[from] EvaluationError),
+    /// A lane that looks at one that it cannot look at; both are counted from 1.
+    #[error(
+        "lane {lane} looks at lane {looked_at}, which must stand before it and have the same checkpoint"
+    )]
+    Source {
+        /// The lane.
+        lane: usize,
+        /// The other one.
+        looked_at: usize,
+    },
+    /// A step that the other lane did not have.
+    #[error("lane {lane} was fed nothing after step {step}; it was after steps 0 to {}", n.saturating_sub(1))]
+    NoSuchStep {
+        /// The other lane, counted from 1.
+        lane: usize,
+        /// The step.
+        step: u32,
+        /// How many it was fed something after.
+        n: usize,
+    },
+    /// A lane that cannot go on from a step.
+    #[error(transparent)]
+    Fork(#[from] ForkError),
     /// The page's own calls came in the wrong order.
     #[error("no run has begun")]
     NotBegun,
@@ -82,8 +113,8 @@ pub struct Session {
     checkpoints: RefCell<BTreeMap<String, Arc<Checkpoint>>>,
     /// By checkpoint. Behind an asynchronous lock: one command at a time.
     engines: Mutex<BTreeMap<String, AnyEngine>>,
-    /// The lanes of the run by checkpoint, as the page counts them.
-    groups: RefCell<Vec<(String, Vec<usize>)>>,
+    /// The lanes of the run by checkpoint.
+    groups: RefCell<Vec<Group>>,
     /// What the self-test found of each checkpoint on this GPU.
     self_tests: RefCell<BTreeMap<String, SelfTest>>,
 }
@@ -210,6 +241,18 @@ impl Session {
         Ok(())
     }
 
+    /// Measures the GPU beside the CPU on a loaded checkpoint; nothing where there is no GPU.
+    pub async fn measure(&self, name: &str) -> Result<Option<Measured>, SessionError> {
+        let mut engines = self.engines.lock().await;
+        let Some(checkpoint) = self.loaded(name).filter(|_| self.uses_gpu()) else {
+            return Ok(None);
+        };
+        self.groups.borrow_mut().clear();
+        let gpu = self.engine(&mut engines, name).await?;
+        let mut cpu = AnyEngine::reference(&checkpoint.model);
+        Ok(Some(measure(&checkpoint.model, gpu, &mut cpu).await?))
+    }
+
     /// The worst of all tests of this GPU so far.
     pub fn worst_test(&self) -> Option<SelfTest> {
         SelfTest::worst(self.self_tests.borrow().values()).cloned()
@@ -230,6 +273,12 @@ impl Session {
         engines.get_mut(name).ok_or(SessionError::NotBegun)
     }
 
+    /// An engine of its own for a checkpoint, where runs go now; it ends no run of the page.
+    pub async fn open_engine(&self, checkpoint: &Checkpoint) -> Result<AnyEngine, SessionError> {
+        let context = self.context.borrow().clone();
+        Ok(AnyEngine::open(&checkpoint.model, context.as_ref()).await?)
+    }
+
     /// The lanes as their engines take them. Every checkpoint must be loaded.
     pub fn specs(
         &self,
@@ -239,13 +288,11 @@ impl Session {
     ) -> Result<Vec<LaneSpec>, SessionError> {
         let spec = |(lane, stream): (&LaneChoice, u32)| {
             let checkpoint = self.loaded(&lane.model).ok_or(SessionError::NotBegun)?;
-            let (model, settings) = (&checkpoint.model, &lane.settings);
+            let model = &checkpoint.model;
             let tokenizer = &model.tokenizer;
             Ok(LaneSpec {
                 inputs: Input::tokens(&tokenizer.encode(prompt)?),
-                program: lane
-                    .strategy
-                    .program(settings, tokenizer, model.capabilities())?,
+                program: lane.program(tokenizer, model.capabilities())?,
                 seed,
                 stream,
                 decode_thoughts: true,
@@ -254,68 +301,80 @@ impl Session {
         lanes.iter().zip(streams(lanes)).map(spec).collect()
     }
 
-    /// Begins a run: the lanes of one checkpoint are one batch of its engine. Gives each lane's
-    /// engine by its description.
+    /// Begins a run: the lanes of one checkpoint are one batch of its engine.
     pub async fn begin(
         &self,
         lanes: &[LaneChoice],
         specs: &[LaneSpec],
-    ) -> Result<Vec<String>, SessionError> {
+    ) -> Result<Vec<Begun>, SessionError> {
         let mut engines = self.engines.lock().await;
         self.retain_engines(&mut engines, |_| true);
-        let groups = groups(lanes);
-        let mut descriptions = vec![String::new(); lanes.len()];
-        for (name, members) in &groups {
-            let engine = self.engine(&mut engines, name).await?;
-            let batch: Vec<LaneSpec> = members.iter().map(|&lane| specs[lane].clone()).collect();
-            let begun = engine.begin(&batch).await;
-            begun.map_err(|error| error.with_lane(|lane| members[lane] + 1))?;
-            for &lane in members {
-                descriptions[lane] = engine.description();
-            }
+        let mut checkpoints = Vec::new();
+        for lane in lanes {
+            self.engine(&mut engines, &lane.model).await?;
+            checkpoints.push(self.loaded(&lane.model).ok_or(SessionError::NotBegun)?);
         }
-        self.groups.replace(groups);
-        Ok(descriptions)
+        let treated = treated(lanes, specs, &checkpoints, &mut engines).await?;
+        let mut begun: Vec<Begun> = treated
+            .iter()
+            .map(|(spec, _)| Begun {
+                program: spec.program.clone(),
+                engine: String::new(),
+            })
+            .collect();
+        let mut all = Vec::new();
+        for (model, members) in groups(lanes) {
+            let engine = self.engine(&mut engines, &model).await?;
+            let batch: Vec<TreatedLane> =
+                members.iter().map(|&lane| treated[lane].clone()).collect();
+            let specs: Vec<LaneSpec> = batch.iter().map(|(spec, _)| spec.clone()).collect();
+            let started = engine.begin(&specs).await;
+            started.map_err(|error| error.with_lane(|lane| members[lane] + 1))?;
+            for &lane in &members {
+                begun[lane].engine = engine.description();
+            }
+            let is_changed = batch.iter().any(|(_, changes)| !changes.is_empty());
+            let of = &checkpoints[members[0]].model;
+            all.push(Group {
+                interventions: is_changed.then(|| Interventions::new(&of.weights, &batch)),
+                steps_done: 0,
+                model,
+                members,
+            });
+        }
+        self.groups.replace(all);
+        Ok(begun)
     }
 
     /// Runs every lane up to `n_steps` further; empty when all are done.
     pub async fn advance(&self, n_steps: usize) -> Result<Vec<LaneRecord>, SessionError> {
         let mut engines = self.engines.lock().await;
-        let groups = self.groups.borrow().clone();
+        // Nobody else begins or advances while the engines are locked.
+        let mut groups = self.groups.take();
         let mut all = Vec::new();
-        for (name, members) in &groups {
-            let engine = engines.get_mut(name).ok_or(SessionError::NotBegun)?;
-            let records = engine.advance(n_steps).await;
-            let records = records.map_err(|error| error.with_lane(|lane| members[lane] + 1))?;
-            let numbered = |record: StepRecord| (members[record.lane as usize], record);
-            all.extend(records.into_iter().map(numbered));
+        let mut failure = None;
+        for group in &mut groups {
+            let engine = engines
+                .get_mut(&group.model)
+                .ok_or(SessionError::NotBegun)?;
+            match group.advance(engine, n_steps).await {
+                Ok(records) => all.extend(records),
+                Err(error) => failure = failure.or(Some(error)),
+            }
         }
-        Ok(all)
+        self.groups.replace(groups);
+        match failure {
+            Some(error) => Err(error.into()),
+            None => Ok(all),
+        }
     }
 }
 
-/// Lane numbers by checkpoint, in the order in which checkpoints first appear.
-fn groups(lanes: &[LaneChoice]) -> Vec<(String, Vec<usize>)> {
-    let mut groups: Vec<(String, Vec<usize>)> = Vec::new();
-    for (index, lane) in lanes.iter().enumerate() {
-        match groups.iter_mut().find(|(name, _)| *name == lane.model) {
-            Some((_, members)) => members.push(index),
-            None => groups.push((lane.model.clone(), vec![index])),
-        }
-    }
-    groups
-}
-
-#[cfg(test)]
-mod tests {
-    use latent_model::strategy::STRATEGIES;
-
-    use super::*;
-
-    #[test]
-    fn lanes_of_one_checkpoint_are_one_batch() {
-        let lane = |model| LaneChoice::new(model, &STRATEGIES[0]);
-        let found = groups(&[lane("a"), lane("b"), lane("a")]);
-        assert_eq!(found, [("a".into(), vec![0, 2]), ("b".into(), vec![1])]);
-    }
+/// A lane as it has begun.
+#[derive(Clone, Debug)]
+pub struct Begun {
+    /// What it runs: for a fork, what is left of its program.
+    pub program: Program,
+    /// Its engine's description.
+    pub engine: String,
 }

@@ -8,9 +8,11 @@ use leptos::prelude::*;
 use crate::{
     browser::{next_frame, webgpu_obstacle},
     load::Downloading,
+    measurement::Measured,
     notice::{Notice, Notices, Topic},
     self_test::SelfTest,
-    session::Session,
+    session::{Session, SessionError},
+    words::{fill, words},
 };
 
 /// Which engine runs, as the header tells it.
@@ -19,16 +21,49 @@ pub enum EngineReport {
     /// Nothing is known yet.
     #[default]
     Opening,
+    /// The GPU is open, and is measured beside the CPU.
+    Measuring,
     /// On the GPU.
     Gpu {
         /// The adapter's name.
         adapter: String,
+        /// What was measured, where something was.
+        measured: Option<Measured>,
     },
     /// On the CPU.
-    Reference {
-        /// Why not on the GPU.
-        reason: String,
+    Reference(WhyReference),
+    /// None is open: a recording plays.
+    Playing,
+}
+
+/// Why the CPU runs and not the GPU.
+#[derive(Clone, Debug, PartialEq)]
+pub enum WhyReference {
+    /// Somebody chose it.
+    Asked,
+    /// There is no GPU to be had.
+    NoGpu(String),
+    /// It was measured to be the faster one.
+    Faster {
+        /// The name of the adapter that is slower.
+        adapter: String,
+        /// Both speeds.
+        measured: Measured,
     },
+}
+
+impl WhyReference {
+    /// The reason as a clause.
+    pub fn text(&self) -> String {
+        match self {
+            Self::Asked => words().cpu_was_asked_for.into(),
+            Self::NoGpu(reason) => reason.clone(),
+            Self::Faster { adapter, measured } => fill(
+                words().cpu_is_faster,
+                &[("adapter", adapter), ("measured", &measured.sentence())],
+            ),
+        }
+    }
 }
 
 /// What the self-test says, as the header tells it.
@@ -43,6 +78,8 @@ pub enum TestReport {
     Found(SelfTest),
     /// There is no GPU to compare with.
     NotNeeded,
+    /// A recording plays.
+    Playing,
     /// There is nothing that it could run, which says nothing of the GPU.
     NotPossible(String),
     /// The GPU failed while it ran.
@@ -69,9 +106,9 @@ pub struct Reports {
     pub self_test: RwSignal<TestReport>,
 }
 
-/// What to do when the visitor gives up on the GPU.
+/// What to do when the visitor chooses an engine.
 #[derive(Clone, Copy)]
-pub struct UseReference(pub Callback<()>);
+pub struct UseEngine(pub Callback<EngineChoice>);
 
 impl TestReport {
     /// The report in a sentence.
@@ -83,6 +120,7 @@ impl TestReport {
             Self::NotNeeded => {
                 "no WebGPU in use: the reference engine runs, nothing to compare".into()
             }
+            Self::Playing => words().test_plays.into(),
             Self::NotPossible(reason) => format!("no self-test: {reason}"),
             Self::Failed(error) => format!("self-test failed: {error}"),
         }
@@ -93,7 +131,11 @@ impl TestReport {
         match self {
             Self::Found(test) if test.agrees() => Mood::Good,
             Self::Found(_) | Self::Failed(_) => Mood::Bad,
-            Self::Waiting | Self::Running | Self::NotNeeded | Self::NotPossible(_) => Mood::Plain,
+            Self::Waiting
+            | Self::Running
+            | Self::NotNeeded
+            | Self::Playing
+            | Self::NotPossible(_) => Mood::Plain,
         }
     }
 
@@ -146,7 +188,10 @@ impl Reports {
 
     /// Whether it is settled which engine runs: before that, no run may begin.
     pub fn is_ready(&self) -> bool {
-        let is_open = self.engine.get() != EngineReport::Opening;
+        let is_open = !matches!(
+            self.engine.get(),
+            EngineReport::Opening | EngineReport::Measuring
+        );
         let is_testing =
             |report: &TestReport| matches!(report, TestReport::Waiting | TestReport::Running);
         is_open && !self.self_test.with(is_testing)
@@ -167,36 +212,87 @@ pub struct Startup {
 impl Startup {
     /// Fetches and tests all that the first run needs.
     pub async fn start(self, session: Rc<Session>, lanes: Vec<LaneChoice>, engine: EngineChoice) {
+        self.reports.engine.set(EngineReport::Opening);
+        self.reports.self_test.set(TestReport::Waiting);
         for lane in &lanes {
             // One that is missing keeps no other one from being tested.
             if let Err(error) = session.checkpoint(&lane.model, self.downloading).await {
                 self.notices.show(Topic::Run, Notice::no_checkpoint(&error));
             }
         }
-        self.open_engine(&session, engine).await;
+        self.change_engine(session, lanes, engine).await;
+    }
+
+    /// Nothing is opened, for a recording plays.
+    pub fn play(self) {
+        self.reports.engine.set(EngineReport::Playing);
+        self.reports.self_test.set(TestReport::Playing);
+    }
+
+    /// Opens the engine of a choice, measures where the choice is to, and tests what opens.
+    pub async fn change_engine(
+        self,
+        session: Rc<Session>,
+        lanes: Vec<LaneChoice>,
+        engine: EngineChoice,
+    ) {
+        self.notices.clear(Topic::Engine);
+        if engine == EngineChoice::Reference {
+            return self.fall_back(&session, WhyReference::Asked);
+        }
+        if let Some(obstacle) = webgpu_obstacle() {
+            return self.fall_back(&session, WhyReference::NoGpu(obstacle.into()));
+        }
+        self.reports.engine.set(EngineReport::Opening);
+        self.reports.self_test.set(TestReport::Waiting);
+        let adapter = match session.open_gpu().await {
+            Ok(adapter) => adapter,
+            Err(error) => {
+                return self.fall_back(&session, WhyReference::NoGpu(error.to_string()));
+            }
+        };
+        let measured = match engine {
+            EngineChoice::Auto => self.measure(&session, &lanes).await,
+            EngineChoice::Gpu | EngineChoice::Reference => Ok(None),
+        };
+        if !session.uses_gpu() {
+            // The visitor gave the GPU up meanwhile.
+            return;
+        }
+        match measured {
+            Ok(Some(measured)) if measured.prefers_cpu() => {
+                return self.fall_back(&session, WhyReference::Faster { adapter, measured });
+            }
+            Ok(measured) => self
+                .reports
+                .engine
+                .set(EngineReport::Gpu { adapter, measured }),
+            Err(error) => {
+                return self.fall_back(&session, WhyReference::NoGpu(error.to_string()));
+            }
+        }
         self.reports.test(&session, &lanes, self.notices).await;
     }
 
-    /// Goes on with the reference engine.
-    pub fn fall_back(self, session: &Session, reason: &str) {
-        session.use_reference();
-        self.notices.clear(Topic::Engine);
-        let reason = reason.into();
-        self.reports.engine.set(EngineReport::Reference { reason });
-        self.reports.self_test.set(TestReport::NotNeeded);
+    /// Both engines on the first checkpoint that is there; nothing is known without one.
+    async fn measure(
+        self,
+        session: &Session,
+        lanes: &[LaneChoice],
+    ) -> Result<Option<Measured>, SessionError> {
+        let mut names = lanes.iter().map(|lane| &lane.model);
+        let Some(name) = names.find(|name| session.loaded(name).is_some()) else {
+            return Ok(None);
+        };
+        self.reports.engine.set(EngineReport::Measuring);
+        next_frame().await;
+        session.measure(name).await
     }
 
-    async fn open_engine(self, session: &Session, engine: EngineChoice) {
-        if engine == EngineChoice::Reference {
-            return self.fall_back(session, "asked for in the address");
-        }
-        if let Some(obstacle) = webgpu_obstacle() {
-            return self.fall_back(session, obstacle);
-        }
-        match session.open_gpu().await {
-            Ok(adapter) => self.reports.engine.set(EngineReport::Gpu { adapter }),
-            Err(error) => self.fall_back(session, &error.to_string()),
-        }
+    fn fall_back(self, session: &Session, why: WhyReference) {
+        session.use_reference();
+        self.reports.engine.set(EngineReport::Reference(why));
+        self.reports.self_test.set(TestReport::NotNeeded);
     }
 }
 
@@ -210,6 +306,21 @@ mod tests {
             max_difference: 1e-6,
             first_divergence: first_divergence.map(String::from),
         }
+    }
+
+    #[test]
+    fn a_fallback_says_why_and_what_was_measured() {
+        let measured = Measured {
+            gpu: 90.4,
+            cpu: 1130.0,
+        };
+        let adapter = "SwiftShader".to_string();
+        let text = WhyReference::Faster { adapter, measured }.text();
+        let expected = "the CPU is faster here than SwiftShader. Measured at the start, steps a \
+                        second: GPU 90, CPU 1130.";
+        assert_eq!(text, expected);
+        let text = WhyReference::NoGpu("this browser has no WebGPU".into()).text();
+        assert_eq!(text, "this browser has no WebGPU");
     }
 
     #[test]

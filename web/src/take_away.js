@@ -68,3 +68,28 @@ export async function offerPng(name, svg) {
   const blob = await new Promise((done) => canvas.toBlob(done, "image/png"));
   offer(name, blob);
 }
+
+/** Offers bytes as a file. */
+export function offerBytes(name, bytes) {
+  offer(name, new Blob([bytes], { type: "application/octet-stream" }));
+}
+
+/** The bytes of the file that was picked in an input, or dropped on the page. */
+export async function pickedBytes(event) {
+  const file = event.target?.files?.[0] ?? event.dataTransfer?.files?.[0];
+  return file === undefined ? null : new Uint8Array(await file.arrayBuffer());
+}
+
+/** SHA-256 of a file of the site, in hexadecimal digits. */
+export async function fileDigest(url) {
+  try {
+    const answer = await fetch(url);
+    if (!answer.ok) {
+      return null;
+    }
+    const digest = await crypto.subtle.digest("SHA-256", await answer.arrayBuffer());
+    return Array.from(new Uint8Array(digest), (byte) => byte.toString(16).padStart(2, "0")).join("");
+  } catch {
+    return null;
+  }
+}

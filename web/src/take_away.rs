@@ -1,6 +1,6 @@
 //! Files that a visitor takes away, and the frame that shows this page in another one.
 
-use wasm_bindgen::prelude::*;
+use wasm_bindgen::{JsCast, prelude::*};
 
 #[wasm_bindgen(module = "/src/take_away.js")]
 extern "C" {
@@ -12,9 +12,32 @@ extern "C" {
     #[wasm_bindgen(js_name = svgText)]
     pub fn svg_text(testid: &str) -> String;
 
+    /// Offers bytes as a file of this name.
+    #[wasm_bindgen(js_name = offerBytes)]
+    pub fn offer_bytes(name: &str, bytes: &[u8]);
+
+    #[wasm_bindgen(js_name = pickedBytes)]
+    async fn picked_bytes_js(event: &web_sys::Event) -> JsValue;
+
+    #[wasm_bindgen(js_name = fileDigest)]
+    async fn file_digest_js(url: &str) -> JsValue;
+
     /// Offers an SVG file as a PNG.
     #[wasm_bindgen(js_name = offerPng, catch)]
     pub async fn offer_png(name: &str, svg: &str) -> Result<(), JsValue>;
+}
+
+/// The bytes of the file that somebody picked or dropped; `None` where there is none.
+pub async fn picked_bytes(event: &web_sys::Event) -> Option<Vec<u8>> {
+    let bytes = picked_bytes_js(event).await;
+    let bytes: js_sys::Uint8Array = bytes.dyn_into().ok()?;
+    Some(bytes.to_vec())
+}
+
+/// SHA-256 of a file of the site in hexadecimal digits; `None` where the browser computes none,
+/// as on a page that came over plain http.
+pub async fn file_digest(url: &str) -> Option<String> {
+    file_digest_js(url).await.as_string()
 }
 
 /// HTML that shows a set-up in a frame of another page; `page` is this page's address without its

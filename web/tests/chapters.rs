@@ -74,9 +74,7 @@ fn run(hash: &str) -> (Question, Vec<Ran>) {
         let model = models
             .entry(&lane.model)
             .or_insert_with(|| model(&lane.model));
-        let program = lane
-            .strategy
-            .program(&lane.settings, &model.tokenizer, model.capabilities());
+        let program = lane.program(&model.tokenizer, model.capabilities());
         let program = program.expect("it is offered");
         let spec = LaneSpec {
             inputs: Input::tokens(

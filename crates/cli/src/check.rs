@@ -7,7 +7,7 @@ use std::{
 
 use anyhow::{Context, Result, ensure};
 use clap::Args;
-use latent_gpu::{GpuContext, GpuEngine};
+use latent_gpu::{GpuContext, GpuEngine, WeightMemory};
 use latent_model::{
     compare::{Tolerance, compare_layer_states, first_record_difference},
     engine::{Engine, LaneSpec, run_to_end},
@@ -17,7 +17,10 @@ use latent_model::{
     reference::{LayerStates, Precision, ReferenceEngine, layer_states},
 };
 
-use crate::folder::{ModelArgs, load_adapted};
+use crate::{
+    agreement::Agreement,
+    folder::{ModelArgs, load_adapted},
+};
 
 /// Arguments of `latent check`.
 #[derive(Args)]
@@ -31,6 +34,13 @@ pub struct CheckArgs {
     /// The text to compare on; where none is given, tokens of the checkpoint's own vocabulary.
     #[arg(long, required_if_eq("logits", "true"))]
     prompt: Option<String>,
+    /// Reads the first 256 tokens of a text on both engines, goes on in words and in soft steps, and
+    /// tells where they part.
+    #[arg(long, conflicts_with_all = ["against", "prompt", "logits"])]
+    text: Option<PathBuf>,
+    /// Prints what was found of the text as JSON, for crates/train/check_top_tokens.py.
+    #[arg(long, requires = "text")]
+    json: bool,
     /// Compares nothing: prints {"text", "ids", "logits"} of the reference as JSON, for
     /// crates/train/check_transformers.py.
     #[arg(long)]
@@ -74,7 +84,24 @@ pub async fn check(args: &CheckArgs) -> Result<ExitCode> {
     let context = GpuContext::request()
         .await
         .context("there is nothing to compare")?;
+    let memory = WeightMemory::of(
+        &model.config,
+        model.weights.format,
+        model.capabilities(),
+        context.max_binding(),
+    );
+    if !args.json {
+        println!("{} {memory}", args.model.name());
+    }
     let mut engine = GpuEngine::new(&model.config, &model.weights, &context).await?;
+    if let Some(text) = &args.text {
+        let found = Agreement::measure(args.model.name(), &model, &mut engine, text).await?;
+        match args.json {
+            true => println!("{}", serde_json::to_string(&found)?),
+            false => found.print(),
+        }
+        return Ok(ExitCode::SUCCESS);
+    }
     println!(
         "{} against the reference{}, {} tokens",
         engine.description(),
@@ -105,6 +132,7 @@ pub async fn check(args: &CheckArgs) -> Result<ExitCode> {
 /// The model in `folder`, if it can be compared with `model`: weights may differ, nothing else.
 fn load_origin(folder: &Path, model: &Model, args: &CheckArgs) -> Result<Model> {
     let origin = load_adapted(folder, args.model.adapters.as_deref())?;
+    let origin = origin.with_weights_in(args.model.weights);
     ensure!(
         origin.config == model.config,
         "--against must have the model's shape, {:?}, found {:?}",

@@ -20,7 +20,7 @@ use crate::{
     folder::{ModelArgs, weights_digest},
     problems::ProblemArgs,
     progress::progress_bar,
-    results::{Measured, Results},
+    results_file::{Measured, Results},
 };
 
 /// Arguments of `latent eval`.

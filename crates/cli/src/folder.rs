@@ -9,7 +9,7 @@ use std::{
 use anyhow::{Context, Result, bail, ensure};
 use clap::Args;
 use latent_model::{
-    checkpoint::shard_names,
+    checkpoint::{WeightFormat, shard_names},
     contemplation::{self, ContemplationFiles},
     model::{Model, ModelFiles},
     text,
@@ -27,12 +27,16 @@ pub struct ModelArgs {
     /// The folder in it that holds the adapters of CCOT [default: ccot, where there is one].
     #[arg(long)]
     pub adapters: Option<String>,
+    /// How matrices are kept: f32, f16 or int8 (blocks of 32 with a scale).
+    #[arg(long, default_value = "f32", value_parser = str::parse::<WeightFormat>)]
+    pub weights: WeightFormat,
 }
 
 impl ModelArgs {
     /// Loads and checks the model.
     pub fn load(&self) -> Result<Model> {
-        load_adapted(&self.model, self.adapters.as_deref())
+        let model = load_adapted(&self.model, self.adapters.as_deref())?;
+        Ok(model.with_weights_in(self.weights))
     }
 
     /// The checkpoint's name, with that of the adapters where they are named.

@@ -3,19 +3,24 @@
 #[macro_use]
 mod output;
 
+mod agreement;
+mod analyze;
 mod asking;
 mod case_study;
 mod chart;
 mod check;
+mod contemplation;
 mod engines;
 mod eval;
 mod fetch;
 mod folder;
+mod intervene;
 mod models;
 mod problems;
 mod progress;
 mod report;
 mod results;
+mod results_file;
 mod run;
 mod ship;
 mod table;
@@ -45,10 +50,18 @@ enum Command {
     Eval(eval::EvalArgs),
     /// Compares the GPU engine with the reference, layer by layer; exit code 1 on any difference.
     Check(check::CheckArgs),
-    /// Measures the Coconut paper's table on the checkpoints that ship, and accuracy against the
-    /// number of thoughts.
+    /// Measures a paper's table on the checkpoints that ship, as a suite file asks for it.
     Table(table::TableArgs),
-    /// Draws the training curve of a model folder.
+    /// Asks at every step what would follow, had one word been fed in place of the mixture, and
+    /// compares ways of decoding.
+    Analyze(analyze::AnalyzeArgs),
+    /// Changes thoughts before they are fed, and measures what becomes of the answers.
+    Intervene(intervene::InterveneArgs),
+    /// Measures when CCOT's END stops, and what that costs.
+    Contemplation(contemplation::ContemplationArgs),
+    /// Puts docs/results.md together from what was measured.
+    Results(results::ResultsArgs),
+    /// Draws the training curve of a model folder, or what `latent analyze --out` left in one.
     Report(report::ReportArgs),
     /// Searches for problems that one thought gets wrong and more thoughts get right.
     CaseStudy(case_study::CaseStudyArgs),
@@ -78,7 +91,11 @@ fn main() -> ExitCode {
         Command::Eval(args) => pollster::block_on(eval::eval(&args)),
         Command::Check(args) => pollster::block_on(check::check(&args)),
         Command::Table(args) => pollster::block_on(table::table(&args)),
+        Command::Analyze(args) => pollster::block_on(analyze::analyze(&args)),
+        Command::Intervene(args) => pollster::block_on(intervene::intervene(&args)),
         Command::Ship(args) => ship::ship(&args),
+        Command::Contemplation(args) => pollster::block_on(contemplation::contemplation(&args)),
+        Command::Results(args) => results::results(&args),
         Command::Report(args) => report::report(&args),
         Command::CaseStudy(args) => pollster::block_on(case_study::case_study(&args)),
         Command::Train(args) => {

@@ -1,10 +1,16 @@
-//! Standard output, which a reader such as `head` may close before everything is printed.
+//! What commands write: files, and standard output, which a reader such as `head` may close before
+//! everything is printed.
 
 use std::{
     fmt::Arguments,
+    fs,
     io::{ErrorKind, Write},
+    path::Path,
     process::exit,
 };
+
+use anyhow::{Context, Result};
+use serde::Serialize;
 
 /// Prints a line like the macro of the standard library, in whose place all commands find this
 /// one: where nobody reads any more, the command ends quietly instead of with a panic.
@@ -24,4 +30,22 @@ pub fn print_line(line: Arguments<'_>) {
             exit(1);
         }
     }
+}
+
+/// A file's text: JSON with a line end.
+pub fn json(document: &impl Serialize) -> Result<String> {
+    Ok(serde_json::to_string_pretty(document)? + "\n")
+}
+
+/// Writes a file and says so.
+pub fn write(path: &Path, text: &str) -> Result<()> {
+    fs::write(path, text).with_context(|| format!("cannot write {}", path.display()))?;
+    eprintln!("wrote {}", path.display());
+    Ok(())
+}
+
+/// Writes a JSON file of the evidence into `folder`, which is made where it is not there.
+pub fn write_evidence(folder: &Path, name: &str, document: &impl Serialize) -> Result<()> {
+    fs::create_dir_all(folder).with_context(|| format!("cannot create {}", folder.display()))?;
+    write(&folder.join(name), &json(document)?)
 }

@@ -5,10 +5,15 @@ use std::{fs, path::PathBuf};
 use anyhow::{Context, Result, bail, ensure};
 use clap::Args;
 use latent_model::{
+    evaluation::generated_problems,
+    evidence::SetOfTable,
     tasks::{Difficulty, Problem, Task},
     text,
 };
 use serde::{Deserialize, Serialize};
+use sha2::{Digest, Sha256};
+
+use crate::folder::hex;
 
 /// A source of problems.
 #[derive(Args, Clone, Debug, PartialEq, Serialize, Deserialize)]
@@ -79,9 +84,7 @@ impl ProblemArgs {
         let Some(task) = self.task else {
             bail!("give a problem: --task NAME (generated) or --data FILE");
         };
-        Ok((0..n as u64)
-            .map(|i| task.generate(seed.wrapping_add(i), self.difficulty))
-            .collect())
+        Ok(generated_problems(task, self.difficulty, seed, n))
     }
 
     /// Where the problems come from, in words.
@@ -96,6 +99,54 @@ impl ProblemArgs {
                 )
             }
             (None, None) => String::new(),
+        }
+    }
+}
+
+/// Problems with what the evidence says of them.
+pub struct ProblemSet {
+    /// As in the evidence.
+    pub shown: SetOfTable,
+    /// All of them.
+    pub problems: Vec<Problem>,
+    /// Seed of noise, as `latent eval` has it: the first problem's, and 0 for a file's problems.
+    pub noise_seed: u32,
+}
+
+impl ProblemSet {
+    /// `n` generated problems, from `seed` on.
+    pub fn generated(task: Task, difficulty: Difficulty, seed: u32, n: usize) -> Self {
+        let first = u64::from(seed);
+        let last = first + n.saturating_sub(1) as u64;
+        let size = difficulty.name();
+        let source = format!("{n} problems generated at {size} size, seeds {first} to {last}");
+        let problems = generated_problems(task, difficulty, first, n);
+        Self::new(task, difficulty, source, problems, seed)
+    }
+
+    /// Problems of a size, and where they come from.
+    pub fn new(
+        task: Task,
+        difficulty: Difficulty,
+        source: String,
+        problems: Vec<Problem>,
+        noise_seed: u32,
+    ) -> Self {
+        let mut digest = Sha256::new();
+        for problem in &problems {
+            digest.update(format!("{}\n{}\n", problem.question(), problem.answer()));
+        }
+        let shown = SetOfTable {
+            task: task.name().into(),
+            name: difficulty.name().into(),
+            source,
+            n: problems.len(),
+            sha256: hex(&digest.finalize()),
+        };
+        Self {
+            shown,
+            problems,
+            noise_seed,
         }
     }
 }

@@ -1,4 +1,5 @@
-//! `latent report`: draws how a checkpoint was trained, from its `training.json`.
+//! `latent report`: draws how a checkpoint was trained, from its `training.json`, or what
+//! `latent analyze` measured, from its `analysis.json`.
 
 use std::{fs, path::PathBuf, process::ExitCode};
 
@@ -9,16 +10,19 @@ use serde::de::IgnoredAny;
 use svg::{Document, node::element::Group};
 
 use crate::{
+    analyze,
     chart::{self, Axis, Estimate, Panel},
     folder::{load_training_record, model_name},
+    output,
 };
 
 /// Arguments of `latent report`.
 #[derive(Args)]
 pub struct ReportArgs {
-    /// A model folder, such as public/models/prosqa-cot or runs/prosqa-cot/model.
+    /// A model folder, such as public/models/prosqa-cot or runs/prosqa-cot/model, or the folder of
+    /// an analysis.
     dir: PathBuf,
-    /// Where the drawing goes; curve.svg in the model folder where none is given.
+    /// Where the drawing goes; curve.svg or analysis.svg in the folder where none is given.
     #[arg(long)]
     out: Option<PathBuf>,
     /// Shows evaluations on these problems; where none are given the last set that was
@@ -37,6 +41,17 @@ struct EvaluationSeries {
 
 /// Draws.
 pub fn report(args: &ReportArgs) -> Result<ExitCode> {
+    let analysis = args.dir.join(analyze::FILE);
+    if analysis.exists() {
+        let study = fs::read_to_string(&analysis)
+            .map_err(anyhow::Error::from)
+            .and_then(|json| Ok(serde_json::from_str(&json)?))
+            .with_context(|| format!("in {}", analysis.display()))?;
+        let out = args.out.clone();
+        let out = out.unwrap_or_else(|| analysis.with_extension("svg"));
+        output::write(&out, &analyze::svg(&study)?)?;
+        return Ok(ExitCode::SUCCESS);
+    }
     let record: TrainingRecord<IgnoredAny> = load_training_record(&args.dir)?
         .with_context(|| format!("there is no training.json in {}", args.dir.display()))?;
     let svg = svg(

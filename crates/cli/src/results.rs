@@ -1,110 +1,120 @@
-//! A file of results: what was measured, then a line for each run, so that an evaluation that was
-//! cut off goes on, and every run that was counted can be seen again.
+//! `latent results`: `docs/results.md`, put together from what the files of `public/evidence` hold.
 
 use std::{
-    fs::{self, File, OpenOptions},
-    io::Write,
+    fs,
     path::{Path, PathBuf},
+    process::ExitCode,
 };
 
-use anyhow::{Context, Result, bail, ensure};
-use latent_model::evaluation::RunResult;
-use serde::{Deserialize, Serialize};
+use anyhow::{Context, Result};
+use clap::Args;
+use serde::de::DeserializeOwned;
 
-use crate::{asking::AskingArgs, problems::ProblemArgs};
+use crate::{analyze, contemplation::ContemplationDocument, intervene, output, table};
 
-/// The first line: all that a run depends on.
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
-pub struct Measured {
-    /// The checkpoint's name.
-    pub model: String,
-    /// SHA-256 of its weights.
-    pub weights: String,
-    /// Description of the engine.
-    pub engine: String,
-    pub strategy: String,
-    /// `key=value`
-    pub settings: Vec<String>,
-    #[serde(flatten)]
-    pub problems: ProblemArgs,
-    /// Problems that were generated, where they were.
-    pub n: usize,
-    #[serde(flatten)]
-    pub asking: AskingArgs,
-    pub seed: u32,
-    pub samples: usize,
+/// Arguments of `latent results`.
+#[derive(Args)]
+pub struct ResultsArgs {
+    /// The folder that holds what was measured.
+    #[arg(long, default_value = "public/evidence")]
+    evidence: PathBuf,
+    /// The file.
+    #[arg(long, default_value = "docs/results.md")]
+    out: PathBuf,
 }
 
-/// An open file of results, to which runs are added.
-pub struct Results {
-    path: PathBuf,
-    file: File,
+/// A part of the document: a file or folder of the evidence, and what it says in Markdown.
+type Section = (&'static str, fn(&Path) -> Result<String>);
+
+/// All parts, in the order in which they are read.
+const SECTIONS: [Section; 5] = [
+    ("coconut", table::section),
+    ("ccot", table::section),
+    ("contemplation.json", |path| {
+        Ok(read::<ContemplationDocument>(path)?.section())
+    }),
+    ("analysis.json", |path| Ok(analyze::section(&read(path)?))),
+    ("interventions.json", |path| {
+        Ok(intervene::section(&read(path)?))
+    }),
+];
+
+/// Writes the document.
+pub fn results(args: &ResultsArgs) -> Result<ExitCode> {
+    write(&args.evidence, &args.out)?;
+    Ok(ExitCode::SUCCESS)
 }
 
-impl Results {
-    /// Opens the file of this measurement, or begins it; gives the runs that it holds.
-    pub fn open(path: &Path, measured: &Measured) -> Result<(Self, Vec<RunResult>)> {
-        let is_new = !path.exists();
-        let runs = match is_new {
-            true => Vec::new(),
-            false => {
-                let (found, runs) = read(path)?;
-                ensure!(
-                    found == *measured,
-                    "{} holds another measurement: expected\n{}\nfound\n{}",
-                    path.display(),
-                    serde_json::to_string(measured)?,
-                    serde_json::to_string(&found)?
-                );
-                // A line that was cut off is written again.
-                let mut kept = serde_json::to_string(&found)? + "\n";
-                for run in &runs {
-                    kept += &(serde_json::to_string(run)? + "\n");
-                }
-                fs::write(path, kept).with_context(|| writing(path))?;
-                runs
-            }
-        };
-        let file = OpenOptions::new().create(true).append(true).open(path);
-        let mut results = Self {
-            path: path.into(),
-            file: file.with_context(|| writing(path))?,
-        };
-        if is_new {
-            results.line(&serde_json::to_string(measured)?)?;
-        }
-        Ok((results, runs))
+/// Writes the document to `path`.
+pub fn write(evidence: &Path, path: &Path) -> Result<()> {
+    output::write(path, &document(evidence)?)
+}
+
+fn document(evidence: &Path) -> Result<String> {
+    let mut text = String::from(
+        "\
+# Results
+
+<!-- `latent results` writes this file, and a test fails where it is not what public/evidence
+holds. -->
+
+Accuracy is exact match of the answer, what follows the last `###` as in Coconut's own code, \
+decoded over the whole vocabulary, with Wilson's 95 % interval. There is one training run a \
+checkpoint, of small models: the intervals are those of the problems and not of the training. \
+[EXPERIMENTS.md](../crates/train/EXPERIMENTS.md) tells how each checkpoint was trained.
+",
+    );
+    for (name, section) in SECTIONS {
+        let section = section(&evidence.join(name));
+        text += &format!("\n{}", section.with_context(|| format!("in {name}"))?);
     }
-
-    /// Adds a run.
-    pub fn add(&mut self, run: &RunResult) -> Result<()> {
-        self.line(&serde_json::to_string(run)?)
-    }
-
-    fn line(&mut self, line: &str) -> Result<()> {
-        writeln!(self.file, "{line}").with_context(|| writing(&self.path))
-    }
+    Ok(text)
 }
 
-fn writing(path: &Path) -> String {
-    format!("cannot write {}", path.display())
-}
-
-/// What a file measures, and its runs; a last line that was cut off is left out.
-pub fn read(path: &Path) -> Result<(Measured, Vec<RunResult>)> {
-    let text =
+/// A JSON file of the evidence.
+fn read<T: DeserializeOwned>(path: &Path) -> Result<T> {
+    let json =
         fs::read_to_string(path).with_context(|| format!("cannot read {}", path.display()))?;
-    let (first, rest) = text.split_once('\n').unwrap_or((&text, ""));
-    let measured = serde_json::from_str(first)
-        .with_context(|| format!("{}, line 1: not a file of results", path.display()))?;
-    let lines: Vec<&str> = rest.lines().collect();
-    let mut runs = Vec::new();
-    for (index, line) in lines.iter().enumerate() {
-        match serde_json::from_str(line) {
-            Ok(run) => runs.push(run),
-            Err(_) if index + 1 == lines.len() && !text.ends_with('\n') => {}
-            Err(error) => bail!("{}, line {}: {error}", path.display(), index + 2),
+    Ok(serde_json::from_str(&json)?)
+}
+
+#[cfg(test)]
+mod tests {
+    use latent_model::analysis::report::{AnalysisStudy, InterventionStudy};
+
+    use super::*;
+    use crate::folder::weights_digest;
+
+    fn root() -> &'static Path {
+        Path::new(concat!(env!("CARGO_MANIFEST_DIR"), "/../.."))
+    }
+
+    #[test]
+    fn the_results_are_what_the_evidence_holds() {
+        let document = document(&root().join("public/evidence"));
+        let document = document.unwrap_or_else(|error| panic!("{error:#}"));
+        let written = fs::read_to_string(root().join("docs/results.md")).expect("it ships");
+        assert!(document == written, "run `latent results`");
+    }
+
+    #[test]
+    fn studies_were_made_on_the_weights_that_ship() {
+        let evidence = root().join("public/evidence");
+        let interventions: InterventionStudy =
+            read(&evidence.join("interventions.json")).expect("a study");
+        let analysis: AnalysisStudy = read(&evidence.join("analysis.json")).expect("a study");
+        let contemplation: ContemplationDocument =
+            read(&evidence.join("contemplation.json")).expect("a study");
+        let interventions = interventions.rows.iter().map(|row| &row.subject);
+        let subjects = interventions.chain(analysis.rows.iter().map(|row| &row.subject));
+        let subjects = subjects.map(|subject| (&subject.model, None, &subject.weights_sha256));
+        let adapted = contemplation.rows.iter();
+        let adapted = adapted.map(|row| (&row.model, Some(&row.adapters), &row.weights_sha256));
+        for (model, adapters, expected) in subjects.chain(adapted) {
+            let folder = root().join("public/models").join(model);
+            let digest = weights_digest(&folder, adapters.map(String::as_str));
+            let digest = digest.expect("the weights can be read");
+            assert_eq!(*expected, digest, "{model}: measure again");
         }
     }
-    Ok((measured, runs))
 }

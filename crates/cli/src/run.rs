@@ -23,7 +23,7 @@ use crate::{
     engines::{EngineKind, open_engine},
     folder::{ModelArgs, weights_digest},
     problems::ProblemArgs,
-    results::{self, Measured},
+    results_file::{self, Measured},
 };
 
 /// Arguments of `latent run`.
@@ -203,7 +203,7 @@ fn job(args: &RunArgs, model: &Model) -> Result<Job> {
 
 /// A run of a file of results, as it was counted.
 fn replayed(args: &RunArgs, path: &Path, model: &Model) -> Result<Job> {
-    let (measured, runs) = results::read(path)?;
+    let (measured, runs) = results_file::read(path)?;
     let is_it = |run: &&RunResult| (run.problem, run.sample) == (args.problem, args.sample);
     let Some(run) = runs.iter().find(is_it) else {
         bail!(

@@ -33,6 +33,11 @@ pub struct ShipArgs {
     /// The folder that holds model folders.
     #[arg(long, default_value = "public/models")]
     models: PathBuf,
+    /// Copies nothing but the adapters of CCOT, beside those of this checkpoint, which must have
+    /// the same base. Their folder is named after the run: that of arithmetic-ccot-r0.5 is
+    /// ccot-r0.5.
+    #[arg(long, value_name = "CHECKPOINT")]
+    beside: Option<String>,
 }
 
 /// The weights of a model folder; a model that ships is small enough for one file.
@@ -45,8 +50,11 @@ const FILES: [&str; 6] = [
     WEIGHTS,
     "tokenizer.json",
     "tokenizer_config.json",
-    "training.json",
+    TRAINING,
 ];
+
+/// How a model, or its adapters, were trained.
+const TRAINING: &str = "training.json";
 
 /// What tells the strategies of a checkpoint. A training config has had other keys in earlier
 /// versions.
@@ -68,8 +76,11 @@ pub fn ship(args: &ShipArgs) -> Result<ExitCode> {
     let catalogue = serde_json::from_str(&text::clean(&json));
     let mut catalogue: Catalogue = catalogue.with_context(|| format!("in {}", index.display()))?;
     for run in &args.runs {
-        let entry = ship_one(run, &args.models)
-            .with_context(|| format!("cannot ship {}", run.display()))?;
+        let entry = match &args.beside {
+            None => ship_one(run, &args.models),
+            Some(checkpoint) => ship_beside(run, &args.models.join(checkpoint)),
+        };
+        let entry = entry.with_context(|| format!("cannot ship {}", run.display()))?;
         println!("{}: {}", entry.name, entry.strategies.join(", "));
         catalogue.put(entry);
     }
@@ -80,32 +91,71 @@ pub fn ship(args: &ShipArgs) -> Result<ExitCode> {
 
 fn ship_one(run: &Path, models: &Path) -> Result<Entry> {
     let from = run.join("model");
-    let model = load_model(&from)?;
-    let record = load_training_record(&from)?
+    let entry = listed(&from)?;
+    let to = models.join(&entry.name);
+    for file in FILES {
+        copy(&from.join(file), &to.join(file))?;
+    }
+    for AdapterFolder { folder, .. } in &entry.adapters {
+        for file in contemplation::FILES {
+            copy(&from.join(folder).join(file), &to.join(folder).join(file))?;
+        }
+    }
+    Ok(entry)
+}
+
+/// Copies a run's adapters into the folder of a checkpoint with the same base.
+fn ship_beside(run: &Path, checkpoint: &Path) -> Result<Entry> {
+    let from = run.join("model");
+    let Entry { name, task, .. } = listed(&from)?;
+    let folder = name.strip_prefix(task.name());
+    let folder = folder.and_then(|rest| rest.strip_prefix('-'));
+    let folder = folder.with_context(|| {
+        let task = task.name();
+        format!("a run of {task} is named {task}-METHOD, found {name:?}")
+    })?;
+    for file in [WEIGHTS, "config.json", "tokenizer.json"] {
+        let read = |path: PathBuf| {
+            fs::read(&path).with_context(|| format!("cannot read {}", path.display()))
+        };
+        ensure!(
+            read(from.join(file))? == read(checkpoint.join(file))?,
+            "{} has another base: its {file} is not the same",
+            checkpoint.display()
+        );
+    }
+    let (adapters, to) = (from.join(contemplation::FOLDER), checkpoint.join(folder));
+    for file in contemplation::FILES {
+        copy(&adapters.join(file), &to.join(file))?;
+    }
+    copy(&from.join(TRAINING), &to.join(TRAINING))?;
+    listed(checkpoint)
+}
+
+fn copy(from: &Path, to: &Path) -> Result<()> {
+    if let Some(folder) = to.parent() {
+        fs::create_dir_all(folder)
+            .with_context(|| format!("cannot create {}", folder.display()))?;
+    }
+    fs::copy(from, to)
+        .with_context(|| format!("cannot copy {} to {}", from.display(), to.display()))?;
+    Ok(())
+}
+
+/// What the catalogue says of a model folder.
+fn listed(folder: &Path) -> Result<Entry> {
+    let model = load_model(folder)?;
+    let record = load_training_record(folder)?
         .context("a model that ships says in training.json how it was trained")?;
-    let bytes = fs::metadata(from.join(WEIGHTS))?.len();
+    let bytes = fs::metadata(folder.join(WEIGHTS))?.len();
     let entry = Entry {
-        adapters: adapters(&from)?,
+        adapters: adapters(folder)?,
         ..entry(&record, &model, bytes)
     };
     ensure!(
         !entry.strategies.is_empty(),
         "no strategy decodes its forms"
     );
-    let to = models.join(&entry.name);
-    let of_adapters = entry.adapters.iter().flat_map(|adapters| {
-        let file = |file: &str| format!("{}/{file}", adapters.folder);
-        contemplation::FILES.map(file)
-    });
-    for file in FILES.map(String::from).into_iter().chain(of_adapters) {
-        let (from, to) = (from.join(&file), to.join(&file));
-        if let Some(folder) = to.parent() {
-            fs::create_dir_all(folder)
-                .with_context(|| format!("cannot create {}", folder.display()))?;
-        }
-        fs::copy(&from, &to)
-            .with_context(|| format!("cannot copy {} to {}", from.display(), to.display()))?;
-    }
     Ok(entry)
 }
 
@@ -173,15 +223,8 @@ mod tests {
         for listed in &catalogue.models {
             let folder = models.join(&listed.name);
             let model = load_model(&folder).unwrap_or_else(|error| panic!("{error:#}"));
-            let record = load_training_record(&folder).unwrap_or_else(|e| panic!("{e:#}"));
-            let bytes = fs::metadata(folder.join(WEIGHTS)).expect("it ships");
-            assert_eq!(
-                *listed,
-                Entry {
-                    adapters: adapters(&folder).unwrap_or_else(|e| panic!("{e:#}")),
-                    ..entry(&record.expect("it ships"), &model, bytes.len())
-                }
-            );
+            let found = super::listed(&folder).unwrap_or_else(|error| panic!("{error:#}"));
+            assert_eq!(*listed, found);
             let max_positions = model.config.max_position_embeddings;
             for (name, expected) in hub_files(&listed.task.markers(), max_positions) {
                 let text = fs::read_to_string(folder.join(name)).unwrap_or_default();

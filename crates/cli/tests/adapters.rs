@@ -125,6 +125,7 @@ fn every_command_runs_ccot_with_the_adapters_that_are_named() {
 
 const SUITE: &str = r#"
 title = "CCOT"
+introduction = "Two sets of adapters."
 [[row]]
 method = "r = 0.1"
 arithmetic = { model = "arithmetic-ccot", strategy = "ccot" }
@@ -134,9 +135,6 @@ arithmetic = { model = "arithmetic-ccot", adapters = "ccot-r0.05", strategy = "c
 [[row]]
 method = "r = 9"
 arithmetic = { model = "arithmetic-ccot", adapters = "ccot-r9", strategy = "ccot" }
-[thoughts]
-most = 0
-curve = []
 "#;
 
 #[test]
@@ -148,6 +146,10 @@ fn a_row_of_the_table_is_measured_with_its_own_adapters() {
         "table", "--suite", &suite, "--models", &models, "--out", &out, "--n", "2",
     ];
     stdout_of(&[&args[..], &["--no-cache"]].concat());
+    assert!(
+        !folder.path("out/thoughts.json").exists(),
+        "nobody asked for it"
+    );
     let read = |name: &str| fs::read_to_string(folder.path("out").join(name)).expect("written");
     let table: Value = serde_json::from_str(&read("table.json")).expect("JSON");
     let row = |index: usize| &table["rows"][index];
@@ -239,4 +241,105 @@ fn check_compares_every_set_of_weights_and_sees_an_altered_adapter() {
     let before = text.split("under the decoder:").next().expect("the others");
     assert!(!before.contains("DIFFERS"), "{text}");
     drop(folder);
+}
+
+#[test]
+fn ship_lays_adapters_beside_those_of_a_checkpoint_with_the_same_base() {
+    let folder = Folder::new("ship-beside");
+    folder.copy_model("arithmetic-ccot", "models/arithmetic-ccot");
+    folder.write("models/index.json", "{\"models\": []}");
+    let run = folder.copy_model("arithmetic-ccot", "run/model");
+    for other in adapter_folders(&run) {
+        if other != "ccot" {
+            fs::remove_dir_all(run.join(other)).expect("it was copied");
+        }
+    }
+    let record = run.join("training.json");
+    let text = fs::read_to_string(&record).expect("it ships");
+    let renamed = text.replace("\"arithmetic-ccot\"", "\"arithmetic-ccot-r0.3\"");
+    assert_ne!(renamed, text);
+    fs::write(&record, &renamed).expect("it can be written");
+    fs::write(run.join("ccot/ccot.json"), r#"{"layer": 2, "ratio": 0.3}"#).expect("written");
+    let [models, run_folder] = ["models", "run"].map(|name| folder.arg(name));
+    let args = ["ship", &run_folder, "--models", &models, "--beside"];
+    let text = stdout_of(&[&args[..], &["arithmetic-ccot"]].concat());
+    assert!(text.starts_with("arithmetic-ccot: "), "{text}");
+    let to = folder.path("models/arithmetic-ccot/ccot-r0.3");
+    for name in FILES {
+        let copied = fs::read(to.join(name)).expect("it was copied");
+        assert_eq!(
+            copied,
+            fs::read(run.join("ccot").join(name)).expect("a file")
+        );
+    }
+    let copied = fs::read_to_string(to.join("training.json")).expect("it was copied");
+    assert_eq!(copied, renamed);
+    let index = fs::read_to_string(folder.path("models/index.json")).expect("it is there");
+    let index: Value = serde_json::from_str(&index).expect("JSON");
+    let listed = index["models"][0]["adapters"].as_array().expect("a list");
+    assert!(
+        listed
+            .iter()
+            .any(|adapters| adapters["folder"] == "ccot-r0.3" && adapters["ratio"] == 0.3),
+        "{listed:?}"
+    );
+    folder.copy_model("arithmetic-coconut", "models/arithmetic-coconut");
+    let error = common::failure_of(&[&args[..], &["arithmetic-coconut"]].concat());
+    assert!(error.contains("has another base"), "{error}");
+    assert!(!folder.path("models/arithmetic-coconut/ccot-r0.3").exists());
+}
+
+fn adapter_folders(model: &Path) -> Vec<String> {
+    let entries = fs::read_dir(model).expect("a folder").map(|entry| {
+        let entry = entry.expect("the folder can be listed");
+        entry.file_name().to_string_lossy().into_owned()
+    });
+    let is_adapters = |name: &String| model.join(name).join(FILES[0]).exists();
+    entries.filter(is_adapters).collect()
+}
+
+#[test]
+fn contemplation_counts_where_end_stops_beside_k() {
+    let (folder, never) = adapted("contemplation");
+    let measure = |model: &str| -> Value {
+        let out = folder.arg("out.json");
+        let args = ["contemplation", "--n", "6", "--timed", "2", "--out", &out];
+        let text = stdout_of(&[&args[..], &["--model", model]].concat());
+        assert!(text.contains("| adapters | ≤ −3 |"), "{text}");
+        serde_json::from_str(&fs::read_to_string(&out).expect("written")).expect("JSON")
+    };
+    let count = |row: &Value, keep: &dyn Fn(u64, u64) -> bool| -> u64 {
+        let lengths = row["lengths"].as_array().expect("a list").iter();
+        let number = |count: &Value, key: &str| count[key].as_u64().expect("a number");
+        let kept = lengths.filter(|count| keep(number(count, "k"), number(count, "own")));
+        kept.map(|count| number(count, "n")).sum()
+    };
+
+    // The classifier is never sure, so that the cap ends it: 8 of 72 tokens at r = 0.1.
+    let document = measure(&never);
+    let row = &document["rows"][0];
+    assert_eq!(row["adapters"], "ccot");
+    assert_eq!(count(row, &|k, own| own == 8 && k < 8), 6, "{row}");
+    assert_eq!(row["precision"], Value::Null);
+    assert_eq!(row["recall"]["accuracy"], 0.0);
+
+    let shipped = format!("{}/arithmetic-ccot", common::MODELS);
+    let document = measure(&shipped);
+    let rows = document["rows"].as_array().expect("a list");
+    let row = rows.iter().find(|row| row["adapters"] == "ccot");
+    let row = row.expect("it ships");
+    let exact = count(row, &|k, own| own == k);
+    assert!((3..=6).contains(&exact), "{row}");
+    let share = |name: &str, n: u64| {
+        let found = row[name]["accuracy"].as_f64().expect("a share");
+        assert!((found - exact as f64 / n as f64).abs() < 1e-12, "{row}");
+    };
+    share("precision", count(row, &|k, own| own <= k));
+    share("recall", count(row, &|k, own| own >= k));
+    let args = ["eval", "--model", &shipped, "--strategy", "ccot", "--task"];
+    let more = ["--difficulty", "official", "--n", "6", "--seed", "1"];
+    let engine = ["arithmetic", "--engine", "reference", "--json"];
+    let text = stdout_of(&[&args[..], &engine, &more].concat());
+    let evaluation: Value = serde_json::from_str(&text).expect("JSON");
+    assert_eq!(evaluation["accuracy"], row["own"]["accuracy"]);
 }

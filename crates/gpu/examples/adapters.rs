@@ -13,8 +13,9 @@ use latent_gpu::{
     GpuContext,
     kernels::{PROJECT, Pipeline, threads_for, tile_for},
     layout::Row,
-    weights::{packed, rows},
+    packing::{packed, rows},
 };
+use latent_model::checkpoint::WeightFormat;
 use pollster::block_on;
 
 /// Dispatches of one submit.
@@ -42,7 +43,7 @@ impl Bench {
         &self,
         (inputs, outputs): (usize, usize),
         n_sets: usize,
-        buffers: [&wgpu::Buffer; 4],
+        [rows, x, weights, y]: [&wgpu::Buffer; 4],
     ) -> Bound {
         let threads = threads_for(outputs as u32 / 4);
         let tile = tile_for(self.n_rows);
@@ -56,7 +57,8 @@ impl Bench {
         let pipeline = PROJECT.pipeline(device, threads, &constants);
         let pipeline = pipeline.expect("a shape that runs");
         Bound {
-            bind_group: pipeline.bind(device, &buffers),
+            // Without a bias its binding is not read.
+            bind_group: pipeline.bind(device, &[rows, x, weights, weights, y]),
             grid: [
                 (outputs as u32 / 4).div_ceil(threads),
                 self.n_rows as u32 / tile,
@@ -104,8 +106,10 @@ impl Bench {
             batch.iter().map(base).collect()
         };
         let base_rows = common::buffer(context, &as_base(&batch));
-        let pack =
-            |seed, rows_of: usize, cols: usize| packed(&rows(&matrix(seed, rows_of, cols)), None);
+        let pack = |seed, rows_of: usize, cols: usize| -> Vec<f32> {
+            let words = packed(&rows(&matrix(seed, rows_of, cols)), WeightFormat::F32, None);
+            words.into_iter().map(f32::from_bits).collect()
+        };
         let sets: Vec<Vec<f32>> = (0..3).map(|set| pack(set, outputs, inputs)).collect();
         let [w, all] = [buffer(&sets[0]), buffer(&sets.concat())];
         let shape = (inputs, outputs);

@@ -5,7 +5,7 @@ use latent_model::{
     engine::{Engine, EngineError, LaneCursor, LaneSpec},
     model::Model,
     record::StepRecord,
-    reference::{Precision, ReferenceEngine},
+    reference::{LayerStates, Precision, ReferenceEngine},
 };
 
 use crate::{GpuContext, GpuEngine, GpuError};
@@ -71,6 +71,20 @@ impl Engine for AnyEngine {
         match self {
             Self::Gpu(engine) => engine.set_cursors(cursors),
             Self::Reference(engine) => engine.set_cursors(cursors),
+        }
+    }
+
+    async fn cursors(&mut self) -> Result<Vec<LaneCursor>, EngineError> {
+        match self {
+            Self::Gpu(engine) => engine.cursors().await,
+            Self::Reference(engine) => engine.cursors().await,
+        }
+    }
+
+    async fn peek(&mut self, cursors: &[LaneCursor]) -> Result<LayerStates, EngineError> {
+        match self {
+            Self::Gpu(engine) => engine.peek(cursors).await,
+            Self::Reference(engine) => engine.peek(cursors).await,
         }
     }
 }

@@ -29,7 +29,7 @@ pub(crate) struct Batch {
     /// (rows, heads · head_dim)
     pub attended: wgpu::Buffer,
     /// (rows, intermediate)
-    pub gated: wgpu::Buffer,
+    pub expanded: wgpu::Buffer,
     /// (taps, rows, d): the states that can be fed back; block 0 is the one after the final norm
     pub hidden: wgpu::Buffer,
     /// (rows) of [`RowState`]
@@ -60,7 +60,7 @@ impl Batch {
             queries: floats("queries", config.q_width())?,
             scores: floats("attention scores", config.n_heads * n_positions)?,
             attended: floats("attention outputs", config.q_width())?,
-            gated: floats("MLP activations", config.intermediate_size)?,
+            expanded: floats("MLP activations", config.intermediate_size)?,
             hidden: floats("hidden states", n_taps * config.hidden_size)?,
             states: context.storage("states", bytes(1, size_of::<RowState>()))?,
         })
@@ -99,14 +99,19 @@ impl Batch {
     }
 }
 
-/// Keys and values of a run, and the rotations of its positions.
-#[derive(Debug)]
+/// Rows of a cache behind those of the lanes, for keys and values that nobody keeps.
+pub(crate) const SCRATCH_ROWS: usize = 32;
+
+/// Keys and values of a run, and the rotations of its positions. A clone is the same buffers.
+#[derive(Clone, Debug)]
 pub(crate) struct KvCache {
     /// Rows of the cache that one lane owns; lane l's position p has row l · positions + p.
     pub n_positions: u32,
-    /// Per layer: (lanes · positions, kv heads · head_dim), rotated
+    /// Where the [`SCRATCH_ROWS`] begin.
+    pub scratch: u32,
+    /// Per layer: (lanes · positions + scratch, kv heads · head_dim), rotated
     pub keys: Vec<wgpu::Buffer>,
-    /// Per layer: (lanes · positions, kv heads · head_dim)
+    /// Per layer: (lanes · positions + scratch, kv heads · head_dim)
     pub values: Vec<wgpu::Buffer>,
     /// (positions, head_dim / 4) of (cos, sin, cos, sin) for the pairs 2i and 2i + 1. A table,
     /// because WGSL's own cos and sin promise nothing for large angles.
@@ -120,7 +125,9 @@ impl KvCache {
         n_lanes: usize,
         n_positions: usize,
     ) -> Result<Self, GpuError> {
-        let bytes = (n_lanes * n_positions * config.kv_width() * size_of::<f32>()) as u64;
+        let scratch = n_lanes * n_positions;
+        let n_values = (scratch + SCRATCH_ROWS) * config.kv_width();
+        let bytes = (n_values * size_of::<f32>()) as u64;
         let per_layer = |what: &str| -> Result<Vec<wgpu::Buffer>, GpuError> {
             (0..config.n_layers)
                 .map(|_| context.storage(what, bytes))
@@ -138,6 +145,7 @@ impl KvCache {
         });
         Ok(Self {
             n_positions: n_positions as u32,
+            scratch: scratch as u32,
             keys: per_layer("a layer's keys")?,
             values: per_layer("a layer's values")?,
             // Where positions are learned, kernels have the binding and never read it.

@@ -219,8 +219,15 @@ impl GpuContext {
         Ok(buffer)
     }
 
+    /// Hands what was written to the device, so that it does not wait in memory for more.
+    pub(crate) fn flush(&self) {
+        self.queue.submit([]);
+        // It only frees what is done; a lost device is told by whatever uses it next.
+        let _ = self.device.poll(wgpu::PollType::Poll);
+    }
+
     /// Bytes of the largest storage buffer that a kernel can read.
-    pub(crate) fn max_binding(&self) -> u64 {
+    pub fn max_binding(&self) -> u64 {
         let limits = self.device.limits();
         limits
             .max_storage_buffer_binding_size

@@ -7,14 +7,15 @@ use latent_model::{
     config::ModelConfig,
     engine::{
         Engine, EngineError, LaneCursor, LaneSpec,
-        checks::{Limits, check_cursors, check_lanes, check_records},
+        checks::{Limits, check_cursors, check_lanes, check_peek, check_records},
     },
     input::{Input, Tap},
     record::StepRecord,
+    reference::LayerStates,
 };
 
 use crate::{
-    batch::{Batch, KvCache},
+    batch::{Batch, KvCache, SCRATCH_ROWS},
     context::{GpuContext, GpuError},
     forward::{Cost, Dispatch, Forward},
     kernels::{MAX_TILE, Pipeline, RING_STEPS, tile_for},
@@ -74,8 +75,8 @@ impl GpuEngine {
         let create = || DeviceWeights::upload(context, config, weights);
         let weights = context.checked("the model's weights", create).await?;
         let create = || {
-            let (device, tables) = (&context.device, &weights.tables);
-            let rows = RowPipelines::new(device, config, tables)?;
+            let device = &context.device;
+            let rows = RowPipelines::new(device, config, &weights)?;
             let tiles = vec![TilePipelines::new(device, config, &weights, MAX_TILE)?];
             Ok((rows, tiles))
         };
@@ -95,6 +96,11 @@ impl GpuEngine {
     /// Counters for the page and the benchmark.
     pub fn stats(&self) -> EngineStats {
         self.stats
+    }
+
+    /// Bytes of the model's weights on the device.
+    pub fn weight_bytes(&self) -> u64 {
+        self.weights.n_bytes()
     }
 
     /// The device that it runs on.
@@ -274,7 +280,8 @@ impl GpuEngine {
         dispatches.push(forward.final_norm());
         dispatches.extend(forward.head(&buffers.logits));
         dispatches.extend(self.select(&batch, &buffers, rows.len()));
-        Ok(Run::new(context, specs, (batch, rows), buffers, dispatches))
+        let placed = (batch, cache.clone(), rows);
+        Ok(Run::new(context, specs, placed, buffers, dispatches))
     }
 }
 
@@ -330,6 +337,30 @@ impl Engine for GpuEngine {
         check_cursors(cursors, &run.lanes(), &self.config)?;
         run.set_cursors(&self.context, cursors);
         Ok(())
+    }
+
+    async fn cursors(&mut self) -> Result<Vec<LaneCursor>, EngineError> {
+        let run = self.run.as_ref().ok_or(EngineError::NotBegun)?;
+        Ok(run.cursors(&self.context).await?)
+    }
+
+    async fn peek(&mut self, cursors: &[LaneCursor]) -> Result<LayerStates, EngineError> {
+        let run = self.run.as_ref().ok_or(EngineError::NotBegun)?;
+        let inputs = check_peek(cursors, &run.lanes(), &self.config)?;
+        let batches = cursors
+            .chunks(SCRATCH_ROWS)
+            .zip(inputs.chunks(SCRATCH_ROWS));
+        let placed = batches.map(|(cursors, inputs)| {
+            let (cache, rows) = run.probe_rows(cursors);
+            let rows: Vec<(Row, &Input)> = rows.into_iter().zip(inputs.iter().copied()).collect();
+            (cache, rows)
+        });
+        let placed: Vec<_> = placed.collect();
+        let mut states = LayerStates::new(self.config.n_layers);
+        for (cache, rows) in placed {
+            states.extend(self.states_of(&rows, &cache).await?);
+        }
+        Ok(states)
     }
 }
 

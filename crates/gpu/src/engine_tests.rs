@@ -43,13 +43,7 @@ fn lane(feed: Feed, seed: u32) -> LaneSpec {
 fn run_with(engine: &GpuEngine, specs: &[LaneSpec], probes: &[Row]) -> (Vec<StepRecord>, Vec<u8>) {
     let n_positions = positions_needed(specs);
     let pipelines = &engine.tile_pipelines[0];
-    // One lane's part more, for what the probes write.
-    let cache = KvCache::new(
-        &engine.context,
-        &engine.config,
-        specs.len() + 1,
-        n_positions,
-    );
+    let cache = KvCache::new(&engine.context, &engine.config, specs.len(), n_positions);
     let cache = cache.expect("room");
     engine.prefill(specs, pipelines, &cache).expect("a prefill");
     let mut rows = lane_rows(specs, cache.n_positions);
@@ -71,7 +65,8 @@ fn run_with(engine: &GpuEngine, specs: &[LaneSpec], probes: &[Row]) -> (Vec<Step
         encoder.copy_buffer_to_buffer(buffer, 0, &staging, 0, buffer.size());
         engine.context.queue.submit([encoder.finish()]);
         let bytes = block_on(readback::read(&engine.context, &staging, buffer.size()));
-        let lanes = buffer.size() as usize / (specs.len() + 1) * specs.len();
+        let row_bytes = engine.config.kv_width() * size_of::<f32>();
+        let lanes = specs.len() * n_positions * row_bytes;
         kept.extend_from_slice(&bytes.expect("keys or values")[..lanes]);
     }
     (records, kept)

@@ -5,6 +5,7 @@ use latent_model::{config::ModelConfig, input::Tap};
 use crate::{
     batch::{Batch, KvCache},
     kernels::Pipeline,
+    packing::packed_words,
     pipelines::{RowPipelines, TilePipelines},
     weights::{DeviceLayer, DeviceWeights, Shard},
 };
@@ -70,6 +71,7 @@ impl Forward<'_> {
                 &batch.inputs,
                 &shard.buffer,
                 &batch.hidden,
+                self.or_unread(&self.weights.positions),
                 &batch.residual,
             ];
             self.over_width(pipeline, &buffers)
@@ -123,45 +125,93 @@ impl Forward<'_> {
         }
     }
 
-    /// Layer `index`: five dispatches.
-    pub fn layer(&self, index: usize) -> [Dispatch; 5] {
+    /// Layer `index`: five dispatches, or six where heads have norms of their own.
+    pub fn layer(&self, index: usize) -> Vec<Dispatch> {
         let (batch, pipelines) = (self.batch, self.tile_pipelines);
         let layer: &DeviceLayer = &self.weights.layers[index];
         let (keys, values) = (&self.cache.keys[index], &self.cache.values[index]);
         let (rows, residual) = (&batch.rows, &batch.residual);
         let (d, intermediate) = (self.config.hidden_size, self.config.intermediate_size);
         let qkv_rows = self.config.q_width() + 2 * self.config.kv_width();
-        [
-            self.matmul(
-                &pipelines.qkv,
-                (qkv_rows, d),
-                &[
-                    rows,
-                    residual,
-                    &layer.qkv,
-                    &self.cache.rotations,
-                    &batch.queries,
-                    keys,
-                    values,
-                ],
-            ),
+        let n_expanding = if layer.gate.is_some() { 2 } else { 1 };
+        let mut dispatches = vec![self.matmul(
+            &pipelines.qkv,
+            (qkv_rows, d, 1),
+            &[
+                rows,
+                residual,
+                self.or_unread(&layer.qkv_vectors),
+                &layer.qkv,
+                &self.cache.rotations,
+                &batch.queries,
+                keys,
+                values,
+            ],
+        )];
+        dispatches.extend(self.qk_norm(layer, keys));
+        dispatches.extend([
             self.attention(keys, values),
             self.matmul(
                 &pipelines.output,
-                (d, self.config.q_width()),
-                &[rows, &batch.attended, &layer.output, residual],
+                (d, self.config.q_width(), 1),
+                &[
+                    rows,
+                    &batch.attended,
+                    &layer.output,
+                    self.or_unread(&layer.output_bias),
+                    residual,
+                ],
             ),
             self.matmul(
-                &pipelines.swiglu,
-                (intermediate, 2 * d),
-                &[rows, residual, &layer.gate, &layer.up, &batch.gated],
+                &pipelines.expand,
+                (intermediate, d, n_expanding),
+                &[
+                    rows,
+                    residual,
+                    self.or_unread(&layer.mlp_vectors),
+                    layer.gate.as_ref().unwrap_or(&layer.up),
+                    &layer.up,
+                    &batch.expanded,
+                ],
             ),
             self.matmul(
                 &pipelines.down,
-                (d, intermediate),
-                &[rows, &batch.gated, &layer.down, residual],
+                (d, intermediate, 1),
+                &[
+                    rows,
+                    &batch.expanded,
+                    &layer.down,
+                    self.or_unread(&layer.down_bias),
+                    residual,
+                ],
             ),
-        ]
+        ]);
+        dispatches
+    }
+
+    /// What a kernel is bound to where the model has nothing for it.
+    fn or_unread<'b>(&'b self, buffer: &'b Option<wgpu::Buffer>) -> &'b wgpu::Buffer {
+        buffer.as_ref().unwrap_or(&self.weights.unread)
+    }
+
+    /// Norms of the heads of queries and of the newest keys, where there are any, and their rotation.
+    fn qk_norm(&self, layer: &DeviceLayer, keys: &wgpu::Buffer) -> Option<Dispatch> {
+        let pipeline = self.row_pipelines.qk_norm.as_ref()?;
+        let batch = self.batch;
+        let buffers = [
+            &batch.rows,
+            self.or_unread(&layer.qk_norm),
+            &self.cache.rotations,
+            &batch.queries,
+            keys,
+        ];
+        let n_heads = self.config.n_heads + self.config.n_kv_heads;
+        Some(Dispatch {
+            pipeline: pipeline.clone(),
+            bind_group: pipeline.bind(self.device, &buffers),
+            grid: [n_heads as u32, batch.n_rows],
+            cost: Cost::default(),
+        })
     }
 
     /// hidden[0] ← the state after the final norm, with its norm and the end classifier's word.
@@ -189,7 +239,7 @@ impl Forward<'_> {
         let shards = self.weights.tables.head.iter();
         let dispatch = |(shard, pipeline): (&Shard, &Pipeline)| {
             let batch = self.batch;
-            let shape = (shard.n_ids as usize, self.config.hidden_size);
+            let shape = (shard.n_ids as usize, self.config.hidden_size, 1);
             self.matmul(
                 pipeline,
                 shape,
@@ -233,22 +283,23 @@ impl Forward<'_> {
         }
     }
 
-    /// A thread per four outputs and tile of rows; `shape` is the weight's (outputs, inputs).
+    /// A thread per four outputs and tile of rows; the shape is that of each of the weights.
     fn matmul(
         &self,
         pipeline: &Pipeline,
-        shape: (usize, usize),
+        (outputs, inputs, n_matrices): (usize, usize, usize),
         buffers: &[&wgpu::Buffer],
     ) -> Dispatch {
-        let n_groups = shape.0.div_ceil(4).div_ceil(pipeline.threads as usize);
+        let n_groups = outputs.div_ceil(4).div_ceil(pipeline.threads as usize);
         let n_tiles = self.batch.n_rows / self.tile_pipelines.tile;
-        let n_weights = (shape.0 * shape.1) as u64;
+        let n_weights = (n_matrices * outputs * inputs) as u64;
+        let n_words = n_matrices * packed_words(self.weights.format, outputs, inputs);
         Dispatch {
             pipeline: pipeline.clone(),
             bind_group: pipeline.bind(self.device, buffers),
             grid: [n_groups as u32, n_tiles],
             cost: Cost {
-                weight_bytes: u64::from(n_tiles) * n_weights * size_of::<f32>() as u64,
+                weight_bytes: u64::from(n_tiles) * (n_words * size_of::<u32>()) as u64,
                 flops: 2 * u64::from(self.batch.n_rows) * n_weights,
             },
         }

@@ -1,4 +1,4 @@
-//! Activations of every layer, read back for comparison with the reference.
+//! Activations of every layer, read back: for comparison with the reference, and to look into runs.
 
 use latent_model::{
     engine::{EngineError, checks::check_inputs},
@@ -33,16 +33,8 @@ impl GpuEngine {
         let inputs = Input::tokens(tokens);
         check_inputs(0, &inputs, 0, &self.config)?;
         check_positions(&self.config, tokens.len())?;
-        let tile_pipelines = self.tile_pipelines(tile_for(tokens.len())).await?;
-        let create = || {
-            let (context, config) = (&self.context, &self.config);
-            let cache = KvCache::new(context, config, 1, tokens.len())?;
-            let batch = Batch::new(context, config, tokens.len(), tokens.len(), 1)?;
-            let stride = config.vocab_size.next_multiple_of(4);
-            let bytes = batch.n_rows as usize * stride * size_of::<f32>();
-            Ok((cache, batch, context.storage("logits", bytes as u64)?))
-        };
-        let (cache, batch, logits) = self.context.checked("the self-test", create).await?;
+        let create = || KvCache::new(&self.context, &self.config, 1, tokens.len());
+        let cache = self.context.checked("the self-test", create).await?;
         let row = |(position, input)| {
             let row = Row {
                 position,
@@ -55,22 +47,41 @@ impl GpuEngine {
             (row, input)
         };
         let rows: Vec<(Row, &Input)> = (0..).zip(&inputs).map(row).collect();
-        batch.write_rows(&self.context, &rows);
+        Ok(self.states_of(&rows, &cache).await?)
+    }
 
-        let forward = self.forward(&tile_pipelines, &batch, &cache);
+    /// Runs rows over a cache as one batch, and reads back what each stage made of each.
+    pub(crate) async fn states_of(
+        &mut self,
+        rows: &[(Row, &Input)],
+        cache: &KvCache,
+    ) -> Result<LayerStates, GpuError> {
+        let tile_pipelines = self.tile_pipelines(tile_for(rows.len())).await?;
+        let create = || {
+            let (context, config) = (&self.context, &self.config);
+            let n_positions = cache.n_positions as usize;
+            let batch = Batch::new(context, config, rows.len(), n_positions, 1)?;
+            let stride = config.vocab_size.next_multiple_of(4);
+            let bytes = batch.n_rows as usize * stride * size_of::<f32>();
+            Ok((batch, context.storage("logits", bytes as u64)?))
+        };
+        let (batch, logits) = self.context.checked("the rows' states", create).await?;
+        batch.write_rows(&self.context, rows);
+
+        let forward = self.forward(&tile_pipelines, &batch, cache);
         let mut stages = vec![(forward.embed(), &batch.residual)];
-        let layers = (0..self.config.n_layers).map(|index| Vec::from(forward.layer(index)));
+        let layers = (0..self.config.n_layers).map(|index| forward.layer(index));
         stages.extend(layers.map(|layer| (layer, &batch.residual)));
         stages.push((vec![forward.final_norm()], &batch.hidden));
         stages.push((forward.head(&logits), &logits));
-        Ok(self.read_stages(&stages, tokens.len()).await?)
+        self.read_stages(&stages, rows.len()).await
     }
 
     /// Runs the stages and keeps what each leaves in its buffer.
     async fn read_stages(
         &self,
         stages: &[(Vec<Dispatch>, &wgpu::Buffer)],
-        n_tokens: usize,
+        n_rows: usize,
     ) -> Result<LayerStates, GpuError> {
         let n_bytes = stages.iter().map(|(_, result)| result.size()).sum();
         let staging = readback::staging(&self.context, n_bytes);
@@ -94,7 +105,7 @@ impl GpuEngine {
             let (bytes, after) = rest.split_at(stage.1.size() as usize);
             rest = after;
             let values: Vec<f32> = bytemuck::pod_collect_to_vec(bytes);
-            let rows = values.chunks_exact(stride).take(n_tokens);
+            let rows = values.chunks_exact(stride).take(n_rows);
             rows.map(|row| row[..width].to_vec()).collect::<Vec<_>>()
         };
         let mut vectors: Vec<Vec<Vec<f32>>> = stages[..stages.len() - 1]

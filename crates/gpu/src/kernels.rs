@@ -1,6 +1,9 @@
 //! The kernels: their sources, the iterations of their loops, how they are compiled and bound.
 
-use latent_model::program::{MAX_KEPT, MAX_PHASES, MAX_STOP_TOKENS};
+use latent_model::{
+    checkpoint::WeightFormat,
+    program::{MAX_KEPT, MAX_PHASES, MAX_STOP_TOKENS},
+};
 
 use crate::{context::GpuError, layout::TOKENS_PER_THREAD};
 
@@ -13,8 +16,11 @@ pub const MOST_ITERATIONS: u64 = 65_535;
 pub struct Kernel {
     /// The file's name without `.wgsl`.
     pub name: &'static str,
-    /// The prelude and the file.
+    /// The prelude, the parts that it shares with others, and the file.
     pub source: &'static str,
+    /// The same for weights of each of [`WeightFormat::ALL`]; equal where the kernel reads none that
+    /// are packed.
+    pub sources: [&'static str; WeightFormat::ALL.len()],
     /// For every loop statement that `main` reaches, in no order: the most iterations that one
     /// invocation makes of it, all its entries together.
     pub loops: fn(&Shape<'_>) -> Vec<u64>,
@@ -51,25 +57,68 @@ fn loops_of_sets(shape: &Shape<'_>) -> Vec<u64> {
     vec![n_sets, times("TILE"), times("WIDTH")]
 }
 
+/// The same behind a norm, which may read every row once more for its mean.
+fn loops_behind_norm(shape: &Shape<'_>) -> Vec<u64> {
+    let for_means = shape.get("LAYER_NORM") * shape.get("TILE") * shape.get("WIDTH");
+    let mut loops = loops_of_sets(shape);
+    loops.push(for_means);
+    loops
+}
+
+/// The prelude, the parts that a kernel shares with others, and its own file.
+macro_rules! source {
+    ($($part:literal),+) => {
+        concat!(
+            include_str!("../../../shaders/prelude.wgsl"),
+            $(include_str!(concat!("../../../shaders/", $part, ".wgsl"))),+
+        )
+    };
+}
+
 macro_rules! kernel {
     ($name:literal, $loops:expr) => {
         Kernel {
             name: $name,
-            source: concat!(
-                include_str!("../../../shaders/prelude.wgsl"),
-                include_str!(concat!("../../../shaders/", $name, ".wgsl"))
-            ),
+            source: source!($name),
+            sources: [source!($name); WeightFormat::ALL.len()],
+            loops: $loops,
+        }
+    };
+    // A kernel that reads packed weights, with the parts that come after their format.
+    ($name:literal, weights $(, $part:literal)*; $loops:expr) => {
+        Kernel {
+            name: $name,
+            source: source!("weights_f32" $(, $part)*, $name),
+            sources: [
+                source!("weights_f32" $(, $part)*, $name),
+                source!("weights_f16" $(, $part)*, $name),
+                source!("weights_int8" $(, $part)*, $name),
+            ],
             loops: $loops,
         }
     };
 }
 
+/// The files of `shaders/` that kernels share; all others are kernels.
+pub const SHARED: [&str; 5] = [
+    "prelude",
+    "norm",
+    "weights_f32",
+    "weights_f16",
+    "weights_int8",
+];
+
 const KEPT: u64 = MAX_KEPT as u64;
 
 /// The input vectors of a batch.
-pub const EMBED: Kernel = kernel!("embed", |_| vec![KEPT]);
+pub const EMBED: Kernel = kernel!("embed", weights; |_| vec![KEPT]);
 /// Attention norm, query, key and value projections, rotation.
-pub const QKV: Kernel = kernel!("qkv", loops_of_sets);
+pub const QKV: Kernel = kernel!("qkv", weights, "norm"; loops_behind_norm);
+/// Norms of heads, rotation.
+pub const QK_NORM: Kernel = kernel!("qk_norm", |shape| {
+    let quads = shape.shared(shape.get("HEAD_DIM") / 4);
+    vec![quads, shape.threads.into(), quads]
+});
 /// Attention over the cache.
 pub const ATTENTION: Kernel = kernel!("attention", |shape| {
     let (positions, quads) = (shape.n_positions as u64, shape.get("HEAD_DIM") / 4);
@@ -86,9 +135,9 @@ pub const ATTENTION: Kernel = kernel!("attention", |shape| {
     ]
 });
 /// Output and down projections, added to the residual stream.
-pub const PROJECT: Kernel = kernel!("project", loops_of_sets);
+pub const PROJECT: Kernel = kernel!("project", weights; loops_of_sets);
 /// MLP norm, gate and up projections, activation.
-pub const SWIGLU: Kernel = kernel!("swiglu", loops_of_sets);
+pub const EXPAND: Kernel = kernel!("expand", weights, "norm"; loops_behind_norm);
 /// A layer's state, kept to be fed back.
 pub const TAP: Kernel = kernel!("tap", |_| Vec::new());
 /// A contemplation token, made of a layer's state.
@@ -98,9 +147,11 @@ pub const FINAL_NORM: Kernel = kernel!("final_norm", |shape| vec![
     shape.shared(shape.get("WIDTH")),
     shape.threads.into(),
     shape.shared(shape.get("WIDTH")),
+    shape.get("LAYER_NORM") * shape.get("WIDTH"),
 ]);
 /// LM head.
-pub const HEAD: Kernel = kernel!("head", |shape| vec![shape.get("TILE"), shape.get("WIDTH")]);
+pub const HEAD: Kernel =
+    kernel!("head", weights; |shape| vec![shape.get("TILE"), shape.get("WIDTH")]);
 /// The distribution over each part of the vocabulary.
 pub const DISTRIBUTION: Kernel = kernel!("distribution", |shape| {
     let (own, threads) = (u64::from(TOKENS_PER_THREAD), u64::from(shape.threads));
@@ -159,12 +210,13 @@ pub const SELECT: Kernel = kernel!("select", |shape| {
 });
 
 /// Every kernel: `tests/shaders.rs` compares this with the folder.
-pub const KERNELS: [Kernel; 11] = [
+pub const KERNELS: [Kernel; 12] = [
     EMBED,
     QKV,
+    QK_NORM,
     ATTENTION,
     PROJECT,
-    SWIGLU,
+    EXPAND,
     TAP,
     CONTEMPLATE,
     FINAL_NORM,
@@ -193,6 +245,14 @@ pub struct Pipeline {
 }
 
 impl Kernel {
+    /// The kernel for weights in a format; kernels are for f32 unless they are asked.
+    pub fn reading(self, format: WeightFormat) -> Self {
+        Self {
+            source: self.sources[format as usize],
+            ..self
+        }
+    }
+
     /// The most iterations that all loops of one invocation take together.
     pub fn iterations(&self, shape: &Shape<'_>) -> u64 {
         (self.loops)(shape).into_iter().sum()

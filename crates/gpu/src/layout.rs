@@ -6,7 +6,7 @@ use latent_model::{
     program::{self, MAX_KEPT, MAX_PHASES, MAX_STOP_TOKENS, MAX_TEXT, Noise, Program, Role},
     record::flag,
     rng,
-    select::{ForcedText, LaneState},
+    select::{ForcedText, Forcing, LaneState},
 };
 
 /// Where there is no token (`NO_TOKEN` in prelude.wgsl).
@@ -128,6 +128,20 @@ impl RowInput {
             Input::Vector(_) => row.kind = InputKind::Hidden as u32,
         }
         row
+    }
+
+    /// What is fed; `vector` gives the row's place in a block of the hidden states.
+    pub fn input(&self, vector: impl FnOnce(u32) -> Vec<f32>) -> Option<Input> {
+        let n_kept = (self.n_kept as usize).min(MAX_KEPT);
+        match InputKind::of_code(self.kind) {
+            InputKind::None => None,
+            InputKind::Token => Some(Input::Token(self.token)),
+            InputKind::Concept => {
+                let mixed = self.ids.into_iter().zip(self.weights);
+                Some(Input::Mixture(mixed.take(n_kept).collect()))
+            }
+            InputKind::Hidden => Some(Input::Vector(vector(self.tap))),
+        }
     }
 }
 
@@ -269,6 +283,36 @@ impl Lane {
             n_phases: spec.program.phases.len() as u32,
             decode_thoughts: u32::from(spec.decode_thoughts),
         }
+    }
+
+    /// Where the lane is whose own row is `row`.
+    pub fn state(&self, row: &Row) -> LaneState {
+        LaneState {
+            lane: row.lane,
+            seed: self.seed,
+            stream: self.stream,
+            step: self.step,
+            position: row.position,
+            phase: self.phase,
+            phase_step: self.phase_step,
+            cold_count: self.cold_count,
+            forcing: forced_text(self.forced_row).map(|text| Forcing {
+                text,
+                next: self.forced_next,
+            }),
+            n_matched: self.n_matched,
+            adapter: program::Adapter::ALL[row.adapter as usize],
+            done: row.live == 0,
+        }
+    }
+}
+
+/// The text of a row of the phase table, the inverse of [`Lane::forced_row`].
+fn forced_text(row: u32) -> Option<ForcedText> {
+    match row {
+        NO_TOKEN => None,
+        START_ROW => Some(ForcedText::Start),
+        phase => Some(ForcedText::EndOf(phase)),
     }
 }
 

@@ -15,14 +15,17 @@
 //!
 //! ```text
 //!   first       embed
-//!   per layer   qkv → attention → project (output) → swiglu → project (down) [→ tap | contemplate]
+//!   per layer   qkv [→ qk_norm] → attention → project (output) → expand → project (down)
+//!               [→ tap | contemplate]
 //!   then        final_norm → head → distribution → select
 //! ```
 //!
 //! That is 5 · layers + 5 dispatches for all lanes and all strategies together; a table in several
-//! shards takes one more a shard, and a layer whose state is fed back one more. Where a checkpoint
-//! has adapters, matmuls read each row's own set of weights in the same dispatch. The select stage
-//! decides, writes the record and what is fed next, and advances the lane, so that the next step
+//! shards takes one more a shard, a layer whose state is fed back one more, and so does every layer of
+//! a model whose heads have norms of their own. What a model is made of
+//! ([`Architecture`](latent_model::config::Architecture)) comes as constants of the pipelines, so
+//! that what it lacks is not there once they are compiled. Where a checkpoint has adapters, matmuls
+//! read each row's own set of weights in the same dispatch. The select stage decides, writes the record and what is fed next, and advances the lane, so that the next step
 //! can follow at once: the commands of a step never change, nothing is uploaded or read between
 //! steps, and a lane that is done makes its workgroups return early. `advance(n)` is the list n
 //! times in one pass, one submit, and one readback of the records.
@@ -59,6 +62,8 @@ pub mod context;
 pub mod engine;
 pub mod kernels;
 pub mod layout;
+pub mod memory;
+pub mod packing;
 pub mod weights;
 
 mod batch;
@@ -72,3 +77,4 @@ pub use any_engine::AnyEngine;
 pub use context::{GpuContext, GpuError};
 pub use engine::{EngineStats, GpuEngine, MAX_LANES};
 pub use forward::Cost;
+pub use memory::WeightMemory;

@@ -1,15 +1,19 @@
 //! The pipelines of a model: every kernel with the constants and threads that its shape gives.
 
-use latent_model::{config::ModelConfig, input::Tap};
+use latent_model::{
+    checkpoint::WeightFormat,
+    config::{Mlp, ModelConfig, Norm, Positions},
+    input::Tap,
+};
 
 use crate::{
     context::GpuError,
     kernels::{
-        ATTENTION, CONTEMPLATE, DISTRIBUTION, EMBED, FINAL_NORM, HEAD, MAX_PARTS, PROJECT,
-        Pipeline, QKV, RING_STEPS, SELECT, SWIGLU, Shape, TAP, parts_of, threads_for,
+        ATTENTION, CONTEMPLATE, DISTRIBUTION, EMBED, EXPAND, FINAL_NORM, HEAD, Kernel, MAX_PARTS,
+        PROJECT, Pipeline, QK_NORM, QKV, RING_STEPS, SELECT, Shape, TAP, parts_of, threads_for,
     },
     layout::TOKENS_PER_THREAD,
-    weights::{DeviceWeights, Shard, Tables},
+    weights::{DeviceWeights, Shard},
 };
 
 /// The pipelines that do not depend on the batch.
@@ -17,6 +21,8 @@ use crate::{
 pub(crate) struct RowPipelines {
     /// One per shard of the embedding table.
     pub embed: Vec<Pipeline>,
+    /// Where heads have norms of their own.
+    pub qk_norm: Option<Pipeline>,
     pub attention: Pipeline,
     pub final_norm: Pipeline,
     pub distribution: Pipeline,
@@ -31,10 +37,15 @@ pub(crate) struct TilePipelines {
     pub tile: u32,
     pub qkv: Pipeline,
     pub output: Pipeline,
-    pub swiglu: Pipeline,
+    pub expand: Pipeline,
     pub down: Pipeline,
     /// One per shard of the head.
     pub head: Vec<Pipeline>,
+}
+
+/// A constant that says yes or no.
+fn flag(name: &'static str, holds: bool) -> (&'static str, f64) {
+    (name, f64::from(u8::from(holds)))
 }
 
 /// Constants of the attention kernel.
@@ -67,8 +78,9 @@ impl RowPipelines {
     pub fn new(
         device: &wgpu::Device,
         config: &ModelConfig,
-        tables: &Tables,
+        weights: &DeviceWeights,
     ) -> Result<Self, GpuError> {
+        let made_of = config.architecture;
         let width = ("WIDTH", config.hidden_size as f64 / 4.0);
         let vocab_size = config.vocab_size as f64;
         let row_threads = threads_for(config.hidden_size as u32 / 4);
@@ -85,12 +97,21 @@ impl RowPipelines {
                 width,
                 ("FIRST_ID", f64::from(shard.first_id)),
                 ("N_IDS", f64::from(shard.n_ids)),
+                flag("LEARNED_POSITIONS", made_of.positions == Positions::Learned),
             ];
-            EMBED.pipeline(device, row_threads, &constants)
+            let embed = EMBED.reading(weights.format);
+            embed.pipeline(device, row_threads, &constants)
         };
         let epsilon = ("EPSILON", f64::from(config.norm_eps));
+        let qk_norm = || {
+            let constants = [&attention_constants(config)[..], &[epsilon]].concat();
+            QK_NORM.pipeline(device, attention_threads(config), &constants)
+        };
+        let layer_norm = flag("LAYER_NORM", made_of.norm == Norm::LayerNorm);
         Ok(Self {
-            embed: tables
+            qk_norm: made_of.qk_norm.then(qk_norm).transpose()?,
+            embed: weights
+                .tables
                 .embedding
                 .iter()
                 .map(embed)
@@ -100,7 +121,7 @@ impl RowPipelines {
                 attention_threads(config),
                 &attention_constants(config),
             )?,
-            final_norm: FINAL_NORM.pipeline(device, row_threads, &[width, epsilon])?,
+            final_norm: FINAL_NORM.pipeline(device, row_threads, &[width, epsilon, layer_norm])?,
             distribution: DISTRIBUTION.pipeline(device, threads, &[("VOCAB_SIZE", vocab_size)])?,
             select: SELECT.pipeline(
                 device,
@@ -147,21 +168,40 @@ impl TilePipelines {
         weights: &DeviceWeights,
         tile: u32,
     ) -> Result<Self, GpuError> {
+        let made_of = config.architecture;
         let quads = |width: usize| width.div_ceil(4) as f64;
         let tile_size = ("TILE", f64::from(tile));
-        let epsilon = ("EPSILON", f64::from(config.norm_eps));
         let n_sets = ("N_SETS", weights.n_sets as f64);
-        let tables = &weights.tables;
         let width = ("WIDTH", quads(config.hidden_size));
-        let threads = |outputs: usize| threads_for(outputs.div_ceil(4) as u32);
-        let project = |input_width: usize| {
+        let is_layer_norm = made_of.norm == Norm::LayerNorm;
+        let compiled = |kernel: Kernel, outputs: usize, constants: &[(&str, f64)]| {
+            let threads = threads_for(outputs.div_ceil(4) as u32);
+            kernel
+                .reading(weights.format)
+                .pipeline(device, threads, constants)
+        };
+        // The constants of norm.wgsl, and those of every matmul.
+        let behind_norm = |has_bias: bool| {
+            [
+                tile_size,
+                n_sets,
+                width,
+                ("EPSILON", f64::from(config.norm_eps)),
+                flag("LAYER_NORM", is_layer_norm),
+                // A norm's gain is in f32 weights.
+                flag("GAIN", weights.format != WeightFormat::F32),
+                flag("BIAS", has_bias || is_layer_norm),
+            ]
+        };
+        let project = |input_width: usize, has_bias: bool| {
             let constants = [
                 tile_size,
+                n_sets,
                 ("WIDTH", quads(input_width)),
                 ("N_QUADS", quads(config.hidden_size)),
-                n_sets,
+                flag("BIAS", has_bias),
             ];
-            PROJECT.pipeline(device, threads(config.hidden_size), &constants)
+            compiled(PROJECT, config.hidden_size, &constants)
         };
         let head = |shard: &Shard| {
             let constants = [
@@ -171,37 +211,24 @@ impl TilePipelines {
                 ("FIRST_QUAD", f64::from(shard.first_id / 4)),
                 ("ALL_QUADS", quads(config.vocab_size)),
             ];
-            HEAD.pipeline(device, threads(shard.n_ids as usize), &constants)
+            compiled(HEAD, shard.n_ids as usize, &constants)
         };
+        let mut qkv = behind_norm(made_of.qkv_bias).to_vec();
+        qkv.extend(attention_constants(config));
+        // Heads with norms of their own turn behind them.
+        let turns = config.rope().is_some() && !made_of.qk_norm;
+        qkv.push(flag("TURNS", turns));
+        let mut expand = behind_norm(made_of.mlp_bias).to_vec();
+        expand.push(("N_QUADS", quads(config.intermediate_size)));
+        expand.push(flag("GATED", made_of.mlp == Mlp::SwiGlu));
+        let heads = weights.tables.head.iter();
         Ok(Self {
             tile,
-            qkv: QKV.pipeline(
-                device,
-                threads(config.q_width() + 2 * config.kv_width()),
-                &[
-                    tile_size,
-                    width,
-                    epsilon,
-                    ("N_HEADS", config.n_heads as f64),
-                    ("N_KV_HEADS", config.n_kv_heads as f64),
-                    ("HEAD_DIM", config.head_dim as f64),
-                    n_sets,
-                ],
-            )?,
-            output: project(config.q_width())?,
-            swiglu: SWIGLU.pipeline(
-                device,
-                threads(config.intermediate_size),
-                &[
-                    tile_size,
-                    width,
-                    epsilon,
-                    ("N_QUADS", quads(config.intermediate_size)),
-                    n_sets,
-                ],
-            )?,
-            down: project(config.intermediate_size)?,
-            head: tables.head.iter().map(head).collect::<Result<_, _>>()?,
+            qkv: compiled(QKV, config.q_width() + 2 * config.kv_width(), &qkv)?,
+            output: project(config.q_width(), made_of.output_bias)?,
+            expand: compiled(EXPAND, config.intermediate_size, &expand)?,
+            down: project(config.intermediate_size, made_of.mlp_bias)?,
+            head: heads.map(head).collect::<Result<_, _>>()?,
         })
     }
 }

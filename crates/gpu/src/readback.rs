@@ -62,3 +62,27 @@ pub(crate) async fn read(
     staging.unmap();
     copied
 }
+
+/// The contents of whole buffers, once all submitted work is done, in one readback.
+pub(crate) async fn read_all(
+    context: &GpuContext,
+    buffers: &[&wgpu::Buffer],
+) -> Result<Vec<Vec<u8>>, GpuError> {
+    let n_bytes = buffers.iter().map(|buffer| buffer.size()).sum();
+    let staging = staging(context, n_bytes);
+    let mut encoder = context.device.create_command_encoder(&Default::default());
+    let mut copied = 0;
+    for buffer in buffers {
+        encoder.copy_buffer_to_buffer(buffer, 0, &staging, copied, buffer.size());
+        copied += buffer.size();
+    }
+    context.queue.submit([encoder.finish()]);
+    let bytes = read(context, &staging, n_bytes).await?;
+    let mut rest = &bytes[..];
+    let part = |buffer: &&wgpu::Buffer| {
+        let (part, after) = rest.split_at(buffer.size() as usize);
+        rest = after;
+        part.to_vec()
+    };
+    Ok(buffers.iter().map(part).collect())
+}

@@ -9,12 +9,12 @@ use latent_model::{
 };
 
 use crate::{
-    batch::Batch,
+    batch::{Batch, KvCache, SCRATCH_ROWS},
     context::{GpuContext, GpuError},
     engine::EngineStats,
     forward::{self, Cost, Dispatch},
     kernels::RING_STEPS,
-    layout::{Lane, Part, Row, phase_table},
+    layout::{Lane, Part, Row, RowInput, phase_table},
     readback,
 };
 
@@ -32,6 +32,7 @@ pub(crate) struct Run {
     /// Steps of the run so far: the place in the ring of records.
     tick: u32,
     batch: Batch,
+    cache: KvCache,
     /// The batch's rows as they were begun; a lane's is the one that commits.
     rows: Vec<Row>,
     select: SelectBuffers,
@@ -170,7 +171,7 @@ impl Run {
     pub fn new(
         context: &GpuContext,
         specs: &[LaneSpec],
-        (batch, rows): (Batch, Vec<Row>),
+        (batch, cache, rows): (Batch, KvCache, Vec<Row>),
         select: SelectBuffers,
         dispatches: Vec<Dispatch>,
     ) -> Self {
@@ -183,6 +184,7 @@ impl Run {
                 .collect(),
             tick: 0,
             batch,
+            cache,
             rows,
             staging: readback::staging(context, select.records.size()),
             select,
@@ -201,10 +203,7 @@ impl Run {
         for LaneCursor { state, input } in cursors {
             let lane = state.lane as usize;
             let spec = &self.specs[lane];
-            let is_its = |row: &Row| row.lane == state.lane && row.commits == 1;
-            let Some(index) = self.rows.iter().position(is_its) else {
-                continue;
-            };
+            let index = self.own_row(lane);
             let row = row_at(self.rows[index], spec, state);
             // A lane that is done is fed nothing, and its row is dead.
             let input = input.as_ref().unwrap_or(&Input::Token(0));
@@ -218,6 +217,60 @@ impl Run {
             self.live[lane] = !state.done;
             self.positions[lane] = state.position;
         }
+    }
+
+    /// Where in the batch a lane's own row is.
+    fn own_row(&self, lane: usize) -> usize {
+        let is_its = |row: &Row| row.lane as usize == lane && row.commits == 1;
+        let found = self.rows.iter().position(is_its);
+        found.expect("every lane has a row that commits")
+    }
+
+    /// Where every lane is, read back.
+    pub async fn cursors(&self, context: &GpuContext) -> Result<Vec<LaneCursor>, GpuError> {
+        let Batch {
+            rows,
+            inputs,
+            hidden,
+            ..
+        } = &self.batch;
+        let buffers = [rows, inputs, hidden, &self.select.lanes];
+        let read = readback::read_all(context, &buffers).await?;
+        let rows: Vec<Row> = bytemuck::pod_collect_to_vec(&read[0]);
+        let inputs: Vec<RowInput> = bytemuck::pod_collect_to_vec(&read[1]);
+        let hidden: Vec<f32> = bytemuck::pod_collect_to_vec(&read[2]);
+        let lanes: Vec<Lane> = bytemuck::pod_collect_to_vec(&read[3]);
+        let n_rows = self.batch.n_rows as usize;
+        let width = hidden.len() / taps_of(&self.specs).len() / n_rows;
+        let cursor = |(lane, entry): (usize, &Lane)| {
+            let index = self.own_row(lane);
+            let state = entry.state(&rows[index]);
+            let vector = |tap: u32| {
+                let place = (tap as usize * n_rows + index) * width;
+                hidden[place..place + width].to_vec()
+            };
+            let input = inputs[index].input(vector).filter(|_| !state.done);
+            LaneCursor { state, input }
+        };
+        Ok(lanes.iter().enumerate().map(cursor).collect())
+    }
+
+    /// The cache, and rows at cursors' places that write behind the lanes' parts of it: at most
+    /// [`SCRATCH_ROWS`] of them.
+    pub fn probe_rows(&self, cursors: &[LaneCursor]) -> (KvCache, Vec<Row>) {
+        debug_assert!(cursors.len() <= SCRATCH_ROWS);
+        let row = |(place, LaneCursor { state, .. }): (u32, &LaneCursor)| {
+            let lane = state.lane as usize;
+            Row {
+                commits: 0,
+                live: 1,
+                wants_logits: 1,
+                write_row: self.cache.scratch + place,
+                ..row_at(self.rows[self.own_row(lane)], &self.specs[lane], state)
+            }
+        };
+        let rows = (0..).zip(cursors).map(row).collect();
+        (self.cache.clone(), rows)
     }
 
     /// Whether any lane goes on.

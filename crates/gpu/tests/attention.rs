@@ -5,9 +5,9 @@ mod common;
 use common::twins::*;
 use latent_gpu::{
     GpuContext,
-    kernels::{ATTENTION, QKV},
+    kernels::{ATTENTION, QK_NORM, QKV},
     layout::Row,
-    weights::{packed, rotation_order},
+    packing::{MatrixRow, rotation_order, rotation_places},
 };
 use latent_model::{checkpoint::Matrix, config::Rope, reference::Frequencies};
 
@@ -63,21 +63,30 @@ impl Heads {
 /// Positions of a lane's part of the cache in these tests.
 const N_POSITIONS: usize = 40;
 
+/// The rows of q, k and v as the kernel reads them.
+fn in_order(set: &[Matrix; 3], head_dim: usize) -> Vec<MatrixRow<'_>> {
+    let rows = set.each_ref().map(|w| rotation_order(w, head_dim));
+    rows.concat()
+}
+
 fn check_qkv(
     context: &GpuContext,
     heads: Heads,
     (d, n_rows): (usize, usize),
     n_sets: usize,
     threads: u32,
+    variant: Variant,
 ) {
     let (q_width, kv_width) = (heads.q_width(), heads.kv_width());
     let set = |set: u32| {
-        [
-            matrix(10 + set, q_width, d),
-            matrix(20 + set, kv_width, d),
-            matrix(30 + set, kv_width, d),
-        ]
+        let shapes = [(10, q_width), (20, kv_width), (30, kv_width)];
+        shapes.map(|(seed, width)| matrix(seed + set, width, d).converted(variant.format))
     };
+    let bias = |set: u32| {
+        let shapes = [(40, q_width), (50, kv_width), (60, kv_width)];
+        shapes.map(|(seed, width)| common::noise(seed + set, width))
+    };
+    let biases: Vec<[Vec<f32>; 3]> = (0..n_sets as u32).map(bias).collect();
     let sets: Vec<[Matrix; 3]> = (0..n_sets as u32).map(set).collect();
     let gain = gain(4, d);
     let mut batch = rows_of(n_rows, |r| Row {
@@ -100,18 +109,19 @@ fn check_qkv(
             .collect::<Vec<f32>>()
     };
     let rotations: Vec<f32> = (0..N_POSITIONS).flat_map(interleaved).collect();
-    let packed_set = |set: &[Matrix; 3]| {
-        let in_order = set.iter().flat_map(|w| rotation_order(w, heads.head_dim));
-        packed(&in_order.collect::<Vec<_>>(), Some(&gain))
-    };
+    let in_order = sets.iter().map(|set| in_order(set, heads.head_dim));
+    let in_order: Vec<Vec<MatrixRow<'_>>> = in_order.collect();
+    let biases_in_order = biases.iter().flatten().flat_map(|bias| {
+        let places = rotation_places(bias.len(), heads.head_dim);
+        places.map(|place| bias[place])
+    });
+    let vectors_of_norm: Vec<f32> = gain.iter().copied().chain(biases_in_order).collect();
     let cache = vec![9.0_f32; batch.len() * N_POSITIONS * kv_width];
     let buffers = [
         common::buffer(context, &batch),
         common::buffer(context, &residual),
-        common::buffer(
-            context,
-            &sets.iter().flat_map(packed_set).collect::<Vec<f32>>(),
-        ),
+        common::buffer(context, &vectors_of_norm),
+        common::buffer(context, &packed_sets(&in_order, variant.format, &gain)),
         common::buffer(context, &rotations),
         common::buffer(context, &vec![0.0_f32; batch.len() * q_width]),
         common::buffer(context, &cache),
@@ -125,7 +135,10 @@ fn check_qkv(
         ("N_SETS", n_sets as f64),
     ];
     constants.extend(heads.constants());
+    constants.extend(variant.constants());
+    constants.push(("TURNS", variant.gated_or_turned.into()));
     let pipeline = QKV
+        .reading(variant.format)
         .pipeline(context.device(), threads, &constants)
         .expect("a shape that runs");
     let n_quads = (q_width + 2 * kv_width) / 4;
@@ -136,9 +149,10 @@ fn check_qkv(
     common::dispatch(context, &pipeline, &buffers.each_ref(), grid);
 
     let read = |index: usize| common::contents::<f32>(context, &buffers[index]);
-    let (queries, keys, values) = (read(4), read(5), read(6));
+    let (queries, keys, values) = (read(5), read(6), read(7));
     for (r, row) in batch.iter().enumerate().take(n_rows) {
-        let at = format!("{heads:?}, d = {d}, row {r}");
+        let at = format!("{heads:?}, d = {d}, {variant:?}, row {r}");
+        let [q_bias, k_bias, v_bias] = &biases[row.adapter as usize];
         let [q, k, v] = &sets[row.adapter as usize];
         let position = row.position as usize;
         let first = row.write_row as usize * kv_width;
@@ -150,23 +164,25 @@ fn check_qkv(
             );
             continue;
         }
-        let x = normed(&residual[r * d..(r + 1) * d], &gain);
-        let turned = |w: &Matrix| {
-            let mut y = narrow(&product(w, &x));
-            frequencies.at(position).turn(&mut y);
+        let x = variant.normed(&residual[r * d..(r + 1) * d], &gain);
+        let turned = |w: &Matrix, bias: &[f32]| {
+            let mut y = narrow(&variant.biased(product(w, &x), bias));
+            if variant.gated_or_turned {
+                frequencies.at(position).turn(&mut y);
+            }
             y
         };
         assert_near(
             &format!("{at}: q"),
             &queries[r * q_width..][..q_width],
-            &turned(q),
+            &turned(q, q_bias),
         );
         assert_near(
             &format!("{at}: k"),
             &keys[first..first + kv_width],
-            &turned(k),
+            &turned(k, k_bias),
         );
-        let expected = narrow(&product(v, &x));
+        let expected = narrow(&variant.biased(product(v, &x), v_bias));
         assert_near(
             &format!("{at}: v"),
             &values[first..first + kv_width],
@@ -180,11 +196,74 @@ fn qkv_norms_projects_rotates_and_caches() {
     let Some(context) = common::context() else {
         return;
     };
-    for (heads, (d, n_rows)) in HEADS.into_iter().zip([(4, 1), (12, 3), (20, 9), (128, 8)]) {
-        for threads in THREADS {
-            for n_sets in [1, 3] {
-                check_qkv(&context, heads, (d, n_rows), n_sets, threads);
+    let shapes = HEADS.into_iter().zip([(4, 1), (12, 3), (20, 9), (128, 8)]);
+    let shapes = shapes.flat_map(|shape| THREADS.map(|threads| (shape, threads)));
+    let cases = shapes.flat_map(|shape| [1, 3].map(|n_sets| (shape, n_sets)));
+    for (index, (((heads, shape), threads), n_sets)) in cases.enumerate() {
+        check_qkv(&context, heads, shape, n_sets, threads, Variant::nth(index));
+    }
+}
+
+#[test]
+fn norms_of_heads_come_before_their_rotation_and_leave_other_rows_alone() {
+    let Some(context) = common::context() else {
+        return;
+    };
+    for (heads, threads) in HEADS.into_iter().flat_map(|h| THREADS.map(|t| (h, t))) {
+        let (q_width, kv_width, head_dim) = (heads.q_width(), heads.kv_width(), heads.head_dim);
+        let mut batch = rows_of(5, |r| Row {
+            position: (17 * r + 3) as u32,
+            write_row: (r + 1) as u32,
+            ..live()
+        });
+        batch[2].live = 0;
+        let gains = [gain(1, head_dim), gain(2, head_dim)];
+        let in_order = gains.each_ref().map(|gain| {
+            let places = rotation_places(head_dim, head_dim);
+            places.map(|place| gain[place]).collect::<Vec<f32>>()
+        });
+        let frequencies = Frequencies::new(head_dim, Rope::unscaled(100.0));
+        let n_positions = 17 * batch.len() + 3;
+        let rotations: Vec<f32> = (0..n_positions)
+            .flat_map(|position| {
+                let rotation = frequencies.at(position);
+                let pairs = rotation.cos.into_iter().zip(rotation.sin);
+                pairs
+                    .flat_map(|(cos, sin)| [cos, sin])
+                    .collect::<Vec<f32>>()
+            })
+            .collect();
+        let queries = vectors(3, &batch, q_width);
+        let keys = common::noise(4, (batch.len() + 2) * kv_width);
+        let buffers = [
+            common::buffer(&context, &batch),
+            common::buffer(&context, &in_order.concat()),
+            common::buffer(&context, &rotations),
+            common::buffer(&context, &queries),
+            common::buffer(&context, &keys),
+        ];
+        let constants = [&heads.constants()[..], &[("EPSILON", EPSILON)]].concat();
+        let pipeline = QK_NORM.pipeline(context.device(), threads, &constants);
+        let grid = [
+            (heads.n_heads + heads.n_kv_heads) as u32,
+            batch.len() as u32,
+        ];
+        let pipeline = pipeline.expect("a shape that runs");
+        common::dispatch(&context, &pipeline, &buffers.each_ref(), grid);
+        let mut expected = [queries, keys];
+        for (r, row) in batch.iter().enumerate().filter(|(_, row)| row.live == 1) {
+            let places = [(r, q_width), (row.write_row as usize, kv_width)];
+            for ((values, gain), (at, width)) in expected.iter_mut().zip(&gains).zip(places) {
+                for head in values[at * width..][..width].chunks_exact_mut(head_dim) {
+                    head.copy_from_slice(&narrow(&normed(head, gain)));
+                    frequencies.at(row.position as usize).turn(head);
+                }
             }
+        }
+        for (buffer, expected) in buffers[3..].iter().zip(&expected) {
+            let found = common::contents::<f32>(&context, buffer);
+            let at = format!("{heads:?}, {threads} threads");
+            assert_near(&at, &found[..expected.len()], expected);
         }
     }
 }

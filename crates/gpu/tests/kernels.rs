@@ -4,12 +4,13 @@ mod common;
 
 use common::twins::*;
 use latent_gpu::{
-    kernels::{CONTEMPLATE, EMBED, FINAL_NORM, HEAD, PROJECT, SWIGLU, TAP},
+    kernels::{CONTEMPLATE, EMBED, EXPAND, FINAL_NORM, HEAD, PROJECT, TAP},
     layout::{Row, RowInput, RowState},
-    weights::{classifier_values, packed, rows},
+    packing::{packed, rows},
+    weights::classifier_values,
 };
 use latent_model::{
-    checkpoint::{EndClassifierWeights, Matrix},
+    checkpoint::{EndClassifierWeights, Matrix, WeightFormat},
     input::Input,
 };
 
@@ -47,46 +48,63 @@ fn embed_feeds_every_kind_of_input_from_one_shard_or_several() {
         return;
     };
     let shapes = SHAPES.into_iter().zip([1, 1, 2, 3, 4, 5]);
-    for (((d, vocab_size, n_rows), n_shards), threads) in
-        shapes.flat_map(|shape| THREADS.map(|threads| (shape, threads)))
-    {
-        let table = matrix(1, vocab_size, d);
-        let mut batch = rows_of(n_rows, |_| live());
+    let cases = shapes.flat_map(|shape| THREADS.map(|threads| (shape, threads)));
+    for (index, (((d, vocab_size, n_rows), n_shards), threads)) in cases.enumerate() {
+        let Variant { format, .. } = Variant::nth(index);
+        let (table, learns_positions) =
+            (matrix(1, vocab_size, d).converted(format), index % 2 == 1);
+        let positions = matrix(9, 7, d);
+        let mut batch = rows_of(n_rows, |r| Row {
+            position: (3 * r % 7) as u32,
+            ..live()
+        });
         batch[n_rows / 2].live = u32::from(n_rows == 1);
         let fed = inputs(batch.len(), vocab_size, d);
-        let rows: Vec<RowInput> = fed.iter().map(RowInput::new).collect();
+        let row_inputs: Vec<RowInput> = fed.iter().map(RowInput::new).collect();
         let vector = |input: &Input| match input {
             Input::Vector(vector) => vector.clone(),
             _ => vec![f32::NAN; d],
         };
         let hidden: Vec<f32> = fed.iter().flat_map(vector).collect();
         let before = vectors(2, &batch, d);
-        let [rows_buffer, inputs, hidden, residual] = [
+        let [rows_buffer, inputs, hidden, positions_buffer, residual] = [
             common::buffer(&context, &batch),
-            common::buffer(&context, &rows),
+            common::buffer(&context, &row_inputs),
             common::buffer(&context, &hidden),
+            common::buffer(&context, &positions.to_f32()),
             common::buffer(&context, &before),
         ];
-        for first in (0..vocab_size).step_by(vocab_size.div_ceil(n_shards)) {
-            let last = vocab_size.min(first + vocab_size.div_ceil(n_shards));
-            let shard = common::buffer(&context, &table.to_f32()[first * d..last * d]);
+        let shard_ids = vocab_size.div_ceil(n_shards).next_multiple_of(4);
+        for first in (0..vocab_size).step_by(shard_ids) {
+            let last = vocab_size.min(first + shard_ids);
+            let shard = packed(&rows(&table.slice_rows(first..last)), format, None);
+            let shard = common::buffer(&context, &shard);
             let constants = [
                 ("WIDTH", (d / 4) as f64),
                 ("FIRST_ID", first as f64),
                 ("N_IDS", (last - first) as f64),
+                ("LEARNED_POSITIONS", learns_positions.into()),
             ];
-            let pipeline = EMBED.pipeline(context.device(), threads, &constants);
+            let embed = EMBED.reading(format);
+            let pipeline = embed.pipeline(context.device(), threads, &constants);
             let pipeline = pipeline.expect("a shape that runs");
             let grid = [
                 (d / 4).div_ceil(threads as usize) as u32,
                 batch.len() as u32,
             ];
-            let buffers = [&rows_buffer, &inputs, &shard, &hidden, &residual];
+            let buffers = [
+                &rows_buffer,
+                &inputs,
+                &shard,
+                &hidden,
+                &positions_buffer,
+                &residual,
+            ];
             common::dispatch(&context, &pipeline, &buffers, grid);
         }
         let found = common::contents::<f32>(&context, &residual);
         for (r, row) in batch.iter().enumerate() {
-            let expected = match (&fed[r], row.live) {
+            let mut expected = match (&fed[r], row.live) {
                 (_, 0) => before[r * d..(r + 1) * d].to_vec(),
                 (Input::Token(id), _) => table.row(*id as usize).into_owned(),
                 (Input::Vector(vector), _) => vector.clone(),
@@ -99,7 +117,17 @@ fn embed_feeds_every_kind_of_input_from_one_shard_or_several() {
                     })
                     .collect(),
             };
-            let at = format!("d = {d}, {n_shards} shards, row {r} of {:?}", fed[r]);
+            if learns_positions && row.live == 1 {
+                let position = positions.row(row.position as usize);
+                expected
+                    .iter_mut()
+                    .zip(&*position)
+                    .for_each(|(x, p)| *x += p);
+            }
+            let at = format!(
+                "d = {d}, {format:?}, {n_shards} shards, row {r} of {:?}",
+                fed[r]
+            );
             assert_near(&at, &found[r * d..(r + 1) * d], &expected);
         }
     }
@@ -158,7 +186,10 @@ fn a_contemplation_token_is_the_map_of_a_normed_state() {
         let buffers = [
             common::buffer(&context, &batch),
             common::buffer(&context, &residual),
-            common::buffer(&context, &packed(&rows(&map), Some(&scale))),
+            common::buffer(
+                &context,
+                &packed(&rows(&map), WeightFormat::F32, Some(&scale)),
+            ),
             common::buffer(&context, &bias),
             common::buffer(&context, &vec![7.0_f32; 2 * n]),
         ];
@@ -196,10 +227,16 @@ fn the_final_norm_tells_the_norm_and_what_the_rows_own_classifier_says() {
     let Some(context) = common::context() else {
         return;
     };
-    for (((d, _, n_rows), threads), n_sets) in shapes_threads_and_sets() {
+    let cases = shapes_threads_and_sets().enumerate();
+    for (index, (((d, _, n_rows), threads), n_sets)) in cases {
+        let variant = Variant {
+            bias: index % 4 > 1,
+            layer_norm: index % 4 > 1,
+            ..Variant::nth(0)
+        };
         let mut batch = rows_under(n_rows, n_sets);
         batch[n_rows / 2].live = u32::from(n_rows == 1);
-        let (residual, gain) = (vectors(1, &batch, d), gain(2, d));
+        let (residual, gain, bias) = (vectors(1, &batch, d), gain(2, d), common::noise(8, d));
         let classifier = |set| EndClassifierWeights {
             weight: common::noise(3 + set, d).iter().map(|w| 0.2 * w).collect(),
             bias: -0.5 * set as f32,
@@ -211,12 +248,16 @@ fn the_final_norm_tells_the_norm_and_what_the_rows_own_classifier_says() {
         let buffers = [
             common::buffer(&context, &batch),
             common::buffer(&context, &residual),
-            common::buffer(&context, &gain),
+            common::buffer(&context, &[&gain[..], &bias].concat()),
             common::buffer(&context, &of_sets.collect::<Vec<f32>>()),
             common::buffer(&context, &before),
             common::buffer(&context, &vec![[7.0_f32; 2]; batch.len()]),
         ];
-        let constants = [("WIDTH", (d / 4) as f64), ("EPSILON", EPSILON)];
+        let constants = [
+            ("WIDTH", (d / 4) as f64),
+            ("EPSILON", EPSILON),
+            ("LAYER_NORM", variant.layer_norm.into()),
+        ];
         let pipeline = FINAL_NORM.pipeline(context.device(), threads, &constants);
         let pipeline = pipeline.expect("a shape that runs");
         common::dispatch(
@@ -236,7 +277,8 @@ fn the_final_norm_tells_the_norm_and_what_the_rows_own_classifier_says() {
                 continue;
             }
             let classifier = &classifiers[row.adapter as usize];
-            let h = normed(&residual[r * d..(r + 1) * d], &gain);
+            let h = variant.normed(&residual[r * d..(r + 1) * d], &gain);
+            let h = variant.biased(h, &bias);
             assert_near(&at, &hidden[r * d..(r + 1) * d], &narrow(&h));
             let norm = h.iter().map(|x| x * x).sum::<f64>().sqrt();
             let weighted = h
@@ -255,17 +297,22 @@ fn project_adds_to_the_residual_what_the_rows_own_set_gives() {
     let Some(context) = common::context() else {
         return;
     };
-    for (((width, d, n_rows), threads), n_sets) in shapes_threads_and_sets() {
+    let cases = shapes_threads_and_sets().enumerate();
+    for (index, (((width, d, n_rows), threads), n_sets)) in cases {
+        let variant = Variant::nth(index);
         let sets: Vec<Matrix> = (0..n_sets as u32)
-            .map(|set| matrix(10 + set, d, width))
+            .map(|set| matrix(10 + set, d, width).converted(variant.format))
             .collect();
-        let all: Vec<f32> = sets.iter().flat_map(|w| packed(&rows(w), None)).collect();
+        let packed = |w| packed(&rows(w), variant.format, None);
+        let all: Vec<u32> = sets.iter().flat_map(packed).collect();
+        let bias = common::noise(8, d);
         let batch = rows_under(n_rows, n_sets);
         let (input, residual) = (vectors(2, &batch, width), vectors(3, &batch, d));
         let buffers = [
             common::buffer(&context, &batch),
             common::buffer(&context, &input),
             common::buffer(&context, &all),
+            common::buffer(&context, &bias),
             common::buffer(&context, &residual),
         ];
         let tile = tile_for(n_rows);
@@ -274,21 +321,24 @@ fn project_adds_to_the_residual_what_the_rows_own_set_gives() {
             ("WIDTH", (width / 4) as f64),
             ("N_QUADS", (d / 4) as f64),
             ("N_SETS", n_sets as f64),
+            ("BIAS", variant.bias.into()),
         ];
-        let pipeline = PROJECT.pipeline(context.device(), threads, &constants);
+        let project = PROJECT.reading(variant.format);
+        let pipeline = project.pipeline(context.device(), threads, &constants);
         let pipeline = pipeline.expect("a shape that runs");
         let grid = [
             (d / 4).div_ceil(threads as usize) as u32,
             (batch.len() / tile) as u32,
         ];
         common::dispatch(&context, &pipeline, &buffers.each_ref(), grid);
-        let found = common::contents::<f32>(&context, &buffers[3]);
+        let found = common::contents::<f32>(&context, &buffers[4]);
         for r in 0..n_rows {
             let x: Vec<f64> = input[r * width..][..width]
                 .iter()
                 .map(|&x| x.into())
                 .collect();
             let added = product(&sets[batch[r].adapter as usize], &x);
+            let added = variant.biased(added, &bias);
             let before = &residual[r * d..(r + 1) * d];
             let expected: Vec<f32> = before
                 .iter()
@@ -296,7 +346,7 @@ fn project_adds_to_the_residual_what_the_rows_own_set_gives() {
                 .map(|(&r, y)| (f64::from(r) + y) as f32)
                 .collect();
             assert_near(
-                &format!("{d} ← {width}, row {r}, {n_sets} sets"),
+                &format!("{d} ← {width}, row {r}, {n_sets} sets, {variant:?}"),
                 &found[r * d..(r + 1) * d],
                 &expected,
             );
@@ -305,11 +355,13 @@ fn project_adds_to_the_residual_what_the_rows_own_set_gives() {
 }
 
 #[test]
-fn swiglu_is_gate_times_up_even_where_exp_overflows() {
+fn the_mlp_expands_with_a_gate_and_without_even_where_exp_overflows() {
     let Some(context) = common::context() else {
         return;
     };
-    for (((d, intermediate, n_rows), threads), n_sets) in shapes_threads_and_sets() {
+    let cases = shapes_threads_and_sets().enumerate();
+    for (index, (((d, intermediate, n_rows), threads), n_sets)) in cases {
+        let variant = Variant::nth(index);
         let set = |set: u32| {
             let mut gate = matrix(10 + set, intermediate, d);
             // e^-z of rows 1 and 2 is far outside of f32, on either side.
@@ -321,54 +373,77 @@ fn swiglu_is_gate_times_up_even_where_exp_overflows() {
                     .iter_mut()
                     .for_each(|w| *w = -300.0 * w.abs());
             });
-            (gate, matrix(20 + set, intermediate, d))
+            let up = match variant.gated_or_turned {
+                true => matrix(20 + set, intermediate, d),
+                false => gate.clone(),
+            };
+            (gate.converted(variant.format), up.converted(variant.format))
         };
         let (gates, ups): (Vec<Matrix>, Vec<Matrix>) = (0..n_sets as u32).map(set).unzip();
         let gain = gain(3, d);
-        let all = |sets: &[Matrix]| -> Vec<f32> {
-            let packed = |w| packed(&rows(w), Some(&gain));
-            sets.iter().flat_map(packed).collect()
+        let biases = common::noise(5, n_sets * 2 * intermediate);
+        let all = |sets: &[Matrix]| {
+            let sets: Vec<_> = sets.iter().map(rows).collect();
+            packed_sets(&sets, variant.format, &gain)
         };
         let batch = rows_under(n_rows, n_sets);
         let residual: Vec<f32> = vectors(4, &batch, d)
             .iter()
             .map(|x| x.abs() + 0.1)
             .collect();
-        let gated = vec![0.0_f32; batch.len() * intermediate];
+        let expanded = vec![0.0_f32; batch.len() * intermediate];
         let buffers = [
             common::buffer(&context, &batch),
             common::buffer(&context, &residual),
+            common::buffer(&context, &[&gain[..], &biases].concat()),
             common::buffer(&context, &all(&gates)),
             common::buffer(&context, &all(&ups)),
-            common::buffer(&context, &gated),
+            common::buffer(&context, &expanded),
         ];
         let tile = tile_for(n_rows);
-        let constants = [
+        let mut constants = vec![
             ("TILE", tile as f64),
             ("WIDTH", (d / 4) as f64),
             ("N_QUADS", (intermediate / 4) as f64),
             ("EPSILON", EPSILON),
             ("N_SETS", n_sets as f64),
+            ("GATED", variant.gated_or_turned.into()),
         ];
-        let pipeline = SWIGLU.pipeline(context.device(), threads, &constants);
+        constants.extend(variant.constants());
+        let expand = EXPAND.reading(variant.format);
+        let pipeline = expand.pipeline(context.device(), threads, &constants);
         let pipeline = pipeline.expect("a shape that runs");
         let grid = [
             (intermediate / 4).div_ceil(threads as usize) as u32,
             (batch.len() / tile) as u32,
         ];
         common::dispatch(&context, &pipeline, &buffers.each_ref(), grid);
-        let found = common::contents::<f32>(&context, &buffers[4]);
+        let found = common::contents::<f32>(&context, &buffers[5]);
         for r in 0..n_rows {
-            let x = normed(&residual[r * d..(r + 1) * d], &gain);
+            let x = variant.normed(&residual[r * d..(r + 1) * d], &gain);
             let set = batch[r].adapter as usize;
-            let (gate, up) = (product(&gates[set], &x), product(&ups[set], &x));
-            let expected: Vec<f64> = gate
-                .iter()
-                .zip(up)
-                .map(|(&z, u)| z / (1.0 + (-z).exp()) * u)
-                .collect();
+            let biases = &biases[2 * set * intermediate..][..2 * intermediate];
+            let (gate_bias, up_bias) = biases.split_at(intermediate);
+            let gate = variant.biased(product(&gates[set], &x), gate_bias);
+            let up = variant.biased(product(&ups[set], &x), up_bias);
+            let sigmoid = |z: f64| 1.0 / (1.0 + (-z).exp());
+            let expected: Vec<f64> = match variant.gated_or_turned {
+                true => gate
+                    .iter()
+                    .zip(up)
+                    .map(|(&z, u)| z * sigmoid(z) * u)
+                    .collect(),
+                false => up
+                    .iter()
+                    .map(|&z| {
+                        let inner =
+                            (2.0 / std::f64::consts::PI).sqrt() * (z + 0.044715 * z.powi(3));
+                        0.5 * z * (1.0 + inner.tanh())
+                    })
+                    .collect(),
+            };
             let found = &found[r * intermediate..(r + 1) * intermediate];
-            let at = format!("d = {d}, row {r}, {n_sets} sets");
+            let at = format!("d = {d}, row {r}, {n_sets} sets, {variant:?}");
             assert_near(&at, found, &narrow(&expected));
         }
     }
@@ -381,13 +456,11 @@ fn head_gives_logits_to_tiles_that_want_them() {
     };
     let shapes: [(usize, usize, usize); 4] = [(4, 1, 1), (12, 5, 3), (8, 64, 9), (128, 1000, 8)];
     let shapes = shapes.into_iter().zip([1, 2, 3, 1]);
-    for (((d, vocab_size, n_rows), n_shards), threads) in
-        shapes.flat_map(|shape| THREADS.map(|threads| (shape, threads)))
-    {
+    let cases = shapes.flat_map(|shape| THREADS.map(|threads| (shape, threads)));
+    for (index, (((d, vocab_size, n_rows), n_shards), threads)) in cases.enumerate() {
+        let Variant { format, .. } = Variant::nth(index);
         let stride = vocab_size.next_multiple_of(4);
-        let table = matrix(1, vocab_size, d);
-        let mut padded = table.to_f32().into_owned();
-        padded.resize(stride * d, 0.0);
+        let table = matrix(1, vocab_size, d).converted(format);
         for is_wanted in [true, false] {
             let batch = rows_of(n_rows, |_| Row {
                 wants_logits: u32::from(is_wanted),
@@ -404,7 +477,9 @@ fn head_gives_logits_to_tiles_that_want_them() {
             let shard_size = stride.div_ceil(n_shards).next_multiple_of(4);
             for first in (0..stride).step_by(shard_size) {
                 let last = stride.min(first + shard_size);
-                let shard = common::buffer(&context, &padded[first * d..last * d]);
+                let of_shard = table.slice_rows(first..last.min(vocab_size));
+                let shard = packed(&rows(&of_shard), format, None);
+                let shard = common::buffer(&context, &shard);
                 let constants = [
                     ("TILE", tile as f64),
                     ("WIDTH", (d / 4) as f64),
@@ -412,7 +487,8 @@ fn head_gives_logits_to_tiles_that_want_them() {
                     ("FIRST_QUAD", (first / 4) as f64),
                     ("ALL_QUADS", (stride / 4) as f64),
                 ];
-                let pipeline = HEAD.pipeline(context.device(), threads, &constants);
+                let head = HEAD.reading(format);
+                let pipeline = head.pipeline(context.device(), threads, &constants);
                 let grid = [
                     ((last - first) / 4).div_ceil(threads as usize) as u32,
                     (batch.len() / tile) as u32,
@@ -437,7 +513,11 @@ fn head_gives_logits_to_tiles_that_want_them() {
                     .collect();
                 let expected = narrow(&product(&table, &x)[..vocab_size]);
                 let found = &found[r * stride..r * stride + vocab_size];
-                assert_near(&format!("V = {vocab_size}, row {r}"), found, &expected);
+                assert_near(
+                    &format!("V = {vocab_size}, {format:?}, row {r}"),
+                    found,
+                    &expected,
+                );
             }
         }
     }

@@ -536,7 +536,7 @@ fn a_lane_can_begin_in_the_middle_of_somebodys_thinking() {
         let (mut records, mut fed, mut cursors) = (Vec::new(), Vec::new(), Vec::new());
         for _ in 0..5 {
             records.extend(block_on(oracle.advance(1)).expect("a record"));
-            let cursor = oracle.cursors().remove(0);
+            let cursor = block_on(oracle.cursors()).expect("a run").remove(0);
             fed.push(cursor.input.clone().expect("five steps and more"));
             cursors.push(cursor);
         }
@@ -569,7 +569,7 @@ fn both_engines_refuse_cursors_that_fit_no_lane() {
     block_on(oracle.begin(&lanes)).expect("a run");
     block_on(engine.advance(3)).expect("records");
     block_on(oracle.advance(3)).expect("records");
-    let cursor = oracle.cursors().remove(1);
+    let cursor = block_on(oracle.cursors()).expect("a run").remove(1);
     let altered = |change: fn(&mut LaneCursor)| {
         let mut cursor = cursor.clone();
         change(&mut cursor);

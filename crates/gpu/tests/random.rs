@@ -2,7 +2,7 @@
 
 mod common;
 
-use latent_gpu::kernels::Kernel;
+use latent_gpu::kernels::{KERNELS, Kernel};
 use latent_model::rng::{DrawKey, gumbel, ln_gamma_draw, normal, pcg4d, uniform};
 
 const DRAWS: Kernel = Kernel {
@@ -12,6 +12,7 @@ const DRAWS: Kernel = Kernel {
         include_str!("draws.wgsl")
     ),
     loops: |_| vec![16],
+    ..KERNELS[0]
 };
 
 #[test]

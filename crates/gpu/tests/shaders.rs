@@ -3,10 +3,10 @@
 use std::collections::BTreeSet;
 
 use latent_gpu::{
-    kernels::{KERNELS, Shape},
+    kernels::{KERNELS, SHARED, Shape},
     layout,
 };
-use latent_model::record::StepRecord;
+use latent_model::{checkpoint::WeightFormat, record::StepRecord};
 use naga::{
     Module, TypeInner,
     valid::{Capabilities, ValidationFlags, Validator},
@@ -21,7 +21,8 @@ fn parsed(source: &str) -> Module {
 #[test]
 fn every_shader_is_valid() {
     let mut failures = Vec::new();
-    for kernel in KERNELS {
+    let of_formats = WeightFormat::ALL.map(|format| KERNELS.map(|kernel| kernel.reading(format)));
+    for kernel in of_formats.into_iter().flatten() {
         let module = match naga::front::wgsl::parse_str(kernel.source) {
             Ok(module) => module,
             Err(error) => {
@@ -57,11 +58,11 @@ fn the_table_is_the_folder() {
                 .into_string()
                 .expect("UTF-8")
         })
-        .filter(|name| name != "prelude.wgsl")
         .collect();
-    let mut table: Vec<String> = KERNELS
-        .iter()
-        .map(|kernel| format!("{}.wgsl", kernel.name))
+    let kernels = KERNELS.iter().map(|kernel| kernel.name);
+    let mut table: Vec<String> = kernels
+        .chain(SHARED)
+        .map(|name| format!("{name}.wgsl"))
         .collect();
     files.sort();
     table.sort();

@@ -1,24 +1,28 @@
 //! The address of a set-up: what a link to the page holds, written and read.
 
 mod grammar;
+mod lane;
 mod touched;
 
+pub use lane::{ChangeChoice, ChangeKind, ForkChoice, LaneChoice};
+
 use crate::{
-    strategy::{Setting, Settings, Strategy, StrategyError},
+    strategy::{StrategyError, composition::CompositionError},
     tasks::{Difficulty, TASKS, Task, UnknownName},
 };
 
 /// Every key, in the order in which they are written.
-pub const KEYS: [&str; 13] = [
-    "task", "problem", "lanes", "seed", "speed", "engine", "step", "shade", "chapter", "size",
-    "theme", "embed", "run",
+pub const KEYS: [&str; 19] = [
+    "task", "problem", "lanes", "seed", "speed", "engine", "play", "step", "shade", "paint",
+    "chapter", "size", "theme", "lang", "answers", "predict", "controls", "embed", "run",
 ];
 
 /// The task of an address that names none, as the first addresses did.
 pub const DEFAULT_TASK: Task = TASKS[0];
 
-/// What an address holds: `task=…&problem=…&lanes=…&seed=…&speed=…&engine=…`, then what is shown of
-/// it, `step=…&shade=…&chapter=…&size=…&theme=…&embed=…&run=…`; every part optional.
+/// What an address holds: `task=…&problem=…&lanes=…&seed=…&speed=…&engine=…&play=…`, then what is
+/// shown of it, `step=…&shade=…&paint=…&chapter=…&size=…&theme=…&lang=…&answers=…&predict=…&`
+/// `controls=…&embed=…&run=…`; every part optional.
 ///
 /// [`std::fmt::Display`] writes it and [`std::str::FromStr`] reads it. What is written is read again exactly; what
 /// a chat, a mail or a wiki has made of it is read too, where it can still be understood.
@@ -36,6 +40,8 @@ pub struct Address {
     pub speed: Option<Speed>,
     /// Which engine runs it.
     pub engine: Option<EngineChoice>,
+    /// A recording that is played in place of an engine: a file beside the page.
+    pub play: Option<String>,
     /// What is shown of the run.
     pub shown: Shown,
 }
@@ -47,12 +53,23 @@ pub struct Shown {
     pub step: Option<u32>,
     /// The lane that shades the graph, counted from 1; the last otherwise.
     pub shade: Option<usize>,
+    /// Whether the graph is coloured by the thought at which each word first came, and not by the
+    /// step's shares.
+    pub by_arrival: bool,
     /// The chapter of the tour, counted from 1.
     pub chapter: Option<usize>,
     /// Whether letters are large; as the visitor left it otherwise.
     pub is_large: Option<bool>,
     /// Whether the page is dark; as the visitor left it otherwise.
     pub is_dark: Option<bool>,
+    /// The page's language; the visitor's own otherwise.
+    pub language: Option<Language>,
+    /// Whether answers and verdicts are covered until somebody asks for them.
+    pub hides_answers: bool,
+    /// Whether the visitor commits to an answer before a run begins.
+    pub predicts_first: bool,
+    /// Whether all controls but the run's own are hidden.
+    pub hides_controls: bool,
     /// Only graph, chart and lanes, for a frame in another page.
     pub is_embedded: bool,
     /// Whether the run begins by itself.
@@ -75,17 +92,6 @@ pub enum ProblemChoice {
     Typed(String),
 }
 
-/// One lane before it runs: a checkpoint and how it shall reason.
-#[derive(Clone, Debug)]
-pub struct LaneChoice {
-    /// Name of the checkpoint.
-    pub model: String,
-    /// The way of reasoning.
-    pub strategy: &'static Strategy,
-    /// Only what differs from the strategy's defaults.
-    pub settings: Settings,
-}
-
 /// How fast a run is shown.
 #[derive(Clone, Copy, Debug, Default, PartialEq)]
 pub enum Speed {
@@ -99,11 +105,23 @@ pub enum Speed {
 /// Which engine runs the lanes.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub enum EngineChoice {
-    /// The GPU where there is one, else the reference engine.
+    /// The faster of the two here, by a short measurement at the start.
     #[default]
     Auto,
+    /// The GPU, however fast it is.
+    Gpu,
     /// The reference engine, whatever there is.
     Reference,
+}
+
+/// A language of the page.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum Language {
+    /// English.
+    #[default]
+    English,
+    /// German.
+    German,
 }
 
 /// An address that cannot be understood.
@@ -133,6 +151,14 @@ pub enum AddressError {
         /// What is wrong.
         reason: StrategyError,
     },
+    /// A composition that is none.
+    #[error("in the address, lane {number}: {reason}")]
+    Composition {
+        /// The lane's place, counted from 1.
+        number: usize,
+        /// What is wrong.
+        reason: CompositionError,
+    },
     /// A task or difficulty that does not exist.
     #[error("in the address, {0}")]
     Task(UnknownName),
@@ -148,6 +174,7 @@ impl Address {
             seed: None,
             speed: None,
             engine: None,
+            play: None,
             shown: Shown::default(),
         }
     }
@@ -166,53 +193,6 @@ impl ProblemChoice {
         difficulty: Difficulty::Class,
         seed: 29,
     };
-}
-
-impl PartialEq for LaneChoice {
-    fn eq(&self, other: &Self) -> bool {
-        self.model == other.model
-            && self.strategy.name == other.strategy.name
-            && self.settings == other.settings
-    }
-}
-
-impl LaneChoice {
-    /// A lane with the strategy's default settings.
-    pub fn new(model: &str, strategy: &'static Strategy) -> Self {
-        Self {
-            model: model.into(),
-            strategy,
-            settings: Settings::default(),
-        }
-    }
-
-    /// Its number of continuous thoughts, where the strategy has one.
-    pub fn thoughts(&self) -> Option<f32> {
-        self.strategy.value(&self.settings, Setting::Thoughts)
-    }
-
-    /// The strategy's title, with the settings that differ from its defaults.
-    pub fn label(&self) -> String {
-        let normalised = self.clone().normalised();
-        let differing = normalised.settings.iter();
-        let texts: String = differing
-            .map(|(setting, value)| format!(", {} {value}", setting.spec().label.to_lowercase()))
-            .collect();
-        format!("{}{texts}", self.strategy.title)
-    }
-
-    /// The same lane with the settings that equal the defaults left out.
-    pub fn normalised(mut self) -> Self {
-        let mut settings = Settings::default();
-        for (setting, value) in self.settings.iter() {
-            let default = self.strategy.value(&Settings::default(), setting);
-            if default != Some(value) {
-                settings.set(setting, value);
-            }
-        }
-        self.settings = settings;
-        self
-    }
 }
 
 impl Speed {

@@ -17,9 +17,12 @@ use crate::{
 mod hub;
 mod shards;
 
-/// All weights of a model. Matrices stay in their file's number format; vectors are f32.
+/// All weights of a model. Matrices stay in their file's number format, or in that which they were
+/// converted to; vectors are f32.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Weights {
+    /// What an engine keeps matrices in, unless it is the file's own f16 where f32 is asked for.
+    pub format: WeightFormat,
     /// (V, d)
     pub embedding: Matrix,
     /// (positions, d), where they are learned.
@@ -314,6 +317,7 @@ impl Weights {
         let contemplation = self.contemplation.as_ref();
         let contemplation = contemplation.map(|set| set.converted(format, &self.layers, &layers));
         Self {
+            format,
             embedding: self.embedding.converted(format),
             positions: self.positions.clone(),
             layers,

@@ -286,6 +286,19 @@ impl ModelConfig {
         ];
         for (field, value) in positive {
             require(value > 0, field, "positive", value)?;
+            // Kernels count in 32 bits, and a size beyond them is no model's.
+            require(value < 1 << 31, field, "below 2^31", value)?;
+        }
+        // The largest of the widths that are products.
+        let q_width = self.n_heads.checked_mul(self.head_dim);
+        let is_counted = q_width.is_some_and(|width| width < 1 << 31);
+        let expected = "below 2^31 / num_attention_heads";
+        require(is_counted, "head_dim", expected, self.head_dim)?;
+        let has_epsilon = self.norm_eps.is_finite() && self.norm_eps >= 0.0;
+        require(has_epsilon, "norm_eps", "a number from 0 on", self.norm_eps)?;
+        if let Some(Rope { theta, .. }) = self.rope() {
+            let is_base = theta.is_finite() && theta > 0.0;
+            require(is_base, "rope_theta", "a number above 0", theta)?;
         }
         let grouped = self.n_heads.is_multiple_of(self.n_kv_heads);
         require(

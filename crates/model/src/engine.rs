@@ -8,6 +8,7 @@ use crate::{
     input::Input,
     program::{Program, ProgramError},
     record::StepRecord,
+    reference::LayerStates,
     select::LaneState,
 };
 
@@ -233,6 +234,20 @@ pub trait Engine {
     /// If a cursor is none of the run's lanes', or a lane cannot stand there
     /// ([`checks::check_cursors`]).
     fn set_cursors(&mut self, cursors: &[LaneCursor]) -> Result<(), EngineError>;
+
+    /// Where every lane of the run stands, in their order: what [`Engine::set_cursors`] would
+    /// bring it back to.
+    async fn cursors(&mut self) -> Result<Vec<LaneCursor>, EngineError>;
+
+    /// What the model makes of each cursor's input at its place, after all that the lane was fed
+    /// before; one row of the result for each cursor. All of them share a pass over the weights.
+    ///
+    /// Rows that do not commit: no key, value, step, counter or draw of the run changes, and a
+    /// lane may be asked about several inputs at one place, or about a place it has left behind.
+    ///
+    /// # Errors
+    /// As [`Engine::set_cursors`], and where a cursor has no input.
+    async fn peek(&mut self, cursors: &[LaneCursor]) -> Result<LayerStates, EngineError>;
 }
 
 /// What a checkpoint brings beside its language model.

@@ -1,5 +1,7 @@
 //! Runs a program on many problems and counts: the one loop behind every accuracy.
 
+use std::collections::HashSet;
+
 use serde::{Deserialize, Serialize};
 
 use crate::{
@@ -8,13 +10,13 @@ use crate::{
     metrics::{Branches, Proportion, clustered_wilson},
     program::Program,
     record::StepRecord,
-    tasks::{Grade, Problem},
+    tasks::{Difficulty, Grade, Problem, Task},
     tokenizer::{Tokenizer, TokenizerError},
     trace::{StepKind, answer_ids, step_kind, summary},
 };
 
 /// Lanes per batch: enough to share every read of a weight, within every engine's limit.
-const BATCH: usize = 8;
+pub const BATCH: usize = 8;
 /// Steps per submit.
 const CHUNK: usize = 16;
 
@@ -103,30 +105,164 @@ pub struct RunResult {
     pub branch_entropies: Vec<f32>,
 }
 
+/// `n` generated problems: the i-th is that of seed `seed + i`.
+pub fn generated_problems(task: Task, difficulty: Difficulty, seed: u64, n: usize) -> Vec<Problem> {
+    let seeds = (0..n as u64).map(|i| seed.wrapping_add(i));
+    seeds.map(|seed| task.generate(seed, difficulty)).collect()
+}
+
+/// An evaluation under way: it goes on by any number of runs at a time, and can be looked at
+/// between them. What comes of it does not depend on where it was cut.
+#[derive(Clone, Debug)]
+pub struct Evaluator {
+    program: Program,
+    problems: Vec<Problem>,
+    prompts: Vec<Vec<u32>>,
+    samples: usize,
+    seed: u32,
+    /// Runs that were not known and are not done, as (problem, sample), the next one last.
+    left: Vec<(usize, usize)>,
+    results: Vec<RunResult>,
+}
+
+impl Evaluator {
+    /// Nothing has run.
+    ///
+    /// # Errors
+    /// If there is nothing to run, or the vocabulary lacks a word of a question.
+    pub fn new(tokenizer: &Tokenizer, trials: Trials<'_>) -> Result<Self, EvaluationError> {
+        let encode = |(index, problem): (usize, &Problem)| {
+            let prompt = tokenizer.encode(problem.question());
+            prompt.map_err(|reason| EvaluationError::Question { index, reason })
+        };
+        let prompts = trials.problems.iter().enumerate().map(encode);
+        Self::from_prompts(trials, prompts.collect::<Result<_, _>>()?, Vec::new())
+    }
+
+    /// Every problem runs from its prompt, but for the runs that are `known` already.
+    ///
+    /// # Errors
+    /// If there is nothing to run.
+    pub fn from_prompts(
+        trials: Trials<'_>,
+        prompts: Vec<Vec<u32>>,
+        known: Vec<RunResult>,
+    ) -> Result<Self, EvaluationError> {
+        let Trials {
+            program,
+            problems,
+            samples,
+            seed,
+        } = trials;
+        if problems.is_empty() || samples == 0 {
+            return Err(EvaluationError::Empty {
+                problems: problems.len(),
+                samples,
+            });
+        }
+        let mut results = known;
+        results.retain(|known| known.problem < problems.len() && known.sample < samples);
+        let known: HashSet<(usize, usize)> = results.iter().map(RunResult::index).collect();
+        let runs = (0..problems.len()).flat_map(|problem| {
+            let samples = 0..samples;
+            samples.map(move |sample| (problem, sample))
+        });
+        let mut left: Vec<(usize, usize)> = runs.filter(|run| !known.contains(run)).collect();
+        left.reverse();
+        Ok(Self {
+            program: program.clone(),
+            problems: problems.to_vec(),
+            prompts,
+            samples,
+            seed,
+            left,
+            results,
+        })
+    }
+
+    /// How many runs there are in all.
+    pub fn n_runs(&self) -> usize {
+        self.problems.len() * self.samples
+    }
+
+    /// How many are done, or were known.
+    pub fn n_done(&self) -> usize {
+        self.results.len()
+    }
+
+    /// How many of these were right.
+    pub fn n_right(&self) -> usize {
+        let is_right = |result: &&RunResult| result.grade == Grade::Right;
+        self.results.iter().filter(is_right).count()
+    }
+
+    /// Runs up to `n_runs` further, as one batch of the engine; a run that was under way on it is
+    /// dropped. Gives what came of them.
+    ///
+    /// # Errors
+    /// If the engine fails; nothing of the batch counts then.
+    pub async fn advance<E: Engine>(
+        &mut self,
+        engine: &mut E,
+        tokenizer: &Tokenizer,
+        n_runs: usize,
+    ) -> Result<&[RunResult], EngineError> {
+        let n_kept = self.left.len().saturating_sub(n_runs);
+        let batch: Vec<(usize, usize)> = self.left[n_kept..].iter().rev().copied().collect();
+        let lanes: Vec<LaneSpec> = batch.iter().map(|run| self.lane(*run)).collect();
+        let traces = run_to_end(engine, &lanes, CHUNK, |_| {}).await?;
+        self.left.truncate(n_kept);
+        let n_before = self.results.len();
+        for (((problem, sample), lane), records) in batch.into_iter().zip(lanes).zip(&traces) {
+            self.results.push(RunResult {
+                problem,
+                sample,
+                stream: lane.stream,
+                ..RunResult::new(tokenizer, &self.problems[problem], &self.program, records)
+            });
+        }
+        Ok(&self.results[n_before..])
+    }
+
+    /// What the runs so far say; `None` before the first one. A problem whose samples are not all
+    /// done counts with those that are.
+    pub fn evaluation(&self) -> Option<Evaluation> {
+        let mut results = self.results.clone();
+        results.sort_by_key(RunResult::index);
+        (!results.is_empty()).then(|| Evaluation::new(&results, self.samples))
+    }
+
+    fn lane(&self, (problem, sample): (usize, usize)) -> LaneSpec {
+        LaneSpec {
+            inputs: Input::tokens(&self.prompts[problem]),
+            program: self.program.clone(),
+            seed: self.seed,
+            stream: (problem * self.samples + sample) as u32,
+            decode_thoughts: false,
+        }
+    }
+}
+
 /// Runs every problem `samples` times; `on_progress` hears how many runs are done and right.
+///
+/// # Errors
+/// As [`Evaluator::new`] and [`Evaluator::advance`].
 pub async fn evaluate<E: Engine>(
     engine: &mut E,
     tokenizer: &Tokenizer,
     trials: Trials<'_>,
     mut on_progress: impl FnMut(usize, usize),
 ) -> Result<Evaluation, EvaluationError> {
-    let prompt = |(index, problem): (usize, &Problem)| {
-        let prompt = tokenizer.encode(problem.question());
-        prompt.map_err(|reason| EvaluationError::Question { index, reason })
-    };
-    let prompts = trials.problems.iter().enumerate().map(prompt);
-    let prompts: Vec<Vec<u32>> = prompts.collect::<Result<_, _>>()?;
+    let evaluator = Evaluator::new(tokenizer, trials)?;
     let (mut n_done, mut n_right) = (0, 0);
     let on_results = |results: &[RunResult]| {
+        let right = results.iter().filter(|run| run.grade == Grade::Right);
+        n_right += right.count();
         n_done += results.len();
-        n_right += results
-            .iter()
-            .filter(|result| result.grade == Grade::Right)
-            .count();
         on_progress(n_done, n_right);
         Ok(())
     };
-    evaluate_prompts(engine, tokenizer, trials, &prompts, Vec::new(), on_results).await
+    to_end(evaluator, engine, tokenizer, on_results).await
 }
 
 /// Runs every problem `samples` times from its prompt, but for the runs that are `known` already;
@@ -140,59 +276,38 @@ pub async fn evaluate_prompts<E: Engine>(
     trials: Trials<'_>,
     prompts: &[Vec<u32>],
     known: Vec<RunResult>,
+    on_results: impl FnMut(&[RunResult]) -> Result<(), String>,
+) -> Result<Evaluation, EvaluationError> {
+    let evaluator = Evaluator::from_prompts(trials, prompts.to_vec(), known)?;
+    to_end(evaluator, engine, tokenizer, on_results).await
+}
+
+async fn to_end<E: Engine>(
+    mut evaluator: Evaluator,
+    engine: &mut E,
+    tokenizer: &Tokenizer,
     mut on_results: impl FnMut(&[RunResult]) -> Result<(), String>,
 ) -> Result<Evaluation, EvaluationError> {
-    let Trials {
-        program,
-        problems,
-        samples,
-        seed,
-    } = trials;
-    if problems.is_empty() || samples == 0 {
-        return Err(EvaluationError::Empty {
-            problems: problems.len(),
-            samples,
-        });
+    if !evaluator.results.is_empty() {
+        on_results(&evaluator.results).map_err(EvaluationError::Results)?;
     }
-    let mut runs = Vec::new();
-    for (index, (problem, prompt)) in problems.iter().zip(prompts).enumerate() {
-        for sample in 0..samples {
-            let is_it = |known: &RunResult| (known.problem, known.sample) == (index, sample);
-            if known.iter().any(is_it) {
-                continue;
-            }
-            let spec = LaneSpec {
-                inputs: Input::tokens(prompt),
-                program: program.clone(),
-                seed,
-                stream: (index * samples + sample) as u32,
-                decode_thoughts: false,
-            };
-            runs.push((index, sample, problem, spec));
-        }
+    while !evaluator.left.is_empty() {
+        let new = evaluator.advance(engine, tokenizer, BATCH).await?;
+        on_results(new).map_err(EvaluationError::Results)?;
     }
-    let mut results = known;
-    results.retain(|known| known.problem < problems.len() && known.sample < samples);
-    on_results(&results).map_err(EvaluationError::Results)?;
-    for batch in runs.chunks(BATCH) {
-        let lanes: Vec<LaneSpec> = batch.iter().map(|(.., spec)| spec.clone()).collect();
-        let traces = run_to_end(engine, &lanes, CHUNK, |_| {}).await?;
-        let done = batch.iter().zip(&traces);
-        let done = done.map(|((index, sample, problem, spec), records)| RunResult {
-            problem: *index,
-            sample: *sample,
-            stream: spec.stream,
-            ..RunResult::new(tokenizer, problem, program, records)
-        });
-        let done: Vec<RunResult> = done.collect();
-        on_results(&done).map_err(EvaluationError::Results)?;
-        results.extend(done);
-    }
-    results.sort_by_key(|result| (result.problem, result.sample));
-    Ok(Evaluation::new(&results, samples))
+    let empty = EvaluationError::Empty {
+        problems: evaluator.problems.len(),
+        samples: evaluator.samples,
+    };
+    evaluator.evaluation().ok_or(empty)
 }
 
 impl RunResult {
+    /// The problem, and which of its runs.
+    fn index(&self) -> (usize, usize) {
+        (self.problem, self.sample)
+    }
+
     fn new(
         tokenizer: &Tokenizer,
         problem: &Problem,
@@ -225,8 +340,10 @@ impl Evaluation {
             let all = results.iter();
             all.filter(|result| result.grade == grade).count() as f64
         };
-        let rate = |of_problem| of_grade(of_problem, Grade::Right) / samples as f64;
-        let rates: Vec<f64> = results.chunks(samples).map(rate).collect();
+        let rate =
+            |of_problem: &[RunResult]| of_grade(of_problem, Grade::Right) / of_problem.len() as f64;
+        let of_problems = results.chunk_by(|a, b| a.problem == b.problem);
+        let rates: Vec<f64> = of_problems.map(rate).collect();
         let solved = rates.iter().filter(|rate| **rate > 0.0).count();
         let sum = |count: fn(&RunResult) -> usize| results.iter().map(count).sum::<usize>();
         let entropies = results.iter().filter_map(|result| result.mean_entropy);

@@ -10,11 +10,14 @@ use crate::{
     metrics::{Branches, Proportion},
 };
 
-/// `table.json`. It holds no date and no duration, so that the same command gives the same file.
+/// A suite's `table.json`. It holds no date and no duration, so that the same command gives the same file.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct Table {
     /// The suite's title.
     pub title: String,
+    /// What the figures beside ours are, in Markdown.
+    #[serde(default, skip_serializing_if = "String::is_empty")]
+    pub introduction: String,
     /// How it was made.
     #[serde(flatten)]
     pub origin: Origin,

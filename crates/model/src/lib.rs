@@ -4,6 +4,7 @@
 //! No I/O, no GPU, no browser, no clock: callers bring bytes and take records.
 
 pub mod address;
+pub mod analysis;
 pub mod catalogue;
 pub mod chat;
 pub mod checkpoint;
@@ -22,6 +23,7 @@ pub mod model;
 pub mod parity;
 pub mod program;
 pub mod record;
+pub mod recording;
 pub mod reference;
 pub mod rng;
 pub mod select;

@@ -53,7 +53,8 @@ impl WeightFormat {
         }
     }
 
-    fn dtype(self) -> Dtype {
+    /// How a matrix in it writes its values.
+    pub fn dtype(self) -> Dtype {
         match self {
             Self::F32 => Dtype::F32,
             Self::F16 => Dtype::F16,
@@ -277,7 +278,7 @@ impl Matrix {
     }
 
     /// Some of its rows, sharing its memory.
-    pub(crate) fn slice_rows(&self, rows: Range<usize>) -> Self {
+    pub fn slice_rows(&self, rows: Range<usize>) -> Self {
         let row_bytes = self.dtype.row_bytes(self.cols);
         Self {
             rows: rows.len(),

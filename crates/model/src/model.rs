@@ -6,7 +6,7 @@ use bytes::Bytes;
 
 use crate::{
     chat::{ChatError, ChatRole, ChatTemplate, Message},
-    checkpoint::{CheckpointError, Weights},
+    checkpoint::{CheckpointError, WeightFormat, Weights},
     config::{ConfigError, ModelConfig, end_tokens},
     contemplation::{Contemplation, ContemplationError, ContemplationFiles},
     engine::ModelCapabilities,
@@ -141,6 +141,16 @@ impl Model {
         let role = ChatRole::User;
         let text = self.chat(&[Message { role, content }])?;
         Ok(self.tokenizer.encode(&text)?)
+    }
+
+    /// The same model with its matrices kept in a format by whatever engine opens it. With f32 they
+    /// stay in memory as their file has them, and engines widen what they need.
+    pub fn with_weights_in(self, format: WeightFormat) -> Self {
+        if format == self.weights.format {
+            return self;
+        }
+        let weights = Arc::new(self.weights.converted(format));
+        Self { weights, ..self }
     }
 
     /// What the checkpoint brings beside its language model.

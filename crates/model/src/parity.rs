@@ -70,7 +70,7 @@ pub async fn forced_differences<E: Engine>(
             let known: &mut Option<String> = &mut differences[record.lane as usize];
             *known = known.take().or(difference);
         }
-        found.set_cursors(&expected.cursors())?;
+        found.set_cursors(&expected.cursors().await?)?;
     }
 }
 

@@ -163,8 +163,10 @@ pub struct StepJson {
     pub token: Option<String>,
     /// Why: forced, stop, cold-stop, end-classifier, cap, done.
     pub flags: Vec<&'static str>,
-    /// Nats; `null` where the LM head was skipped.
+    /// Nats, at the sampler's temperature; `null` where the LM head was skipped.
     pub entropy: Option<f32>,
+    /// Nats, at temperature 1, whatever the sampler: what lanes are compared by.
+    pub raw_entropy: Option<f32>,
     /// Norm of the hidden state.
     pub hidden_norm: f32,
     /// What the end classifier said; absent where it was not asked.
@@ -216,6 +218,7 @@ impl StepJson {
                 .map(|(_, name)| *name)
                 .collect(),
             entropy: is_decoded.then_some(record.entropy),
+            raw_entropy: is_decoded.then_some(record.raw_entropy),
             hidden_norm: record.hidden_norm,
             end_probability: record.end_probability(),
             cold_count: record.cold_count,
@@ -242,6 +245,23 @@ mod tests {
         "decoder": null,
         "model": {"type": "WordLevel", "vocab": {"cat": 0}, "unk_token": "cat"}
     }"#;
+
+    #[test]
+    fn both_entropies_are_told_where_there_is_a_distribution() {
+        let tokenizer = Tokenizer::from_json(TOKENIZER).expect("a tokenizer");
+        let mut record: StepRecord = bytemuck::Zeroable::zeroed();
+        (record.entropy, record.raw_entropy) = (0.25, 0.5);
+        let json = |record: &StepRecord| {
+            serde_json::to_value(StepJson::new(record, &tokenizer)).expect("numbers and texts")
+        };
+        assert!(json(&record)["raw_entropy"].is_null());
+        record.n_kept = 1;
+        let json = json(&record);
+        assert_eq!(
+            (&json["entropy"], &json["raw_entropy"]),
+            (&0.25.into(), &0.5.into())
+        );
+    }
 
     #[test]
     fn the_end_probability_is_told_where_the_classifier_was_asked() {

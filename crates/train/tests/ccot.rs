@@ -1,13 +1,23 @@
 //! CCOT on models small enough for a test: what a batch's loss is made of, what learns from what,
 //! and that a handful of problems is learned.
 
+use std::path::Path;
+
 use burn::tensor::{Device, Tensor};
+use latent_model::engine::{LaneSpec, run_to_end};
+use latent_model::input;
+use latent_model::model::Model;
+use latent_model::reference::{Precision, ReferenceEngine};
+use latent_model::strategy::{Settings, Strategy};
 use latent_model::tasks::prosqa::{self, MARKER};
+use latent_model::trace::{answer_ids, summary};
 use latent_train::ccot::{
     AnswerGradient, Ccot, CcotConfig, CcotWeights, Input, Keep, Lengths, Lesson, LoraConfig, Part,
-    Pool, Reading, Stage, StopGradient, Variance,
+    Pool, Reading, Stage, StopGradient, Variance, contemplation_files,
 };
+use latent_train::driver::load_config;
 use latent_train::example::{Context, LossConfig};
+use latent_train::export::model_files;
 use latent_train::llama::Llama;
 use latent_train::objective::{BatchLoss, Objective, soft_sampler};
 use latent_train::optimizer::{Optimizer, OptimizerConfig};
@@ -68,19 +78,25 @@ fn objective() -> Objective<'static> {
     }
 }
 
-/// Problems whose chains have two to eight tokens, as the base reads them.
-fn readings(config: &CcotConfig, base: &Parameters, n: u64) -> Vec<Reading> {
+/// Problems whose chains have two to eight tokens, one question each.
+fn contexts(n: u64) -> Vec<Context> {
     let difficulty = prosqa::Difficulty {
         nodes: 8..=12,
         hops: 1..=4,
     };
     let mut random = Random::new(7);
-    let lesson = |seed| {
+    let context = |seed| {
         let graph = prosqa::Problem::generate(seed, &difficulty).statement_graph();
-        let context = Context::new(&graph.supervised(&mut random), &LOSS);
-        Lesson::new(config, prosqa::TASK, context, &mut random)
+        Context::new(&graph.supervised(&mut random), &LOSS)
     };
-    let lessons: Vec<Lesson> = (0..n).map(lesson).collect();
+    (0..n).map(context).collect()
+}
+
+/// The problems of [`contexts`] as the base reads them.
+fn readings(config: &CcotConfig, base: &Parameters, n: u64) -> Vec<Reading> {
+    let mut random = Random::new(8);
+    let lesson = |context| Lesson::new(config, prosqa::TASK, context, &mut random);
+    let lessons: Vec<Lesson> = contexts(n).into_iter().map(lesson).collect();
     let kept: Vec<usize> = lessons.iter().map(Lesson::n_kept).collect();
     assert!(kept.iter().any(|&k| k != kept[0]), "all alike: {kept:?}");
     let theta = Llama {
@@ -242,9 +258,10 @@ fn a_layer_learns_from_its_own_states() {
     }
 }
 
-/// Both stages by heart: φ makes the kept states, then ψ answers from what φ makes and END stops.
+/// Both stages by heart: φ makes the kept states, then ψ answers from what φ makes and END stops,
+/// in the trainer and in the engine that reads what it wrote.
 #[test]
-fn a_handful_of_problems_is_learned() {
+fn a_handful_of_problems_is_learned_and_answered_by_the_engine() {
     let device = Device::flex();
     let base = base(&device);
     let config = CcotConfig {
@@ -294,6 +311,57 @@ fn a_handful_of_problems_is_learned() {
         accuracies.push(last);
     }
     assert_eq!(accuracies, [(1.0, 1.0), (1.0, 1.0)]);
+    let mut random = Random::new(8);
+    let expected: Vec<(usize, Vec<u32>)> = contexts(4)
+        .into_iter()
+        .map(|context| {
+            let answer = context.examples[0].answer.clone();
+            let lesson = Lesson::new(&config, prosqa::TASK, context, &mut random);
+            (lesson.n_kept(), answer)
+        })
+        .collect();
+    assert_eq!(answered(&config, &base, &weights), expected);
+}
+
+/// What the reference engine makes of the four problems with the exported weights: contemplation
+/// tokens, and the answer behind `###`.
+fn answered(
+    config: &CcotConfig,
+    base: &Parameters,
+    weights: &CcotWeights,
+) -> Vec<(usize, Vec<u32>)> {
+    let path = concat!(env!("CARGO_MANIFEST_DIR"), "/configs/prosqa-cot.toml");
+    let mut run = load_config(Path::new(path)).expect("it ships");
+    run.model = SIZES;
+    let mut files = block_on(model_files(&run, base, None)).expect("weights");
+    let adapters = contemplation_files(config, weights, "base");
+    files.contemplation = Some(block_on(adapters).expect("adapters"));
+    let model = Model::from_files(&files).expect("the trainer wrote it");
+    let strategy = Strategy::by_name("ccot").expect("a strategy of the table");
+    let program = strategy.program(&Settings::default(), &model.tokenizer, model.capabilities());
+    let program = program.expect("it has adapters");
+    let mut engine = ReferenceEngine::new(&model.config, model.weights.clone(), Precision::Fast);
+    let lanes: Vec<LaneSpec> = contexts(4)
+        .iter()
+        .map(|context| LaneSpec {
+            inputs: input::Input::tokens(
+                &[&context.tokens[..], &context.examples[0].question].concat(),
+            ),
+            program: program.clone(),
+            seed: 0,
+            stream: 0,
+            decode_thoughts: false,
+        })
+        .collect();
+    let traces = block_on(run_to_end(&mut engine, &lanes, 8, |_| {})).expect("it runs");
+    traces
+        .iter()
+        .map(|records| {
+            let answer = answer_ids(records, &program);
+            let behind = answer.iter().skip(1).copied().collect();
+            (summary(records, &program).think_steps, behind)
+        })
+        .collect()
 }
 
 /// A run that is resumed learns from the same readings.

@@ -1,6 +1,7 @@
 //! What the command `cargo xtask` and the browser tests share: set-up, page build, file server.
 
 pub mod brought_model;
+pub mod offline;
 pub mod page;
 pub mod progress;
 pub mod python;

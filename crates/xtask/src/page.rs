@@ -7,6 +7,7 @@ use std::process::Command;
 use anyhow::{Context, Result, ensure};
 use clap::Args;
 
+use crate::offline;
 use crate::progress::command_text;
 use crate::requirement;
 use crate::setup;
@@ -29,7 +30,16 @@ pub fn build(toolchain: WasmToolchain, build: &PageBuild) -> Result<()> {
     requirement::ensure(&setup::for_page(toolchain))?;
     let mut command = build_command(Route::of(toolchain), build);
     eprintln!("Building the page: {}", command_text(&command));
-    run_visibly(&mut command)
+    run_visibly(&mut command)?;
+    write_worker()
+}
+
+/// Writes the service worker of the page that trunk has built.
+pub fn write_worker() -> Result<()> {
+    let source = workspace::root().join("web/sw.js");
+    let template = std::fs::read_to_string(&source)
+        .with_context(|| format!("cannot read {}", source.display()))?;
+    offline::write_worker(&workspace::dist(), &template)
 }
 
 /// The command that builds the page.

@@ -87,7 +87,10 @@ fn run_check(check: CheckName, route: Route, closing_lines: &mut Vec<String>) ->
     let (status, lines) = run_watched(&mut command)?;
     closing_lines.extend(lines);
     ensure!(status.success(), "`{shown}` failed ({status})");
-    Ok(())
+    match check {
+        CheckName::Page => page::write_worker(),
+        _ => Ok(()),
+    }
 }
 
 fn command_of(check: CheckName, route: Route) -> Command {

@@ -2,24 +2,46 @@
 
 use std::rc::Rc;
 
+use gloo::storage::{LocalStorage, Storage};
+use latent_model::{address::Language, recording::Recording};
 use leptos::{prelude::*, task::spawn_local};
 
 use super::{
-    chart::EntropyChart, controls::Controls, evidence::Evidence, first_steps::FirstSteps,
-    guide::Guide, header::Header, lanes_panel::LanesPanel, messages::Messages, picture::Picture,
-    problem::ProblemPanel, take_away::TakeAway, tour::Tour,
+    arena::ArenaPanel,
+    chart::EntropyChart,
+    controls::Controls,
+    evidence::Evidence,
+    first_steps::FirstSteps,
+    guide::Guide,
+    header::Header,
+    lanes_panel::LanesPanel,
+    messages::Messages,
+    offline::{Offline, OfflineNote, UpdateOffer},
+    picture::Picture,
+    playback::PlayingNote,
+    problem::ProblemPanel,
+    take_away::TakeAway,
+    teacher::{ForAClass, PredictFirst},
+    tour::Tour,
 };
 use crate::{
     address_bar::AddressBar,
+    arena::Arena,
     catalogue::{Lists, SiteCatalogue},
-    load::{Downloading, LoadError},
+    load::{Downloading, LoadError, fetch_file},
     notice::{Notice, Notices, Topic},
     page_signals::PageSignals,
-    page_state::EngineChoice,
+    page_state::PageState,
+    playback::{LeaveRecording, OpenRecording, Playing},
     runner::Runner,
     session::Session,
-    startup::{Reports, Startup, UseReference},
+    startup::{EngineReport, Reports, Startup, UseEngine},
+    take_away::picked_bytes,
+    words::{preferred, speak, tag},
 };
+
+/// Where the browser keeps the choice of language.
+pub(super) const LANGUAGE_KEY: &str = "latent-playground.language";
 
 /// The page. `failure` is what did not arrive of the lists.
 #[component]
@@ -44,6 +66,9 @@ pub fn App(lists: Lists, failure: Option<LoadError>) -> impl IntoView {
     let session = Rc::new(site.catalogue.with_value(Session::new));
     let runner = Runner::new(session.clone(), signals, downloading, (reports, notices));
 
+    let arena = Arena::new(session.clone(), signals, downloading);
+    provide_context(Offline::new(reports));
+    provide_context(arena);
     provide_context(notices);
     provide_context(site);
     provide_context(reports);
@@ -52,21 +77,77 @@ pub fn App(lists: Lists, failure: Option<LoadError>) -> impl IntoView {
     provide_context(signals);
     provide_context(signals.cursor);
     provide_context(signals.focus);
-    provide_context(use_reference(startup, session.clone(), runner, signals));
+    provide_context(use_engine(
+        startup,
+        session.clone(),
+        (runner, arena),
+        signals,
+    ));
 
-    address_bar.keep(signals, runner);
+    let (leave, open) = recordings(startup, session.clone(), runner, signals, site);
+    provide_context(leave);
+    provide_context(open);
+    address_bar.keep(signals, runner, leave);
     run_at_once(signals, reports, runner);
-    let lanes = signals.lanes.choices_untracked();
-    spawn_local(startup.start(session, lanes, signals.engine.get_untracked()));
+    begin(startup, session, signals, open);
 
+    let language = language(signals);
+    view! {
+        // Every text is asked for when it is drawn: another language draws the page anew.
+        {move || {
+            speak(language.get());
+            view! { <Page/> }
+        }}
+        <TraceJson/>
+    }
+}
+
+/// The page's language: what the address says, else what was kept, else what the browser asks for.
+fn language(signals: PageSignals) -> Memo<Language> {
+    let kept: Option<String> = LocalStorage::get(LANGUAGE_KEY).ok();
+    let browser = window().navigator().language();
+    let of_visitor = preferred(kept.or(browser).as_deref());
+    let language = Memo::new(move |_| signals.language.get().unwrap_or(of_visitor));
+    Effect::new(move |_| {
+        if let Some(root) = document().document_element() {
+            // Setting an attribute with a valid name cannot fail.
+            let _ = root.set_attribute("lang", tag(language.get()));
+        }
+    });
+    language
+}
+
+/// Header and panels.
+#[component]
+fn Page() -> impl IntoView {
+    let signals = expect_context::<PageSignals>();
+    let open = expect_context::<OpenRecording>();
+    // A recording that is dropped anywhere on the page plays.
+    let on_drop = move |event: leptos::ev::DragEvent| {
+        event.prevent_default();
+        spawn_local(async move {
+            if let Some(bytes) = picked_bytes(&event).await {
+                open.0.run(bytes);
+            }
+        });
+    };
     view! {
         <Header/>
-        <main class:is-embedded=signals.is_embedded>
+        <main
+            on:dragover=move |event| event.prevent_default()
+            on:drop=on_drop
+            class:is-embedded=signals.is_embedded
+            class:is-bare=signals.hides_controls
+            class:covers-answers=move || signals.covers_answers()
+        >
             <Controls/>
             <div class="workbench">
+                <UpdateOffer/>
+                <PlayingNote/>
                 <Messages/>
                 <FirstSteps/>
                 <Tour/>
+                <PredictFirst/>
                 <div class="stage">
                     <div class="panel problem-panel" data-testid="problem-panel">
                         <ProblemPanel/>
@@ -78,19 +159,103 @@ pub fn App(lists: Lists, failure: Option<LoadError>) -> impl IntoView {
                 </div>
                 <LanesPanel/>
             </div>
+            <ForAClass/>
+            <ArenaPanel/>
             <TakeAway/>
             <Evidence/>
             <Guide/>
+            <OfflineNote/>
         </main>
-        <TraceJson/>
     }
+}
+
+/// Opens the engines, or the recording that the address names.
+fn begin(startup: Startup, session: Rc<Session>, signals: PageSignals, open: OpenRecording) {
+    let lanes = signals.lanes.choices_untracked();
+    let engine = signals.engine.get_untracked();
+    let Some(file) = signals.play.get_untracked() else {
+        return spawn_local(startup.start(session, lanes, engine));
+    };
+    spawn_local(async move {
+        match fetch_file(&file).await {
+            Ok(bytes) => {
+                startup.play();
+                open.0.run(bytes);
+                signals.play.set(Some(file));
+            }
+            Err(error) => {
+                startup
+                    .notices
+                    .show(Topic::Run, Notice::bad_recording(&error));
+                startup.start(session, lanes, engine).await;
+            }
+        }
+    });
+}
+
+/// How a recording is opened and left. Whoever leaves one that was opened by the address opens the
+/// engines then.
+fn recordings(
+    startup: Startup,
+    session: Rc<Session>,
+    runner: Runner,
+    signals: PageSignals,
+    site: SiteCatalogue,
+) -> (LeaveRecording, OpenRecording) {
+    let session = StoredValue::new_local(session);
+    let leave = move || {
+        runner.playing.set(None);
+        runner.reset();
+        signals.play.set(None);
+        if startup.reports.engine.get_untracked() == EngineReport::Playing {
+            let lanes = signals.lanes.choices_untracked();
+            let engine = signals.engine.get_untracked();
+            spawn_local(startup.start(session.get_value(), lanes, engine));
+        }
+    };
+    let open = move |bytes: Vec<u8>| {
+        let opened = Recording::from_bytes(&bytes).map_err(|error| error.to_string());
+        let opened = opened.and_then(|recording| {
+            let address = &recording.header.address;
+            let read = |catalogue: &_| PageState::from_hash(address, catalogue);
+            let opened = site.catalogue.with_value(read);
+            let state = opened.map_err(|error| error.to_string())?.state;
+            let n_lanes = recording.header.lanes.len();
+            if state.lanes.len() != n_lanes {
+                let found = state.lanes.len();
+                return Err(format!(
+                    "expected {n_lanes} lanes as were recorded, found {found}"
+                ));
+            }
+            signals.set(state);
+            let state = untrack(|| signals.get());
+            Playing::new(recording, state).map_err(|error| error.to_string())
+        });
+        match opened {
+            Ok(playing) => {
+                startup.notices.clear(Topic::Run);
+                runner.play(playing);
+            }
+            Err(error) => {
+                startup
+                    .notices
+                    .show(Topic::Run, Notice::bad_recording(&error));
+                leave();
+            }
+        }
+    };
+    (
+        LeaveRecording(Callback::new(move |()| leave())),
+        OpenRecording(Callback::new(open)),
+    )
 }
 
 /// Begins the run by itself, once, where the address says so.
 fn run_at_once(signals: PageSignals, reports: Reports, runner: Runner) {
     let has_begun = StoredValue::new(false);
     Effect::new(move |_| {
-        if signals.runs_at_once.get() && reports.is_ready() && !has_begun.get_value() {
+        let may_run = reports.is_ready() && !signals.waits_for_prediction();
+        if signals.runs_at_once.get() && may_run && !has_begun.get_value() {
             has_begun.set_value(true);
             runner.run_when_changed();
         }
@@ -106,16 +271,19 @@ fn TraceJson() -> impl IntoView {
     }
 }
 
-fn use_reference(
+/// Forgets the run, and goes on with another engine.
+fn use_engine(
     startup: Startup,
     session: Rc<Session>,
-    runner: Runner,
+    (runner, arena): (Runner, Arena),
     signals: PageSignals,
-) -> UseReference {
+) -> UseEngine {
     let session = StoredValue::new_local(session);
-    UseReference(Callback::new(move |()| {
+    UseEngine(Callback::new(move |choice| {
         runner.reset();
-        signals.engine.set(EngineChoice::Reference);
-        startup.fall_back(&session.get_value(), "chosen on this page");
+        arena.stop();
+        signals.engine.set(choice);
+        let lanes = signals.lanes.choices_untracked();
+        spawn_local(startup.change_engine(session.get_value(), lanes, choice));
     }))
 }

@@ -6,6 +6,7 @@ use leptos::{
 };
 use wasm_bindgen::JsCast;
 
+use super::lane_table::{LaneTable, TableRow};
 use crate::{
     focus::{Cursor, Focus},
     lanes::{Lane, LaneRun},
@@ -14,6 +15,7 @@ use crate::{
         chart::{Axes, BOTTOM, Curve, HEIGHT, LEFT, Measure, RIGHT, TOP, WIDTH, words_at_once},
         lane_names::LaneName,
     },
+    words::words,
 };
 
 /// Dash pattern of each palette entry, so that lanes differ without colour too.
@@ -44,15 +46,15 @@ pub fn EntropyChart() -> impl IntoView {
     let is_empty = move || curves.with(|curves| curves.iter().all(|curve| curve.points.is_empty()));
     view! {
         <div class="panel-head">
-            <h2>"Entropy of each step"</h2>
-            <label class="switch hint" title="What each lane's sampler draws from, at its temperature: thin lines. Cold Stop looks at these.">
+            <h2>{words().chart_title}</h2>
+            <label class="switch hint" title=words().samplers_title>
                 <input
                     type="checkbox"
                     data-testid="sampler-entropy"
                     prop:checked=shows_sampler
                     on:change=move |event| shows_sampler.set(event_target_checked(&event))
                 />
-                "the sampler's too"
+                {words().samplers_too}
             </label>
         </div>
         <svg
@@ -60,7 +62,7 @@ pub fn EntropyChart() -> impl IntoView {
             data-testid="entropy-chart"
             viewBox=format!("0 0 {WIDTH} {HEIGHT}")
             role="img"
-            aria-label="Entropy in nats, at temperature 1, at each step of every lane"
+            aria-label=words().chart_label
             on:pointermove=move |event| cursor.preview(step_under(&event))
             on:pointerleave=move |_| cursor.preview(None)
             on:click=on_click
@@ -68,7 +70,7 @@ pub fn EntropyChart() -> impl IntoView {
             <Grid axes/>
             <Show when=is_empty>
                 <text class="empty" x=(LEFT + WIDTH - RIGHT) / 2.0 y=HEIGHT / 2.0 - 30.0 text-anchor="middle">
-                    "Press Run: a curve for each lane"
+                    {words().chart_empty}
                 </text>
             </Show>
             {move || cursor.get().map(|step| view! {
@@ -90,7 +92,7 @@ pub fn EntropyChart() -> impl IntoView {
         </svg>
         <Legend curves/>
         <div class="below">
-            <p class="hint">"A answer begins · ❄ Cold Stop"</p>
+            <p class="hint">{words().chart_marks}</p>
             <ChartTable curves/>
         </div>
     }
@@ -99,44 +101,22 @@ pub fn EntropyChart() -> impl IntoView {
 /// What the chart shows, for those who do not see it: a row for each step.
 #[component]
 fn ChartTable(curves: Memo<Vec<Curve>>) -> impl IntoView {
-    let lanes = expect_context::<PageSignals>().lanes;
-    let is_open = RwSignal::new(false);
-    let heads = move || {
-        let head = |lane: Lane| view! { <th scope="col">{lanes.name(lane).text()}</th> };
-        lanes.get().into_iter().map(head).collect_view()
-    };
-    let body = move || {
+    let rows = move || {
         let curves = curves.get();
         let lasts = curves.iter().filter_map(|curve| curve.points.last());
         let n_steps = lasts.map(|point| point.step + 1).max().unwrap_or(0);
-        let row = |step: u32| {
-            let cell = |curve: &Curve| {
-                let nats = curve.at(step).and_then(|point| point.raw);
-                view! { <td>{nats.map(|nats| format!("{nats:.2}"))}</td> }
-            };
-            view! {
-                <tr>
-                    <th scope="row">{step}</th>
-                    {curves.iter().map(cell).collect_view()}
-                </tr>
-            }
+        let cell = |curve: &Curve, step: u32| {
+            let nats = curve.at(step).and_then(|point| point.raw);
+            nats.map_or(String::new(), |nats| format!("{nats:.2}"))
         };
-        (0..n_steps).map(row).collect_view()
+        let row = |step: u32| TableRow {
+            head: step.to_string(),
+            cells: curves.iter().map(|curve| cell(curve, step)).collect(),
+        };
+        (0..n_steps).map(row).collect()
     };
     view! {
-        <details class="as-table" on:toggle=move |_| is_open.update(|open| *open = !*open)>
-            <summary>"As a table"</summary>
-            <Show when=move || is_open.get()>
-                <div class="scrolling" role="region" aria-label="The chart as a table" tabindex="0">
-                    <table data-testid="chart-table">
-                        <thead>
-                            <tr><th scope="col">"step"</th>{heads}</tr>
-                        </thead>
-                        <tbody>{body}</tbody>
-                    </table>
-                </div>
-            </Show>
-        </details>
+        <LaneTable testid="chart-table" label=words().chart_as_table heads=&["step"] rows/>
     }
 }
 
@@ -179,7 +159,7 @@ fn Grid(axes: Memo<Axes>) -> impl IntoView {
         };
         axes.step_ticks().into_iter().map(label).collect_view()
     };
-    let words = move || {
+    let word_labels = move || {
         let axes = axes.get();
         let label = |(words, nats): (u32, f32)| {
             view! {
@@ -191,18 +171,18 @@ fn Grid(axes: Memo<Axes>) -> impl IntoView {
     view! {
         {horizontal}
         {vertical}
-        {words}
+        {word_labels}
         <line class="axis" x1=LEFT x2=right y1=bottom y2=bottom></line>
         <text class="label" x=(LEFT + right) / 2.0 y=HEIGHT - 6.0 text-anchor="middle">"step"</text>
         <text class="label" transform=format!("translate(13 {}) rotate(-90)", (TOP + bottom) / 2.0) text-anchor="middle">
-            "entropy H, nats (temperature 1)"
+            {words().chart_axis}
         </text>
         <text
             class="label"
             transform=format!("translate({} {}) rotate(90)", WIDTH - 9.0, (TOP + bottom) / 2.0)
             text-anchor="middle"
         >
-            "words at once, e^H"
+            {words().chart_words}
         </text>
     }
 }
@@ -291,7 +271,7 @@ fn Legend(curves: Memo<Vec<Curve>>) -> impl IntoView {
         let name = move || lanes.name(lane);
         view! {
             <li data-lane-colour=lane.colour>
-                <button class="quiet" title="Shade the graph by this lane" on:click=move |_| focus.choose(lane.id)>
+                <button class="quiet" title=words().shade_by_lane on:click=move |_| focus.choose(lane.id)>
                     <svg class="swatch" viewBox="0 0 30 12" aria-hidden="true">
                         <g class="curve" data-lane-colour=lane.colour>
                             <path class="line" d="M1 6H29" stroke-dasharray=DASHES[lane.colour % DASHES.len()]></path>

@@ -3,6 +3,7 @@
 use latent_model::strategy::Setting;
 use leptos::{prelude::*, task::spawn_local};
 
+use super::teacher::Uncover;
 use crate::{
     browser::{copy_address, sleep_ms},
     focus::Cursor,
@@ -13,6 +14,7 @@ use crate::{
     runner::Runner,
     startup::Reports,
     view::lane_names::{announcement, lane_names},
+    words::{fill, words},
 };
 
 /// The slider's end; a lane's own settings go on to what a program can hold.
@@ -25,11 +27,13 @@ pub fn Controls() -> impl IntoView {
     let status = runner.status;
     let is_running = move || status.get() == RunStatus::Running;
     let reports = expect_context::<Reports>();
+    let signals = expect_context::<PageSignals>();
     let PageSignals {
         lanes, question, ..
-    } = expect_context();
+    } = signals;
     let is_asked = move || question.with(|question| !question.text.is_empty());
-    let can_run = move || reports.is_ready() && !lanes.get().is_empty() && is_asked();
+    let waits = move || signals.waits_for_prediction();
+    let can_run = move || reports.is_ready() && !lanes.get().is_empty() && is_asked() && !waits();
     let cursor = expect_context::<Cursor>();
     let run_or_pause = move |_| {
         if is_running() {
@@ -47,19 +51,21 @@ pub fn Controls() -> impl IntoView {
         cursor.follow();
         runner.reset();
     };
+    let shows_sheet = RwSignal::new(false);
     let run_label = move || match status.get() {
-        RunStatus::Running => "❚❚ Pause",
-        RunStatus::Paused => "▶ Go on",
-        RunStatus::Done => "▶ Run again",
-        RunStatus::Idle => "▶ Run",
+        RunStatus::Running => words().pause,
+        RunStatus::Paused => words().go_on,
+        RunStatus::Done => words().run_again,
+        RunStatus::Idle => words().run,
     };
     view! {
-        <div class="controls" role="toolbar" aria-label="The run">
+        <div class="controls" role="toolbar" aria-label=words().the_run>
             <div class="run-buttons">
                 <button
                     class="primary"
                     data-testid="run"
                     disabled=move || !can_run()
+                    title=move || waits().then_some(words().commit_first)
                     on:click=run_or_pause
                 >
                     {run_label}
@@ -67,25 +73,39 @@ pub fn Controls() -> impl IntoView {
                 <button
                     data-testid="step"
                     disabled=move || is_running() || status.get() == RunStatus::Done || !can_run()
-                    title="One step of every lane"
+                    title=words().step_title
                     on:click=step
                 >
-                    "Step"
+                    {words().step}
                 </button>
                 <button
                     data-testid="reset"
-                    title="Forget this run; problem and lanes stay"
+                    title=words().reset_title
                     on:click=reset
                 >
-                    "Reset"
+                    {words().reset}
                 </button>
+                // A phone has no room for the settings beside the buttons.
+                <button
+                    class="sheet-button"
+                    data-testid="run-settings"
+                    aria-expanded=move || shows_sheet.get().to_string()
+                    aria-label=words().run_settings
+                    on:click=move |_| shows_sheet.update(|shown| *shown = !*shown)
+                >
+                    "⚙"
+                </button>
+                <Uncover/>
                 <Progress/>
             </div>
-            <div class="run-settings">
+            <div class="run-settings" class:is-open=shows_sheet>
                 <SpeedPicker/>
                 <ThoughtsSlider/>
                 <SeedField/>
                 <CopyLink/>
+                <button class="sheet-button primary" data-testid="close-sheet" on:click=move |_| shows_sheet.set(false)>
+                    {words().close_sheet}
+                </button>
             </div>
         </div>
     }
@@ -96,9 +116,9 @@ fn SpeedPicker() -> impl IntoView {
     let speed = expect_context::<PageSignals>().speed;
     let option = move |offered: Speed| {
         let label = match offered {
-            Speed::PerSecond(1) => "1 step a second".to_string(),
-            Speed::PerSecond(rate) => format!("{rate} steps a second"),
-            Speed::Max => "as fast as it goes".to_string(),
+            Speed::PerSecond(1) => words().one_a_second.to_string(),
+            Speed::PerSecond(rate) => fill(words().so_many_a_second, &[("n", &rate.to_string())]),
+            Speed::Max => words().as_fast.to_string(),
         };
         let is_selected = move || speed.get() == offered;
         view! { <option value=offered.to_string() selected=is_selected>{label}</option> }
@@ -110,7 +130,7 @@ fn SpeedPicker() -> impl IntoView {
     };
     view! {
         <label class="field">
-            "Speed"
+            {words().speed}
             <select data-testid="speed" on:change=on_change>
                 {Speed::OFFERED.map(option).collect_view()}
             </select>
@@ -152,9 +172,9 @@ fn ThoughtsSlider() -> impl IntoView {
         <Show when=move || range.get().is_some()>
             <label
                 class="field"
-                title="Continuous thoughts of every lane that has any; where the lanes differ, all move together and keep their distance"
+                title=words().thoughts_title
             >
-                "Thoughts"
+                {words().thoughts}
                 <input
                     type="range"
                     min=spec.range.0.to_string()
@@ -181,8 +201,8 @@ fn SeedField() -> impl IntoView {
         }
     };
     view! {
-        <label class="field" title="Seed of the noise: the same seed gives the same run">
-            "Seed"
+        <label class="field" title=words().seed_title>
+            {words().seed}
             <input
                 type="number"
                 min="0"
@@ -198,25 +218,24 @@ fn SeedField() -> impl IntoView {
 /// Copies the address, which holds the whole set-up, for others to open.
 #[component]
 fn CopyLink() -> impl IntoView {
-    const LABEL: &str = "Copy link";
-    let label = RwSignal::new(LABEL);
+    let label = RwSignal::new(words().copy_link);
     let copy = move |_| {
         spawn_local(async move {
             let copied = copy_address().await;
             label.set(if copied {
-                "Copied"
+                words().copied
             } else {
-                "Copy it from the address bar"
+                words().copy_from_bar
             });
             sleep_ms(2000.0).await;
-            label.set(LABEL);
+            label.set(words().copy_link);
         });
     };
     view! {
         <button
             class="quiet"
             data-testid="copy-link"
-            title="The address holds problem, lanes, settings and seed"
+            title=words().copy_title
             on:click=copy
         >
             {label}
@@ -228,7 +247,8 @@ fn CopyLink() -> impl IntoView {
 #[component]
 fn Progress() -> impl IntoView {
     let runner = expect_context::<Runner>();
-    let lanes = expect_context::<PageSignals>().lanes;
+    let signals = expect_context::<PageSignals>();
+    let lanes = signals.lanes;
     let last_step = move || {
         let lanes = lanes.get();
         let steps = lanes
@@ -237,8 +257,8 @@ fn Progress() -> impl IntoView {
         steps.max()
     };
     let announced = move || {
-        let is_done = runner.status.get() == RunStatus::Done;
-        is_done.then(|| {
+        let is_told = runner.status.get() == RunStatus::Done && !signals.covers_answers();
+        is_told.then(|| {
             let verdict = |lane: &Lane| lane.run.with(|run| run.verdict);
             let verdicts: Vec<_> = lanes.get().iter().map(verdict).collect();
             announcement(&lane_names(&lanes.choices()), &verdicts)
@@ -247,12 +267,22 @@ fn Progress() -> impl IntoView {
     view! {
         <span class="progress-text">
             <span class="status" data-status=move || runner.status.get().word() data-testid="status">
-                {move || runner.status.get().word()}
+                {move || status_text(runner.status.get())}
             </span>
             <span data-testid="steps-done">
                 {move || last_step().map(|step| format!(" · step {step}"))}
             </span>
             <span class="visually-hidden" role="status" data-testid="announcement">{announced}</span>
         </span>
+    }
+}
+
+/// Where the run stands, in the page's language.
+fn status_text(status: RunStatus) -> &'static str {
+    match status {
+        RunStatus::Idle => words().status_idle,
+        RunStatus::Running => words().status_running,
+        RunStatus::Paused => words().status_paused,
+        RunStatus::Done => words().status_done,
     }
 }

@@ -1,18 +1,18 @@
-//! What was measured: the paper's table at small scale, which of its findings hold, and the
+//! What was measured: the papers' tables at small scale, which of their findings hold, and the
 //! accuracy against the number of thoughts.
 
 use latent_model::evidence::{Finding, Origin, RowOfTable, SetOfTable, Table, Verdict};
 use leptos::{prelude::*, task::spawn_local};
 
 use crate::{
-    evidence::{CaseStudy, cell, paper, tokens},
+    evidence::{CaseStudy, SUITES, Suite, cell, checkpoint, next_link, paper, tokens},
     load::fetch_json,
 };
 
 /// Folded away until somebody asks, and fetched then.
 #[component]
 pub fn Evidence() -> impl IntoView {
-    let table = RwSignal::new(None::<Result<Table, String>>);
+    let tables = RwSignal::new(None::<Result<Vec<(Suite, Table)>, String>>);
     let case = RwSignal::new(None::<CaseStudy>);
     let is_asked = StoredValue::new(false);
     let fetch = move |_| {
@@ -21,18 +21,21 @@ pub fn Evidence() -> impl IntoView {
         }
         is_asked.set_value(true);
         spawn_local(async move {
-            let found = fetch_json("evidence/table.json").await;
-            table.set(Some(found.map_err(|error| error.to_string())));
+            tables.set(Some(fetch_tables().await));
             case.set(fetch_json("evidence/case-study.json").await.ok());
         });
     };
-    let content = move || match table.get() {
+    let content = move || match tables.get() {
         None => view! { <p>"Fetching …"</p> }.into_any(),
         Some(Err(error)) => view! {
             <p role="alert">"The measurements could not be fetched: " {error}</p>
         }
         .into_any(),
-        Some(Ok(table)) => view! { <Measurements table case/> }.into_any(),
+        Some(Ok(tables)) => tables
+            .into_iter()
+            .map(|(suite, table)| view! { <Measurements suite table case/> })
+            .collect_view()
+            .into_any(),
     };
     view! {
         <details class="evidence panel" data-testid="evidence" on:toggle=fetch>
@@ -42,12 +45,25 @@ pub fn Evidence() -> impl IntoView {
     }
 }
 
+/// The tables of all suites.
+async fn fetch_tables() -> Result<Vec<(Suite, Table)>, String> {
+    let mut tables = Vec::new();
+    for suite in SUITES {
+        let found = fetch_json(&suite.path("table.json")).await;
+        tables.push((suite, found.map_err(|error| error.to_string())?));
+    }
+    Ok(tables)
+}
+
 #[component]
-fn Measurements(table: Table, case: RwSignal<Option<CaseStudy>>) -> impl IntoView {
+fn Measurements(suite: Suite, table: Table, case: RwSignal<Option<CaseStudy>>) -> impl IntoView {
     let tasks = table.tasks().into_iter();
-    let tasks = tasks.map(|task| task_table(&table, task)).collect_view();
+    let tasks = tasks
+        .map(|task| task_table(suite, &table, task))
+        .collect_view();
     let Table {
         title,
+        introduction,
         origin,
         findings,
         ..
@@ -82,27 +98,33 @@ fn Measurements(table: Table, case: RwSignal<Option<CaseStudy>>) -> impl IntoVie
             }
         })
     };
+    let thoughts = suite.has_thoughts.then(|| {
+        view! {
+            {preset}
+            <figure>
+                <img
+                    src=suite.path("thoughts.svg")
+                    alt="Accuracy against the number of continuous thoughts, with 95 % bands"
+                    loading="lazy"
+                />
+            </figure>
+        }
+    });
     view! {
         <h3>{title}</h3>
+        <p class="source">{with_links(&introduction)}</p>
         {tasks}
         <ul class="findings">{findings}</ul>
-        {preset}
-        <figure>
-            <img
-                src="evidence/thoughts.svg"
-                alt="Accuracy against the number of continuous thoughts, with 95 % bands"
-                loading="lazy"
-            />
-        </figure>
+        {thoughts}
         <p class="source">
-            "Accuracy in percent with its 95 % interval; the paper's model is GPT-2, ours have about \
-             a million parameters. Made by " <code>{command}</code> " (seed " {seed} ", " {engine} ")."
+            "Accuracy in percent with its 95 % interval; our models have about a million parameters. \
+             Made by " <code>{command}</code> " (seed " {seed} ", " {engine} ")."
         </p>
     }
 }
 
 /// The methods on one task.
-fn task_table(table: &Table, task: &str) -> impl IntoView + use<> {
+fn task_table(suite: Suite, table: &Table, task: &str) -> impl IntoView + use<> {
     let sets = table.sets_of(task);
     let heads = sets
         .iter()
@@ -118,7 +140,7 @@ fn task_table(table: &Table, task: &str) -> impl IntoView + use<> {
                 <th scope="row">{row.method.clone()}</th>
                 <td>{paper(row.paper)}</td>
                 {cells}
-                <td><code>{row.model.clone()}</code></td>
+                <td><code>{checkpoint(row)}</code></td>
             </tr>
         }
     };
@@ -129,7 +151,7 @@ fn task_table(table: &Table, task: &str) -> impl IntoView + use<> {
     let sources = with_code(&(sources + note));
     view! {
         <div class="scrolling" role="region" aria-label=format!("Table of {task}") tabindex="0">
-            <table data-testid=format!("evidence-{task}")>
+            <table data-testid=format!("evidence-{}-{task}", suite.name)>
                 <thead>
                     <tr><th>{task.to_string()}</th><th>"paper"</th>{heads}<th>"checkpoint"</th></tr>
                 </thead>
@@ -150,4 +172,18 @@ fn with_code(markdown: &str) -> impl IntoView + use<> {
         }
     };
     markdown.split('`').enumerate().map(part).collect_view()
+}
+
+/// The form of Markdown that introductions use: `[a link](to an address)`.
+fn with_links(markdown: &str) -> impl IntoView + use<> {
+    let mut parts = Vec::new();
+    let mut rest = markdown;
+    while let Some((before, text, address, after)) = next_link(rest) {
+        let (text, address) = (text.to_string(), address.to_string());
+        parts.push(before.to_string().into_any());
+        parts.push(view! { <a href=address>{text}</a> }.into_any());
+        rest = after;
+    }
+    parts.push(rest.to_string().into_any());
+    parts.collect_view()
 }

@@ -5,7 +5,7 @@ use latent_model::tasks::Picture;
 use leptos::prelude::*;
 
 use super::tour::Guide;
-use crate::{page_signals::PageSignals, run_state::RunStatus, runner::Runner};
+use crate::{page_signals::PageSignals, run_state::RunStatus, runner::Runner, words::words};
 
 /// Where the browser keeps that this visitor knows it.
 const KNOWN_KEY: &str = "latent-playground.knows-first-steps";
@@ -30,26 +30,21 @@ pub fn FirstSteps() -> impl IntoView {
         }
     });
     let boxes = move || match question.with(|question| question.task.picture()) {
-        Picture::Graph => {
-            "Boxes are things, an arrow says that one is another: follow the arrows from the thick \
-             box to one of the two dashed ones."
-        }
-        Picture::Story => {
-            "The story below is all that a lane reads; its last line is the question."
-        }
+        Picture::Graph => words().boxes_graph,
+        Picture::Story => words().boxes_story,
     };
     view! {
         <Show when=move || !is_known.get() && chapter.get().is_none()>
             <div class="panel first-steps" data-testid="first-steps">
                 <ol>
-                    <li>"One question, asked of several lanes: each is the same small transformer, thinking in another way."</li>
+                    <li>{words().first_one}</li>
                     <li>{boxes}</li>
-                    <li>"Press Run, and watch what each lane has in mind, step by step."</li>
+                    <li>{words().first_three}</li>
                 </ol>
                 <button class="primary" data-testid="start-tour" on:click=move |_| guide.open(1)>
-                    "Start the tour"
+                    {words().start_tour}
                 </button>
-                <button class="quiet" aria-label="Dismiss these lines" data-testid="know" on:click=move |_| know()>
+                <button class="quiet" aria-label=words().dismiss_lines data-testid="know" on:click=move |_| know()>
                     "✕"
                 </button>
             </div>

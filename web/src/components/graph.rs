@@ -3,29 +3,23 @@
 use latent_model::tasks::Graph;
 use leptos::prelude::*;
 
+use super::{
+    graph_editor::GraphEditor,
+    graph_node::{Arrivals, Minds, Node, Ways, name_with_role},
+    lane_table::{LaneTable, TableRow},
+};
 use crate::{
     focus::{Cursor, Focus},
     lanes::{Lane, LaneRun},
     page_signals::PageSignals,
     view::{
-        layout::{Layout, NODE_HEIGHT, PlacedNode},
+        arrival::{contemplates, first_arrivals},
+        layout::Layout,
         reach::Oracle,
         shares::{Shares, shares, shown_record},
     },
+    words::words,
 };
-
-/// Shares below this leave a node as it is.
-const LEAST_SHARE: f32 = 0.015;
-
-/// What each lane has in mind at the cursor, worked out once for all nodes.
-type Minds = Memo<Vec<(Lane, Shares)>>;
-
-/// Nodes and edges that the shortest ways run through.
-#[derive(Clone, Default, PartialEq)]
-struct Ways {
-    nodes: Vec<usize>,
-    edges: Vec<usize>,
-}
 
 /// The graph, with its shortest ways where the teacher wants them.
 #[component]
@@ -34,8 +28,14 @@ pub fn Drawing(
     /// Width by height of where it is drawn.
     aspect: f32,
     shows_solution: RwSignal<bool>,
+    editor: GraphEditor,
 ) -> impl IntoView {
-    let PageSignals { lanes, oracle, .. } = expect_context();
+    let PageSignals {
+        lanes,
+        oracle,
+        by_arrival,
+        ..
+    } = expect_context();
     let cursor = expect_context::<Cursor>();
     let focus = expect_context::<Focus>();
     let layout = Layout::new(&graph, aspect);
@@ -63,6 +63,16 @@ pub fn Drawing(
         };
         minds.with(of_focused).unwrap_or_default()
     });
+    let arrivals: Arrivals = Memo::new(move |_| {
+        let of_lane = |lane: Lane| {
+            lane.run.with(|run| {
+                let program = run.program.as_ref()?;
+                Some(first_arrivals(&run.records, program, cursor.get()))
+            })
+        };
+        let lane = focused.get().filter(|_| by_arrival.get());
+        lane.map(|lane| of_lane(lane).unwrap_or_default())
+    });
     let colour = move || focused.get().map_or(0, |lane| lane.colour);
     let walked = {
         let graph = graph.clone();
@@ -80,7 +90,7 @@ pub fn Drawing(
     let nodes = (0..graph.n_nodes())
         .map(|node| {
             let place = layout.nodes[node];
-            view! { <Node graph=graph.clone() node place shaded minds ways shows_solution/> }
+            view! { <Node graph=graph.clone() node place shaded arrivals minds ways shows_solution editor/> }
         })
         .collect_view();
     view! {
@@ -89,8 +99,10 @@ pub fn Drawing(
             data-testid="graph"
             data-lane-colour=colour
             viewBox=format!("0 0 {} {}", layout.width, layout.height)
-            role="img"
-            aria-label="The problem's graph: every arrow says that one thing is another"
+            // Those who edit reach into it.
+            role=move || if editor.is_on.get() { "group" } else { "img" }
+            class:is-edited=editor.is_on
+            aria-label=words().graph_label
         >
             {edges}
             {nodes}
@@ -105,77 +117,37 @@ pub fn Drawing(
 /// What the drawing shows, for those who do not see it: a row for each word.
 #[component]
 fn GraphTable(graph: Graph, minds: Minds) -> impl IntoView {
-    let PageSignals { lanes, .. } = expect_context();
-    let is_open = RwSignal::new(false);
-    let distances = graph.successors().distances(graph.root);
-    let rows: Vec<(String, String, String, u32)> = (0..graph.n_nodes())
-        .map(|node| {
-            let role = match node {
-                _ if node == graph.root => "start".to_string(),
-                _ if graph.options.contains(&node) => "option".to_string(),
-                _ => String::new(),
-            };
-            let away = distances[node].map_or("not reachable".into(), |n| n.to_string());
-            let successors = graph.successors();
-            let names = successors
-                .of(node)
-                .iter()
-                .map(|&to| graph.nodes[to].name.as_str());
-            let leads_to = names.collect::<Vec<_>>().join(", ");
-            let name = &graph.nodes[node].name;
-            let name = if role.is_empty() {
-                name.clone()
-            } else {
-                format!("{name} ({role})")
-            };
-            (name, away, leads_to, graph.nodes[node].token)
-        })
-        .collect();
-    let rows = StoredValue::new(rows);
-    let heads = move || {
-        let head = |lane: Lane| view! { <th scope="col">{lanes.name(lane).text()}</th> };
-        lanes.get().into_iter().map(head).collect_view()
-    };
-    let body = move || {
+    let graph = StoredValue::new(graph);
+    let rows = move || {
         let minds = minds.get();
-        let row = |(name, away, leads_to, token): &(String, String, String, u32)| {
-            let cell = |(_, shares): &(Lane, Shares)| {
-                let share = shares.get(token).copied().unwrap_or(0.0);
-                view! { <td>{format!("{:.0} %", 100.0 * share)}</td> }
+        graph.with_value(|graph| {
+            let successors = graph.successors();
+            let distances = successors.distances(graph.root);
+            let row = |node: usize| {
+                let names = successors.of(node).iter().map(|&to| &*graph.nodes[to].name);
+                let away = distances[node].map_or("not reachable".into(), |n| n.to_string());
+                let mut cells = vec![names.collect::<Vec<_>>().join(", "), away];
+                cells.extend(minds.iter().map(|(_, shares)| {
+                    let share = shares.get(&graph.nodes[node].token).copied();
+                    format!("{:.0} %", 100.0 * share.unwrap_or(0.0))
+                }));
+                TableRow {
+                    head: name_with_role(graph, node),
+                    cells,
+                }
             };
-            view! {
-                <tr>
-                    <th scope="row">{name.clone()}</th>
-                    <td>{leads_to.clone()}</td>
-                    <td>{away.clone()}</td>
-                    {minds.iter().map(cell).collect_view()}
-                </tr>
-            }
-        };
-        rows.with_value(|rows| rows.iter().map(row).collect_view())
+            (0..graph.n_nodes()).map(row).collect()
+        })
     };
     view! {
-        <details class="as-table" on:toggle=move |_| is_open.update(|open| *open = !*open)>
-            <summary>"As a table"</summary>
-            <Show when=move || is_open.get()>
-                <div class="scrolling" role="region" aria-label="The graph as a table" tabindex="0">
-                    <table data-testid="graph-table">
-                        <thead>
-                            <tr>
-                                <th scope="col">"word"</th>
-                                <th scope="col">"arrows to"</th>
-                                <th scope="col">"arrows from the start"</th>
-                                {heads}
-                            </tr>
-                        </thead>
-                        <tbody>{body}</tbody>
-                    </table>
-                </div>
-            </Show>
-        </details>
+        <LaneTable
+            testid="graph-table"
+            label=words().graph_as_table
+            heads=&["word", "arrows to", "arrows from the start"]
+            rows
+        />
     }
 }
-
 /// Where the shading lies on the graph, in numbers.
 #[component]
 fn MassLine(
@@ -192,9 +164,13 @@ fn MassLine(
             Some((
                 record.step,
                 run.view.rows.get(record.step as usize)?.thought(),
+                contemplates(record, program),
             ))
         });
-        let (step, thought) = step?;
+        let (step, thought, contemplates) = step?;
+        if contemplates {
+            return Some(words().contemplation_has_no_frontier.to_string());
+        }
         let mass = oracle.with(|oracle| {
             let oracle = oracle.as_ref()?;
             Some(
@@ -260,112 +236,15 @@ fn edge_paths(
     }
 }
 
-#[component]
-fn Node(
-    graph: Graph,
-    node: usize,
-    place: PlacedNode,
-    shaded: Memo<Shares>,
-    minds: Minds,
-    ways: Memo<Ways>,
-    shows_solution: RwSignal<bool>,
-) -> impl IntoView {
-    let token = graph.nodes[node].token;
-    let name = graph.nodes[node].name.clone();
-    let share = move || shaded.with(|shares| shares.get(&token).copied().unwrap_or(0.0));
-    let is_option = graph.options.contains(&node);
-    let is_target = node == graph.target;
-    let [width, height] = [place.width, NODE_HEIGHT];
-    let is_outside = !place.is_reached;
-    let title = {
-        let name = name.clone();
-        let what = if is_outside {
-            ", which the start does not reach"
-        } else {
-            ""
-        };
-        move || match share() {
-            share if share >= LEAST_SHARE => format!("{name}{what}: {:.0} %", 100.0 * share),
-            _ => format!("{name}{what}"),
-        }
-    };
-    view! {
-        <g
-            class="node"
-            class:is-root=node == graph.root
-            class:is-option=is_option
-            class:is-strong=move || { share() > 0.4 && !is_outside }
-            class:is-oracle=move || ways.with(|ways| ways.nodes.contains(&node))
-            class:is-target=move || shows_solution.get() && is_target
-            class:is-unreached=move || shows_solution.get() && !place.is_reached
-            transform=format!("translate({:.1} {:.1})", place.x, place.y)
-        >
-            <title>{title}</title>
-            <rect class="pill" x=-width / 2.0 y=-height / 2.0 width=width height=height rx=height / 2.0></rect>
-            <rect
-                class="shade"
-                class:is-outside=is_outside
-                fill=is_outside.then_some("url(#outside)")
-                x=-width / 2.0
-                y=-height / 2.0
-                width=width
-                height=height
-                rx=height / 2.0
-                fill-opacity=move || shade_opacity(share())
-            ></rect>
-            <text class="name" text-anchor="middle" dominant-baseline="central">
-                {name}
-                {is_option.then_some("?")}
-            </text>
-            <LaneDots token minds/>
-        </g>
-    }
-}
-
-/// A dot for every lane that has this word in mind, on the lower edge of the pill.
-#[component]
-fn LaneDots(token: u32, minds: Minds) -> impl IntoView {
-    const APART: f32 = 11.0;
-    let lanes = expect_context::<PageSignals>().lanes;
-    let share_of = move |lane: Lane| {
-        minds.with(|minds| {
-            let (_, shares) = minds.iter().find(|(other, _)| *other == lane)?;
-            shares.get(&token).copied()
-        })
-    };
-    let dot = move |lane: Lane, x: f32| {
-        let radius = move || match share_of(lane).unwrap_or(0.0) {
-            share if share < LEAST_SHARE => 0.0,
-            share => 1.5 + 3.5 * share.sqrt(),
-        };
-        view! {
-            <circle class="lane-dot" data-lane-colour=lane.colour cx=x cy=NODE_HEIGHT / 2.0 r=radius></circle>
-        }
-    };
-    move || {
-        let lanes = lanes.get();
-        let middle = (lanes.len() as f32 - 1.0) / 2.0;
-        let numbered = lanes.into_iter().enumerate();
-        numbered
-            .map(|(index, lane)| dot(lane, (index as f32 - middle) * APART))
-            .collect_view()
-    }
-}
-
-/// Small shares must be visible: a wide search spreads a thought over a dozen nodes.
-fn shade_opacity(share: f32) -> f32 {
-    if share < LEAST_SHARE {
-        0.0
-    } else {
-        0.94 * share.powf(0.42)
-    }
-}
-
 /// What a lane has in mind at the cursor, by token id.
 fn node_shares(lane: Lane, cursor: Option<u32>) -> Shares {
     lane.run.with(|run| {
         let program = run.program.as_ref();
-        let record = program.and_then(|program| shown_record(&run.records, program, cursor));
+        let record = program.and_then(|program| {
+            let shown = shown_record(&run.records, program, cursor)?;
+            // What a contemplation token decodes to is no place in the graph.
+            (!contemplates(shown, program)).then_some(shown)
+        });
         record.map(shares).unwrap_or_default()
     })
 }

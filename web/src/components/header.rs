@@ -1,11 +1,15 @@
 //! The header: which engine runs, whether it agrees with the CPU, and how the page looks.
 
 use gloo::storage::{LocalStorage, Storage};
+use latent_model::address::Language;
 use leptos::prelude::*;
 
+use super::app::LANGUAGE_KEY;
 use crate::{
     page_signals::PageSignals,
-    startup::{EngineReport, Mood, Reports, TestReport, UseReference},
+    page_state::EngineChoice,
+    startup::{EngineReport, Mood, Reports, TestReport, UseEngine},
+    words::{current_language, fill, tag, words},
 };
 
 /// Where the browser keeps the choice of theme and letter size.
@@ -18,7 +22,7 @@ pub fn Header() -> impl IntoView {
     view! {
         <header class="top" data-testid="header">
             <h1>"Latent Playground"</h1>
-            <p class="tagline">"one small transformer, several ways to think"</p>
+            <p class="tagline">{words().tagline}</p>
             <span class="spring"></span>
             <div class="badges">
                 <EngineBadge/>
@@ -29,33 +33,48 @@ pub fn Header() -> impl IntoView {
     }
 }
 
+/// Which engine runs and why, with the visitor's own choice.
 #[component]
 fn EngineBadge() -> impl IntoView {
     let reports = expect_context::<Reports>();
-    let use_reference = expect_context::<UseReference>();
-    let is_gpu = move || matches!(reports.engine.get(), EngineReport::Gpu { .. });
+    let use_engine = expect_context::<UseEngine>();
+    let chosen = expect_context::<PageSignals>().engine;
+    let is_reference = move || matches!(reports.engine.get(), EngineReport::Reference(_));
     let text = move || match reports.engine.get() {
-        EngineReport::Opening => "opening the GPU …".to_string(),
-        EngineReport::Gpu { adapter } => format!("WebGPU · {adapter}"),
-        EngineReport::Reference { .. } => "Reference engine on the CPU".to_string(),
+        EngineReport::Opening => words().opening_gpu.to_string(),
+        EngineReport::Measuring => words().measuring_engines.to_string(),
+        EngineReport::Gpu { adapter, .. } => fill(words().engine_gpu, &[("adapter", &adapter)]),
+        EngineReport::Reference(_) => words().engine_reference.to_string(),
+        EngineReport::Playing => words().engine_plays.to_string(),
     };
     let title = move || match reports.engine.get() {
-        EngineReport::Reference { reason } => format!("No GPU is used: {reason}"),
-        EngineReport::Gpu { .. } => "Handwritten WGSL kernels on this adapter".to_string(),
-        EngineReport::Opening => String::new(),
+        EngineReport::Reference(why) => fill(words().no_gpu_used, &[("reason", &why.text())]),
+        EngineReport::Gpu { measured, .. } => {
+            let measured = measured.map_or(String::new(), |found| found.sentence());
+            format!("{}. {measured}", words().engine_gpu_title)
+        }
+        EngineReport::Opening | EngineReport::Measuring | EngineReport::Playing => String::new(),
+    };
+    let option = move |(choice, label): (EngineChoice, &'static str)| {
+        let is_selected = move || chosen.get() == choice;
+        view! { <option value=choice.to_string() selected=is_selected>{label}</option> }
+    };
+    let options = [
+        (EngineChoice::Auto, words().engine_auto),
+        (EngineChoice::Gpu, words().engine_choose_gpu),
+        (EngineChoice::Reference, words().engine_choose_cpu),
+    ];
+    let on_change = move |event| {
+        if let Ok(choice) = event_target_value(&event).parse() {
+            use_engine.0.run(choice);
+        }
     };
     view! {
-        <span class="badge" class:is-slow=move || !is_gpu() title=title>
+        <span class="badge" class:is-slow=is_reference title=title>
             <span data-testid="engine">{text}</span>
-            <Show when=is_gpu>
-                <button
-                    class="quiet"
-                    title="Run on the CPU instead; it computes the same"
-                    on:click=move |_| use_reference.0.run(())
-                >
-                    "use CPU"
-                </button>
-            </Show>
+            <select data-testid="engine-choice" aria-label=words().engine_choice on:change=on_change>
+                {options.map(option).collect_view()}
+            </select>
         </span>
     }
 }
@@ -77,7 +96,15 @@ fn SelfTestBadge() -> impl IntoView {
     }
 }
 
-/// Light or dark, and letters for a projector.
+/// The other of the page's two languages.
+fn other(language: Language) -> Language {
+    match language {
+        Language::English => Language::German,
+        Language::German => Language::English,
+    }
+}
+
+/// The page's languages, light or dark, and letters for a projector.
 #[component]
 fn Looks() -> impl IntoView {
     let prefers_dark = window()
@@ -111,13 +138,31 @@ fn Looks() -> impl IntoView {
         signals.is_large.set(Some(!is_large.get_untracked()));
         let _ = LocalStorage::set(LARGE_KEY, is_large.get_untracked());
     };
+    let other_language = move || match signals.language.get() {
+        Some(language) => other(language),
+        None => other(current_language()),
+    };
+    let toggle_language = move |_| {
+        let language = untrack(other_language);
+        let _ = LocalStorage::set(LANGUAGE_KEY, tag(language));
+        signals.language.set(Some(language));
+    };
     view! {
+        <button
+            class="quiet"
+            data-testid="language"
+            title=words().language
+            aria-label=words().language
+            on:click=toggle_language
+        >
+            {move || tag(other_language()).to_uppercase()}
+        </button>
         <button
             class="quiet"
             data-testid="size"
             aria-pressed=move || is_large.get().to_string()
-            title="Large letters, for a projector"
-            aria-label="Large letters"
+            title=words().large_title
+            aria-label=words().large
             on:click=toggle_size
         >
             "A"<span class="big-a">"A"</span>
@@ -125,8 +170,8 @@ fn Looks() -> impl IntoView {
         <button
             class="quiet"
             data-testid="theme"
-            title="Light or dark"
-            aria-label="Switch between light and dark"
+            title=words().theme_title
+            aria-label=words().theme_label
             on:click=toggle_theme
         >
             {move || if is_dark.get() { "☀" } else { "☾" }}

@@ -5,13 +5,19 @@ use latent_model::{
     contemplation::ContemplationSpec,
     program::{Adapter, Feed, Role},
     record::{StepRecord, flag},
-    strategy::{STRATEGIES, Setting, Strategy},
+    strategy::{COMPOSED, STRATEGIES, Setting, Strategy},
     tasks::Grade,
     training_record::Accuracy,
 };
 use leptos::prelude::*;
 
-use super::{guide::cited, lane_settings::LaneSettings, stream::Stream};
+use super::{
+    composition::{CompositionEditor, first_composition},
+    guide::cited,
+    intervene::StepActions,
+    lane_settings::LaneSettings,
+    stream::Stream,
+};
 use crate::{
     browser::{focus_test_id, in_next_frame_of_page},
     catalogue::SiteCatalogue,
@@ -21,6 +27,7 @@ use crate::{
     page_state::LaneChoice,
     runner::Runner,
     view::chart::words_at_once,
+    words::words,
 };
 
 /// A lane's card.
@@ -57,13 +64,13 @@ pub fn LaneCard(lane: Lane) -> impl IntoView {
         >
             <header class="lane-head">
                 <span class="number" aria-hidden="true">{number}</span>
-                <StrategyPicker lane number/>
+                <StrategyPicker lane number shows_settings/>
                 <button
                     class="quiet"
                     data-testid=move || format!("lane-{}-settings", index.get())
                     aria-expanded=move || shows_settings.get().to_string()
                     aria-label=move || format!("Settings of lane {}", number())
-                    title="Checkpoint, sampler settings and what this is"
+                    title=words().lane_settings_title
                     on:click=move |_| shows_settings.update(|shown| *shown = !*shown)
                 >
                     "⚙"
@@ -72,7 +79,7 @@ pub fn LaneCard(lane: Lane) -> impl IntoView {
                     class="quiet"
                     data-testid=move || format!("lane-{}-remove", index.get())
                     aria-label=move || format!("Remove lane {}", number())
-                    title="Remove this lane"
+                    title=words().remove_lane
                     on:click=remove
                 >
                     "✕"
@@ -86,13 +93,18 @@ pub fn LaneCard(lane: Lane) -> impl IntoView {
             <Show when=move || shows_settings.get()>
                 <div class="settings">
                     <CheckpointPicker lane/>
+                    <CompositionEditor lane/>
                     <LaneSettings lane/>
                     <p class="paper">{move || strategy().summary} " " {move || cited(strategy().paper)}</p>
+                    <button class="sheet-button primary" on:click=move |_| shows_settings.set(false)>
+                        {words().close_sheet}
+                    </button>
                 </div>
             </Show>
             <Show when=move || has_begun.get() fallback=move || view! { <BeforeRun lane/> }>
                 <Stream lane/>
             </Show>
+            <StepActions lane index/>
             <LaneFoot index lane/>
         </article>
     }
@@ -100,7 +112,11 @@ pub fn LaneCard(lane: Lane) -> impl IntoView {
 
 /// Every strategy; one that the lane's checkpoint does not know moves the lane to one that does.
 #[component]
-fn StrategyPicker(lane: Lane, number: impl Fn() -> usize + Send + 'static) -> impl IntoView {
+fn StrategyPicker(
+    lane: Lane,
+    number: impl Fn() -> usize + Copy + Send + 'static,
+    shows_settings: RwSignal<bool>,
+) -> impl IntoView {
     let catalogue = expect_context::<SiteCatalogue>().catalogue;
     let task = expect_context::<PageSignals>().task;
     let option = move |strategy: &'static Strategy| {
@@ -123,8 +139,17 @@ fn StrategyPicker(lane: Lane, number: impl Fn() -> usize + Send + 'static) -> im
             </option>
         }
     };
+    let is_composed = move || lane.choice.with(|choice| choice.composition.is_some());
     let on_change = move |event| {
-        if let Ok(strategy) = Strategy::by_name(&event_target_value(&event)) {
+        let name = event_target_value(&event);
+        if name == COMPOSED.name {
+            let composed = |choice: &LaneChoice| first_composition(&choice.model);
+            let composed = lane.choice.with_untracked(composed);
+            lane.choice.set(composed);
+            // Nothing is composed but in the settings.
+            shows_settings.set(true);
+        }
+        if let Ok(strategy) = Strategy::by_name(&name) {
             let current = lane.choice.with_untracked(|choice| choice.model.clone());
             let task = task.get_untracked();
             // Settings belong to a strategy; another one begins with its own defaults.
@@ -138,10 +163,12 @@ fn StrategyPicker(lane: Lane, number: impl Fn() -> usize + Send + 'static) -> im
     view! {
         <select
             class="strategy"
+            data-testid=move || format!("lane-{}-strategy", number() - 1)
             aria-label=move || format!("Strategy of lane {}", number())
             on:change=on_change
         >
             {STRATEGIES.iter().map(option).collect_view()}
+            <option value=COMPOSED.name selected=is_composed>{words().composed_option}</option>
         </select>
     }
 }
@@ -191,7 +218,7 @@ fn EndedEarly(lane: Lane, index: Memo<usize>) -> impl IntoView {
                     data-testid=move || format!("lane-{}-without-cold-stop", index.get())
                     on:click=without
                 >
-                    "Run without"
+                    {words().run_without}
                 </button>
             </p>
         })}
@@ -241,7 +268,7 @@ fn CheckpointPicker(lane: Lane) -> impl IntoView {
     };
     view! {
         <label class="field wide">
-            "Checkpoint"
+            {words().checkpoint}
             <select on:change=on_change>
                 {move || offered().into_iter().map(option).collect_view()}
             </select>
@@ -265,7 +292,7 @@ fn contemplation_text(ContemplationSpec { layer, ratio }: ContemplationSpec) -> 
 fn Accuracies(model: Memo<String>) -> impl IntoView {
     let shipped = expect_context::<SiteCatalogue>();
     let lines = move || match shipped.accuracies(&model.get()) {
-        None => vec!["How often it was right: fetching …".to_string()],
+        None => vec![words().fetching_accuracies.to_string()],
         Some(Ok(found)) => found.iter().map(Accuracy::sentence).collect(),
         Some(Err(error)) => vec![format!("How often it was right is not known: {error}")],
     };
@@ -286,7 +313,7 @@ fn BeforeRun(lane: Lane) -> impl IntoView {
             <p>{move || cited(strategy().paper)}</p>
             <p>"Checkpoint " <b>{model}</b></p>
             <details on:toggle=move |_| is_asked.set(true)>
-                <summary>"How often it was right"</summary>
+                <summary>{words().how_often_right}</summary>
                 <Show when=move || is_asked.get()>
                     <Accuracies model/>
                 </Show>
@@ -299,11 +326,18 @@ fn BeforeRun(lane: Lane) -> impl IntoView {
 #[component]
 fn LaneFoot(index: Memo<usize>, lane: Lane) -> impl IntoView {
     let numbers = move || lane.run.with(numbers_text);
+    let signals = expect_context::<PageSignals>();
     let answer = move || {
+        if signals.covers_answers() {
+            return words().covered.to_string();
+        }
         lane.run
             .with(|run| run.answer.trim_start_matches("###").trim().to_string())
     };
-    let verdict = move || lane.run.with(|run| run.verdict);
+    let verdict = move || {
+        let found = lane.run.with(|run| run.verdict);
+        found.filter(|_| !signals.covers_answers())
+    };
     let testid = move |part: &str| format!("lane-{}-{part}", index.get());
     let word = move || verdict().map_or(String::new(), |verdict| verdict.to_string());
     let mark = move || match verdict() {
@@ -322,7 +356,7 @@ fn LaneFoot(index: Memo<usize>, lane: Lane) -> impl IntoView {
                     <span data-testid=move || testid("verdict")>{word}</span>
                 </span>
             </p>
-            <p class="numbers" title="Thinking steps, the mean of their entropies at temperature 1 (as of how many equally likely words), and time in the engine">
+            <p class="numbers" title=words().numbers_title>
                 <span>{move || lane.run.with(phase_text)}</span>
                 <span>{numbers}</span>
             </p>
@@ -333,23 +367,23 @@ fn LaneFoot(index: Memo<usize>, lane: Lane) -> impl IntoView {
 /// What the lane is doing, in words.
 fn phase_text(run: &LaneRun) -> &'static str {
     let Some(program) = &run.program else {
-        return "not begun";
+        return words().not_begun;
     };
     if run.is_done() {
-        return "done";
+        return words().done;
     }
     let Some(last) = run.records.last() else {
-        return "reading the problem";
+        return words().reading;
     };
     let phase = &program.phases[last.phase as usize];
     match (phase.role, phase.feed) {
-        (Role::Answer, _) if phase.adapter == Adapter::Decoder => "answering (decoder)",
-        (Role::Answer, _) => "answering",
-        (Role::Think, Feed::CONTEMPLATION) => "contemplating (generator)",
-        (Role::Think, Feed::Token) => "thinking in words",
-        (Role::Think, Feed::Concept) => "thinking in mixtures",
-        (Role::Think, Feed::Hidden { .. }) => "thinking in hidden states",
-        (Role::Think, Feed::Pause(_)) => "waiting",
+        (Role::Answer, _) if phase.adapter == Adapter::Decoder => words().answering_decoder,
+        (Role::Answer, _) => words().answering,
+        (Role::Think, Feed::CONTEMPLATION) => words().contemplating,
+        (Role::Think, Feed::Token) => words().thinking_words,
+        (Role::Think, Feed::Concept) => words().thinking_mixtures,
+        (Role::Think, Feed::Hidden { .. }) => words().thinking_hidden,
+        (Role::Think, Feed::Pause(_)) => words().waiting,
     }
 }
 

@@ -3,7 +3,7 @@
 use latent_model::strategy::{Setting, Settings};
 use leptos::prelude::*;
 
-use crate::lanes::Lane;
+use crate::{lanes::Lane, words::words};
 
 /// All settings of the lane's strategy.
 #[component]
@@ -31,7 +31,7 @@ pub fn LaneSettings(lane: Lane) -> impl IntoView {
             disabled=move || !differs()
             on:click=move |_| lane.choice.update(|choice| choice.settings = Settings::default())
         >
-            "Back to the defaults"
+            {words().to_defaults}
         </button>
     }
 }

@@ -5,7 +5,7 @@ use leptos::prelude::*;
 use super::lane::LaneCard;
 use crate::{
     catalogue::SiteCatalogue, default_lanes::default_lanes, focus::Focus, lanes::Lane,
-    page_signals::PageSignals, page_state::MAX_LANES,
+    page_signals::PageSignals, page_state::MAX_LANES, words::words,
 };
 
 /// All lanes.
@@ -27,20 +27,20 @@ pub fn LanesPanel() -> impl IntoView {
     view! {
         <section
             class="lanes"
-            aria-label="Lanes"
+            aria-label=words().lanes
             data-testid="lanes"
             style:--n-lanes=move || lanes.get().len().to_string()
         >
             // A small screen has room for one lane: the style sheet shows these there.
-            <div class="lane-switch" role="group" aria-label="Lane that is shown" data-testid="lane-switch">
+            <div class="lane-switch" role="group" aria-label=words().lane_shown data-testid="lane-switch">
                 <LaneChips testid="show-lane"/>
             </div>
             <For each=move || lanes.get() key=|lane: &Lane| lane.id let(lane)>
                 <LaneCard lane/>
             </For>
             <Show when=can_add>
-                <button class="add-lane" data-testid="add-lane" title="Add a lane beside these" on:click=add>
-                    "+ lane"
+                <button class="add-lane" data-testid="add-lane" title=words().add_lane_title on:click=add>
+                    {words().add_lane}
                 </button>
             </Show>
         </section>

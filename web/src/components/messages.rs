@@ -5,7 +5,9 @@ use leptos::prelude::*;
 use crate::{
     load::{Download, Downloading},
     notice::{Notice, Notices, Topic},
-    startup::{EngineReport, Reports, UseReference},
+    page_state::EngineChoice,
+    startup::{EngineReport, Reports, UseEngine, WhyReference},
+    words::words,
 };
 
 /// Everything that the page has to tell, above the panels.
@@ -48,15 +50,15 @@ fn Loading(download: Download) -> impl IntoView {
 #[component]
 fn ErrorBox(topic: Topic, notice: Notice) -> impl IntoView {
     let notices = expect_context::<Notices>();
-    let use_reference = expect_context::<UseReference>();
+    let use_engine = expect_context::<UseEngine>();
     let offer = notice.offers_reference.then(|| {
         view! {
             <button
                 class="primary"
                 data-testid="use-reference"
-                on:click=move |_| use_reference.0.run(())
+                on:click=move |_| use_engine.0.run(EngineChoice::Reference)
             >
-                "Go on with the reference engine"
+                {words().go_on_reference}
             </button>
         }
     });
@@ -68,7 +70,7 @@ fn ErrorBox(topic: Topic, notice: Notice) -> impl IntoView {
                 <p class="advice">{notice.advice}</p>
             </div>
             {offer}
-            <button class="quiet" aria-label="Dismiss" on:click=move |_| notices.clear(topic)>
+            <button class="quiet" aria-label=words().dismiss on:click=move |_| notices.clear(topic)>
                 "✕"
             </button>
         </div>
@@ -80,14 +82,18 @@ fn ErrorBox(topic: Topic, notice: Notice) -> impl IntoView {
 fn FallbackNote() -> impl IntoView {
     let reports = expect_context::<Reports>();
     move || match reports.engine.get() {
-        EngineReport::Reference { reason } => Some(view! {
+        EngineReport::Reference(why) => Some(view! {
             <div class="message note" data-testid="fallback">
                 <details>
                     <summary>
-                        <strong>"Running on the reference engine, on the CPU. "</strong>
-                        "It computes the same, only more slowly. Why?"
+                        <strong>{words().fallback_title}</strong>
+                        {match &why {
+                            WhyReference::Faster { .. } => words().fallback_same_faster,
+                            WhyReference::NoGpu(_) => words().fallback_same_slower,
+                            WhyReference::Asked => words().fallback_same,
+                        }}
                     </summary>
-                    {reason}
+                    {why.text()}
                 </details>
             </div>
         }),

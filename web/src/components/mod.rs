@@ -1,23 +1,32 @@
 //! The components: each places what the views compute.
 
 mod app;
+mod arena;
 mod chart;
+mod composition;
 mod controls;
 mod evidence;
 mod first_steps;
 mod graph;
+mod graph_editor;
+mod graph_node;
 mod guide;
 mod header;
+mod intervene;
 mod lane;
 mod lane_settings;
+mod lane_table;
 mod lanes_panel;
 mod messages;
+mod offline;
 mod picture;
+mod playback;
 mod problem;
 mod screen;
 mod story;
 mod stream;
 mod take_away;
+mod teacher;
 mod tour;
 
 pub use app::App;

@@ -5,7 +5,12 @@ use leptos::{either::EitherOf3, ev, prelude::*};
 use wasm_bindgen::JsCast;
 
 use super::{
-    graph::Drawing, lanes_panel::LaneChips, problem::Statements, screen::is_phone, story::Story,
+    graph::Drawing,
+    graph_editor::{EditorBar, GraphEditor},
+    lanes_panel::LaneChips,
+    problem::Statements,
+    screen::is_phone,
+    story::Story,
 };
 use crate::{
     focus::Cursor,
@@ -15,6 +20,7 @@ use crate::{
         layout::{NARROW, WIDE},
         solution::Solution,
     },
+    words::{fill, words},
 };
 
 /// The picture with its step slider and the teacher's switch.
@@ -25,30 +31,54 @@ pub fn Picture() -> impl IntoView {
     let is_phone = is_phone();
     let aspect = move || if is_phone.get() { NARROW } else { WIDE };
     let problem = Memo::new(move |_| question.with(|q| q.problem.clone().ok()));
-    move || match (task.get().picture(), problem.get()) {
-        (tasks::Picture::Story, problem) => EitherOf3::A(view! {
+    let graph = Memo::new(move |_| question.with(|q| q.graph().cloned()));
+    let editor = GraphEditor::new(expect_context());
+    let teacher = move || {
+        problem.get().map(|problem| {
+            view! {
+                <Teacher solution=Solution::of(&problem) shows_solution/>
+            }
+        })
+    };
+    move || match (task.get().picture(), graph.get()) {
+        (tasks::Picture::Story, _) => EitherOf3::A(view! {
             <Story/>
             <Footer has_shades=false/>
             <div class="problem-foot">
-                {problem.map(|problem| view! {
-                    <Teacher solution=Solution::of(&problem) shows_solution/>
-                })}
+                {teacher}
             </div>
         }),
-        (tasks::Picture::Graph, Some(problem)) => EitherOf3::B(view! {
-            {problem.graph().cloned().map(|graph| view! {
-                <Drawing graph aspect=aspect() shows_solution/>
-            })}
+        (tasks::Picture::Graph, Some(graph)) => EitherOf3::B(view! {
+            <Drawing graph aspect=aspect() shows_solution editor/>
             <Footer has_shades=true/>
             <div class="problem-foot">
-                <Teacher solution=Solution::of(&problem) shows_solution/>
+                {teacher}
                 <Statements/>
+                <Paint/>
+                <EditorBar editor/>
             </div>
         }),
         (tasks::Picture::Graph, None) => EitherOf3::C(view! {
-            <p class="empty">"The graph appears here when the text is a whole problem."</p>
+            <p class="empty">{words().no_graph_yet}</p>
             <Statements/>
         }),
+    }
+}
+
+/// Whether the graph is coloured by shares or by first arrival.
+#[component]
+fn Paint() -> impl IntoView {
+    let by_arrival = expect_context::<PageSignals>().by_arrival;
+    view! {
+        <label class="switch" title=words().by_arrival_title>
+            <input
+                type="checkbox"
+                data-testid="by-arrival"
+                prop:checked=by_arrival
+                on:change=move |event| by_arrival.set(event_target_checked(&event))
+            />
+            {words().by_arrival}
+        </label>
     }
 }
 
@@ -66,7 +96,7 @@ fn Footer(has_shades: bool) -> impl IntoView {
     });
     let shades = has_shades.then(|| {
         view! {
-            <span class="hint" title="The dots below a word are all lanes at once">"Shaded by"</span>
+            <span class="hint" title=words().shaded_title>{words().shaded_by}</span>
             <LaneChips testid="shade-lane"/>
         }
     });
@@ -97,8 +127,8 @@ fn Footer(has_shades: bool) -> impl IntoView {
             <button
                 class="quiet"
                 data-testid="step-back"
-                aria-label="The step before"
-                title="The step before (←)"
+                aria-label=words().step_before
+                title=words().step_before_title
                 disabled=is_first
                 on:click=move |_| walk(-1)
             >
@@ -107,8 +137,8 @@ fn Footer(has_shades: bool) -> impl IntoView {
             <label class="field">
                 <span data-testid="shown-step">
                     {move || match cursor.get() {
-                        Some(step) => format!("Step {step}"),
-                        None => "Newest".to_string(),
+                        Some(step) => fill(words().step_number, &[("n", &step.to_string())]),
+                        None => words().newest.to_string(),
                     }}
                 </span>
                 <input
@@ -117,7 +147,7 @@ fn Footer(has_shades: bool) -> impl IntoView {
                     max=move || last_step.get().to_string()
                     prop:value=move || cursor.get().unwrap_or_else(|| last_step.get()).to_string()
                     disabled=move || last_step.get() == 0
-                    aria-label="Step that is shown"
+                    aria-label=words().step_shown
                     data-testid="step-slider"
                     on:input=on_slide
                 />
@@ -125,8 +155,8 @@ fn Footer(has_shades: bool) -> impl IntoView {
             <button
                 class="quiet"
                 data-testid="step-on"
-                aria-label="The step after"
-                title="The step after (→)"
+                aria-label=words().step_after
+                title=words().step_after_title
                 disabled=is_last
                 on:click=move |_| walk(1)
             >
@@ -138,7 +168,7 @@ fn Footer(has_shades: bool) -> impl IntoView {
                 disabled=move || cursor.pinned().is_none()
                 on:click=move |_| cursor.follow()
             >
-                "Follow"
+                {words().follow}
             </button>
         </div>
     }
@@ -169,7 +199,7 @@ fn Teacher(solution: Solution, shows_solution: RwSignal<bool>) -> impl IntoView 
                     prop:checked=shows_solution
                     on:change=move |event| shows_solution.set(event_target_checked(&event))
                 />
-                "For the teacher: show the way"
+                {words().show_way}
             </label>
             <Show when=move || shows_solution.get()>
                 <span data-testid="oracle-path">{solution.sentence()}</span>

@@ -5,7 +5,7 @@ use leptos::prelude::*;
 
 use crate::{
     catalogue::SiteCatalogue, page_signals::PageSignals, page_state::ProblemChoice,
-    question::AllExamples,
+    question::AllExamples, words::words,
 };
 
 /// The task, the source and the question.
@@ -44,8 +44,8 @@ fn TaskPicker() -> impl IntoView {
     };
     view! {
         <label class="field">
-            <span class="visually-hidden">"Task"</span>
-            <select data-testid="task" title="What kind of problem" on:change=on_change>
+            <span class="visually-hidden">{words().task}</span>
+            <select data-testid="task" title=words().task_title on:change=on_change>
                 {move || offered().into_iter().map(option).collect_view()}
             </select>
         </label>
@@ -83,8 +83,8 @@ fn SourcePicker() -> impl IntoView {
         signals.choose_problem(choice);
     };
     let drawn = [
-        (Difficulty::Class, "Drawn: class size"),
-        (Difficulty::Official, "Drawn: official size"),
+        (Difficulty::Class, words().drawn_class),
+        (Difficulty::Official, words().drawn_official),
     ];
     let option = move |value: String, label: String| {
         let is_selected = {
@@ -108,7 +108,7 @@ fn SourcePicker() -> impl IntoView {
     };
     view! {
         <label class="field">
-            <span class="visually-hidden">"Source of the problem"</span>
+            <span class="visually-hidden">{words().source_label}</span>
             <select data-testid="problem-source" on:change=on_change>
                 {drawn.map(|(difficulty, label)| option(difficulty.name().into(), label.into())).collect_view()}
                 {examples}
@@ -146,8 +146,8 @@ fn DrawnSeed() -> impl IntoView {
     };
     view! {
         <Show when=move || drawn().is_some()>
-            <label class="field" title="Number of the drawn problem">
-                "No."
+            <label class="field" title=words().number_title>
+                {words().number}
                 <input
                     type="number"
                     min="0"
@@ -156,7 +156,7 @@ fn DrawnSeed() -> impl IntoView {
                     on:change=on_change
                 />
             </label>
-            <button data-testid="next-problem" on:click=on_next>"Next"</button>
+            <button data-testid="next-problem" on:click=on_next>{words().next}</button>
         </Show>
     }
 }
@@ -186,14 +186,14 @@ fn TypedText() -> impl IntoView {
         <Show when=move || is_typed.get()>
             <textarea
                 data-testid="problem-input"
-                aria-label="The problem and its question in English"
+                aria-label=words().typed_label
                 rows="3"
                 spellcheck="false"
                 prop:value=typed
                 on:input=move |event| source.set(ProblemChoice::Typed(event_target_value(&event)))
             ></textarea>
             <details class="words">
-                <summary>"The words that the lanes know"</summary>
+                <summary>{words().known_words}</summary>
                 <p data-testid="known-words">{known}</p>
             </details>
         </Show>
@@ -206,7 +206,7 @@ pub fn Statements() -> impl IntoView {
     let signals = expect_context::<PageSignals>();
     view! {
         <details class="statements">
-            <summary>"The whole text"</summary>
+            <summary>{words().whole_text}</summary>
             <p data-testid="problem-text">
                 {move || signals.question.with(|question| question.text.clone())}
             </p>

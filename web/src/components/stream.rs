@@ -10,6 +10,7 @@ use crate::{
     page_signals::PageSignals,
     run_state::RunNumber,
     view::{
+        arrival::contemplates,
         chart::words_at_once,
         sentences::{Sentence, judgement},
         shares::{Shares, shares},
@@ -68,14 +69,16 @@ pub fn Stream(lane: Lane) -> impl IntoView {
         let drawn = |run: &LaneRun| {
             let row = run.view.rows.get(row)?.clone();
             let completed = run.view.sentences.at(row.step).cloned();
-            let shares = run.records.get(row.step as usize).map(shares);
+            let record = run.records.get(row.step as usize)?;
+            let program = run.program.as_ref()?;
+            // A contemplation token is no step of a search.
+            let shares = (!contemplates(record, program)).then(|| shares(record));
             let stands_for = row.thought().and_then(|nth| run.stands_for.get(nth - 1));
             let stands_for = stands_for.map(|&id| run.word(id));
             Some((row, completed, shares, stands_for))
         };
         let drawn = lane.run.with_untracked(drawn);
         drawn.map(|(row, completed, shares, stands_for)| {
-            let shares = shares.unwrap_or_default();
             view! { <Row lane row completed shares stands_for mean_norm tab_stop/> }
         })
     };
@@ -111,8 +114,8 @@ fn Row(
     row: StepView,
     /// The sentence that this step completed.
     completed: Option<Sentence>,
-    /// How much of each word is in it.
-    shares: Shares,
+    /// How much of each word is in it, where it is a step of a search.
+    shares: Option<Shares>,
     /// The word of the written solution that this contemplation token stands for.
     stands_for: Option<String>,
     mean_norm: Memo<f32>,
@@ -154,13 +157,19 @@ fn Row(
         view! { <span class="mark-tag" data-mark=mark.label() title=mark.explanation()>{mark.label()}</span> }
     });
     let marks = marks.collect_view();
+    // A change of the lane's choice forgets the run, and its rows with it.
+    let changes = lane.choice.with_untracked(|choice| choice.changes.clone());
+    let changes = changes.into_iter().filter(|change| change.step == step);
+    let changed = changes
+        .map(|change| view! { <span class="mark-tag" data-mark="changed">{change.kind.word()}</span> })
+        .collect_view();
     let norm = row.hidden_norm;
     let content = match row.kind {
         RowKind::Concept if !row.is_one_word() => EitherOf3::A(mixtures(&row)),
         RowKind::Thought => EitherOf3::B(view! {
             {stands_for.map(stands_for_view)}
             {thought(&row)}
-            <Reached row=row.clone() shares/>
+            {shares.map(|shares| view! { <Reached row=row.clone() shares/> })}
             <span class="norm" title="Norm of this hidden state, beside the mean norm of a word's embedding">
                 {move || format!("‖h‖ {norm:.2} · words {:.2}", mean_norm.get())}
             </span>
@@ -183,7 +192,7 @@ fn Row(
             on:click=move |_| pin()
         >
             <span class="step">{step}</span>
-            <div class="content">{content} {end_probability} {marks}</div>
+            <div class="content">{content} {end_probability} {marks} {changed}</div>
             {entropy}
         </li>
     }

@@ -2,6 +2,7 @@
 
 use leptos::{prelude::*, task::spawn_local};
 
+use super::playback::Recordings;
 use crate::{
     browser::{copy_text, hash},
     lanes::LaneRun,
@@ -13,6 +14,7 @@ use crate::{
         csv::{self, csv},
         lane_names::lane_names,
     },
+    words::words,
 };
 
 /// Folded away until somebody asks.
@@ -60,17 +62,18 @@ pub fn TakeAway() -> impl IntoView {
     let has_graph = move || signals.oracle.with(Option::is_some);
     view! {
         <details class="take-away panel" data-testid="take-away">
-            <summary>"Take away"</summary>
+            <summary>{words().take_away}</summary>
             <p class="hint">
                 "The address holds the whole set-up and what is shown of it: the step, the shading lane, \
                  letters and theme. Add &run=yes and the run begins by itself."
             </p>
             <div class="options">
-                <button data-testid="run-json" disabled=move || !has_run() on:click=json>"Run as JSON"</button>
-                <button data-testid="run-csv" disabled=move || !has_run() on:click=table>"Run as CSV"</button>
+                <button data-testid="run-json" disabled=move || !has_run() on:click=json>{words().run_json}</button>
+                <button data-testid="run-csv" disabled=move || !has_run() on:click=table>{words().run_csv}</button>
                 <Show when=has_graph>{drawing("graph", "graph")}</Show>
                 {drawing("entropy-chart", "chart")}
-                <button data-testid="embed" on:click=embed>"Frame for another page"</button>
+                <Recordings/>
+                <button data-testid="embed" on:click=embed>{words().frame}</button>
             </div>
             <p class="hint" role="status" data-testid="taken">{told}</p>
         </details>

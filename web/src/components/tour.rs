@@ -11,6 +11,7 @@ use crate::{
     page_state::PageState,
     run_state::RunStatus,
     runner::Runner,
+    words::words,
 };
 
 /// What the visitor has done with a chapter.
@@ -149,7 +150,7 @@ fn Opened(number: usize, chapter: &'static Chapter) -> impl IntoView {
     };
     let is_last = number == CHAPTERS.len();
     view! {
-        <section class="panel tour" data-testid="tour" aria-label="Tour">
+        <section class="panel tour" data-testid="tour" aria-label=words().tour>
             <div class="panel-head">
                 <h2 data-testid="chapter">
                     {format!("{number} of {}: {}", CHAPTERS.len(), chapter.title)}
@@ -160,16 +161,16 @@ fn Opened(number: usize, chapter: &'static Chapter) -> impl IntoView {
                     disabled=number == 1
                     on:click=move |_| guide.open(number - 1)
                 >
-                    "Before"
+                    {words().before}
                 </button>
                 <button class="primary" data-testid="chapter-after" on:click=move |_| guide.open(number + 1)>
-                    {if is_last { "End of the tour" } else { "Next chapter" }}
+                    {if is_last { words().end_of_tour } else { words().next_chapter }}
                 </button>
                 <button
                     class="quiet"
                     data-testid="leave-tour"
-                    aria-label="Leave the tour"
-                    title="Leave the tour; the set-up stays"
+                    aria-label=words().leave_tour
+                    title=words().leave_tour_title
                     on:click=move |_| guide.open(0)
                 >
                     "✕"

@@ -56,7 +56,7 @@ pub fn lane_names(lanes: &[LaneChoice]) -> Vec<LaneName> {
         LaneName {
             number,
             title: lane.label(),
-            settings: lane.label()[lane.strategy.title.len()..]
+            settings: lane.label()[lane.title().len()..]
                 .trim_start_matches(", ")
                 .into(),
             differs: [model, draws]

@@ -1,11 +1,14 @@
 //! What is drawn, as pure functions of records and problems; components only place it.
 
+pub mod arrival;
 pub mod chart;
 pub mod csv;
 pub mod lane;
 pub mod lane_names;
 pub mod layout;
+pub mod prediction;
 pub mod reach;
+pub mod score;
 pub mod sentences;
 pub mod shares;
 pub mod solution;

@@ -1,20 +1,28 @@
 //! What `latent table` is asked for.
 
-use std::path::PathBuf;
+use std::{
+    ffi::OsStr,
+    path::{Path, PathBuf},
+};
 
 use clap::Args;
 
 use crate::engines::EngineKind;
 
+/// The suite that is measured by default.
+pub const COCONUT: &str = "crates/cli/suites/coconut.toml";
+/// Where checkpoints lie by default.
+pub const MODELS: &str = "public/models";
+
 /// Arguments of `latent table`.
 #[derive(Args)]
 pub struct TableArgs {
     /// The rows: a TOML file.
-    #[arg(long, default_value = "crates/cli/suites/coconut.toml")]
+    #[arg(long, default_value = COCONUT)]
     pub suite: PathBuf,
     /// The folder that holds model folders; a checkpoint that is not there is shown as not
     /// trained.
-    #[arg(long, default_value = "public/models")]
+    #[arg(long, default_value = MODELS)]
     pub models: PathBuf,
     /// The folder that holds the official files of the tasks that have one.
     #[arg(long, default_value = "../shared/data")]
@@ -31,12 +39,10 @@ pub struct TableArgs {
     /// Measures only rows of this method or checkpoint; the others are shown as left out.
     #[arg(long)]
     pub only: Vec<String>,
-    /// Writes table.json, table.md, thoughts.json, thoughts.svg and thinking.json here.
-    #[arg(long, default_value = "public/evidence")]
-    pub out: PathBuf,
-    /// Writes all of it for people to this file, too: docs/results.md.
-    #[arg(long, conflicts_with = "only")]
-    pub results: Option<PathBuf>,
+    /// Writes table.json, table.md, and what the suite asks for of thoughts.json, thoughts.svg and
+    /// thinking.json here [default: public/evidence/ and the suite's name].
+    #[arg(long)]
+    pub out: Option<PathBuf>,
     /// Keeps measurements here. One is used again only if weights, shape, vocabulary, strategy,
     /// settings, problems, seed, engine and this program are the same to the byte.
     #[arg(long, default_value = "runs/measured")]
@@ -44,4 +50,17 @@ pub struct TableArgs {
     /// Measures everything afresh.
     #[arg(long)]
     pub no_cache: bool,
+}
+
+impl TableArgs {
+    /// The suite's name: that of its file.
+    fn suite_name(&self) -> &OsStr {
+        self.suite.file_stem().unwrap_or_default()
+    }
+
+    /// Where the files are written.
+    pub fn folder(&self) -> PathBuf {
+        let default = || Path::new("public/evidence").join(self.suite_name());
+        self.out.clone().unwrap_or_else(default)
+    }
 }

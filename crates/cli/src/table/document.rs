@@ -1,7 +1,8 @@
 //! What was measured, for people: `table.md` and the results, from what the JSON files hold.
 
-use std::fmt::Write;
+use std::{fmt::Write, fs, path::Path};
 
+use anyhow::{Context, Result};
 use latent_model::evidence::{Origin, Outcome, RowOfTable, SetOfTable, Table};
 
 use super::{thinking::ThinkingDocument, thoughts::ThoughtsDocument};
@@ -90,49 +91,52 @@ fn row_markdown(row: &RowOfTable, sets: &[&SetOfTable]) -> String {
     )
 }
 
-/// All results in one document, which lies in `docs`.
-pub fn results(table: &Table, thoughts: &ThoughtsDocument, thinking: &ThinkingDocument) -> String {
-    format!(
-        "\
-# Results
+/// What a suite's folder of evidence holds, for people: a section of the results, which lie in
+/// `docs`.
+pub fn section(folder: &Path) -> Result<String> {
+    let read = |name: &str| {
+        let path = folder.join(name);
+        fs::read_to_string(&path).with_context(|| format!("cannot read {}", path.display()))
+    };
+    let table: Table = serde_json::from_str(&read("table.json")?)?;
+    let mut text = format!(
+        "## {}\n\n{}\n\n{}",
+        table.title,
+        table.introduction,
+        markdown(&table)
+    );
+    if folder.join("thoughts.json").exists() {
+        let thoughts: ThoughtsDocument = serde_json::from_str(&read("thoughts.json")?)?;
+        let name = folder.file_name().unwrap_or_default().display();
+        text += &format!(
+            "
+### Accuracy against the number of thoughts
 
-<!-- `latent table --results docs/results.md` writes this file, and a test fails where it is not
-what public/evidence holds. -->
+![Accuracy against the number of continuous thoughts](../public/evidence/{name}/thoughts.svg)
 
-Accuracy is exact match of the answer, what follows the last `###` as in Coconut's own code, \
-decoded over the whole vocabulary, with Wilson's 95 % interval. There is one training run a \
-checkpoint, of small models: the intervals are those of the problems and not of the training. \
-[EXPERIMENTS.md](../crates/train/EXPERIMENTS.md) tells how each checkpoint was trained.
-
-## {}
-
-The paper ([2412.06769](https://arxiv.org/abs/2412.06769)) gives GPT-2's figures, which stand \
-beside ours. Tokens are thinking steps and answer tokens together, in each model's own vocabulary.
-
-{}
-## Accuracy against the number of thoughts
-
-![Accuracy against the number of continuous thoughts](../public/evidence/thoughts.svg)
-
-{}
-## How sure each way of thinking is
+{}",
+            thoughts.markdown()
+        );
+    }
+    if folder.join("thinking.json").exists() {
+        let thinking: ThinkingDocument = serde_json::from_str(&read("thinking.json")?)?;
+        text += &format!(
+            "
+### How sure each way of thinking is
 
 The same weights decoded in several ways. Runs of one problem differ in their noise, and the \
 interval allows for it. Steps and entropies are those of the official problems; a branch point \
 is a word at which the problem's statements offer more than one way on.
 
 {}",
-        table.title,
-        markdown(table),
-        thoughts.markdown(),
-        thinking.markdown()
-    )
+            thinking.markdown()
+        );
+    }
+    Ok(text)
 }
 
 #[cfg(test)]
 mod tests {
-    use std::{fs, path::Path};
-
     use serde::de::DeserializeOwned;
 
     use latent_model::{
@@ -141,7 +145,7 @@ mod tests {
         metrics::{clustered_wilson, wilson},
     };
 
-    use super::*;
+    use super::{super::suite::Suite, *};
 
     const JSON: &str = include_str!("../../tests/fixtures/table.json");
     const MARKDOWN: &str = include_str!("../../tests/fixtures/table.md");
@@ -190,15 +194,25 @@ mod tests {
         serde_json::from_str(&json).unwrap_or_else(|error| panic!("{name}: {error}"))
     }
 
+    /// The suites, each with whether it asks how sure each way of thinking is.
+    const SUITES: [(&str, &str, bool); 2] = [
+        ("coconut", include_str!("../../suites/coconut.toml"), true),
+        ("ccot", include_str!("../../suites/ccot.toml"), false),
+    ];
+
     #[test]
-    fn the_results_are_what_the_evidence_holds() {
-        let table: Table = evidence("table.json");
-        assert_eq!(markdown(&table), read("public/evidence/table.md"));
-        let (thoughts, thinking) = (evidence("thoughts.json"), evidence("thinking.json"));
-        assert!(
-            results(&table, &thoughts, &thinking) == read("docs/results.md"),
-            "run `latent table --results docs/results.md`"
-        );
+    fn the_tables_that_ship_are_those_of_their_suites() {
+        for (name, text, _) in SUITES {
+            let suite = Suite::parse(text).expect("it ships");
+            let table: Table = evidence(&format!("{name}/table.json"));
+            assert_eq!(table.title, suite.title, "{name}");
+            assert_eq!(table.introduction, suite.introduction, "{name}");
+            assert_eq!(table.notes, suite.notes, "{name}");
+            let n_cells: usize = suite.rows.iter().map(|row| row.cells.len()).sum();
+            assert_eq!(table.rows.len(), n_cells, "{name}: run `latent table`");
+            let written = read(&format!("public/evidence/{name}/table.md"));
+            assert_eq!(markdown(&table), written, "{name}");
+        }
     }
 
     #[test]
@@ -234,24 +248,28 @@ mod tests {
 
     #[test]
     fn what_ships_was_measured_on_the_checkpoints_that_ship() {
-        let table: Table = evidence("table.json");
-        for row in &table.rows {
-            assert_of_weights_that_ship(&row.model, row.adapters.as_deref(), &row.outcome);
-            let Outcome::Measured { results, .. } = &row.outcome else {
-                continue;
-            };
-            for result in results {
-                let found = result.accuracy;
-                let right = (found.value * found.n as f64).round() as usize;
-                let expected = wilson(right, found.n).expect("n > 0");
-                let off = (expected.low - found.low).hypot(expected.high - found.high);
-                assert!(off < 1e-12, "{}: {found:?}, not {expected:?}", row.model);
+        for (name, _, has_thinking) in SUITES {
+            let table: Table = evidence(&format!("{name}/table.json"));
+            for row in &table.rows {
+                assert_of_weights_that_ship(&row.model, row.adapters.as_deref(), &row.outcome);
+                let Outcome::Measured { results, .. } = &row.outcome else {
+                    continue;
+                };
+                for result in results {
+                    let found = result.accuracy;
+                    let right = (found.value * found.n as f64).round() as usize;
+                    let expected = wilson(right, found.n).expect("n > 0");
+                    let off = (expected.low - found.low).hypot(expected.high - found.high);
+                    assert!(off < 1e-12, "{}: {found:?}, not {expected:?}", row.model);
+                }
             }
-        }
-        let thinking: ThinkingDocument = evidence("thinking.json");
-        assert!(thinking.rows.len() >= 15, "{} rows", thinking.rows.len());
-        for row in &thinking.rows {
-            assert_of_weights_that_ship(&row.model, None, &row.outcome);
+            if has_thinking {
+                let thinking: ThinkingDocument = evidence(&format!("{name}/thinking.json"));
+                assert!(thinking.rows.len() >= 15, "{} rows", thinking.rows.len());
+                for row in &thinking.rows {
+                    assert_of_weights_that_ship(&row.model, None, &row.outcome);
+                }
+            }
         }
     }
 }

@@ -8,28 +8,18 @@ use latent_gpu::AnyEngine;
 use latent_model::{
     engine::Engine,
     evaluation::{Trials, evaluate},
-    evidence::{MeasuredThinking, Outcome, SetOfTable},
+    evidence::{MeasuredThinking, Outcome},
     program::Program,
-    tasks::{Difficulty, Problem, Task},
+    tasks::{Difficulty, Task},
     tokenizer::Tokenizer,
 };
-use sha2::{Digest, Sha256};
 
 use super::{args::TableArgs, cache::Cache, suite::Cell};
 use crate::{
     engines::open_engine,
-    folder::{adapter_folders, hex, load_adapted, weights_digest},
-    problems::ProblemArgs,
+    folder::{adapter_folders, load_adapted, weights_digest},
+    problems::{ProblemArgs, ProblemSet},
 };
-
-/// Problems with what the table says of them.
-pub struct ProblemSet {
-    /// As in `table.json`.
-    pub shown: SetOfTable,
-    problems: Vec<Problem>,
-    /// Seed of noise, as `latent eval` has it: the first problem's, and 0 for a file's problems.
-    noise_seed: u32,
-}
 
 /// All that measurements share.
 pub struct Bench<'a> {
@@ -46,22 +36,7 @@ pub struct Bench<'a> {
 /// The official problems come from the task's file in the folder `--data`; a task without such a
 /// file gets generated ones of the official size.
 pub fn problem_sets(args: &TableArgs, task: Task) -> Result<[ProblemSet; 2]> {
-    let seed = u64::from(args.seed);
-    let generated = |name: &str, difficulty: Difficulty| -> Result<ProblemSet> {
-        let of_task = ProblemArgs {
-            task: Some(task),
-            difficulty,
-            data: None,
-        };
-        let last = seed + args.n.saturating_sub(1) as u64;
-        let source = format!(
-            "{} problems generated at {} size, seeds {seed} to {last}",
-            args.n,
-            difficulty.name()
-        );
-        let problems = of_task.generated(seed, args.n)?;
-        Ok(ProblemSet::new(task, name, source, problems, args.seed))
-    };
+    let generated = |difficulty| ProblemSet::generated(task, difficulty, args.seed, args.n);
     let official = match task.official_file() {
         Some(name) => {
             let file = ProblemArgs {
@@ -71,38 +46,11 @@ pub fn problem_sets(args: &TableArgs, task: Task) -> Result<[ProblemSet; 2]> {
             };
             let problems = file.read_file()?.context("--data is given")?;
             let source = format!("the {} problems of `{name}`", problems.len());
-            ProblemSet::new(task, "official", source, problems, 0)
+            ProblemSet::new(task, Difficulty::Official, source, problems, 0)
         }
-        None => generated("official", Difficulty::Official)?,
+        None => generated(Difficulty::Official),
     };
-    Ok([official, generated("class", Difficulty::Class)?])
-}
-
-impl ProblemSet {
-    fn new(
-        task: Task,
-        name: &str,
-        source: String,
-        problems: Vec<Problem>,
-        noise_seed: u32,
-    ) -> Self {
-        let mut digest = Sha256::new();
-        for problem in &problems {
-            digest.update(format!("{}\n{}\n", problem.question(), problem.answer()));
-        }
-        let shown = SetOfTable {
-            task: task.name().into(),
-            name: name.into(),
-            source,
-            n: problems.len(),
-            sha256: hex(&digest.finalize()),
-        };
-        Self {
-            shown,
-            problems,
-            noise_seed,
-        }
-    }
+    Ok([official, generated(Difficulty::Class)])
 }
 
 impl<'a> Bench<'a> {

@@ -1,8 +1,8 @@
-//! `latent table`: the Coconut paper's table on our checkpoints, accuracy against the number of
-//! thoughts, and how sure each way of thinking is.
+//! `latent table`: a paper's table on our checkpoints, accuracy against the number of thoughts, and
+//! how sure each way of thinking is, as a suite file asks for them.
 
 mod args;
-mod cache;
+pub mod cache;
 mod document;
 mod finding;
 mod measure;
@@ -10,24 +10,29 @@ mod suite;
 mod thinking;
 mod thoughts;
 
-use std::{fs, path::Path, process::ExitCode};
+use std::{fs, process::ExitCode};
 
 use anyhow::{Context, Result, ensure};
 use latent_model::{
     evidence::{Origin, Outcome, RowOfTable, Table},
     tasks::{TASKS, Task},
 };
-use serde::Serialize;
 
-pub use self::args::TableArgs;
+pub use self::{args::TableArgs, document::section};
 use self::{
-    document::{markdown, results},
-    measure::{Bench, ProblemSet, problem_sets},
+    args::{COCONUT, MODELS},
+    document::markdown,
+    measure::{Bench, problem_sets},
     suite::Suite,
     thinking::{RowOfThinking, ThinkingDocument},
     thoughts::{CurveOfThoughts, PointOfThoughts, ThoughtsDocument},
 };
-use crate::{engines::EngineKind, progress::progress_bar};
+use crate::{
+    engines::EngineKind,
+    output::{json, write},
+    problems::ProblemSet,
+    progress::progress_bar,
+};
 
 /// Measures, and writes the files.
 pub async fn table(args: &TableArgs) -> Result<ExitCode> {
@@ -46,6 +51,7 @@ pub async fn table(args: &TableArgs) -> Result<ExitCode> {
     let origin = origin(args, &sets, bench.engine);
     let table = Table {
         title: suite.title,
+        introduction: suite.introduction,
         origin: origin.clone(),
         findings: suite
             .claims
@@ -55,31 +61,27 @@ pub async fn table(args: &TableArgs) -> Result<ExitCode> {
         notes: suite.notes,
         rows,
     };
-    let thoughts = ThoughtsDocument {
-        origin: origin.clone(),
-        curves,
-    };
-    let thinking = ThinkingDocument {
-        origin,
-        rows: thinking,
-    };
-    let files = [
+    let mut files = vec![
         ("table.json", json(&table)?),
         ("table.md", markdown(&table)),
-        ("thoughts.json", json(&thoughts)?),
-        ("thoughts.svg", thoughts.svg()),
-        ("thinking.json", json(&thinking)?),
     ];
-    fs::create_dir_all(&args.out)
-        .with_context(|| format!("cannot create {}", args.out.display()))?;
+    if !curves.is_empty() {
+        let origin = origin.clone();
+        let thoughts = ThoughtsDocument { origin, curves };
+        files.push(("thoughts.json", json(&thoughts)?));
+        files.push(("thoughts.svg", thoughts.svg()));
+    }
+    if !thinking.is_empty() {
+        let rows = thinking;
+        let thinking = ThinkingDocument { origin, rows };
+        files.push(("thinking.json", json(&thinking)?));
+    }
+    let folder = args.folder();
+    fs::create_dir_all(&folder).with_context(|| format!("cannot create {}", folder.display()))?;
     for (name, text) in files {
-        write(&args.out.join(name), &text)?;
+        write(&folder.join(name), &text)?;
     }
-    let results = results(&table, &thoughts, &thinking);
-    if let Some(path) = &args.results {
-        write(path, &results)?;
-    }
-    println!("{results}");
+    println!("{}", section(&folder)?);
     Ok(ExitCode::SUCCESS)
 }
 
@@ -88,7 +90,7 @@ fn tasks(suite: &Suite) -> Result<Vec<Task>> {
     let is_asked_for = |task: &Task| {
         let name = task.name();
         suite.rows.iter().any(|row| row.cells.contains_key(name))
-            || suite.thoughts.curves.iter().any(|curve| curve.task == name)
+            || suite.curves().any(|(curve, _)| curve.task == name)
             || suite.thinking.iter().any(|way| way.task == name)
     };
     let tasks: Vec<Task> = TASKS.iter().copied().filter(is_asked_for).collect();
@@ -102,10 +104,9 @@ fn n_runs(suite: &Suite, bench: &Bench<'_>) -> u64 {
         let runs = |(task, cell): (&String, _)| bench.n_runs(task, &row.method, cell);
         row.cells.iter().map(runs)
     });
-    let n_points = suite.thoughts.most as usize + 1;
-    let of_curves = suite.thoughts.curves.iter().map(|curve| {
+    let of_curves = suite.curves().map(|(curve, most)| {
         let runs = bench.n_runs(&curve.task, &curve.label, &curve.cell(0));
-        n_points * runs
+        (most as usize + 1) * runs
     });
     let of_thinking = suite
         .thinking
@@ -140,10 +141,10 @@ async fn rows(suite: &Suite, bench: &mut Bench<'_>) -> Result<Vec<RowOfTable>> {
 
 async fn curves(suite: &Suite, bench: &mut Bench<'_>) -> Result<Vec<CurveOfThoughts>> {
     let mut curves = Vec::new();
-    for curve in &suite.thoughts.curves {
+    for (curve, most) in suite.curves() {
         let mut points = Vec::new();
         let mut outcome = Outcome::NotTrained;
-        for thoughts in 0..=suite.thoughts.most {
+        for thoughts in 0..=most {
             let cell = curve.cell(thoughts);
             let measured = bench.measure(&curve.task, &curve.label, &cell).await?;
             outcome = measured.without_thinking();
@@ -171,6 +172,8 @@ async fn thinking(suite: &Suite, bench: &mut Bench<'_>) -> Result<Vec<RowOfThink
 fn origin(args: &TableArgs, sets: &[ProblemSet], engine: Option<String>) -> Origin {
     let mut command = String::from("latent table");
     for (option, value, default) in [
+        ("suite", args.suite.display().to_string(), COCONUT),
+        ("models", args.models.display().to_string(), MODELS),
         ("n", args.n.to_string(), "500"),
         ("seed", args.seed.to_string(), "1"),
     ] {
@@ -191,14 +194,4 @@ fn origin(args: &TableArgs, sets: &[ProblemSet], engine: Option<String>) -> Orig
         seed: args.seed,
         sets: sets.iter().map(|set| set.shown.clone()).collect(),
     }
-}
-
-fn json(document: &impl Serialize) -> Result<String> {
-    Ok(serde_json::to_string_pretty(document)? + "\n")
-}
-
-fn write(path: &Path, text: &str) -> Result<()> {
-    fs::write(path, text).with_context(|| format!("cannot write {}", path.display()))?;
-    eprintln!("wrote {}", path.display());
-    Ok(())
 }

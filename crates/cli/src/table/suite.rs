@@ -22,6 +22,8 @@ use super::finding::Claim;
 pub struct Suite {
     /// The table's title.
     pub title: String,
+    /// What the figures beside ours are, in Markdown.
+    pub introduction: String,
     /// What a reader has to know of a task's rows, by the task's name.
     #[serde(default)]
     pub notes: BTreeMap<String, String>,
@@ -29,7 +31,7 @@ pub struct Suite {
     #[serde(rename = "row")]
     pub rows: Vec<Row>,
     /// What is measured against the number of thoughts.
-    pub thoughts: Thoughts,
+    pub thoughts: Option<Thoughts>,
     /// Ways of decoding of which is shown how sure they are.
     #[serde(default)]
     pub thinking: Vec<Way>,
@@ -138,8 +140,8 @@ impl Suite {
         for task in suite.notes.keys() {
             task.parse::<Task>().context("notes")?;
         }
-        for curve in &suite.thoughts.curves {
-            check(&curve.task, &curve.cell(suite.thoughts.most))
+        for (curve, most) in suite.curves() {
+            check(&curve.task, &curve.cell(most))
                 .with_context(|| format!("thoughts of {:?}", curve.label))?;
         }
         for way in &suite.thinking {
@@ -147,6 +149,14 @@ impl Suite {
                 .with_context(|| format!("thinking of {} with {}", way.model, way.strategy))?;
         }
         Ok(suite)
+    }
+
+    /// The curves over the number of thoughts, each with the largest number.
+    pub fn curves(&self) -> impl Iterator<Item = (&ThoughtsCurve, u32)> {
+        self.thoughts.iter().flat_map(|thoughts| {
+            let curves = thoughts.curves.iter();
+            curves.map(|curve| (curve, thoughts.most))
+        })
     }
 
     /// Refuses a claim about a method that no row of the task has.
@@ -227,19 +237,19 @@ mod tests {
 
     use super::*;
 
-    const SHIPPED: &str = include_str!("../../suites/coconut.toml");
+    const COCONUT: &str = include_str!("../../suites/coconut.toml");
+    const CCOT: &str = include_str!("../../suites/ccot.toml");
 
     /// A vocabulary with every marker.
     const TOKENIZER: &str = include_str!("../../../../public/models/prosqa-cot/tokenizer.json");
 
     /// Every checkpoint of a suite with how it is run.
     fn cells(suite: &Suite) -> Vec<Cell> {
-        let most = suite.thoughts.most;
         let of_rows = suite
             .rows
             .iter()
             .flat_map(|row| row.cells.values().cloned());
-        let of_curves = suite.thoughts.curves.iter().map(|curve| curve.cell(most));
+        let of_curves = suite.curves().map(|(curve, most)| curve.cell(most));
         let of_thinking = suite.thinking.iter().map(Way::cell);
         of_rows.chain(of_curves).chain(of_thinking).collect()
     }
@@ -263,14 +273,23 @@ mod tests {
     }
 
     #[test]
-    fn the_shipped_suite_names_what_exists() {
-        let suite = checked(SHIPPED).unwrap_or_else(|error| panic!("{error:#}"));
+    fn the_shipped_suites_name_what_exists() {
         let configs = Path::new(env!("CARGO_MANIFEST_DIR")).join("../train/configs");
-        for Cell { model, .. } in cells(&suite) {
-            let config = configs.join(format!("{model}.toml"));
-            assert!(config.exists(), "nothing trains {model}: no {config:?}");
+        for (text, n_rows) in [(COCONUT, 13), (CCOT, 9)] {
+            let suite = checked(text).unwrap_or_else(|error| panic!("{error:#}"));
+            for Cell {
+                model, adapters, ..
+            } in cells(&suite)
+            {
+                // A folder of adapters is named after the method of the run that made it.
+                let method = adapters
+                    .as_deref()
+                    .and_then(|name| name.strip_prefix("ccot"));
+                let config = configs.join(format!("{model}{}.toml", method.unwrap_or("")));
+                assert!(config.exists(), "nothing trains {model}: no {config:?}");
+            }
+            assert!(suite.rows.len() >= n_rows, "{} rows", suite.rows.len());
         }
-        assert!(suite.rows.len() >= 13, "{} rows", suite.rows.len());
     }
 
     #[test]
@@ -286,8 +305,8 @@ mod tests {
             ("samples = 4", "samples = 0", "samples"),
         ];
         for (right, wrong, named) in cases {
-            assert!(SHIPPED.contains(right), "{right}");
-            let error = checked(&SHIPPED.replace(right, wrong)).expect_err(wrong);
+            assert!(COCONUT.contains(right), "{right}");
+            let error = checked(&COCONUT.replace(right, wrong)).expect_err(wrong);
             assert!(format!("{error:#}").contains(named), "{error:#}");
         }
     }
@@ -295,7 +314,7 @@ mod tests {
     /// The figures as the paper prints them.
     #[test]
     fn the_papers_figures_are_the_papers() {
-        let suite = Suite::parse(SHIPPED).unwrap_or_else(|error| panic!("{error:#}"));
+        let suite = Suite::parse(COCONUT).unwrap_or_else(|error| panic!("{error:#}"));
         let figures = |task: &str| -> Vec<[f64; 3]> {
             let cells = suite.rows.iter().filter_map(|row| row.cells.get(task));
             let figure = |paper: Published| {

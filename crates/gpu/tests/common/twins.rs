@@ -1,8 +1,11 @@
 //! Plain f64 twins of what the kernels compute, and the inputs that they are given.
 
-use latent_gpu::{layout::Row, weights::rows};
+use latent_gpu::{
+    layout::Row,
+    packing::{MatrixRow, packed},
+};
 use latent_model::{
-    checkpoint::Matrix,
+    checkpoint::{Matrix, WeightFormat},
     compare::{Tolerance, compare},
 };
 
@@ -59,10 +62,70 @@ pub fn vectors(seed: u32, batch: &[Row], width: usize) -> Vec<f32> {
 
 /// W x with f64 sums.
 pub fn product(w: &Matrix, x: &[f64]) -> Vec<f64> {
-    rows(w)
-        .iter()
-        .map(|row| row.iter().zip(x).map(|(&w, &x)| f64::from(w) * x).sum())
-        .collect()
+    let sum = |row: &[f32]| row.iter().zip(x).map(|(&w, &x)| f64::from(w) * x).sum();
+    (0..w.rows).map(|row| sum(&w.row(row))).collect()
+}
+
+/// Sets of weights as kernels read them; only f32 weights hold the norm's gain.
+pub fn packed_sets(sets: &[Vec<MatrixRow<'_>>], format: WeightFormat, gain: &[f32]) -> Vec<u32> {
+    let gain = (format == WeightFormat::F32).then_some(gain);
+    let packed = |rows: &Vec<MatrixRow<'_>>| packed(rows, format, gain);
+    sets.iter().flat_map(packed).collect()
+}
+
+/// What a model may have behind a norm, or not.
+#[derive(Clone, Copy, Debug)]
+pub struct Variant {
+    pub format: WeightFormat,
+    pub layer_norm: bool,
+    pub bias: bool,
+    /// A gate in the MLP, a rotation of heads.
+    pub gated_or_turned: bool,
+}
+
+impl Variant {
+    /// The twelve variants that tests go round.
+    pub fn nth(index: usize) -> Self {
+        let (layer_norm, bias, gated_or_turned) = [
+            (false, false, true),
+            (true, true, false),
+            (false, true, true),
+            (true, false, true),
+        ][index % 4];
+        Self {
+            format: WeightFormat::ALL[index % 3],
+            layer_norm,
+            bias,
+            gated_or_turned,
+        }
+    }
+
+    pub fn constants(self) -> [(&'static str, f64); 3] {
+        [
+            ("GAIN", (self.format != WeightFormat::F32).into()),
+            ("LAYER_NORM", self.layer_norm.into()),
+            ("BIAS", self.bias.into()),
+        ]
+    }
+
+    /// The norm of x without its bias, which goes through the weights.
+    pub fn normed(self, x: &[f32], gain: &[f32]) -> Vec<f64> {
+        let mean = match self.layer_norm {
+            true => x.iter().sum::<f32>() / x.len() as f32,
+            false => 0.0,
+        };
+        normed(&x.iter().map(|x| x - mean).collect::<Vec<f32>>(), gain)
+    }
+
+    /// y + b, if there is a bias.
+    pub fn biased(self, mut y: Vec<f64>, bias: &[f32]) -> Vec<f64> {
+        if self.bias {
+            y.iter_mut()
+                .zip(bias)
+                .for_each(|(y, &b)| *y += f64::from(b));
+        }
+        y
+    }
 }
 
 /// g ⊙ x / sqrt(mean(x²) + ε)

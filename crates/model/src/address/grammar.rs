@@ -5,10 +5,11 @@ use std::{fmt, str::FromStr};
 use percent_encoding::{AsciiSet, NON_ALPHANUMERIC, percent_decode_str, utf8_percent_encode};
 
 use super::{
-    Address, AddressError, DEFAULT_TASK, EngineChoice, LaneChoice, ProblemChoice, Shown, Speed,
+    Address, AddressError, DEFAULT_TASK, EngineChoice, LaneChoice, Language, ProblemChoice, Shown,
+    Speed,
     touched::{self, tidied, unescaped_once, without_sentence},
 };
-use crate::strategy::{Settings, Strategy};
+use crate::strategy::{COMPOSED, Composition, Settings, Strategy};
 
 /// Everything but what reads well in an address and separates nothing in ours.
 const ESCAPED: &AsciiSet = &NON_ALPHANUMERIC
@@ -20,6 +21,9 @@ const ESCAPED: &AsciiSet = &NON_ALPHANUMERIC
 const SIZES: [&str; 2] = ["normal", "large"];
 const THEMES: [&str; 2] = ["light", "dark"];
 const SWITCH: [&str; 2] = ["no", "yes"];
+const PAINTS: [&str; 2] = ["share", "arrival"];
+const COVERS: [&str; 2] = ["shown", "hidden"];
+const LANGUAGES: [&str; 2] = ["en", "de"];
 
 /// How often an address may have been escaped as a whole on its way.
 const MOST_ESCAPINGS: usize = 3;
@@ -46,6 +50,9 @@ impl fmt::Display for Address {
         if let Some(engine) = self.engine {
             parts.push(format!("engine={engine}"));
         }
+        if let Some(file) = &self.play {
+            parts.push(format!("play={}", escaped(file)));
+        }
         self.shown.write(&mut parts);
         f.write_str(&parts.join("&"))
     }
@@ -61,14 +68,27 @@ impl fmt::Display for ProblemChoice {
     }
 }
 
-/// `checkpoint:strategy,key=value,…`
+/// `checkpoint:strategy,key=value,…`, then `name=…,parts=…` of what was composed, `at=…` for each
+/// change and `from=…` for a fork.
 impl fmt::Display for LaneChoice {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(f, "{}:{}", escaped(&self.model), self.strategy.name)?;
         for (setting, value) in self.settings.iter() {
             write!(f, ",{setting}={value}")?;
         }
-        Ok(())
+        if let Some(composition) = &self.composition {
+            if !composition.name.is_empty() {
+                write!(f, ",name={}", escaped(&composition.name))?;
+            }
+            write!(f, ",parts={composition}")?;
+        }
+        for change in &self.changes {
+            write!(f, ",at={change}")?;
+        }
+        match self.fork {
+            Some(fork) => write!(f, ",from={fork}"),
+            None => Ok(()),
+        }
     }
 }
 
@@ -86,6 +106,7 @@ impl fmt::Display for EngineChoice {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(match self {
             Self::Auto => "auto",
+            Self::Gpu => "gpu",
             Self::Reference => "reference",
         })
     }
@@ -141,8 +162,9 @@ impl FromStr for EngineChoice {
     fn from_str(text: &str) -> Result<Self, AddressError> {
         match text {
             "auto" => Ok(Self::Auto),
+            "gpu" => Ok(Self::Gpu),
             "reference" => Ok(Self::Reference),
-            _ => Err(wrong("engine", "auto or reference", text)),
+            _ => Err(wrong("engine", "auto, gpu or reference", text)),
         }
     }
 }
@@ -192,11 +214,27 @@ fn read(text: &str) -> Result<Address, AddressError> {
             }
             "speed" => address.speed = Some(value.parse()?),
             "engine" => address.engine = Some(value.parse()?),
+            "play" => {
+                let file = unescaped(value).filter(|file| is_beside_the_page(file));
+                let expected = "the path of a file beside the page, such as recordings/a.latent";
+                address.play = Some(file.ok_or_else(|| wrong("play", expected, value))?);
+            }
             "step" => address.shown.step = Some(read_number("step", value, 0)?),
             "shade" => address.shown.shade = Some(read_number("shade", value, 1)? as usize),
+            "paint" => address.shown.by_arrival = read_word("paint", value, PAINTS)?,
             "chapter" => address.shown.chapter = Some(read_number("chapter", value, 1)? as usize),
             "size" => address.shown.is_large = Some(read_word("size", value, SIZES)?),
             "theme" => address.shown.is_dark = Some(read_word("theme", value, THEMES)?),
+            "lang" => {
+                let is_german = read_word("lang", value, LANGUAGES)?;
+                address.shown.language = Some(match is_german {
+                    true => Language::German,
+                    false => Language::English,
+                });
+            }
+            "answers" => address.shown.hides_answers = read_word("answers", value, COVERS)?,
+            "predict" => address.shown.predicts_first = read_word("predict", value, SWITCH)?,
+            "controls" => address.shown.hides_controls = read_word("controls", value, COVERS)?,
             "embed" => address.shown.is_embedded = read_word("embed", value, SWITCH)?,
             "run" => address.shown.runs_at_once = read_word("run", value, SWITCH)?,
             _ => return Err(AddressError::Key(key.into())),
@@ -211,21 +249,48 @@ impl Shown {
         let Self {
             step,
             shade,
+            by_arrival,
             chapter,
             is_large,
             is_dark,
+            language,
+            hides_answers,
+            predicts_first,
+            hides_controls,
             is_embedded,
             runs_at_once,
         } = self;
         parts.extend(step.map(|step| format!("step={step}")));
         parts.extend(shade.map(|lane| format!("shade={lane}")));
+        let switch = |key: &str, is: bool, words: [&'static str; 2]| {
+            is.then(|| format!("{key}={}", word(true, words)))
+        };
+        parts.extend(switch("paint", *by_arrival, PAINTS));
         parts.extend(chapter.map(|chapter| format!("chapter={chapter}")));
         parts.extend(is_large.map(|is| format!("size={}", word(is, SIZES))));
         parts.extend(is_dark.map(|is| format!("theme={}", word(is, THEMES))));
-        for (key, is_set) in [("embed", is_embedded), ("run", runs_at_once)] {
-            parts.extend(is_set.then(|| format!("{key}={}", word(true, SWITCH))));
+        let is_german = |language: &Language| *language == Language::German;
+        let language = language.as_ref().map(is_german);
+        parts.extend(language.map(|is| format!("lang={}", word(is, LANGUAGES))));
+        for (key, is_set, words) in [
+            ("answers", hides_answers, COVERS),
+            ("predict", predicts_first, SWITCH),
+            ("controls", hides_controls, COVERS),
+            ("embed", is_embedded, SWITCH),
+            ("run", runs_at_once, SWITCH),
+        ] {
+            parts.extend(switch(key, *is_set, words));
         }
     }
+}
+
+/// Whether a path leads to a file of the page's own folder, and nowhere else.
+fn is_beside_the_page(file: &str) -> bool {
+    let is_part = |part: &str| {
+        let is_plain = |c: char| c.is_alphanumeric() || "-_. ".contains(c);
+        !part.is_empty() && !part.starts_with('.') && part.chars().all(is_plain)
+    };
+    file.split('/').all(is_part)
 }
 
 fn read_number(key: &'static str, text: &str, least: u32) -> Result<u32, AddressError> {
@@ -253,6 +318,9 @@ fn read_word(
     let expected = match words {
         SIZES => "normal or large",
         THEMES => "light or dark",
+        PAINTS => "share or arrival",
+        COVERS => "shown or hidden",
+        LANGUAGES => "en or de",
         _ => "no or yes",
     };
     place
@@ -267,16 +335,45 @@ fn read_lane(text: &str, number: usize) -> Result<LaneChoice, AddressError> {
     if model.is_empty() || model.contains(touched::is_foreign) {
         return Err(wrong());
     }
-    let mut rest = rest.split(',');
+    let (name, rest) = rest.split_once(',').unwrap_or((rest, ""));
     let in_lane = |reason| AddressError::Lane { number, reason };
-    let strategy = Strategy::by_name(rest.next().unwrap_or_default()).map_err(in_lane)?;
-    let settings = Settings::parse(strategy, rest).map_err(in_lane)?;
-    strategy.check(&settings).map_err(in_lane)?;
-    Ok(LaneChoice {
-        model,
-        strategy,
-        settings,
-    })
+    let strategy = match name == COMPOSED.name {
+        true => &COMPOSED,
+        false => Strategy::by_name(name).map_err(in_lane)?,
+    };
+    let mut lane = LaneChoice::new(&model, strategy);
+    let mut composition = Composition::default();
+    let mut settings = Vec::new();
+    for part in rest.split(',').filter(|part| !part.is_empty()) {
+        match part.split_once('=') {
+            Some(("parts", value)) if lane.strategy.name == COMPOSED.name => {
+                let read: Result<Composition, _> = value.parse();
+                let in_lane = |reason| AddressError::Composition { number, reason };
+                composition.parts = read.map_err(in_lane)?.parts;
+            }
+            Some(("name", value)) if lane.strategy.name == COMPOSED.name => {
+                composition.name = unescaped(value).ok_or_else(wrong)?;
+            }
+            Some(("at", value)) => lane.changes.push(value.parse().map_err(|_| {
+                self::wrong(
+                    "at",
+                    "STEP-CHANGE, such as 5-zero, 5-noise-0.5-1 or 5-swap-2",
+                    value,
+                )
+            })?),
+            Some(("from", value)) => {
+                let fork = value.parse().map_err(|_| {
+                    self::wrong("from", "LANE-STEP or LANE-STEP-answer, such as 1-5", value)
+                });
+                lane.fork = Some(fork?);
+            }
+            _ => settings.push(part),
+        }
+    }
+    lane.settings = Settings::parse(strategy, settings).map_err(in_lane)?;
+    strategy.check(&lane.settings).map_err(in_lane)?;
+    lane.composition = (lane.strategy.name == COMPOSED.name).then_some(composition);
+    Ok(lane)
 }
 
 fn wrong(key: &'static str, expected: &'static str, found: &str) -> AddressError {

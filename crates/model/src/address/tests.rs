@@ -3,7 +3,7 @@
 use proptest::{prelude::*, strategy::Strategy as Values};
 
 use super::*;
-use crate::strategy::{STRATEGIES, Strategy};
+use crate::strategy::{COMPOSED, Composition, Part, PartKind, STRATEGIES, Setting, Strategy};
 
 fn any_problem() -> impl Values<Value = ProblemChoice> {
     prop_oneof![
@@ -38,6 +38,52 @@ fn any_lane() -> impl Values<Value = LaneChoice> {
     })
 }
 
+/// A lane that was composed, changed on its way or forked.
+fn any_treated_lane() -> impl Values<Value = LaneChoice> {
+    let part = (0..PartKind::ALL.len(), 1..=72_u32).prop_map(|(kind, steps)| Part {
+        kind: PartKind::ALL[kind],
+        steps,
+    });
+    let composition = ("[a-zü %,;=.-]{0,8}", prop::collection::vec(part, 0..=4))
+        .prop_map(|(name, parts)| Composition { name, parts });
+    let size = || (0..=400_u32).prop_map(|quarters| quarters as f32 / 4.0);
+    let kind = prop_oneof![
+        Just(ChangeKind::Zero),
+        Just(ChangeKind::Freeze),
+        Just(ChangeKind::Nearest),
+        (size(), any::<u32>()).prop_map(|(relative, seed)| ChangeKind::Noise(relative, seed)),
+        any::<u32>().prop_map(ChangeKind::Shuffle),
+        any::<u32>().prop_map(ChangeKind::Force),
+        (1..9_usize).prop_map(ChangeKind::Swap),
+        prop::collection::vec((any::<u32>(), size()), 1..5).prop_map(ChangeKind::Mix),
+    ];
+    let change = (any::<u32>(), kind).prop_map(|(step, kind)| ChangeChoice { step, kind });
+    let fork = (1..9_usize, any::<u32>(), any::<bool>());
+    let fork = fork.prop_map(|(lane, step, answers)| ForkChoice {
+        lane,
+        step,
+        answers,
+    });
+    (
+        any_lane(),
+        prop::option::of(composition),
+        prop::collection::vec(change, 0..3),
+        prop::option::of(fork),
+    )
+        .prop_map(|(lane, composition, changes, fork)| {
+            let lane = match composition {
+                Some(_) => LaneChoice::new(&lane.model, &COMPOSED),
+                None => lane,
+            };
+            LaneChoice {
+                composition,
+                changes,
+                fork,
+                ..lane
+            }
+        })
+}
+
 fn any_shown() -> impl Values<Value = Shown> {
     let number = || prop::option::of(1..40_usize);
     let of_visitor = || prop::option::of(any::<bool>());
@@ -45,41 +91,66 @@ fn any_shown() -> impl Values<Value = Shown> {
         prop::option::of(any::<u32>()),
         (number(), number()),
         (of_visitor(), of_visitor()),
-        (any::<bool>(), any::<bool>()),
+        prop::option::of(prop_oneof![Just(Language::English), Just(Language::German)]),
+        any::<[bool; 6]>(),
     )
         .prop_map(
-            |(step, (shade, chapter), (is_large, is_dark), (is_embedded, runs_at_once))| Shown {
-                step,
-                shade,
-                chapter,
-                is_large,
-                is_dark,
-                is_embedded,
-                runs_at_once,
+            |(step, (shade, chapter), (is_large, is_dark), language, switches)| {
+                let [
+                    by_arrival,
+                    hides_answers,
+                    predicts_first,
+                    hides_controls,
+                    is_embedded,
+                    runs_at_once,
+                ] = switches;
+                Shown {
+                    step,
+                    shade,
+                    by_arrival,
+                    chapter,
+                    is_large,
+                    is_dark,
+                    language,
+                    hides_answers,
+                    predicts_first,
+                    hides_controls,
+                    is_embedded,
+                    runs_at_once,
+                }
             },
         )
 }
 
 pub(super) fn any_address() -> impl Values<Value = Address> {
     let speed = prop_oneof![Just(Speed::Max), (1..=1000_u32).prop_map(Speed::PerSecond)];
-    let engine = prop_oneof![Just(EngineChoice::Auto), Just(EngineChoice::Reference)];
+    let engine = prop_oneof![
+        Just(EngineChoice::Auto),
+        Just(EngineChoice::Gpu),
+        Just(EngineChoice::Reference)
+    ];
     (
         0..TASKS.len(),
         prop::option::of(any_problem()),
-        prop::option::of(prop::collection::vec(any_lane(), 0..9)),
+        prop::option::of(prop::collection::vec(
+            prop_oneof![any_lane(), any_treated_lane()],
+            0..9,
+        )),
         prop::option::of(any::<u32>()),
         prop::option::of(speed),
         prop::option::of(engine),
+        prop::option::of("[a-z]{1,4}(/[a-zü -]{1,4}){0,2}"),
         any_shown(),
     )
         .prop_map(
-            |(task, problem, lanes, seed, speed, engine, shown)| Address {
+            |(task, problem, lanes, seed, speed, engine, play, shown)| Address {
                 task: TASKS[task],
                 problem,
                 lanes,
                 seed,
                 speed,
                 engine,
+                play,
                 shown,
             },
         )
@@ -136,6 +207,15 @@ fn errors_name_what_was_expected_and_found() {
     assert!(error("shade=0").contains("from 1 on"));
     assert!(error("theme=blue").contains("light or dark"));
     assert!(error("run=1").contains("no or yes"));
+    assert!(error("paint=blue").contains("share or arrival"));
+    assert!(error("answers=no").contains("shown or hidden"));
+    assert!(error("lang=fr").contains("en or de"));
+    assert!(error("engine=fast").contains("auto, gpu or reference"));
+    // A recording is a file of the page's own, wherever the link was found.
+    for elsewhere in ["https%3A%2F%2Fhost%2Fa", "%2Fetc%2Fa", "..%2Fa", "a%3Fb"] {
+        let text = error(&format!("play={elsewhere}"));
+        assert!(text.contains("beside the page"), "{text}");
+    }
     assert!(error("speed=0").contains("1 to 1000"));
     assert!(error("problem=clas:1").contains("\"clas\"; there are: class, official"));
     assert!(error("problem=class:-1").contains("class:SEED"));
@@ -145,6 +225,10 @@ fn errors_name_what_was_expected_and_found() {
     assert!(error("lanes=b:soft;a:soft,thoughts=3").contains("lane 2"));
     assert!(error("lanes=a:coconut,thoughts=13").contains("0 ..= 12"));
     assert!(error("lanes=a:soft,temperature=NaN").contains("temperature"));
+    assert!(error("lanes=a:compose,parts=hopes-3").contains("KIND-STEPS"));
+    assert!(error("lanes=a:soft,at=5-melt").contains("5-zero"));
+    assert!(error("lanes=a:soft,from=0-5").contains("LANE-STEP"));
+    assert!(error("lanes=a:soft,parts=words-3").contains("no setting \"parts\""));
     // Escaped on the way, and wrong all the same: the error is of what was meant.
     assert!(error("lanes%3Da%3Asofd").contains("soft-gumbel"));
 }
@@ -156,6 +240,36 @@ fn the_label_names_what_was_changed() {
     assert_eq!(lane.label(), "Coconut");
     lane.settings.set(Setting::Thoughts, 3.0);
     assert_eq!(lane.label(), "Coconut, thoughts 3");
+}
+
+#[test]
+fn the_label_names_what_was_composed_and_done() {
+    let lanes = "lanes=a:compose,name=Soft%20then%20hard,parts=mixtures-4.words-9;\
+                 b:coconut,at=3-zero,from=1-2-answer";
+    let labels: Vec<String> = read(lanes)
+        .lanes
+        .iter()
+        .flatten()
+        .map(LaneChoice::label)
+        .collect();
+    assert_eq!(
+        labels,
+        [
+            "Soft then hard, mixtures-4.words-9",
+            "Coconut, zero at 3, from lane 1 step 2, answering"
+        ]
+    );
+}
+
+#[test]
+fn a_lane_that_goes_takes_what_looked_at_it_and_the_rest_moves_up() {
+    let lanes = "lanes=a:soft,at=1-swap-2,at=3-swap-3,at=4-zero,from=3-1;a:soft,from=2-1";
+    let lanes = read(lanes).lanes.expect("two");
+    let without: Vec<String> = lanes
+        .into_iter()
+        .map(|lane| lane.without_lane(2).to_string())
+        .collect();
+    assert_eq!(without, ["a:soft,at=3-swap-2,at=4-zero,from=2-1", "a:soft"]);
 }
 
 #[test]

@@ -2,7 +2,7 @@
 
 use super::{
     CheckpointError, EndClassifierWeights, LayerWeights, Linear, Matrix, NormWeights, TensorSource,
-    Weights,
+    WeightFormat, Weights,
 };
 use crate::config::{Mlp, ModelConfig, Norm, Positions, TensorNames};
 
@@ -34,6 +34,7 @@ impl<S: TensorSource> Reader<'_, S> {
         let (vocab_size, d) = (config.vocab_size, config.hidden_size);
         let layers = (0..config.n_layers).map(|index| self.llama_layer(index));
         Ok(Weights {
+            format: WeightFormat::default(),
             embedding: self
                 .source
                 .matrix("model.embed_tokens.weight", vocab_size, d)?,
@@ -94,6 +95,7 @@ impl<S: TensorSource> Reader<'_, S> {
             .matrix(&format!("{prefix}wte.weight"), vocab_size, d)?;
         let positions = self.learned_positions(&format!("{prefix}wpe.weight"))?;
         Ok(Weights {
+            format: WeightFormat::default(),
             embedding: embedding.detached(),
             positions: positions.map(|positions| positions.detached()),
             layers: layers.collect::<Result<_, _>>()?,

@@ -107,18 +107,24 @@ impl Llama {
 
     fn rope(&self) -> Result<Rope, ConfigError> {
         let written = [&self.rope_parameters, &self.rope_scaling];
-        let theta = written
-            .into_iter()
-            .flatten()
-            .find_map(|rope| rope.rope_theta);
-        // Both at once are what transformers 5 makes of files of transformers 4: the same.
-        let scaled = written
-            .into_iter()
-            .flatten()
-            .find(|rope| rope.kind() != "default");
+        let written = || written.into_iter().flatten();
+        let theta = written().find_map(|rope| rope.rope_theta);
+        let mut scaling = RopeScaling::None;
+        for rope in written().filter(|rope| rope.kind() != "default") {
+            let own = rope.scaling()?;
+            // Both at once are what transformers 5 makes of files of transformers 4.
+            let is_same = [RopeScaling::None, own].contains(&scaling);
+            require(
+                is_same,
+                "rope_scaling",
+                "that of rope_parameters",
+                rope.kind(),
+            )?;
+            scaling = own;
+        }
         Ok(Rope {
             theta: self.rope_theta.or(theta).unwrap_or(10_000.0),
-            scaling: scaled.map_or(Ok(RopeScaling::None), RopeFields::scaling)?,
+            scaling,
         })
     }
 }
@@ -229,7 +235,7 @@ impl Gpt2 {
         Ok(ModelConfig {
             vocab_size: self.vocab_size,
             hidden_size: self.n_embd,
-            intermediate_size: self.n_inner.unwrap_or(4 * self.n_embd),
+            intermediate_size: self.n_inner.unwrap_or(self.n_embd.saturating_mul(4)),
             n_layers: self.n_layer,
             n_heads,
             n_kv_heads: n_heads,

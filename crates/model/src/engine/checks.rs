@@ -144,6 +144,23 @@ pub fn check_cursors(
     Ok(())
 }
 
+/// The inputs of cursors that are asked about: [`check_cursors`], and each has one.
+pub fn check_peek<'a>(
+    cursors: &'a [LaneCursor],
+    lanes: &[(&LaneSpec, u32)],
+    config: &ModelConfig,
+) -> Result<Vec<&'a Input>, EngineError> {
+    check_cursors(cursors, lanes, config)?;
+    let input = |cursor: &'a LaneCursor| {
+        cursor.input.as_ref().ok_or(EngineError::BadCursor {
+            lane: cursor.state.lane as usize,
+            expected: "an input, to be asked about".into(),
+            found: "none".into(),
+        })
+    };
+    cursors.iter().map(input).collect()
+}
+
 /// Whether an engine can feed `input`: tokens of the vocabulary, weights that sum to 1, vectors
 /// of the model's width.
 pub fn check_input(

@@ -61,7 +61,16 @@ impl Forward {
 
     /// The vector that enters the first layer at a position, (d).
     pub fn embed(&self, weights: &Weights, input: &Input, position: usize) -> Vec<f32> {
-        let mut x = match input {
+        let mut x = Self::vector(weights, input);
+        if let Some(positions) = &weights.positions {
+            add(&mut x, &positions.row(position));
+        }
+        x
+    }
+
+    /// An input as a vector, (d), before anything of its position.
+    pub fn vector(weights: &Weights, input: &Input) -> Vec<f32> {
+        match input {
             Input::Token(id) => weights.embedding.row(*id as usize).into_owned(),
             Input::Mixture(mixture) => {
                 let mut x = vec![0.0; weights.embedding.cols];
@@ -74,11 +83,7 @@ impl Forward {
                 x
             }
             Input::Vector(vector) => vector.clone(),
-        };
-        if let Some(positions) = &weights.positions {
-            add(&mut x, &positions.row(position));
         }
-        x
     }
 
     /// Runs one position through all layers of an adapter; returns the hidden state after the final norm, (d).
@@ -103,7 +108,13 @@ impl Forward {
             add(&mut x, &expanded);
             on_layer(index, &x);
         }
-        self.norm(config, &x, &weights.final_norm)
+        self.final_norm(config, weights, &x)
+    }
+
+    /// The state that the LM head reads, (d), of the residual stream after a layer: the last one,
+    /// or any other where the logit lens looks at it.
+    pub fn final_norm(&self, config: &ModelConfig, weights: &Weights, x: &[f32]) -> Vec<f32> {
+        self.norm(config, x, &weights.final_norm)
     }
 
     fn norm(&self, config: &ModelConfig, x: &[f32], weights: &NormWeights) -> Vec<f32> {

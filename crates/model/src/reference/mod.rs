@@ -13,7 +13,7 @@ use crate::{
     config::ModelConfig,
     engine::{
         Engine, EngineError, LaneCursor, LaneSpec,
-        checks::{Limits, check_cursors, check_lanes, check_records},
+        checks::{Limits, check_cursors, check_lanes, check_peek, check_records},
     },
     input::{Input, NextInput, Tap},
     program::Adapter,
@@ -75,15 +75,6 @@ impl ReferenceEngine {
                 .position(config, under, &mut cache, position, x, |_, _| {});
         }
         cache
-    }
-
-    /// Where every lane of the run stands.
-    pub fn cursors(&self) -> Vec<LaneCursor> {
-        let cursor = |lane: &Lane| LaneCursor {
-            state: lane.state,
-            input: lane.input.clone(),
-        };
-        self.lanes.iter().flatten().map(cursor).collect()
     }
 
     fn step(
@@ -193,11 +184,7 @@ impl Engine for ReferenceEngine {
 
     fn set_cursors(&mut self, cursors: &[LaneCursor]) -> Result<(), EngineError> {
         let lanes = self.lanes.as_mut().ok_or(EngineError::NotBegun)?;
-        let under_way: Vec<(&LaneSpec, u32)> = lanes
-            .iter()
-            .map(|lane| (&lane.spec, lane.state.position))
-            .collect();
-        check_cursors(cursors, &under_way, &self.config)?;
+        check_cursors(cursors, &under_way(lanes), &self.config)?;
         for cursor in cursors {
             let lane = &mut lanes[cursor.state.lane as usize];
             lane.cache
@@ -207,19 +194,89 @@ impl Engine for ReferenceEngine {
         }
         Ok(())
     }
+
+    async fn cursors(&mut self) -> Result<Vec<LaneCursor>, EngineError> {
+        let lanes = self.lanes.as_ref().ok_or(EngineError::NotBegun)?;
+        let cursor = |lane: &Lane| LaneCursor {
+            state: lane.state,
+            input: lane.input.clone(),
+        };
+        Ok(lanes.iter().map(cursor).collect())
+    }
+
+    async fn peek(&mut self, cursors: &[LaneCursor]) -> Result<LayerStates, EngineError> {
+        let lanes = self.lanes.as_ref().ok_or(EngineError::NotBegun)?;
+        let inputs = check_peek(cursors, &under_way(lanes), &self.config)?;
+        let mut states = LayerStates::new(self.config.n_layers);
+        for (LaneCursor { state, .. }, input) in cursors.iter().zip(inputs) {
+            let position = state.position as usize;
+            let mut cache = lanes[state.lane as usize].cache.clone();
+            cache.truncate(&self.config, position);
+            let under = (&*self.weights, state.adapter);
+            let model = (&self.forward, &self.config, under);
+            states.push(model, &mut cache, position, input);
+        }
+        Ok(states)
+    }
 }
 
-/// What every layer makes of a sequence of tokens; for comparison with another engine.
+/// Lanes with the positions of their next inputs.
+fn under_way(lanes: &[Lane]) -> Vec<(&LaneSpec, u32)> {
+    let next = |lane: &'_ Lane| lane.state.position;
+    lanes.iter().map(|lane| (&lane.spec, next(lane))).collect()
+}
+
+/// What every layer makes of some rows: the positions of a sequence, or inputs that are tried at
+/// places of a run.
 #[derive(Clone, Debug, PartialEq)]
 pub struct LayerStates {
-    /// Per position: the input vector, (d).
+    /// Per row: the input vector, (d).
     pub embedded: Vec<Vec<f32>>,
-    /// Per layer, per position: the residual stream after the layer, (d).
+    /// Per layer, per row: the residual stream after the layer, (d).
     pub layers: Vec<Vec<Vec<f32>>>,
-    /// Per position: the hidden state after the final norm, (d).
+    /// Per row: the hidden state after the final norm, (d).
     pub hidden: Vec<Vec<f32>>,
-    /// Per position: the logits, (V).
+    /// Per row: the logits, (V).
     pub logits: Vec<Vec<f32>>,
+}
+
+impl LayerStates {
+    /// No rows yet.
+    pub fn new(n_layers: usize) -> Self {
+        Self {
+            embedded: Vec::new(),
+            layers: vec![Vec::new(); n_layers],
+            hidden: Vec::new(),
+            logits: Vec::new(),
+        }
+    }
+
+    /// Runs an input at a position after those in the cache and keeps everything.
+    fn push(
+        &mut self,
+        (forward, config, under): (&Forward, &ModelConfig, (&Weights, Adapter)),
+        cache: &mut KvCache,
+        position: usize,
+        input: &Input,
+    ) {
+        let x = forward.embed(under.0, input, position);
+        self.embedded.push(x.clone());
+        let layers = &mut self.layers;
+        let keep = |layer: usize, x: &[f32]| layers[layer].push(x.to_vec());
+        let hidden = forward.position(config, under, cache, position, x, keep);
+        self.logits.push(forward.logits(under.0, &hidden));
+        self.hidden.push(hidden);
+    }
+
+    /// Appends the rows of `more`, which is of the same model.
+    pub fn extend(&mut self, more: Self) {
+        self.embedded.extend(more.embedded);
+        for (layer, more) in self.layers.iter_mut().zip(more.layers) {
+            layer.extend(more);
+        }
+        self.hidden.extend(more.hidden);
+        self.logits.extend(more.logits);
+    }
 }
 
 /// Runs `tokens`, at most `max_position_embeddings` of them, through the model, all under one
@@ -231,21 +288,10 @@ pub fn layer_states(
 ) -> LayerStates {
     let forward = Forward::new(config, Precision::Oracle);
     let mut cache = KvCache::new(config.n_layers);
-    let mut states = LayerStates {
-        embedded: Vec::new(),
-        layers: vec![Vec::new(); config.n_layers],
-        hidden: Vec::new(),
-        logits: Vec::new(),
-    };
+    let mut states = LayerStates::new(config.n_layers);
     for (position, &token) in tokens.iter().enumerate() {
-        let x = forward.embed(weights, &Input::Token(token), position);
-        states.embedded.push(x.clone());
-        let layers = &mut states.layers;
-        let keep = |layer: usize, x: &[f32]| layers[layer].push(x.to_vec());
-        let under = (weights, adapter);
-        let hidden = forward.position(config, under, &mut cache, position, x, keep);
-        states.logits.push(forward.logits(weights, &hidden));
-        states.hidden.push(hidden);
+        let model = (&forward, config, (weights, adapter));
+        states.push(model, &mut cache, position, &Input::Token(token));
     }
     states
 }

@@ -59,12 +59,19 @@ fn limit_concepts(kept: &mut Vec<Candidate>, sampler: &Sampler) {
     normalise(kept);
 }
 
-/// The tokens that a sampler without noise mixes of logits (V), by falling weight: what a phase
-/// that feeds concept tokens feeds. At least one; logits must be finite.
-pub fn mixed_tokens(logits: &[f32], sampler: &Sampler) -> Vec<u32> {
+/// What a sampler without noise mixes of logits (V), as tokens with weights that sum to 1, by
+/// falling weight: what a phase that feeds concept tokens feeds. At least one; logits must be
+/// finite.
+pub fn clean_mixture(logits: &[f32], sampler: &Sampler) -> Vec<(u32, f32)> {
     let mut kept = truncated(Distribution::new(logits, sampler.temperature).top, sampler);
     limit_concepts(&mut kept, sampler);
-    kept.iter().map(|candidate| candidate.id).collect()
+    kept.iter().map(|kept| (kept.id, kept.weight)).collect()
+}
+
+/// The tokens of [`clean_mixture`].
+pub fn mixed_tokens(logits: &[f32], sampler: &Sampler) -> Vec<u32> {
+    let mixture = clean_mixture(logits, sampler).into_iter();
+    mixture.map(|(id, _)| id).collect()
 }
 
 /// Step 9: one token from the truncated distribution, by inversion.

@@ -11,6 +11,7 @@ mod problem;
 pub mod prontoqa;
 pub mod prosqa;
 pub mod random;
+pub mod sketch;
 mod statements;
 pub mod supervision;
 mod tokenizer_json;
@@ -21,6 +22,7 @@ use serde::{Deserialize, Deserializer, Serialize, Serializer, de};
 
 use crate::{text, tokenizer::Tokenizer};
 use random::SplitMix64;
+use sketch::Sketch;
 use supervision::{BatchSize, Extent, StatementGraph, SupervisedText};
 
 pub use file::{FileError, Format, Loaded, Skipped};
@@ -70,6 +72,25 @@ pub trait TaskSpec: Sync {
     fn parse(&self, text: &str) -> Result<Problem, TextError>;
     /// The files of problems that can be read, with the reader of each.
     fn formats(&self) -> &'static [Format];
+    /// The graph of a text whose statements need not decide its question: the first option stands
+    /// for the target then, and there are no ways. Edges stand in the order of the text.
+    ///
+    /// # Errors
+    /// If the text is no statements and a question, or the task has no graphs.
+    fn sketch(&self, _text: &str) -> Result<Graph, TextError> {
+        Err(TextError(format!("{} has no graph", self.title())))
+    }
+    /// A sketch as the task's text.
+    ///
+    /// # Errors
+    /// If the task has no such sentence, or no graphs.
+    fn write_sketch(&self, _sketch: &Sketch) -> Result<String, TextError> {
+        Err(TextError(format!("{} has no graph", self.title())))
+    }
+    /// A word that a graph does not have and that statements can lead to.
+    fn fresh_word(&self, _graph: &Graph) -> Option<String> {
+        None
+    }
     /// The name of the file, among the official data, that the task's checkpoints are measured
     /// on; without it, generated problems of official size take its place.
     fn official_file(&self) -> Option<&'static str> {

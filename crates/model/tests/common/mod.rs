@@ -3,7 +3,9 @@
 use std::sync::Arc;
 
 use latent_model::{
-    checkpoint::{EndClassifierWeights, LayerWeights, Linear, Matrix, NormWeights, Weights},
+    checkpoint::{
+        EndClassifierWeights, LayerWeights, Linear, Matrix, NormWeights, WeightFormat, Weights,
+    },
     config::{Architecture, Mlp, ModelConfig, Norm, Positions, Rope},
     contemplation::{Contemplation, ContemplationSpec, InputMap, root_mean_square},
     rng::{normal, pcg4d},
@@ -95,6 +97,7 @@ pub fn weights(config: &ModelConfig) -> Arc<Weights> {
     let is_layer_norm = made_of.norm == Norm::LayerNorm;
     let is_learned = made_of.positions == Positions::Learned;
     Arc::new(Weights {
+        format: WeightFormat::F32,
         embedding: matrix(v, d),
         layers,
         final_norm: NormWeights {

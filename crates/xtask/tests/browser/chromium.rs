@@ -319,6 +319,60 @@ impl Browser {
         Ok(())
     }
 
+    /// Presses and lets go of a key as a keyboard does, which moves the focus and presses buttons.
+    pub async fn type_key(&self, key: &str) -> Result<()> {
+        let (code, text) = match key {
+            "Tab" => (9, ""),
+            "Enter" => (13, "\r"),
+            " " => (32, " "),
+            "ArrowUp" => (38, ""),
+            "ArrowDown" => (40, ""),
+            _ => bail!("expected a key that a test presses, found {key:?}"),
+        };
+        for kind in ["keyDown", "keyUp"] {
+            let event = json!({
+                "type": kind,
+                "key": key,
+                "windowsVirtualKeyCode": code,
+                "text": if kind == "keyDown" { text } else { "" },
+            });
+            self.devtools("Input.dispatchKeyEvent", event).await?;
+        }
+        Ok(())
+    }
+
+    /// The `data-testid` of what has the keyboard; empty where that is nothing, or has none.
+    pub async fn focused(&self) -> Result<String> {
+        let script = "return document.activeElement?.dataset?.testid ?? ''";
+        let found = self.execute(script, Value::Null).await?;
+        Ok(found.as_str().unwrap_or_default().to_owned())
+    }
+
+    /// Opens what is folded away under this `data-testid`.
+    pub async fn unfold(&self, testid: &str) -> Result<()> {
+        let script = "document.querySelector(`[data-testid=\"${arguments[0]}\"]`).open = true";
+        self.execute(script, json!(testid)).await?;
+        Ok(())
+    }
+
+    /// Puts a text into a field, as somebody who types it and goes on.
+    pub async fn fill(&self, testid: &str, text: &str) -> Result<()> {
+        let script = "const [testid, text] = arguments[0]; \
+                      const field = document.querySelector(`[data-testid=\"${testid}\"]`); \
+                      field.value = text; \
+                      for (const kind of ['input', 'change']) \
+                          field.dispatchEvent(new Event(kind, { bubbles: true }))";
+        self.execute(script, json!([testid, text])).await?;
+        Ok(())
+    }
+
+    /// Clicks what a selector finds first, wherever it is: a part of a drawing, too.
+    pub async fn click_on(&self, selector: &str) -> Result<()> {
+        let script = "document.querySelector(arguments[0]).dispatchEvent(new MouseEvent('click', { bubbles: true }))";
+        self.execute(script, json!(selector)).await?;
+        Ok(())
+    }
+
     /// Chooses a value of the select with this `data-testid`, as a visitor does.
     pub async fn choose(&self, testid: &str, value: &str) -> Result<()> {
         let script = "const [testid, value] = arguments[0]; \

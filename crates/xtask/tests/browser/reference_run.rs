@@ -93,6 +93,23 @@ fn reference_run(model: &str, strategy: &str, settings: &[String], asked: &Asked
     serde_json::from_slice(&output.stdout).context("expected JSON from `latent run --json`")
 }
 
+/// What `latent eval --json` prints on the reference engine, on the checkpoint of a built page.
+pub fn reference_evaluation(model: &str, args: &[&str]) -> Result<Value> {
+    let output = latent()
+        .args(["eval", "--json", "--engine", "reference", "--model"])
+        .arg(workspace::dist().join("models").join(model))
+        .args(args)
+        .output()
+        .context("cannot start `latent eval`")?;
+    ensure!(
+        output.status.success(),
+        "`latent eval` failed ({}): {}",
+        output.status,
+        String::from_utf8_lossy(&output.stderr)
+    );
+    serde_json::from_slice(&output.stdout).context("expected JSON from `latent eval --json`")
+}
+
 /// The command `latent` of this workspace, or the program that `LATENT_CLI` names.
 fn latent() -> Command {
     if let Some(program) = std::env::var_os("LATENT_CLI") {

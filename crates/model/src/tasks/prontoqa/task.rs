@@ -1,15 +1,16 @@
 //! ProntoQA as a row of the table of tasks.
 
 use super::{
-    Difficulty, Form, MARKER, ParseError, Problem, Statement, Word,
+    CONCEPTS, Difficulty, Form, MARKER, ParseError, Problem, Statement, Word,
     official::FORMATS,
-    text::{normalizer, render},
+    text::{normalizer, render, write_sketch},
     training, vocabulary,
 };
 use crate::tasks::{
     self, CanTeach, Fingerprint, Format, Graph, Judgement, Markers, Node, Picture, Task, TaskSpec,
     TextError,
     random::SplitMix64,
+    sketch::Sketch,
     statements,
     supervision::{BatchSize, Extent, SupervisedText},
 };
@@ -55,6 +56,24 @@ impl TaskSpec for ProntoQa {
 
     fn formats(&self) -> &'static [Format] {
         &FORMATS
+    }
+
+    fn sketch(&self, text: &str) -> Result<Graph, TextError> {
+        let problem = Problem::parse_undecided(text)?;
+        Ok(Graph {
+            ways: Vec::new(),
+            ..graph(&problem)
+        })
+    }
+
+    fn write_sketch(&self, sketch: &Sketch) -> Result<String, TextError> {
+        Ok(write_sketch(sketch)?)
+    }
+
+    fn fresh_word(&self, graph: &Graph) -> Option<String> {
+        let mut concepts = CONCEPTS.iter();
+        let fresh = concepts.find(|word| graph.node(word).is_none());
+        fresh.map(|word| word.to_string())
     }
 
     fn answer_said(&self, _problem: &tasks::Problem, text: &str) -> Option<String> {

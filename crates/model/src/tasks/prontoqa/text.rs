@@ -1,5 +1,7 @@
 //! The English of ProntoQA, written and read.
 
+use crate::tasks::sketch::Sketch;
+
 use super::{CONCEPTS, NAMES, Problem, Statement, Word, vocabulary::NOT};
 
 /// Opens the question.
@@ -34,6 +36,14 @@ pub enum ParseError {
     UnknownWord {
         /// The word.
         word: String,
+    },
+    /// A word where another kind of word must stand.
+    #[error("expected {expected}, found {word:?}")]
+    Misplaced {
+        /// The word.
+        word: String,
+        /// What can stand there.
+        expected: &'static str,
     },
     /// The text ends without a question.
     #[error("the text must end with a question, such as \"True or false: Fae is red.\"")]
@@ -150,6 +160,21 @@ impl Problem {
     /// Reads statements and a question in English, whatever its case, spaces and line ends; the
     /// statements decide the answer. [`Problem::question`] then is the same in official English.
     pub fn parse(text: &str) -> Result<Problem, ParseError> {
+        let mut problem = Self::parse_undecided(text)?;
+        let asked = [Some(problem.query), problem.query.opposite()];
+        match asked.map(|word| word.is_some_and(|word| problem.follows(word))) {
+            [true, false] => {}
+            [false, true] => problem.is_true = false,
+            reached => {
+                let n_reached = reached.into_iter().filter(|&reached| reached).count();
+                return Err(ParseError::Undecided { n_reached });
+            }
+        }
+        Ok(problem)
+    }
+
+    /// The same whatever follows from the statements; what is asked stands for what is true.
+    pub(super) fn parse_undecided(text: &str) -> Result<Problem, ParseError> {
         let mut statements = Vec::new();
         let mut asked = None;
         let sentences = text.split(['.', '?']).map(str::trim);
@@ -168,26 +193,57 @@ impl Problem {
             }
         }
         let asked = asked.ok_or(ParseError::NoQuestion)?;
-        let (Word::Name(_), Some(opposite)) = (asked.subject, asked.object.opposite()) else {
+        let (Word::Name(_), Some(_)) = (asked.subject, asked.object.opposite()) else {
             let found = asked.english();
             return Err(ParseError::Sentence { found });
         };
-        let mut problem = Problem {
+        Ok(Problem {
             statements,
             entity: asked.subject,
             query: asked.object,
             is_true: true,
-        };
-        match [asked.object, opposite].map(|word| problem.follows(word)) {
-            [true, false] => {}
-            [false, true] => problem.is_true = false,
-            reached => {
-                let n_reached = reached.into_iter().filter(|&reached| reached).count();
-                return Err(ParseError::Undecided { n_reached });
-            }
-        }
-        Ok(problem)
+        })
     }
+}
+
+/// A sketch as English; the second option is always the opposite of the first.
+///
+/// # Errors
+/// If a word stands where no sentence can have it.
+pub(super) fn write_sketch(sketch: &Sketch) -> Result<String, ParseError> {
+    let misplaced = |word: &str, expected| ParseError::Misplaced {
+        word: word.into(),
+        expected,
+    };
+    let statement = |subject: &str, object: &str| {
+        let statement = Statement {
+            subject: word(subject)?,
+            object: word(object)?,
+            form: Form::Every,
+        };
+        match (statement.subject, statement.object) {
+            (Word::Name(_) | Word::Concept(_), Word::Concept(_) | Word::Property { .. }) => {
+                Ok(statement.english())
+            }
+            (Word::Name(_) | Word::Concept(_), _) => {
+                Err(misplaced(object, "a concept or a property to lead to"))
+            }
+            _ => Err(misplaced(subject, "a name or a concept to lead from")),
+        }
+    };
+    let mut sentences = Vec::new();
+    for [subject, object] in &sketch.statements {
+        sentences.push(statement(subject, object)?);
+    }
+    let (root, asked) = (&sketch.root, &sketch.options[0]);
+    if !matches!(word(root)?, Word::Name(_)) {
+        return Err(misplaced(root, "a name to ask about"));
+    }
+    if word(asked)?.opposite().is_none() {
+        return Err(misplaced(asked, "a property to ask for"));
+    }
+    sentences.push(format!("{QUESTION} {}", statement(root, asked)?));
+    Ok(sentences.join(" "))
 }
 
 /// Reads the words, in small letters, of one sentence without its full stop.

@@ -1,9 +1,9 @@
 //! ProsQA as a row of the table of tasks.
 
 use super::{
-    Difficulty, MARKER, ParseError, Problem, Symbol,
+    CONCEPTS, Difficulty, MARKER, ParseError, Problem, Symbol,
     official::FORMATS,
-    text::{normalizer, render},
+    text::{normalizer, render, write_sketch},
     training::draw_graphs,
     vocabulary,
 };
@@ -11,6 +11,7 @@ use crate::tasks::{
     self, CanTeach, Fingerprint, Format, Graph, Judgement, Markers, Node, Picture, Task, TaskSpec,
     TextError,
     random::SplitMix64,
+    sketch::Sketch,
     statements,
     supervision::{BatchSize, Extent, StatementGraph, SupervisedText},
 };
@@ -56,6 +57,21 @@ impl TaskSpec for ProsQa {
 
     fn formats(&self) -> &'static [Format] {
         &FORMATS
+    }
+
+    fn sketch(&self, text: &str) -> Result<Graph, TextError> {
+        let problem = Problem::parse_undecided(text)?;
+        Ok(graph(&problem, Vec::new()))
+    }
+
+    fn write_sketch(&self, sketch: &Sketch) -> Result<String, TextError> {
+        Ok(write_sketch(sketch)?)
+    }
+
+    fn fresh_word(&self, graph: &Graph) -> Option<String> {
+        let mut concepts = CONCEPTS.iter();
+        let fresh = concepts.find(|word| graph.node(word).is_none());
+        fresh.map(|word| word.to_string())
     }
 
     fn official_file(&self) -> Option<&'static str> {
@@ -156,14 +172,8 @@ impl From<Problem> for tasks::Problem {
     fn from(problem: Problem) -> tasks::Problem {
         let ways = problem.shortest_paths();
         let path: &[usize] = ways.first().map_or(&[], Vec::as_slice);
-        let node = |symbol: &Symbol| Node {
-            name: symbol.name().into(),
-            word: symbol.name().into(),
-            token: symbol.id(),
-        };
         let name = |node: usize| problem.symbols[node].name();
-        let options = problem.options();
-        let [a, b] = options.map(name);
+        let [a, b] = problem.options().map(name);
         tasks::Problem {
             task: TASK,
             question: problem.question(),
@@ -174,15 +184,24 @@ impl From<Problem> for tasks::Problem {
             step_tokens: problem.step_tokens(path),
             answer_tokens: problem.answer_tokens(),
             fingerprint: problem.fingerprint(),
-            graph: Some(Graph {
-                nodes: problem.symbols.iter().map(node).collect(),
-                edges: problem.edges.clone(),
-                root: problem.root,
-                options,
-                target: problem.target,
-                ways,
-            }),
+            graph: Some(graph(&problem, ways)),
         }
+    }
+}
+
+fn graph(problem: &Problem, ways: Vec<Vec<usize>>) -> Graph {
+    let node = |symbol: &Symbol| Node {
+        name: symbol.name().into(),
+        word: symbol.name().into(),
+        token: symbol.id(),
+    };
+    Graph {
+        nodes: problem.symbols.iter().map(node).collect(),
+        edges: problem.edges.clone(),
+        root: problem.root,
+        options: problem.options(),
+        target: problem.target,
+        ways,
     }
 }
 

@@ -1,7 +1,7 @@
 //! The official English of ProsQA, written and read.
 
 use super::{Problem, Symbol};
-use crate::tasks::sentences;
+use crate::tasks::{sentences, sketch::Sketch};
 
 /// Text that is not a ProsQA question.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
@@ -21,6 +21,12 @@ pub enum ParseError {
         /// The word.
         word: String,
     },
+    /// A name where only a concept can stand.
+    #[error("{word:?} is a name; statements lead to concepts, and options are concepts")]
+    NoConcept {
+        /// The name.
+        word: String,
+    },
     /// The text ends without a question.
     #[error("the text must end with a question, such as \"Is Tom a lempus or scrompus?\"")]
     NoQuestion,
@@ -30,6 +36,35 @@ pub enum ParseError {
         /// How many options can be reached from the root.
         n_reached: usize,
     },
+}
+
+/// A sketch as English.
+///
+/// # Errors
+/// If a word is none of the vocabulary, or the object of a statement or an option is a name.
+pub(super) fn write_sketch(sketch: &Sketch) -> Result<String, ParseError> {
+    let known = |word: &str| {
+        let unknown = || ParseError::UnknownWord { word: word.into() };
+        Symbol::from_name(word).ok_or_else(unknown)
+    };
+    let concept = |word: &str| {
+        let no_concept = || ParseError::NoConcept { word: word.into() };
+        Some(known(word)?)
+            .filter(|symbol| !symbol.is_person())
+            .ok_or_else(no_concept)
+    };
+    let mut sentences = Vec::new();
+    for [subject, object] in &sketch.statements {
+        known(subject)?;
+        concept(object)?;
+        sentences.push(statement(subject, object));
+    }
+    let [a, b] = &sketch.options;
+    known(&sketch.root)?;
+    concept(a)?;
+    concept(b)?;
+    sentences.push(format!("Is {} a {a} or {b}?", sketch.root));
+    Ok(sentences.join(" "))
 }
 
 /// A statement as English: `Tom is a terpus.` or `Every gerpus is a terpus.`
@@ -100,6 +135,24 @@ impl Problem {
     /// target is the option that follows from the statements. [`Problem::question`] then is the
     /// same in official English.
     pub fn parse(text: &str) -> Result<Problem, ParseError> {
+        let mut problem = Self::parse_undecided(text)?;
+        let [a, b] = problem.options();
+        let distances = problem.successors().distances(problem.root);
+        match (distances[a], distances[b]) {
+            (Some(_), None) => {}
+            (None, Some(_)) => {
+                (problem.target, problem.neg_target, problem.target_first) = (b, a, false);
+            }
+            (reached_a, reached_b) => {
+                let n_reached = reached_a.iter().chain(&reached_b).count();
+                return Err(ParseError::Undecided { n_reached });
+            }
+        }
+        Ok(problem)
+    }
+
+    /// The same whatever follows from the statements; the first option stands for the target.
+    pub(super) fn parse_undecided(text: &str) -> Result<Problem, ParseError> {
         let mut reader = Reader::default();
         let mut asked = None;
         for sentence in sentences(text) {
@@ -136,7 +189,7 @@ impl Problem {
         }
         let asked = asked.ok_or(ParseError::NoQuestion)?;
         let (root, a, b) = (asked[0], asked[1], asked[2]);
-        let mut problem = Problem {
+        Ok(Problem {
             statement_order: (0..reader.edges.len()).collect(),
             symbols: reader.symbols,
             edges: reader.edges,
@@ -144,19 +197,7 @@ impl Problem {
             target: a,
             neg_target: b,
             target_first: true,
-        };
-        let distances = problem.successors().distances(root);
-        match (distances[a], distances[b]) {
-            (Some(_), None) => {}
-            (None, Some(_)) => {
-                (problem.target, problem.neg_target, problem.target_first) = (b, a, false);
-            }
-            (reached_a, reached_b) => {
-                let n_reached = reached_a.iter().chain(&reached_b).count();
-                return Err(ParseError::Undecided { n_reached });
-            }
-        }
-        Ok(problem)
+        })
     }
 }
 

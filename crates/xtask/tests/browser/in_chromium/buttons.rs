@@ -19,7 +19,9 @@ const A_WHILE: Duration = Duration::from_millis(400);
 #[test]
 fn buttons_may_be_pressed_at_any_moment() {
     in_browser(WebGpu::SwiftShader, async |browser| {
-        browser.open(&address("max")).await?;
+        browser
+            .open(&format!("{}&engine=gpu", address("max")))
+            .await?;
         browser.wait_enabled("run", LIMIT).await?;
         let whole = finish(browser).await?;
         a_paused_run_waits(browser, &whole).await.context("pause")?;

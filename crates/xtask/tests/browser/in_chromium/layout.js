@@ -50,13 +50,22 @@ for (const panel of panels) {
   }
 }
 
+// A sheet comes up over what it is about, on purpose: only what lies in one layer must not overlap.
+function layer(element) {
+  for (let outer = element; outer; outer = outer.parentElement) {
+    if (getComputedStyle(outer).position === "fixed") return outer;
+  }
+  return null;
+}
+
 const named = [...document.querySelectorAll("[data-testid]")].filter(isShown);
 const all = [...new Set([...named, ...controls, ...panels])];
 const boxes = all.map(seen);
+const layers = all.map(layer);
 all.forEach((a, index) => {
   for (let other = index + 1; other < all.length; other++) {
     const b = all[other];
-    if (a.contains(b) || b.contains(a)) continue;
+    if (a.contains(b) || b.contains(a) || layers[index] !== layers[other]) continue;
     const width = Math.min(boxes[index].right, boxes[other].right) - Math.max(boxes[index].left, boxes[other].left);
     const height = Math.min(boxes[index].bottom, boxes[other].bottom) - Math.max(boxes[index].top, boxes[other].top);
     if (width > TOLERANCE && height > TOLERANCE) {

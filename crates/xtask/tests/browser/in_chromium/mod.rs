@@ -1,10 +1,19 @@
 //! The tests that start a browser, and what they share.
 
+mod arena;
 mod buttons;
+mod class;
+mod engine;
+mod graph;
 mod hosts;
+mod interventions;
+mod keyboard;
 mod links;
 mod looks;
+mod offline;
+mod recordings;
 mod runs;
+mod site;
 mod steps;
 mod take_away;
 mod tour;

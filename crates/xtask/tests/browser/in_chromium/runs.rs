@@ -14,7 +14,9 @@ use crate::reference_run::{Asked, check_against_reference};
 #[test]
 fn the_page_on_webgpu_runs_as_the_reference_does() {
     in_browser(WebGpu::SwiftShader, async |browser| {
-        browser.open(&address("max")).await?;
+        browser
+            .open(&format!("{}&engine=gpu", address("max")))
+            .await?;
         let is_over = |text: &str| {
             !["waiting", "running"]
                 .iter()
@@ -61,7 +63,7 @@ fn every_other_task_of_the_catalogue_runs_as_the_reference_does() {
     in_browser(WebGpu::SwiftShader, async |browser| {
         for task in &tasks {
             browser
-                .open(&format!("task={task}&{}", address("max")))
+                .open(&format!("task={task}&{}&engine=gpu", address("max")))
                 .await?;
             let run = run_default_lanes(browser, task)
                 .await

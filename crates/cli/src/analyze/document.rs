@@ -1,0 +1,250 @@
+//! The study of mixtures, for people.
+
+use latent_model::{
+    analysis::{
+        report::{AnalysisRow, AnalysisStudy, MethodReport},
+        statistics::Mean,
+    },
+    metrics::Proportion,
+};
+
+/// The section of the results.
+pub fn section(study: &AnalysisStudy) -> String {
+    format!(
+        "## Why Soft Thinking is greedy, and what noise repairs\n\n\
+         After Single-threaded Reasoners (arXiv 2508.03440): at every step that mixes words, the \
+         next distribution, had one word been fed in place of the mixture. JS is the \
+         Jensen-Shannon divergence in nats (0 to 0.693), over the whole vocabulary at the run's \
+         temperature, over the steps that mix at least as many words; *overlap@k* is the common share of \
+         the k first tokens that the logit lens reads of the mixture and of the word alone. \
+         Intervals are bootstraps over problems.\n\n\
+         ![What follows a mixture and what follows its words](../public/evidence/analysis.svg)\n\n{}",
+        tables(study)
+    )
+}
+
+/// The tables of all parts.
+pub fn tables(study: &AnalysisStudy) -> String {
+    let parts: [(&str, &str, fn(&[&AnalysisRow]) -> String); 4] = [
+        ("mixtures", "### What follows a mixture", mixtures),
+        (
+            "methods",
+            "### Words, mixtures and noise on the same problems",
+            methods,
+        ),
+        ("noise", "### How much noise", noise),
+        ("one", "", one),
+    ];
+    let mut text = String::new();
+    for (part, heading, table) in parts {
+        let rows: Vec<&AnalysisRow> = study.rows.iter().filter(|row| row.part == part).collect();
+        if !rows.is_empty() {
+            text += &format!("{heading}\n\n{}\n", table(&rows));
+        }
+    }
+    let made = &study.made;
+    text + &format!(
+        "Made by `{}` ({}; {}).\n",
+        made.command, made.version, made.engine
+    )
+}
+
+fn one(rows: &[&AnalysisRow]) -> String {
+    format!("{}\n{}", mixtures(rows), methods(rows))
+}
+
+fn mixtures(rows: &[&AnalysisRow]) -> String {
+    let mut text = String::from(
+        "| checkpoint | strategy | problems | JS(top-1, soft), all steps | steps that mix 2 or more | JS(top-1, soft) there | \
+         JS(top-2, soft) | JS(top-3, soft) | JS(top-1, top-2) | ROUGE-L to greedy | the same text, % |\n\
+         |---|---|---|---|---|---|---|---|---|---|---|\n",
+    );
+    for row in rows {
+        for method in row.methods.iter().skip(1) {
+            let js = &method.js;
+            text += &format!(
+                "| {} | `{}` | {} | {} | {} | {} | {} | {} | {} | {} | {} |\n",
+                checkpoint(row),
+                strategy(method),
+                problems(row),
+                mean(js.top1.as_ref(), 3),
+                js.top1.zip(js.top2).map_or("–".into(), |(all, several)| {
+                    format!("{} of {}", several.n, all.n)
+                }),
+                mean(js.top1_of_several.as_ref(), 3),
+                mean(js.top2.as_ref(), 3),
+                mean(js.top3.as_ref(), 3),
+                mean(js.top1_top2.as_ref(), 3),
+                mean(method.rouge_l.as_ref(), 3),
+                share(method.exact_match.as_ref()),
+            );
+        }
+    }
+    text += "\nOverlap with what the lens reads of the mixture, after each layer:\n\n\
+             | checkpoint | word | k | overlap, first to last layer |\n|---|---|---|---|\n";
+    for row in rows {
+        for method in row
+            .methods
+            .iter()
+            .filter(|method| !method.overlap.is_empty())
+        {
+            for (word, sizes) in &method.overlap {
+                for (k, layers) in sizes {
+                    let layers: Vec<String> = layers
+                        .iter()
+                        .map(|layer| format!("{:.2}", layer.mean))
+                        .collect();
+                    text += &format!(
+                        "| {} | {} | {k} | {} |\n",
+                        checkpoint(row),
+                        word.replace("top", "top-"),
+                        layers.join(" → ")
+                    );
+                }
+            }
+        }
+    }
+    text.push('\n');
+    for row in rows {
+        text += &row
+            .methods
+            .iter()
+            .filter_map(|m| sentence(row, m))
+            .collect::<String>();
+    }
+    text
+}
+
+/// Whether the mixture is its first word, in words.
+fn sentence(row: &AnalysisRow, method: &MethodReport) -> Option<String> {
+    let (first, second) = (method.js.top1_of_several?, method.js.top2?);
+    let model = &row.subject.model;
+    let figures = format!(
+        "{:.3} nats from its first word's, {:.3} from its second's",
+        first.mean, second.mean
+    );
+    let verdict = match (
+        first.ci_high < second.ci_low,
+        first.mean < 0.5 * second.mean,
+    ) {
+        (true, true) => "the mixture is nearly its first word",
+        (true, false) => "the mixture is nearer to its first word, and is not it",
+        (false, _) => "the mixture is none of its words",
+    };
+    let depth = method.overlap.get("top1").and_then(|sizes| sizes.get(&5));
+    let depth = depth.and_then(|layers| Some((layers.first()?, layers.last()?)));
+    let depth = depth.map(|(low, high)| {
+        let how = if high.ci_low > low.ci_high {
+            "rises with depth"
+        } else if high.ci_high < low.ci_low {
+            "falls with depth"
+        } else {
+            "does not change with depth"
+        };
+        format!(
+            "; overlap@5 with its first word {how}, {:.2} to {:.2}",
+            low.mean, high.mean
+        )
+    });
+    Some(format!(
+        "- `{model}`, `{}`: where it mixes, what follows lies {figures}: {verdict}{}.\n",
+        strategy(method),
+        depth.unwrap_or_default()
+    ))
+}
+
+fn methods(rows: &[&AnalysisRow]) -> String {
+    let mut text = String::from(
+        "| checkpoint | problems | strategy | runs | accuracy, % | against greedy words, points | p | \
+         pass@4, % | pass@16, % | tokens | ROUGE-L to greedy | repeated 4-grams, % |\n\
+         |---|---|---|---|---|---|---|---|---|---|---|---|\n",
+    );
+    for row in rows {
+        for (index, method) in row.methods.iter().enumerate() {
+            let points = |mean: &Mean| {
+                let [mean, low, high] = [mean.mean, mean.ci_low, mean.ci_high].map(|x| 100.0 * x);
+                format!("{mean:+.1} [{low:+.1}, {high:+.1}]")
+            };
+            let difference = method.difference.as_ref().filter(|_| index > 0);
+            let mcnemar = method.mcnemar.filter(|_| index > 0);
+            text += &format!(
+                "| {} | {} | `{}` | {} | {} | {} | {} | {} | {} | {} | {} | {} |\n",
+                checkpoint(row),
+                problems(row),
+                strategy(method),
+                method.samples,
+                accuracy(method.accuracy.as_ref()),
+                difference.map_or(String::new(), points),
+                mcnemar.map_or(String::new(), |test| format!("{:.3}", test.p_value)),
+                share(method.pass_at.get(&4)),
+                share(method.pass_at.get(&16)),
+                method
+                    .tokens
+                    .map_or("–".into(), |mean| format!("{:.1}", mean.mean)),
+                mean(method.rouge_l.as_ref(), 2),
+                share(method.repeated_4_grams.as_ref()),
+            );
+        }
+    }
+    text
+}
+
+fn noise(rows: &[&AnalysisRow]) -> String {
+    let mut text = String::from(
+        "| checkpoint | problems | strategy | runs | accuracy, % | entropy, nats | JS(noised, clean), nats | \
+         ROUGE-L to greedy |\n|---|---|---|---|---|---|---|---|\n",
+    );
+    for row in rows {
+        for method in &row.methods {
+            text += &format!(
+                "| {} | {} | `{}` | {} | {} | {} | {} | {} |\n",
+                checkpoint(row),
+                problems(row),
+                strategy(method),
+                method.samples,
+                accuracy(method.accuracy.as_ref()),
+                mean(method.entropy.as_ref(), 2),
+                mean(method.js.noised_clean.as_ref(), 3),
+                mean(method.rouge_l.as_ref(), 2),
+            );
+        }
+    }
+    text
+}
+
+fn checkpoint(row: &AnalysisRow) -> String {
+    format!("`{}`", row.subject.model)
+}
+
+fn problems(row: &AnalysisRow) -> String {
+    let subject = &row.subject;
+    format!(
+        "{}, n {}, seed {}",
+        subject.problems, subject.n, subject.seed
+    )
+}
+
+fn strategy(method: &MethodReport) -> String {
+    let set: Vec<String> = method.set.iter().map(|set| format!(" {set}")).collect();
+    format!("{}{}", method.strategy, set.concat())
+}
+
+fn mean(mean: Option<&Mean>, digits: usize) -> String {
+    mean.map_or("–".into(), |mean| {
+        format!(
+            "{:.digits$} [{:.digits$}, {:.digits$}]",
+            mean.mean, mean.ci_low, mean.ci_high
+        )
+    })
+}
+
+fn share(mean: Option<&Mean>) -> String {
+    mean.map_or("–".into(), |mean| format!("{:.1}", 100.0 * mean.mean))
+}
+
+fn accuracy(accuracy: Option<&Proportion>) -> String {
+    accuracy.map_or("–".into(), |accuracy| {
+        let [value, low, high] = accuracy.percent();
+        format!("{value:.1} [{low:.1}, {high:.1}]")
+    })
+}

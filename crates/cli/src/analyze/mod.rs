@@ -1,0 +1,303 @@
+//! `latent analyze`: what follows mixtures and their words, and how ways of decoding compare.
+
+mod chart;
+mod document;
+mod files;
+mod measure;
+
+use std::{
+    fs,
+    path::{Path, PathBuf},
+    process::ExitCode,
+};
+
+use anyhow::{Context, Result, ensure};
+use clap::Args;
+use latent_model::{
+    analysis::report::{AnalysisRow, AnalysisStudy, Made},
+    tasks::{Difficulty, Task},
+};
+use serde::{Deserialize, Serialize};
+
+use self::measure::{Bench, Prompt};
+pub use self::{chart::svg, document::section, files::FILE};
+use crate::{
+    engines::EngineKind, output::write_evidence, problems::ProblemArgs, progress::progress_bar,
+};
+
+/// Arguments of `latent analyze`.
+#[derive(Args)]
+pub struct AnalyzeArgs {
+    /// A model folder.
+    #[arg(long, required_unless_present = "suite", conflicts_with = "suite")]
+    model: Option<PathBuf>,
+    /// Measures the rows of a TOML file and writes analysis.json.
+    #[arg(long)]
+    suite: Option<PathBuf>,
+    /// The folder of the model folders that a suite names.
+    #[arg(long, default_value = "public/models")]
+    models: PathBuf,
+    /// A strategy of the table.
+    #[arg(long, default_value = "soft")]
+    strategy: String,
+    /// A setting of the strategy, key=value.
+    #[arg(long)]
+    set: Vec<String>,
+    /// Runs of each problem, with different noise; the first one is asked about.
+    #[arg(long, default_value_t = 1)]
+    samples: usize,
+    #[command(flatten)]
+    problems: ProblemArgs,
+    /// A prompt as text, instead of problems.
+    #[arg(long, conflicts_with_all = ["task", "data", "suite"])]
+    prompt: Option<String>,
+    /// Number of generated problems.
+    #[arg(long, default_value_t = 200)]
+    n: usize,
+    /// At most this many problems.
+    #[arg(long)]
+    limit: Option<usize>,
+    /// Seed of the first generated problem and of noise.
+    #[arg(long, default_value_t = 1)]
+    seed: u32,
+    /// Reads the layers through the logit lens at every step of this number; 0 for never.
+    #[arg(long, default_value_t = 1)]
+    lens_every: usize,
+    /// Where to compute.
+    #[arg(long, value_enum, default_value = "reference")]
+    engine: EngineKind,
+    /// Prints one JSON object and nothing else.
+    #[arg(long, conflicts_with = "out")]
+    json: bool,
+    /// A folder for analysis.json, steps.csv, and the first problem's lens.json (logitlenskit,
+    /// version 2) and states.safetensors (TransformerLens's names); a suite's analysis.json and
+    /// analysis.svg go to public/evidence unless this says else.
+    #[arg(long)]
+    out: Option<PathBuf>,
+    /// Writes a suite's figures to the results, too: docs/results.md.
+    #[arg(long, requires = "suite")]
+    results: Option<PathBuf>,
+    /// Keeps what was measured here, problem by problem, and goes on from there. Used again only
+    /// if weights, shape, vocabulary, methods, problems, seed, engine and this program are the
+    /// same to the byte.
+    #[arg(long, default_value = "runs/analyzed")]
+    cache: PathBuf,
+}
+
+/// A way of decoding.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Method {
+    /// The strategy.
+    pub strategy: String,
+    /// Its settings.
+    #[serde(default)]
+    pub set: Vec<String>,
+    /// Runs of each problem.
+    #[serde(default = "one")]
+    pub samples: usize,
+    /// Whether the first run of each problem is asked about at every step.
+    #[serde(default)]
+    pub ask: bool,
+}
+
+fn one() -> usize {
+    1
+}
+
+impl Method {
+    /// The greedy run in words, which everything is compared with.
+    fn greedy() -> Self {
+        Self {
+            strategy: "token-cot".into(),
+            set: Vec::new(),
+            samples: 1,
+            ask: false,
+        }
+    }
+
+    /// Strategy and settings as they are typed.
+    pub fn text(&self) -> String {
+        let set: Vec<String> = self.set.iter().map(|set| format!(" {set}")).collect();
+        format!("{}{}", self.strategy, set.concat())
+    }
+}
+
+/// `suites/analysis.toml`.
+#[derive(Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+struct Suite {
+    #[serde(rename = "row")]
+    rows: Vec<SuiteRow>,
+}
+
+/// A checkpoint with the ways in which it is decoded.
+#[derive(Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+struct SuiteRow {
+    /// `mixtures`, `methods` or `noise`: which part of the study it belongs to.
+    part: String,
+    model: String,
+    task: Task,
+    #[serde(default = "official")]
+    difficulty: String,
+    /// At most this many problems.
+    limit: Option<usize>,
+    /// Whether the logit lens is used.
+    #[serde(default = "yes")]
+    lens: bool,
+    #[serde(rename = "method")]
+    methods: Vec<Method>,
+}
+
+fn yes() -> bool {
+    true
+}
+
+fn official() -> String {
+    Difficulty::Official.name().into()
+}
+
+/// Measures and reports.
+pub async fn analyze(args: &AnalyzeArgs) -> Result<ExitCode> {
+    match (&args.suite, &args.model) {
+        (Some(suite), _) => run_suite(args, suite).await,
+        (None, Some(model)) => run_one(args, model).await,
+        (None, None) => unreachable!("clap asks for one of them"),
+    }
+}
+
+async fn run_one(args: &AnalyzeArgs, folder: &Path) -> Result<ExitCode> {
+    let (prompts, described) = match &args.prompt {
+        Some(text) => (vec![Prompt::Text(text.clone())], "a prompt".into()),
+        None => (
+            problems(args, &args.problems, args.limit)?,
+            args.problems.describe(),
+        ),
+    };
+    let mut methods = vec![
+        Method::greedy(),
+        Method {
+            strategy: args.strategy.clone(),
+            set: args.set.clone(),
+            samples: args.samples,
+            ask: true,
+        },
+    ];
+    let limits = args.set.iter().filter(|set| set.starts_with("max_"));
+    methods[0].set.extend(limits.cloned());
+    let bar = match args.json {
+        true => indicatif::ProgressBar::hidden(),
+        false => progress_bar(prompts.len() as u64, "problems"),
+    };
+    let measured = (&methods[..], "one", args.lens_every);
+    let bench = Bench::open(args, folder, (prompts, described), measured)?;
+    let measured = bench.measure(&bar).await?;
+    bar.finish_and_clear();
+    let study = AnalysisStudy {
+        made: made(args, &measured.engine),
+        rows: vec![measured.row.clone()],
+    };
+    if let Some(out) = &args.out {
+        files::write(out, &study, &measured)?;
+    }
+    match args.json {
+        true => println!("{}", serde_json::to_string(&files::Flat::new(&study))?),
+        false => println!("{}", document::tables(&study)),
+    }
+    Ok(ExitCode::SUCCESS)
+}
+
+async fn run_suite(args: &AnalyzeArgs, path: &Path) -> Result<ExitCode> {
+    let text =
+        fs::read_to_string(path).with_context(|| format!("cannot read {}", path.display()))?;
+    let suite: Suite = toml::from_str(&text).with_context(|| format!("in {}", path.display()))?;
+    ensure!(!suite.rows.is_empty(), "{} has no row", path.display());
+    let n = |row: &SuiteRow| args.n.min(row.limit.unwrap_or(usize::MAX)) as u64;
+    let bar = progress_bar(suite.rows.iter().map(n).sum(), "problems");
+    let mut rows: Vec<AnalysisRow> = Vec::new();
+    let mut engine = String::new();
+    for row in &suite.rows {
+        bar.set_message(format!("{} · {}", row.part, row.model));
+        let source = ProblemArgs {
+            task: Some(row.task),
+            difficulty: row.difficulty.parse()?,
+            data: None,
+        };
+        let prompts = problems(args, &source, row.limit)?;
+        let folder = args.models.join(&row.model);
+        let described = (prompts, source.describe());
+        let lens_every = if row.lens { args.lens_every } else { 0 };
+        let measured = (&row.methods[..], row.part.as_str(), lens_every);
+        let bench = Bench::open(args, &folder, described, measured)?;
+        let measured = bench.measure(&bar).await?;
+        rows.push(measured.row);
+        engine = measured.engine;
+    }
+    bar.finish_and_clear();
+    let study = AnalysisStudy {
+        made: made(args, &engine),
+        rows,
+    };
+    let out = args.out.clone().unwrap_or_else(|| "public/evidence".into());
+    write_evidence(&out, FILE, &study)?;
+    crate::output::write(&out.join("analysis.svg"), &svg(&study)?)?;
+    if let Some(path) = &args.results {
+        crate::results::write(&out, path)?;
+    }
+    println!("{}", document::tables(&study));
+    Ok(ExitCode::SUCCESS)
+}
+
+/// The problems of a file, or generated ones.
+fn problems(args: &AnalyzeArgs, source: &ProblemArgs, limit: Option<usize>) -> Result<Vec<Prompt>> {
+    let limit = limit.unwrap_or(usize::MAX);
+    let mut problems = match source.read_file()? {
+        Some(problems) => problems,
+        None => source.generated(args.seed.into(), args.n.min(limit))?,
+    };
+    problems.truncate(limit);
+    Ok(problems
+        .into_iter()
+        .map(|problem| Prompt::Problem(problem.into()))
+        .collect())
+}
+
+fn made(args: &AnalyzeArgs, engine: &str) -> Made {
+    let mut command = String::from("latent analyze");
+    let mut say = |option: &str, value: String| command += &format!(" --{option} {value}");
+    match (&args.suite, &args.model) {
+        (Some(suite), _) => say("suite", suite.display().to_string()),
+        (None, Some(model)) => {
+            say("model", model.display().to_string());
+            say("strategy", args.strategy.clone());
+        }
+        (None, None) => {}
+    }
+    say("n", args.n.to_string());
+    say("seed", args.seed.to_string());
+    Made {
+        command,
+        version: concat!("latent ", env!("CARGO_PKG_VERSION")).into(),
+        engine: engine.into(),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_suite_that_ships_is_one() {
+        let suite: Suite =
+            toml::from_str(include_str!("../../suites/analysis.toml")).expect("a suite");
+        for row in &suite.rows {
+            assert!(["mixtures", "methods", "noise"].contains(&row.part.as_str()));
+            assert!(row.difficulty.parse::<Difficulty>().is_ok());
+            assert_eq!(
+                row.methods[0].strategy, "token-cot",
+                "what the others are compared with"
+            );
+        }
+    }
+}

@@ -1,0 +1,301 @@
+//! `latent intervene`: what zeroing, noising and swapping thoughts does to a checkpoint's answers.
+
+mod document;
+mod measure;
+
+use std::{
+    fs,
+    path::{Path, PathBuf},
+    process::ExitCode,
+};
+
+use anyhow::{Context, Result, ensure};
+use clap::{Args, ValueEnum};
+use latent_model::{
+    analysis::report::{InterventionRow, InterventionStudy, Made},
+    tasks::{Difficulty, Task},
+};
+use serde::{Deserialize, Serialize};
+
+pub use self::document::section;
+use self::measure::Bench;
+use crate::{engines::EngineKind, problems::ProblemArgs, progress::progress_bar};
+
+/// Arguments of `latent intervene`.
+#[derive(Args)]
+pub struct InterveneArgs {
+    /// A model folder.
+    #[arg(long, required_unless_present = "suite", conflicts_with = "suite")]
+    model: Option<PathBuf>,
+    /// Measures the rows of a TOML file and writes interventions.json.
+    #[arg(long)]
+    suite: Option<PathBuf>,
+    /// The folder of the model folders that a suite names.
+    #[arg(long, default_value = "public/models")]
+    models: PathBuf,
+    /// A strategy of the table.
+    #[arg(long, default_value = "coconut")]
+    strategy: String,
+    /// A setting of the strategy, key=value.
+    #[arg(long)]
+    set: Vec<String>,
+    /// What is done to the inputs of thinking.
+    #[arg(
+        long,
+        value_enum,
+        value_delimiter = ',',
+        default_value = "zero,noise,shuffle,swap"
+    )]
+    kind: Vec<Kind>,
+    /// Which of them, counted from 1, are changed: all of them together, or those of a list, such
+    /// as 1,2.
+    #[arg(long, default_value = "all", value_parser = Steps::parse)]
+    steps: Steps,
+    /// Size of the noise, in units of an input's own norm.
+    #[arg(long, default_value_t = 1.0)]
+    noise: f32,
+    /// Problems come from here; a suite's task stands in the suite.
+    #[arg(long, value_parser = str::parse::<Task>)]
+    task: Option<Task>,
+    /// Difficulty of generated problems.
+    #[arg(long, default_value = "official", value_parser = str::parse::<Difficulty>)]
+    difficulty: Difficulty,
+    /// Reads problems from a file in one of the task's formats.
+    #[arg(long, conflicts_with = "suite")]
+    data: Option<PathBuf>,
+    /// Number of problems.
+    #[arg(long, default_value_t = 200)]
+    n: usize,
+    /// Seed of the first generated problem and of noise.
+    #[arg(long, default_value_t = 1)]
+    seed: u32,
+    /// Where to compute.
+    #[arg(long, value_enum, default_value = "reference")]
+    engine: EngineKind,
+    /// Prints one JSON object and nothing else.
+    #[arg(long)]
+    json: bool,
+    /// Where a suite's interventions.json goes.
+    #[arg(long, default_value = "public/evidence")]
+    out: PathBuf,
+    /// Writes a suite's figures to the results, too: docs/results.md.
+    #[arg(long, requires = "suite")]
+    results: Option<PathBuf>,
+}
+
+/// What is done to an input of thinking.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Kind {
+    /// A vector of zeros.
+    Zero,
+    /// Gaussian noise on it.
+    Noise,
+    /// The order of its dimensions is shuffled.
+    Shuffle,
+    /// What the problem before was fed there.
+    Swap,
+    /// The input before it, once more; the first one stays.
+    Freeze,
+    /// The token that is nearest to it.
+    Nearest,
+}
+
+/// Which inputs of thinking are changed.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Steps {
+    /// All of them, together.
+    All,
+    /// Some of them together, counted from 1.
+    Some(Vec<u32>),
+}
+
+impl Steps {
+    fn parse(text: &str) -> Result<Self, String> {
+        if text == "all" {
+            return Ok(Self::All);
+        }
+        let number = |text: &str| text.trim().parse().ok().filter(|number| *number > 0);
+        let numbers: Option<Vec<u32>> = text.split(',').map(number).collect();
+        let expected = "expected all, or numbers from 1 on with commas between them";
+        numbers
+            .map(Self::Some)
+            .ok_or_else(|| format!("{expected}, found {text:?}"))
+    }
+}
+
+/// A change that is measured.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Condition {
+    /// What is done.
+    pub kind: Kind,
+    /// To which inputs.
+    pub steps: Steps,
+}
+
+/// `suites/interventions.toml`.
+#[derive(Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+struct Suite {
+    noise: f32,
+    kinds: Vec<Kind>,
+    one_by_one: Vec<Kind>,
+    #[serde(rename = "row")]
+    rows: Vec<SuiteRow>,
+}
+
+/// A checkpoint of a suite.
+#[derive(Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+struct SuiteRow {
+    model: String,
+    strategy: String,
+    #[serde(default)]
+    set: Vec<String>,
+    task: Task,
+}
+
+/// Inputs of thinking that a suite tries one by one.
+const ONE_BY_ONE: u32 = 6;
+
+/// Measures and reports.
+pub async fn intervene(args: &InterveneArgs) -> Result<ExitCode> {
+    match (&args.suite, &args.model) {
+        (Some(suite), _) => run_suite(args, suite).await,
+        (None, Some(model)) => run_one(args, model).await,
+        (None, None) => unreachable!("clap asks for one of them"),
+    }
+}
+
+async fn run_one(args: &InterveneArgs, folder: &Path) -> Result<ExitCode> {
+    let problems = ProblemArgs {
+        task: args.task,
+        difficulty: args.difficulty,
+        data: args.data.clone(),
+    };
+    let kinds = args.kind.iter();
+    let conditions = kinds.map(|&kind| Condition {
+        kind,
+        steps: args.steps.clone(),
+    });
+    let bench = Bench {
+        args,
+        folder,
+        strategy: &args.strategy,
+        set: &args.set,
+        problems: &problems,
+        noise: args.noise,
+        conditions: conditions.collect(),
+    };
+    let bar = match args.json {
+        true => indicatif::ProgressBar::hidden(),
+        false => progress_bar(args.n as u64, "problems"),
+    };
+    let (row, engine) = bench.measure(&bar).await?;
+    bar.finish_and_clear();
+    let study = InterventionStudy {
+        made: made(args, engine),
+        noise: args.noise,
+        rows: vec![row],
+    };
+    match args.json {
+        true => println!("{}", serde_json::to_string(&study)?),
+        false => println!("{}", document::table(&study)),
+    }
+    Ok(ExitCode::SUCCESS)
+}
+
+async fn run_suite(args: &InterveneArgs, path: &Path) -> Result<ExitCode> {
+    let text =
+        fs::read_to_string(path).with_context(|| format!("cannot read {}", path.display()))?;
+    let suite: Suite = toml::from_str(&text).with_context(|| format!("in {}", path.display()))?;
+    ensure!(!suite.rows.is_empty(), "{} has no row", path.display());
+    let together = suite.kinds.iter().map(|&kind| Condition {
+        kind,
+        steps: Steps::All,
+    });
+    let alone = suite.one_by_one.iter().flat_map(|&kind| {
+        (1..=ONE_BY_ONE).map(move |step| Condition {
+            kind,
+            steps: Steps::Some(vec![step]),
+        })
+    });
+    let conditions: Vec<Condition> = together.chain(alone).collect();
+    let bar = progress_bar((suite.rows.len() * args.n) as u64, "problems");
+    let mut rows: Vec<InterventionRow> = Vec::new();
+    let mut engine = String::new();
+    for row in &suite.rows {
+        let problems = ProblemArgs {
+            task: Some(row.task),
+            difficulty: args.difficulty,
+            data: None,
+        };
+        bar.set_message(row.model.clone());
+        let bench = Bench {
+            args,
+            folder: &args.models.join(&row.model),
+            strategy: &row.strategy,
+            set: &row.set,
+            problems: &problems,
+            noise: suite.noise,
+            conditions: conditions.clone(),
+        };
+        let (measured, by) = bench.measure(&bar).await?;
+        rows.push(measured);
+        engine = by;
+    }
+    bar.finish_and_clear();
+    let study = InterventionStudy {
+        made: made(args, engine),
+        noise: suite.noise,
+        rows,
+    };
+    crate::output::write_evidence(&args.out, "interventions.json", &study)?;
+    if let Some(path) = &args.results {
+        crate::results::write(&args.out, path)?;
+    }
+    println!("{}", document::table(&study));
+    Ok(ExitCode::SUCCESS)
+}
+
+fn made(args: &InterveneArgs, engine: String) -> Made {
+    let mut command = String::from("latent intervene");
+    let mut say = |option: &str, value: String| command += &format!(" --{option} {value}");
+    match (&args.suite, &args.model) {
+        (Some(suite), _) => say("suite", suite.display().to_string()),
+        (None, Some(model)) => say("model", model.display().to_string()),
+        (None, None) => {}
+    }
+    say("n", args.n.to_string());
+    say("seed", args.seed.to_string());
+    Made {
+        command,
+        version: concat!("latent ", env!("CARGO_PKG_VERSION")).into(),
+        engine,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn steps_are_counted_from_1() {
+        assert_eq!(Steps::parse("all"), Ok(Steps::All));
+        assert_eq!(Steps::parse("1, 3"), Ok(Steps::Some(vec![1, 3])));
+        for wrong in ["0", "", "1;2", "-1"] {
+            let error = Steps::parse(wrong).expect_err("no steps");
+            assert!(error.contains("from 1"), "{error}");
+        }
+    }
+
+    #[test]
+    fn the_suite_that_ships_is_one() {
+        let text = include_str!("../../suites/interventions.toml");
+        let suite: Suite = toml::from_str(text).expect("a suite");
+        assert!(
+            suite.rows.iter().any(|row| row.strategy == "pause"),
+            "a control"
+        );
+    }
+}

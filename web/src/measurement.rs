@@ -1,0 +1,112 @@
+//! Which engine is faster here, by a short measurement of both on the same lanes.
+
+use latent_model::{
+    engine::{Engine, EngineError, LaneSpec},
+    input::Input,
+    model::Model,
+    parity::sample_prompt,
+    program::{Adapter, Feed, Phase, Program, Role, Sampler, Until},
+};
+
+use crate::{
+    browser::now_ms,
+    words::{fill, words},
+};
+
+/// Tokens of the prompt.
+const N_TOKENS: usize = 16;
+/// Lanes, as many as a page begins with: an adapter is at its best with several.
+const N_LANES: u32 = 4;
+/// Steps before the clock starts: the first ones build pipelines and fill caches.
+const N_WARM_UP: usize = 2;
+/// Steps by the clock.
+const N_STEPS: usize = 6;
+
+/// Steps a second of one lane, on each engine.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub struct Measured {
+    /// On the GPU.
+    pub gpu: f64,
+    /// On the CPU.
+    pub cpu: f64,
+}
+
+impl Measured {
+    /// Whether the CPU is to run; the GPU where they are equal, for it leaves the page its thread.
+    pub fn prefers_cpu(self) -> bool {
+        self.cpu > self.gpu
+    }
+
+    /// Both speeds, for people.
+    pub fn sentence(self) -> String {
+        let [gpu, cpu] = [self.gpu, self.cpu].map(|rate| format!("{rate:.0}"));
+        fill(words().engine_measured, &[("gpu", &gpu), ("cpu", &cpu)])
+    }
+}
+
+/// Runs the same few steps on both engines; a run that was under way on either is dropped.
+pub async fn measure<G: Engine, C: Engine>(
+    model: &Model,
+    gpu: &mut G,
+    cpu: &mut C,
+) -> Result<Measured, EngineError> {
+    Ok(Measured {
+        gpu: steps_per_second(model, gpu).await?,
+        cpu: steps_per_second(model, cpu).await?,
+    })
+}
+
+async fn steps_per_second<E: Engine>(model: &Model, engine: &mut E) -> Result<f64, EngineError> {
+    engine.begin(&lanes(model)).await?;
+    engine.advance(N_WARM_UP).await?;
+    let started_ms = now_ms();
+    let n_records = engine.advance(N_STEPS).await?.len();
+    Ok(rate(n_records, now_ms() - started_ms))
+}
+
+/// Steps a second; a browser may round its clock to a tenth of a millisecond or more.
+fn rate(n_steps: usize, took_ms: f64) -> f64 {
+    n_steps as f64 / (took_ms.max(0.1) / 1e3)
+}
+
+/// Greedy words, which every checkpoint can run and nothing but their number ends.
+fn lanes(model: &Model) -> Vec<LaneSpec> {
+    let program = Program {
+        start: Vec::new(),
+        phases: vec![Phase {
+            role: Role::Answer,
+            feed: Feed::Token,
+            sampler: Sampler::GREEDY,
+            until: Until::steps((N_WARM_UP + N_STEPS + 1) as u32),
+            then_force: Vec::new(),
+            adapter: Adapter::Base,
+        }],
+    };
+    let lane = |stream| LaneSpec {
+        inputs: Input::tokens(&sample_prompt(model, N_TOKENS)),
+        program: program.clone(),
+        seed: 0,
+        stream,
+        decode_thoughts: true,
+    };
+    (0..N_LANES).map(lane).collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_faster_engine_is_preferred_and_the_gpu_where_they_are_equal() {
+        let measured = |gpu, cpu| Measured { gpu, cpu }.prefers_cpu();
+        assert!(measured(90.0, 1130.0));
+        assert!(!measured(9000.0, 1130.0));
+        assert!(!measured(1130.0, 1130.0));
+    }
+
+    #[test]
+    fn a_clock_that_stands_still_gives_a_number() {
+        assert_eq!(rate(24, 12.0), 2000.0);
+        assert!(rate(24, 0.0).is_finite());
+    }
+}
