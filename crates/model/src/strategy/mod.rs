@@ -43,7 +43,7 @@ pub struct Think {
     feed: Feed<Marker>,
     greedy: bool,
     /// Ends the phase when chosen, and is forced when the phase is cut short. On a model without
-    /// it two texts take the places of the strategy's start and of this ([`Thinking`]).
+    /// it two texts take the places of the strategy's start and of this ([`Thinking`](crate::tokenizer::Thinking)).
     end: Option<Marker>,
 }
 
