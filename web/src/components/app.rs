@@ -240,10 +240,13 @@ fn recordings(
                 runner.play(playing);
             }
             Err(error) => {
+                // A page whose engines run goes on with what it has.
+                if startup.reports.engine.get_untracked() == EngineReport::Playing {
+                    leave();
+                }
                 startup
                     .notices
                     .show(Topic::Run, Notice::bad_recording(&error));
-                leave();
             }
         }
     };
