@@ -161,7 +161,8 @@ impl PageSignals {
         asks && self.prediction.with(Option::is_none)
     }
 
-    fn show(self, shown: Shown) {
+    /// Puts in place what is shown of the run, which stays the same.
+    pub fn show(self, shown: Shown) {
         match shown.step {
             Some(step) => self.cursor.pin(step),
             None => self.cursor.follow(),

@@ -179,9 +179,12 @@ fn begin(startup: Startup, session: Rc<Session>, signals: PageSignals, open: Ope
     spawn_local(async move {
         match fetch_file(&file).await {
             Ok(bytes) => {
+                // What is shown is the link's, whatever was shown when the run was recorded.
+                let shown = untrack(|| signals.get()).shown;
                 startup.play();
                 open.0.run(bytes);
                 signals.play.set(Some(file));
+                signals.show(shown);
             }
             Err(error) => {
                 startup
@@ -237,10 +240,13 @@ fn recordings(
                 runner.play(playing);
             }
             Err(error) => {
+                // A page whose engines run goes on with what it has.
+                if startup.reports.engine.get_untracked() == EngineReport::Playing {
+                    leave();
+                }
                 startup
                     .notices
                     .show(Topic::Run, Notice::bad_recording(&error));
-                leave();
             }
         }
     };
