@@ -95,3 +95,49 @@ fn a_checkpoint_that_no_strategy_can_run_gets_its_layers_compared_and_a_sentence
     assert!(text.contains("no strategy can run"), "{text}");
     assert!(text.contains("the engines agree"), "{text}");
 }
+
+#[test]
+fn int8_weights_are_compared_on_the_same_numbers_and_what_they_need_is_told() {
+    if skips_gpu() {
+        return;
+    }
+    let model = format!("{MODELS}/{MODEL}");
+    let text = stdout_of(&["check", "--model", &model, "--weights", "int8"]);
+    assert!(text.contains("the engines agree"), "{text}");
+    assert!(text.contains("MB, this adapter allows"), "{text}");
+    let refused = latent(&["check", "--model", &model, "--weights", "q4"]).output();
+    let refused = stderr(&refused.expect("latent starts"));
+    assert!(
+        refused.contains("one of f32, f16, int8, found"),
+        "{refused}"
+    );
+}
+
+#[test]
+fn both_engines_read_a_text_and_go_on_alike() {
+    if skips_gpu() {
+        return;
+    }
+    let (folder, model) = (Folder::new("text"), format!("{MODELS}/{MODEL}"));
+    let text = "Every jompus is a zumpus. Alex is a jompus. ".repeat(40);
+    fs::write(folder.path("text.txt"), text).expect("the text");
+    let file = folder.arg("text.txt");
+    let found = stdout_of(&["check", "--model", &model, "--text", &file, "--json"]);
+    let found: Value = serde_json::from_str(&found).expect("JSON");
+    assert_eq!(found["ids"].as_array().map(Vec::len), Some(256));
+    assert_eq!(found["same_top"], 1.0);
+    assert_eq!(found["greedy_same"], 128);
+    assert_eq!(found["soft_difference"], Value::Null);
+
+    fs::write(folder.path("short.txt"), "Every jompus").expect("the text");
+    let error = latent(&[
+        "check",
+        "--model",
+        &model,
+        "--text",
+        &folder.arg("short.txt"),
+    ])
+    .output();
+    let error = stderr(&error.expect("latent starts"));
+    assert!(error.contains("at least 256 tokens, found 2"), "{error}");
+}

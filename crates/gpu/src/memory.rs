@@ -71,7 +71,7 @@ impl WeightMemory {
             + when(n_sets > 1, d * d + d)
             + 4;
         Self {
-            n_bytes: (n_words * size_of::<u32>()) as u64,
+            n_bytes: n_words as u64 * size_of::<u32>() as u64,
             max_binding,
             n_shards,
         }

@@ -218,90 +218,93 @@ struct Upload<'a> {
 impl Upload<'_> {
     /// One layer of every set.
     fn layer(&self, sets: &[&LayerWeights]) -> Result<DeviceLayer, GpuError> {
-        let (context, head_dim) = (self.context, self.config.head_dim);
         let first = sets[0];
-        let attention_gain = Some(&first.attention_norm.gain[..]);
-        let mlp_gain = Some(&first.mlp_norm.gain[..]);
-        let in_order = |values: &[f32]| -> Vec<f32> {
-            let places = rotation_places(values.len(), head_dim);
-            places.map(|place| values[place]).collect()
+        let (attention_norm, mlp_norm) = (&first.attention_norm, &first.mlp_norm);
+        let all = |part: fn(&LayerWeights) -> Vec<&Linear>| -> Vec<Vec<&Linear>> {
+            sets.iter().map(|layer| part(layer)).collect()
         };
-        let qkv_biases = sets.iter().flat_map(|layer| {
-            let linears = [&layer.q, &layer.k, &layer.v];
-            linears.map(|linear| bias(linear, &layer.attention_norm).map(|bias| in_order(&bias)))
+        let gates = all(|layer| layer.gate.iter().collect());
+        let gate = || self.matrices("a layer's gate", &gates, Some(mlp_norm));
+        let qkv_biases = sets.iter().flat_map(|layer| self.qkv_biases(layer));
+        let mlp_biases = sets.iter().flat_map(|layer| mlp_biases(layer));
+        let qk_norm = first.qk_norm.as_ref().map(|gains| {
+            let in_order = gains.each_ref().map(|gain| self.in_rotation_order(gain));
+            in_order.concat()
         });
-        let mlp_biases = sets.iter().flat_map(|layer| {
-            let of = |linear: &Linear| bias(linear, &layer.mlp_norm);
-            // A gate that is not there has its place all the same.
-            let up = of(&layer.up);
-            let none = up.as_ref().map(|up| vec![0.0; up.len()]);
-            [layer.gate.as_ref().map_or(none, of), up]
-        });
-        let head_gains = first.qk_norm.as_ref();
-        let head_gains = head_gains.map(|gains| gains.each_ref().map(|g| in_order(g)).concat());
-        let gate = |layer: &&LayerWeights| layer.gate.clone();
-        let gates: Option<Vec<Linear>> = sets.iter().map(gate).collect();
-        let gate = |gates: Vec<Linear>| {
-            let gates: Vec<[&Linear; 1]> = gates.iter().map(|gate| [gate]).collect();
-            self.matrices("a layer's gate", &gates, mlp_gain, None)
-        };
-        let all = |of: fn(&LayerWeights) -> [&Linear; 1]| -> Vec<[&Linear; 1]> {
-            sets.iter().map(|layer| of(layer)).collect()
-        };
-        let qkv = sets.iter().map(|layer| [&layer.q, &layer.k, &layer.v]);
-        let qkv: Vec<[&Linear; 3]> = qkv.collect();
-        let optional = |what: &str, values: Option<&Vec<f32>>| {
-            let upload = |values: &Vec<f32>| context.storage_of(what, values);
-            values.map(upload).transpose()
-        };
-        let qkv_vectors = self.vectors(&first.attention_norm, qkv_biases);
-        let mlp_vectors = self.vectors(&first.mlp_norm, mlp_biases);
-        let [output, up, down] = [
-            all(|layer| [&layer.o]),
-            all(|layer| [&layer.up]),
-            all(|layer| [&layer.down]),
-        ];
+        let qkv_vectors = self.vectors(attention_norm, qkv_biases);
+        let mlp_vectors = self.vectors(mlp_norm, mlp_biases);
         Ok(DeviceLayer {
-            qkv: self.matrices("a layer's q, k and v", &qkv, attention_gain, Some(head_dim))?,
-            qkv_vectors: optional("a layer's q, k and v biases", qkv_vectors.as_ref())?,
-            qk_norm: optional("a layer's q and k norms", head_gains.as_ref())?,
-            output: self.matrices("a layer's o", &output, None, None)?,
-            output_bias: optional("a layer's o bias", first.o.bias.as_ref())?,
-            gate: gates.map(gate).transpose()?,
-            up: self.matrices("a layer's up", &up, mlp_gain, None)?,
-            mlp_vectors: optional("a layer's MLP biases", mlp_vectors.as_ref())?,
-            down: self.matrices("a layer's down", &down, None, None)?,
-            down_bias: optional("a layer's down bias", first.down.bias.as_ref())?,
+            qkv: self.qkv(sets)?,
+            qkv_vectors: self.optional("a layer's q, k and v biases", &qkv_vectors)?,
+            qk_norm: self.optional("a layer's q and k norms", &qk_norm)?,
+            output: self.matrices("a layer's o", &all(|layer| vec![&layer.o]), None)?,
+            output_bias: self.optional("a layer's o bias", &first.o.bias)?,
+            gate: first.gate.as_ref().map(|_| gate()).transpose()?,
+            up: self.matrices(
+                "a layer's up",
+                &all(|layer| vec![&layer.up]),
+                Some(mlp_norm),
+            )?,
+            mlp_vectors: self.optional("a layer's MLP biases", &mlp_vectors)?,
+            down: self.matrices("a layer's down", &all(|layer| vec![&layer.down]), None)?,
+            down_bias: self.optional("a layer's down bias", &first.down.bias)?,
         })
     }
 
-    /// Matrices of every set, one below the other, with the gain of the norm before them; the heads
-    /// of q, k and v in the order in which they turn.
-    fn matrices<const N: usize>(
+    /// q, k and v of every set, their heads in the order in which they turn.
+    fn qkv(&self, sets: &[&LayerWeights]) -> Result<wgpu::Buffer, GpuError> {
+        let head_dim = self.config.head_dim;
+        let mut words = Vec::new();
+        for layer in sets {
+            let matrices =
+                [&layer.q, &layer.k, &layer.v].map(|linear| in_format(&linear.weight, self.format));
+            let in_order = |matrix| rotation_order(matrix, head_dim);
+            let rows: Vec<_> = matrices.iter().flat_map(in_order).collect();
+            words.extend(packed(&rows, self.format, self.gain(&layer.attention_norm)));
+        }
+        self.context.storage_of("a layer's q, k and v", &words)
+    }
+
+    /// Matrices of every set, one below the other, behind a norm or not.
+    fn matrices(
         &self,
         what: &str,
-        sets: &[[&Linear; N]],
-        gain: Option<&[f32]>,
-        head_dim: Option<usize>,
+        sets: &[Vec<&Linear>],
+        norm: Option<&NormWeights>,
     ) -> Result<wgpu::Buffer, GpuError> {
-        let gain = gain.filter(|_| self.format == WeightFormat::F32);
+        let gain = norm.and_then(|norm| self.gain(norm));
         let mut words = Vec::new();
-        for set in sets {
-            let matrices = set.map(|linear| in_format(&linear.weight, self.format));
-            let rows: Vec<_> = match head_dim {
-                Some(head_dim) => {
-                    let in_order = |matrix| rotation_order(matrix, head_dim);
-                    matrices.iter().flat_map(in_order).collect()
-                }
-                None => matrices.iter().flat_map(rows).collect(),
-            };
-            let packed = packed(&rows, self.format, gain);
-            match words.is_empty() {
-                true => words = packed,
-                false => words.extend(packed),
-            }
+        for linear in sets.iter().flatten() {
+            let matrix = in_format(&linear.weight, self.format);
+            words.extend(packed(&rows(&matrix), self.format, gain));
         }
         self.context.storage_of(what, &words)
+    }
+
+    /// A norm's gain, where it is multiplied into the matrices.
+    fn gain<'b>(&self, norm: &'b NormWeights) -> Option<&'b [f32]> {
+        (self.format == WeightFormat::F32).then_some(&norm.gain[..])
+    }
+
+    fn qkv_biases(&self, layer: &LayerWeights) -> [Option<Vec<f32>>; 3] {
+        let bias = |linear| bias(linear, &layer.attention_norm);
+        let in_order = |bias: Vec<f32>| self.in_rotation_order(&bias);
+        [&layer.q, &layer.k, &layer.v].map(|linear| bias(linear).map(in_order))
+    }
+
+    /// Values of heads in the order of qkv's rows.
+    fn in_rotation_order(&self, values: &[f32]) -> Vec<f32> {
+        let places = rotation_places(values.len(), self.config.head_dim);
+        places.map(|place| values[place]).collect()
+    }
+
+    fn optional(
+        &self,
+        what: &str,
+        values: &Option<Vec<f32>>,
+    ) -> Result<Option<wgpu::Buffer>, GpuError> {
+        let upload = |values: &Vec<f32>| self.context.storage_of(what, values);
+        values.as_ref().map(upload).transpose()
     }
 
     /// What a matmul behind a norm reads beside its matrices: the gain, where the matrices do not
@@ -345,6 +348,16 @@ fn bias(linear: &Linear, norm: &NormWeights) -> Option<Vec<f32>> {
         biases.push((f64::from(own) + sum) as f32);
     });
     Some(biases)
+}
+
+/// The gate's bias and that of the other matrix; a gate that is not there has its place all the same.
+fn mlp_biases(layer: &LayerWeights) -> [Option<Vec<f32>>; 2] {
+    let up = bias(&layer.up, &layer.mlp_norm);
+    let gate = match &layer.gate {
+        Some(gate) => bias(gate, &layer.mlp_norm),
+        None => up.as_ref().map(|up| vec![0.0; up.len()]),
+    };
+    [gate, up]
 }
 
 /// The end classifier's weight (d) and its bias, up to a whole vec4; zeros where there is none.

@@ -21,7 +21,8 @@ mod shards;
 /// converted to; vectors are f32.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Weights {
-    /// What an engine keeps matrices in, unless it is the file's own f16 where f32 is asked for.
+    /// The format in which engines keep matrices. With f32 the matrices here stay as their file has
+    /// them: the reference reads them so where the model is large, a device gets them widened.
     pub format: WeightFormat,
     /// (V, d)
     pub embedding: Matrix,

@@ -355,7 +355,13 @@ impl Matrix {
         let row_bytes = self.dtype.row_bytes(self.cols);
         let mut values = vec![0.0; rows.len() * self.cols];
         let bytes = &self.bytes[rows.start * row_bytes..rows.end * row_bytes];
-        self.dtype.decode(bytes, &mut values);
+        if self.cols > 0 {
+            // Row by row, because a row of blocks may end with padding.
+            let rows = values.chunks_exact_mut(self.cols);
+            let encoded = bytes.chunks_exact(row_bytes);
+            rows.zip(encoded)
+                .for_each(|(row, bytes)| self.dtype.decode(bytes, row));
+        }
         Cow::Owned(values)
     }
 
