@@ -52,7 +52,11 @@ checkpoint, of small models: the intervals are those of the problems and not of 
 [EXPERIMENTS.md](../crates/train/EXPERIMENTS.md) tells how each checkpoint was trained.
 ",
     );
-    for (name, section) in SECTIONS {
+    // A study that was not made has no section.
+    let made = SECTIONS
+        .iter()
+        .filter(|(name, _)| evidence.join(name).exists());
+    for (name, section) in made {
         text += &format!("\n{}", section(&evidence.join(name))?);
     }
     Ok(text)
