@@ -273,7 +273,7 @@ mod tests {
     fn the_study_was_made_on_the_weights_that_ship_and_drawn_as_it_is() {
         let root = Path::new(concat!(env!("CARGO_MANIFEST_DIR"), "/../.."));
         let folder = root.join("public/evidence/analysis");
-        let study = read(&folder).expect("it ships");
+        let study = read(&folder).expect("a study");
         for row in &study.rows {
             let subject = &row.subject;
             let folder = root.join("public/models").join(&subject.model);

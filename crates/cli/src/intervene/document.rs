@@ -134,7 +134,8 @@ mod tests {
     #[test]
     fn the_study_was_made_on_the_weights_that_ship() {
         let root = Path::new(concat!(env!("CARGO_MANIFEST_DIR"), "/../.."));
-        let study = read(&root.join("public/evidence/interventions")).expect("it ships");
+        let folder = root.join("public/evidence/interventions");
+        let study = read(&folder).expect("a study");
         for row in &study.rows {
             let subject = &row.subject;
             let folder = root.join("public/models").join(&subject.model);

@@ -223,7 +223,9 @@ impl Engine for ReferenceEngine {
 /// Lanes with the positions of their next inputs.
 fn under_way(lanes: &[Lane]) -> Vec<(&LaneSpec, u32)> {
     let lanes = lanes.iter();
-    lanes.map(|lane| (&lane.spec, lane.state.position)).collect()
+    lanes
+        .map(|lane| (&lane.spec, lane.state.position))
+        .collect()
 }
 
 /// What every layer makes of some rows: the positions of a sequence, or inputs that are tried at
