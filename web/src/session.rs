@@ -336,7 +336,8 @@ impl Session {
             let is_changed = batch.iter().any(|(_, changes)| !changes.is_empty());
             let of = &checkpoints[members[0]].model;
             all.push(Group {
-                interventions: is_changed.then(|| Interventions::new(&of.config, &of.weights, &batch)),
+                interventions: is_changed
+                    .then(|| Interventions::new(&of.config, &of.weights, &batch)),
                 steps_done: 0,
                 model,
                 members,

@@ -101,7 +101,8 @@ fn ship_one(run: &Path, models: &Path) -> Result<Entry> {
             copy(&from.join(folder).join(file), &to.join(folder).join(file))?;
         }
     }
-    Ok(entry)
+    // Adapters that were laid beside it stay.
+    listed(&to)
 }
 
 /// Copies a run's adapters into the folder of a checkpoint with the same base.

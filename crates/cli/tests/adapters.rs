@@ -306,7 +306,10 @@ fn contemplation_counts_where_end_stops_beside_k() {
         let args = ["contemplation", "--n", "6", "--timed", "2", "--out", &out];
         let text = stdout_of(&[&args[..], &["--model", model]].concat());
         assert!(text.contains("| adapters | ≤ −3 |"), "{text}");
-        serde_json::from_str(&fs::read_to_string(folder.path("out/contemplation.json")).expect("written")).expect("JSON")
+        serde_json::from_str(
+            &fs::read_to_string(folder.path("out/contemplation.json")).expect("written"),
+        )
+        .expect("JSON")
     };
     let count = |row: &Value, keep: &dyn Fn(u64, u64) -> bool| -> u64 {
         let lengths = row["lengths"].as_array().expect("a list").iter();

@@ -119,7 +119,7 @@ fn both_engines_read_a_text_and_go_on_alike() {
         return;
     }
     let (folder, model) = (Folder::new("text"), format!("{MODELS}/{MODEL}"));
-    let text = "Every jompus is a zumpus. Alex is a jompus. ".repeat(40);
+    let text = "Every jompus is a zumpus. Alex is a jompus. ".repeat(70);
     fs::write(folder.path("text.txt"), text).expect("the text");
     let file = folder.arg("text.txt");
     let found = stdout_of(&["check", "--model", &model, "--text", &file, "--json"]);

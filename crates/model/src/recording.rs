@@ -75,8 +75,11 @@ pub enum RecordingError {
         found: String,
     },
     /// The header cannot be read.
-    #[error("the recording's header: {0}")]
-    Header(#[from] serde_json::Error),
+    #[error("the recording's header: {reason}")]
+    Header {
+        /// The parser's words.
+        reason: serde_json::Error,
+    },
     /// The file is cut short, or has something behind its end.
     #[error("expected {expected} bytes of records, found {found}")]
     Length {
@@ -124,7 +127,8 @@ impl Recording {
     /// # Errors
     /// If a number of the header cannot stand in JSON.
     pub fn to_bytes(&self) -> Result<Vec<u8>, RecordingError> {
-        let header = serde_json::to_string(&self.header)?;
+        let header = serde_json::to_string(&self.header)
+            .map_err(|reason| RecordingError::Header { reason })?;
         let mut bytes = format!("{MAGIC}\n{header}\n").into_bytes();
         for word in self.records.iter().flatten().flat_map(words_of) {
             bytes.extend(word.to_le_bytes());
@@ -144,7 +148,8 @@ impl Recording {
             return Err(RecordingError::Magic { found });
         }
         let (header, rest) = line(rest);
-        let header: Header = serde_json::from_slice(header)?;
+        let header: Header =
+            serde_json::from_slice(header).map_err(|reason| RecordingError::Header { reason })?;
         let lengths = header.lanes.iter().map(|lane| lane.n_records);
         let n_records = lengths.fold(0, usize::saturating_add);
         let expected = n_records.saturating_mul(RECORD_BYTES);

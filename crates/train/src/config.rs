@@ -3,7 +3,7 @@
 use anyhow::ensure;
 use latent_model::tasks::{Task, supervision::Extent};
 use serde::{Deserialize, Serialize};
-use toml::{Table, Value};
+use toml::Table;
 
 use crate::ccot::CcotConfig;
 use crate::end_classifier::EndClassifierConfig;
@@ -161,25 +161,13 @@ pub struct EvaluationConfig {
     pub official: Option<String>,
 }
 
-/// `base` with the keys of `own` in place of its own, table by table.
-fn merged(mut base: Table, own: Table) -> Table {
-    for (key, value) in own {
-        let value = match (base.remove(&key), value) {
-            (Some(Value::Table(base)), Value::Table(own)) => Value::Table(merged(base, own)),
-            (_, value) => value,
-        };
-        base.insert(key, value);
-    }
-    base
-}
-
 impl RunConfig {
-    /// A config that holds what `base` holds, but for what `own` says otherwise.
+    /// The config that a table holds.
     ///
     /// # Errors
     /// If a key is missing or unknown, or the values make no sense; the message says which.
-    pub fn from_tables(base: Table, own: Table) -> anyhow::Result<RunConfig> {
-        let config: RunConfig = merged(base, own).try_into()?;
+    pub fn from_table(table: Table) -> anyhow::Result<RunConfig> {
+        let config: RunConfig = table.try_into()?;
         config.check()?;
         Ok(config)
     }

@@ -45,6 +45,14 @@ fn a_config_says_what_differs_from_the_one_that_it_extends() {
     expected.seed = 99;
     expected.evaluation.every = 7;
     assert_eq!(load(whole, own).expect("together they are whole"), expected);
+    let third = "extends = \"third.toml\"\nseed = 98\n";
+    std::fs::write(folder.join("third.toml"), whole).expect("a file");
+    assert_eq!(load(third, own).expect("three are whole"), expected);
+    let circle = load("extends = \"own.toml\"", own).expect_err("a circle");
+    assert!(
+        format!("{circle:#}").contains("extends itself"),
+        "{circle:#}"
+    );
     let unknown = load(whole, &format!("{own}evry = 7\n")).expect_err("no such key");
     assert!(format!("{unknown:#}").contains("evry"), "{unknown:#}");
     let lone = load(whole, "extends = \"nowhere.toml\"").expect_err("no such file");
