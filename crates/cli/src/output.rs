@@ -49,3 +49,12 @@ pub fn write_evidence(folder: &Path, name: &str, document: &impl Serialize) -> R
     fs::create_dir_all(folder).with_context(|| format!("cannot create {}", folder.display()))?;
     write(&folder.join(name), &json(document)?)
 }
+
+/// A p value for people.
+pub fn p_value(p: f64) -> String {
+    if p < 0.001 {
+        "< 0.001".into()
+    } else {
+        format!("{p:.3}")
+    }
+}

@@ -53,7 +53,7 @@ fn walk(program: &Program, wanted: &[u32]) -> Vec<(StepRecord, NextInput)> {
     let mut state = LaneState::new(0, &spec);
     let (mut steps, mut wanted) = (Vec::new(), wanted.iter());
     while !state.done {
-        let mut logits = vec![0.0; V];
+        let mut logits = [0.0; V];
         let asked = state.needs_logits(program);
         if asked {
             let token = wanted.next().expect("the program asks for more");

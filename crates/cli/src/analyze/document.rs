@@ -11,6 +11,8 @@ use latent_model::{
     metrics::Proportion,
 };
 
+use crate::output::p_value;
+
 /// The name of a study's file.
 pub const FILE: &str = "analysis.json";
 
@@ -38,9 +40,12 @@ pub fn section(folder: &Path) -> Result<String> {
     ))
 }
 
+/// A part of a study: its name in the rows, its heading, and the table of its rows.
+type Part = (&'static str, &'static str, fn(&[&AnalysisRow]) -> String);
+
 /// The tables of all parts.
 pub fn tables(study: &AnalysisStudy) -> String {
-    let parts: [(&str, &str, fn(&[&AnalysisRow]) -> String); 4] = [
+    let parts: [Part; 4] = [
         ("mixtures", "### What follows a mixture", mixtures),
         (
             "methods",
@@ -144,7 +149,8 @@ fn sentence(row: &AnalysisRow, method: &MethodReport) -> Option<String> {
     ) {
         (true, true) => "the mixture is nearly its first word",
         (true, false) => "the mixture is nearer to its first word, and is not it",
-        (false, _) => "the mixture is none of its words",
+        (false, _) if second.ci_high < first.ci_low => "the mixture is nearer to its second word",
+        (false, _) => "too few steps to tell which it is nearer to",
     };
     let depth = method.overlap.get("top1").and_then(|sizes| sizes.get(&5));
     let depth = depth.and_then(|layers| Some((layers.first()?, layers.last()?)));
@@ -190,7 +196,7 @@ fn methods(rows: &[&AnalysisRow]) -> String {
                 method.samples,
                 accuracy(method.accuracy.as_ref()),
                 difference.map_or(String::new(), points),
-                mcnemar.map_or(String::new(), |test| format!("{:.3}", test.p_value)),
+                mcnemar.map_or(String::new(), |test| p_value(test.p_value)),
                 share(method.pass_at.get(&4)),
                 share(method.pass_at.get(&16)),
                 method

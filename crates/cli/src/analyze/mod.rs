@@ -172,7 +172,7 @@ async fn run_one(args: &AnalyzeArgs, folder: &Path) -> Result<ExitCode> {
             args.asking.source(&args.problems).describe(),
         ),
     };
-    let mut methods = vec![
+    let mut methods = [
         Method::greedy(),
         Method {
             strategy: args.strategy.clone(),

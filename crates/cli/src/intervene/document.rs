@@ -5,6 +5,8 @@ use std::{fs, path::Path};
 use anyhow::{Context, Result};
 use latent_model::analysis::report::{InterventionResult, InterventionRow, InterventionStudy};
 
+use crate::output::p_value;
+
 /// The name of the study's file.
 pub const FILE: &str = "interventions.json";
 
@@ -116,14 +118,6 @@ fn one_by_one(row: &InterventionRow) -> Option<String> {
         )
     };
     (!kinds.is_empty()).then(|| kinds.iter().map(line).collect())
-}
-
-fn p_value(p: f64) -> String {
-    if p < 0.001 {
-        "< 0.001".into()
-    } else {
-        format!("{p:.3}")
-    }
 }
 
 #[cfg(test)]

@@ -36,7 +36,7 @@ impl Mean {
             sum / n as f64
         };
         let n = groups.iter().map(|group| group.len()).sum();
-        let [ci_low, ci_high] = bootstrap(sums.len(), &mean)?;
+        let [ci_low, ci_high] = bootstrap(sums.len(), mean)?;
         Some(Self {
             mean: mean(&mut (0..sums.len())),
             ci_low,
