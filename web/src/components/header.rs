@@ -152,7 +152,9 @@ fn Looks() -> impl IntoView {
             class="quiet"
             data-testid="language"
             title=words().language
-            aria-label=words().language
+            aria-label=move || {
+                format!("{}: {}", words().language, tag(other_language()).to_uppercase())
+            }
             on:click=toggle_language
         >
             {move || tag(other_language()).to_uppercase()}
