@@ -150,7 +150,7 @@ fn task_table(suite: Suite, table: &Table, task: &str) -> impl IntoView + use<> 
     let note = table.notes.get(task).map_or("", String::as_str);
     let sources = with_code(&(sources + note));
     view! {
-        <div class="scrolling" role="region" aria-label=format!("Table of {task}") tabindex="0">
+        <div class="scrolling" role="region" aria-label=format!("{}: table of {task}", suite.name) tabindex="0">
             <table data-testid=format!("evidence-{}-{task}", suite.name)>
                 <thead>
                     <tr><th>{task.to_string()}</th><th>"paper"</th>{heads}<th>"checkpoint"</th></tr>
