@@ -19,6 +19,7 @@ use serde::{Deserialize, Serialize};
 use crate::{
     engines::{EngineKind, open_engine},
     folder::{load_model, model_name, weights_digest},
+    output::json,
     progress::progress_bar,
 };
 
@@ -162,7 +163,7 @@ pub async fn case_study(args: &CaseStudyArgs) -> Result<ExitCode> {
         searched: [args.seeds.start, searched_to],
         engine: engine.description(),
     };
-    let text = serde_json::to_string_pretty(&case)? + "\n";
+    let text = json(&case)?;
     if let Some(folder) = args.out.parent() {
         fs::create_dir_all(folder)
             .with_context(|| format!("cannot create {}", folder.display()))?;

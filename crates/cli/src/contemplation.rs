@@ -3,7 +3,6 @@
 
 use std::{
     collections::BTreeMap,
-    fs,
     path::{Path, PathBuf},
     process::ExitCode,
     time::Instant,
@@ -14,6 +13,7 @@ use clap::Args;
 use latent_gpu::AnyEngine;
 use latent_model::{
     engine::{Engine, LaneSpec, run_to_end},
+    evaluation::{BATCH, Evaluator, RunResult, Trials},
     evidence::SetOfTable,
     input::Input,
     metrics::{Difference, Proportion, wilson},
@@ -21,14 +21,13 @@ use latent_model::{
     program::Program,
     strategy::{Settings, Strategy},
     tasks::{Difficulty, Grade, Problem},
-    trace::{answer_ids, summary},
 };
 use serde::{Deserialize, Serialize};
 
 use crate::{
     engines::{EngineKind, open_engine},
+    evidence,
     folder::{adapter_folders, load_adapted, load_training_record, model_name, weights_digest},
-    output::write_evidence,
     problems::ProblemSet,
     progress::progress_bar,
 };
@@ -56,8 +55,6 @@ pub struct ContemplationArgs {
     out: PathBuf,
 }
 
-/// Lanes per batch.
-const BATCH: usize = 8;
 /// Steps per submit.
 const CHUNK: usize = 16;
 /// What stops by itself.
@@ -126,13 +123,6 @@ pub struct LengthCount {
     pub n: usize,
 }
 
-/// What a run came to.
-#[derive(Clone, Copy, Debug)]
-struct Run {
-    is_right: bool,
-    think_steps: usize,
-}
-
 /// Measures, prints and writes.
 pub async fn contemplation(args: &ContemplationArgs) -> Result<ExitCode> {
     let mut document = ContemplationDocument {
@@ -164,22 +154,15 @@ pub async fn contemplation(args: &ContemplationArgs) -> Result<ExitCode> {
             document.sets.push(set.shown);
         }
     }
-    write_evidence(&args.out, FILE, &document)?;
+    evidence::write(&args.out, FILE, &document)?;
     println!("{}", document.section());
     Ok(ExitCode::SUCCESS)
 }
 
-/// The study in a folder of the evidence.
-fn read(folder: &Path) -> Result<ContemplationDocument> {
-    let path = folder.join(FILE);
-    let json =
-        fs::read_to_string(&path).with_context(|| format!("cannot read {}", path.display()))?;
-    serde_json::from_str(&json).with_context(|| format!("in {}", path.display()))
-}
-
 /// The section of the results.
 pub fn section(folder: &Path) -> Result<String> {
-    Ok(read(folder)?.section())
+    let study: ContemplationDocument = evidence::read(folder, FILE)?;
+    Ok(study.section())
 }
 
 impl ContemplationArgs {
@@ -204,11 +187,11 @@ async fn row(
     let spec = spec.with_context(|| format!("{adapters} was not read"))?;
     let mut engine = open_engine(args.engine, &model).await?;
     *engine_name = engine.description();
-    let problems: Vec<(&Problem, usize)> = set
-        .problems
-        .iter()
-        .map(|problem| (problem, spec.kept_tokens(problem).len()))
-        .collect();
+    let mut problems = BTreeMap::<usize, Vec<Problem>>::new();
+    for problem in &set.problems {
+        let k = spec.kept_tokens(problem).len();
+        problems.entry(k).or_default().push(problem.clone());
+    }
     let program = |strategy: &str, k: Option<usize>| -> Result<Program> {
         let strategy = Strategy::by_name(strategy)?;
         let set = k.map(|k| format!("contemplation_tokens={k}"));
@@ -219,7 +202,7 @@ async fn row(
     let own = runs(&mut engine, &model, &problems, |_| Ok(own_program.clone())).await?;
     let given = runs(&mut engine, &model, &problems, |k| program(GIVEN, Some(k))).await?;
     let mut counts = BTreeMap::new();
-    for ((_, k), run) in problems.iter().zip(&own) {
+    for (k, run) in &own {
         *counts.entry((*k, run.think_steps)).or_insert(0) += 1;
     }
     let lengths: Vec<LengthCount> = counts
@@ -231,7 +214,7 @@ async fn row(
         kept.map(|count| count.n).sum()
     };
     let exact = n_of(|count| count.own == count.k);
-    let timed = &problems[..args.timed.min(problems.len())];
+    let timed = &set.problems[..args.timed.min(set.problems.len())];
     let words = program(WORDS, None)?;
     Ok(RowOfContemplation {
         task: set.shown.task.clone(),
@@ -248,35 +231,36 @@ async fn row(
     })
 }
 
-fn accuracy(runs: &[Run]) -> Result<Proportion> {
-    let n_right = runs.iter().filter(|run| run.is_right).count();
-    wilson(n_right, runs.len()).context("there must be at least one problem, found none")
+fn accuracy(runs: &[(usize, RunResult)]) -> Result<Proportion> {
+    let right = runs.iter().filter(|(_, run)| run.grade == Grade::Right);
+    wilson(right.count(), runs.len()).context("there must be at least one problem, found none")
 }
 
-/// Runs every problem under the program for its k.
+/// Runs the problems of each k under the program for it; each run stands beside its k.
 async fn runs(
     engine: &mut AnyEngine,
     model: &Model,
-    problems: &[(&Problem, usize)],
+    problems: &BTreeMap<usize, Vec<Problem>>,
     program: impl Fn(usize) -> Result<Program>,
-) -> Result<Vec<Run>> {
-    let bar = progress_bar(problems.len() as u64, "problems");
+) -> Result<Vec<(usize, RunResult)>> {
+    let bar = progress_bar(
+        problems.values().map(Vec::len).sum::<usize>() as u64,
+        "problems",
+    );
     let mut runs = Vec::new();
-    for batch in problems.chunks(BATCH) {
-        let lanes = batch
-            .iter()
-            .map(|(problem, k)| lane(model, problem, program(*k)?));
-        let lanes: Vec<LaneSpec> = lanes.collect::<Result<_>>()?;
-        let traces = run_to_end(engine, &lanes, CHUNK, |_| {}).await?;
-        for (((problem, _), lane), records) in batch.iter().zip(&lanes).zip(&traces) {
-            let answer = answer_ids(records, &lane.program);
-            let grade = problem.grade(&problem.task().render(&model.tokenizer, &answer));
-            runs.push(Run {
-                is_right: grade == Grade::Right,
-                think_steps: summary(records, &lane.program).think_steps,
-            });
+    for (&k, problems) in problems {
+        let trials = Trials {
+            program: &program(k)?,
+            problems,
+            samples: 1,
+            seed: 0,
+        };
+        let mut evaluator = Evaluator::new(&model.tokenizer, trials)?;
+        while evaluator.n_done() < evaluator.n_runs() {
+            let new = evaluator.advance(engine, &model.tokenizer, BATCH).await?;
+            runs.extend(new.iter().map(|run| (k, run.clone())));
+            bar.set_position(runs.len() as u64);
         }
-        bar.inc(batch.len() as u64);
     }
     bar.finish_and_clear();
     Ok(runs)
@@ -298,11 +282,11 @@ fn lane(model: &Model, problem: &Problem, program: Program) -> Result<LaneSpec> 
 async fn relative_time(
     engine: &mut AnyEngine,
     model: &Model,
-    problems: &[(&Problem, usize)],
+    problems: &[Problem],
     programs: [&Program; 2],
 ) -> Result<f64> {
     let mut seconds = [Vec::new(), Vec::new()];
-    for (problem, _) in problems {
+    for problem in problems {
         for (program, seconds) in programs.iter().zip(&mut seconds) {
             let lanes = [lane(model, problem, (*program).clone())?];
             let start = Instant::now();
@@ -396,16 +380,16 @@ impl RowOfContemplation {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::evidence::assert_of_weights_that_ship;
 
     #[test]
     fn the_study_was_made_on_the_weights_that_ship() {
         let root = Path::new(concat!(env!("CARGO_MANIFEST_DIR"), "/../.."));
-        let study = read(&root.join("public/evidence/contemplation")).expect("it ships");
+        let folder = root.join("public/evidence/contemplation");
+        let study: ContemplationDocument = evidence::read(&folder, FILE).expect("it ships");
         for row in &study.rows {
-            let folder = root.join("public/models").join(&row.model);
-            let digest = weights_digest(&folder, Some(&row.adapters));
-            let digest = digest.expect("the weights can be read");
-            assert_eq!(row.weights_sha256, digest, "{}", row.name());
+            let adapters = Some(&row.adapters[..]);
+            assert_of_weights_that_ship(&row.model, adapters, &row.weights_sha256);
         }
     }
 }

@@ -12,6 +12,7 @@ mod check;
 mod contemplation;
 mod engines;
 mod eval;
+mod evidence;
 mod fetch;
 mod folder;
 mod intervene;

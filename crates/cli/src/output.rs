@@ -44,12 +44,6 @@ pub fn write(path: &Path, text: &str) -> Result<()> {
     Ok(())
 }
 
-/// Writes a JSON file of the evidence into `folder`, which is made where it is not there.
-pub fn write_evidence(folder: &Path, name: &str, document: &impl Serialize) -> Result<()> {
-    fs::create_dir_all(folder).with_context(|| format!("cannot create {}", folder.display()))?;
-    write(&folder.join(name), &json(document)?)
-}
-
 /// A p value for people.
 pub fn p_value(p: f64) -> String {
     if p < 0.001 {

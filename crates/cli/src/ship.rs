@@ -22,7 +22,10 @@ use latent_model::{
 use latent_train::method::SequenceLayout;
 use serde::Deserialize;
 
-use crate::folder::{adapter_folders, load_adapted, load_model, load_training_record};
+use crate::{
+    folder::{adapter_folders, load_adapted, load_model, load_training_record},
+    output,
+};
 
 /// Arguments of `latent ship`.
 #[derive(Args)]
@@ -84,7 +87,7 @@ pub fn ship(args: &ShipArgs) -> Result<ExitCode> {
         println!("{}: {}", entry.name, entry.strategies.join(", "));
         catalogue.put(entry);
     }
-    let text = serde_json::to_string_pretty(&catalogue)? + "\n";
+    let text = output::json(&catalogue)?;
     fs::write(&index, text).with_context(|| format!("cannot write {}", index.display()))?;
     Ok(ExitCode::SUCCESS)
 }

@@ -1,8 +1,8 @@
 //! The study of mixtures, for people.
 
-use std::{fs, path::Path};
+use std::path::Path;
 
-use anyhow::{Context, Result};
+use anyhow::Result;
 use latent_model::{
     analysis::{
         report::{AnalysisRow, AnalysisStudy, MethodReport},
@@ -11,17 +11,14 @@ use latent_model::{
     metrics::Proportion,
 };
 
-use crate::output::p_value;
+use crate::{evidence, output::p_value};
 
 /// The name of a study's file.
 pub const FILE: &str = "analysis.json";
 
 /// The study in a folder.
 pub fn read(folder: &Path) -> Result<AnalysisStudy> {
-    let path = folder.join(FILE);
-    let json =
-        fs::read_to_string(&path).with_context(|| format!("cannot read {}", path.display()))?;
-    serde_json::from_str(&json).with_context(|| format!("in {}", path.display()))
+    evidence::read(folder, FILE)
 }
 
 /// The section of the results.
@@ -272,8 +269,10 @@ fn accuracy(accuracy: Option<&Proportion>) -> String {
 
 #[cfg(test)]
 mod tests {
+    use std::fs;
+
     use super::*;
-    use crate::{analyze::svg, folder::weights_digest};
+    use crate::{analyze::svg, evidence::assert_of_weights_that_ship};
 
     #[test]
     fn the_study_was_made_on_the_weights_that_ship_and_drawn_as_it_is() {
@@ -282,9 +281,7 @@ mod tests {
         let study = read(&folder).expect("a study");
         for row in &study.rows {
             let subject = &row.subject;
-            let folder = root.join("public/models").join(&subject.model);
-            let digest = weights_digest(&folder, None).expect("the weights can be read");
-            assert_eq!(subject.weights_sha256, digest, "{}", subject.model);
+            assert_of_weights_that_ship(&subject.model, None, &subject.weights_sha256);
         }
         let drawn = fs::read_to_string(folder.join("analysis.svg")).expect("it ships");
         assert!(

@@ -14,7 +14,7 @@ use latent_model::analysis::{
 use serde::Serialize;
 
 use super::{chart::svg, document::FILE, measure::Measured};
-use crate::output::{json, write as write_text};
+use crate::{evidence, output::write as write_text};
 
 /// A study of one strategy, with the divergences of that strategy at hand.
 #[derive(Serialize)]
@@ -33,16 +33,15 @@ impl<'a> Flat<'a> {
     }
 }
 
-/// Writes a study and its picture.
-pub fn write_study(out: &Path, study: &AnalysisStudy, json: &str) -> Result<()> {
-    fs::create_dir_all(out).with_context(|| format!("cannot create {}", out.display()))?;
-    write_text(&out.join(FILE), json)?;
+/// Writes a study, as `document` has it, and its picture.
+pub fn write_study(out: &Path, study: &AnalysisStudy, document: &impl Serialize) -> Result<()> {
+    evidence::write(out, FILE, document)?;
     write_text(&out.join("analysis.svg"), &svg(study)?)
 }
 
 /// Writes everything.
 pub fn write(out: &Path, study: &AnalysisStudy, measured: &Measured) -> Result<()> {
-    write_study(out, study, &json(&Flat::new(study))?)?;
+    write_study(out, study, &Flat::new(study))?;
     write_text(&out.join("steps.csv"), &tidy(study, &measured.outcomes))?;
     let first = &measured.first;
     if let Some(lens) = &first.lens {

@@ -25,8 +25,7 @@ pub use self::{
     document::{FILE, read, section},
 };
 use crate::{
-    asking::AskingArgs, engines::EngineKind, output::json, problems::ProblemArgs,
-    progress::progress_bar,
+    asking::AskingArgs, engines::EngineKind, problems::ProblemArgs, progress::progress_bar,
 };
 
 /// Arguments of `latent analyze`.
@@ -238,7 +237,7 @@ async fn run_suite(args: &AnalyzeArgs, path: &Path) -> Result<ExitCode> {
     };
     let out = args.out.clone();
     let out = out.unwrap_or_else(|| "public/evidence/analysis".into());
-    files::write_study(&out, &study, &json(&study)?)?;
+    files::write_study(&out, &study, &study)?;
     println!("{}", document::tables(&study));
     Ok(ExitCode::SUCCESS)
 }

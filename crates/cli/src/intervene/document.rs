@@ -1,26 +1,18 @@
 //! The study of interventions, for people.
 
-use std::{fs, path::Path};
+use std::path::Path;
 
-use anyhow::{Context, Result};
+use anyhow::Result;
 use latent_model::analysis::report::{InterventionResult, InterventionRow, InterventionStudy};
 
-use crate::output::p_value;
+use crate::{evidence, output::p_value};
 
 /// The name of the study's file.
 pub const FILE: &str = "interventions.json";
 
-/// The study in a folder of the evidence.
-fn read(folder: &Path) -> Result<InterventionStudy> {
-    let path = folder.join(FILE);
-    let json =
-        fs::read_to_string(&path).with_context(|| format!("cannot read {}", path.display()))?;
-    serde_json::from_str(&json).with_context(|| format!("in {}", path.display()))
-}
-
 /// The section of the results.
 pub fn section(folder: &Path) -> Result<String> {
-    let study = read(folder)?;
+    let study: InterventionStudy = evidence::read(folder, FILE)?;
     Ok(format!(
         "## What thoughts are for: changing them\n\n\
          Readings of thoughts have been fooled (arXiv 2606.12689 finds search frontiers in controls \
@@ -123,18 +115,16 @@ fn one_by_one(row: &InterventionRow) -> Option<String> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::folder::weights_digest;
+    use crate::evidence::assert_of_weights_that_ship;
 
     #[test]
     fn the_study_was_made_on_the_weights_that_ship() {
         let root = Path::new(concat!(env!("CARGO_MANIFEST_DIR"), "/../.."));
         let folder = root.join("public/evidence/interventions");
-        let study = read(&folder).expect("a study");
+        let study: InterventionStudy = evidence::read(&folder, FILE).expect("a study");
         for row in &study.rows {
             let subject = &row.subject;
-            let folder = root.join("public/models").join(&subject.model);
-            let digest = weights_digest(&folder, None).expect("the weights can be read");
-            assert_eq!(subject.weights_sha256, digest, "{}", subject.model);
+            assert_of_weights_that_ship(&subject.model, None, &subject.weights_sha256);
         }
     }
 }

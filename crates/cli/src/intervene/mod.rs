@@ -19,12 +19,7 @@ use serde::{Deserialize, Serialize};
 
 pub use self::document::section;
 use self::measure::Bench;
-use crate::{
-    engines::EngineKind,
-    output::{json, write},
-    problems::ProblemArgs,
-    progress::progress_bar,
-};
+use crate::{engines::EngineKind, evidence, problems::ProblemArgs, progress::progress_bar};
 
 /// Arguments of `latent intervene`.
 #[derive(Args)]
@@ -252,9 +247,7 @@ async fn run_suite(args: &InterveneArgs, path: &Path) -> Result<ExitCode> {
         noise: suite.noise,
         rows,
     };
-    fs::create_dir_all(&args.out)
-        .with_context(|| format!("cannot create {}", args.out.display()))?;
-    write(&args.out.join(document::FILE), &json(&study)?)?;
+    evidence::write(&args.out, document::FILE, &study)?;
     println!("{}", document::table(&study));
     Ok(ExitCode::SUCCESS)
 }

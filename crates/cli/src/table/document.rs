@@ -1,11 +1,12 @@
 //! What was measured, for people: `table.md` and the results, from what the JSON files hold.
 
-use std::{fmt::Write, fs, path::Path};
+use std::{fmt::Write, path::Path};
 
-use anyhow::{Context, Result};
+use anyhow::Result;
 use latent_model::evidence::{Origin, Outcome, RowOfTable, SetOfTable, Table};
 
 use super::{thinking::ThinkingDocument, thoughts::ThoughtsDocument};
+use crate::evidence;
 
 /// The table for people, one for each task.
 pub fn markdown(table: &Table) -> String {
@@ -94,11 +95,7 @@ fn row_markdown(row: &RowOfTable, sets: &[&SetOfTable]) -> String {
 /// What a suite's folder of evidence holds, for people: a section of the results, which lie in
 /// `docs`.
 pub fn section(folder: &Path) -> Result<String> {
-    let read = |name: &str| {
-        let path = folder.join(name);
-        fs::read_to_string(&path).with_context(|| format!("cannot read {}", path.display()))
-    };
-    let table: Table = serde_json::from_str(&read("table.json")?)?;
+    let table: Table = evidence::read(folder, "table.json")?;
     let mut text = format!(
         "## {}\n\n{}\n\n{}",
         table.title,
@@ -106,7 +103,7 @@ pub fn section(folder: &Path) -> Result<String> {
         markdown(&table)
     );
     if folder.join("thoughts.json").exists() {
-        let thoughts: ThoughtsDocument = serde_json::from_str(&read("thoughts.json")?)?;
+        let thoughts: ThoughtsDocument = evidence::read(folder, "thoughts.json")?;
         let name = folder.file_name().unwrap_or_default().display();
         text += &format!(
             "
@@ -119,7 +116,7 @@ pub fn section(folder: &Path) -> Result<String> {
         );
     }
     if folder.join("thinking.json").exists() {
-        let thinking: ThinkingDocument = serde_json::from_str(&read("thinking.json")?)?;
+        let thinking: ThinkingDocument = evidence::read(folder, "thinking.json")?;
         text += &format!(
             "
 ### How sure each way of thinking is
@@ -137,6 +134,8 @@ is a word at which the problem's statements offer more than one way on.
 
 #[cfg(test)]
 mod tests {
+    use std::fs;
+
     use serde::de::DeserializeOwned;
 
     use latent_model::{
@@ -241,9 +240,7 @@ mod tests {
             assert!(!ships, "{model} ships: run `latent table` again");
             return;
         };
-        let digest =
-            crate::folder::weights_digest(&folder, adapters).expect("the weights can be read");
-        assert_eq!(*weights_sha256, digest, "{model}: run `latent table`");
+        crate::evidence::assert_of_weights_that_ship(model, adapters, weights_sha256);
     }
 
     #[test]
