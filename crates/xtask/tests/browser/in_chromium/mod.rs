@@ -28,6 +28,9 @@ use crate::chromium::{Browser, WebGpu};
 
 /// WebGPU in software, on a machine that may be busy with other things.
 const LIMIT: Duration = Duration::from_secs(240);
+/// Keeps every file that the page offers, in `window.taken`.
+const KEEP: &str = "window.taken = []; const offered = URL.createObjectURL; \
+                    URL.createObjectURL = blob => { window.taken.push(blob); return offered.call(URL, blob) }";
 
 /// The switch that skips these tests: a machine without a browser fails them otherwise.
 const SKIP: &str = "LATENT_SKIP_BROWSER";

@@ -5,13 +5,9 @@ use serde_json::{Value, json};
 
 use xtask::server::{Host, StaticServer};
 
-use super::{LIMIT, address, check_quiet, finished_run, in_browser, site::Site};
+use super::{KEEP, LIMIT, address, check_quiet, finished_run, in_browser, site::Site};
 use crate::chromium::{Browser, WebGpu};
 use crate::reference_run::compare_lanes;
-
-/// Keeps every file that the page offers.
-const KEEP: &str = "window.taken = []; const offered = URL.createObjectURL; \
-                    URL.createObjectURL = blob => { window.taken.push(blob); return offered.call(URL, blob) }";
 
 #[test]
 fn a_recording_plays_back_as_the_run_that_it_is_of() {

@@ -3,12 +3,8 @@
 use anyhow::{Context, Result, ensure};
 use serde_json::{Value, json};
 
-use super::{LIMIT, address, check_quiet, finished_run, in_browser};
+use super::{KEEP, LIMIT, address, check_quiet, finished_run, in_browser};
 use crate::chromium::{Browser, WebGpu};
-
-/// Keeps every file that the page offers.
-const KEEP: &str = "window.taken = []; const offered = URL.createObjectURL; \
-                    URL.createObjectURL = blob => { window.taken.push(blob); return offered.call(URL, blob) }";
 
 #[test]
 fn a_run_is_taken_away_as_texts_and_pictures() {
