@@ -368,7 +368,13 @@ fn the_query_runs_under_the_base_contemplation_under_the_generator_the_rest_unde
         let scaled: Vec<f32> = state.iter().map(|z| scale * z).collect();
         let mut fed = Precision::Oracle.matvec(&map.weight, &scaled);
         fed.iter_mut().zip(&map.bias).for_each(|(x, b)| *x += b);
-        (forward.logits(&alone, &hidden), hidden, fed)
+        (
+            forward
+                .logits(&alone, std::slice::from_ref(&hidden))
+                .remove(0),
+            hidden,
+            fed,
+        )
     };
     let token = |id: u32| weights.embedding.row(id as usize).into_owned();
     for (position, id) in PROMPT.into_iter().take(4).enumerate() {

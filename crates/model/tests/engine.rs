@@ -128,7 +128,12 @@ fn every_kind_of_input_is_fed_as_its_record_says() {
             let x = forward.embed(&weights, &input, position);
             let under = (&*weights, Adapter::Base);
             let hidden = forward.position(&config, under, &mut cache, position, x, |_, _| {});
-            (forward.logits(&weights, &hidden), hidden)
+            (
+                forward
+                    .logits(&weights, std::slice::from_ref(&hidden))
+                    .remove(0),
+                hidden,
+            )
         };
         for (position, token) in PROMPT.into_iter().take(4).enumerate() {
             feed(position, Input::Token(token));

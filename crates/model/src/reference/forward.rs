@@ -1,4 +1,4 @@
-//! The forward pass of a model at one position, in plain Rust, read from top to bottom.
+//! The forward pass of a model, in plain Rust, read from top to bottom.
 
 use super::ops::{Frequencies, Precision, Rotation, add, gelu, sigmoid, silu, softmax};
 use crate::{
@@ -37,6 +37,26 @@ impl KvCache {
         for layer in &mut self.layers {
             layer.keys.truncate(n_values);
             layer.values.truncate(n_values);
+        }
+    }
+}
+
+/// Positions of one lane that follow each other.
+pub struct Stretch<'a> {
+    cache: &'a mut KvCache,
+    /// The first one.
+    first: usize,
+    /// What enters the first layer at each, (d).
+    inputs: Vec<Vec<f32>>,
+}
+
+impl<'a> Stretch<'a> {
+    /// Positions from `first` on, after those in the cache.
+    pub fn new(cache: &'a mut KvCache, first: usize, inputs: Vec<Vec<f32>>) -> Self {
+        Self {
+            cache,
+            first,
+            inputs,
         }
     }
 }
@@ -86,29 +106,57 @@ impl Forward {
         }
     }
 
-    /// Runs one position through all layers of an adapter; returns the hidden state after the final norm, (d).
+    /// Runs stretches of positions through all layers of an adapter, their rows side by side;
+    /// returns the hidden states after the final norm, (d), row by row. Each is that of its
+    /// stretch alone, to the bit.
     ///
-    /// `on_layer` sees the residual stream, (d), after each layer, and may change it.
-    pub fn position(
+    /// `on_layer` sees the residual stream, (d), of a row after each layer, and may change it.
+    pub fn stretches(
         &self,
         config: &ModelConfig,
         (weights, adapter): (&Weights, Adapter),
+        stretches: Vec<Stretch<'_>>,
+        mut on_layer: impl FnMut(usize, usize, &mut [f32]),
+    ) -> Vec<Vec<f32>> {
+        let rotations: Vec<Option<Rotation>> = stretches
+            .iter()
+            .flat_map(|stretch| stretch.first..stretch.first + stretch.inputs.len())
+            .map(|position| Some(self.frequencies.as_ref()?.at(position)))
+            .collect();
+        let mut xs: Vec<Vec<f32>> = Vec::new();
+        let mut caches: Vec<(&mut KvCache, usize)> = Vec::new();
+        for stretch in stretches {
+            caches.push((stretch.cache, stretch.inputs.len()));
+            xs.extend(stretch.inputs);
+        }
+        for (index, layer) in weights.layers_under(adapter).iter().enumerate() {
+            let caches = caches.iter_mut();
+            let caches = caches.map(|(cache, n_rows)| (&mut cache.layers[index], *n_rows));
+            let attended = self.attention(config, layer, caches, &rotations, &xs);
+            add_rows(&mut xs, &attended);
+            let expanded = self.mlp(config, layer, &xs);
+            add_rows(&mut xs, &expanded);
+            let rows = xs.iter_mut().enumerate();
+            rows.for_each(|(row, x)| on_layer(row, index, x));
+        }
+        let normed = xs.iter().map(|x| self.final_norm(config, weights, x));
+        normed.collect()
+    }
+
+    /// [`Forward::stretches`] of one position.
+    pub fn position(
+        &self,
+        config: &ModelConfig,
+        under: (&Weights, Adapter),
         cache: &mut KvCache,
         position: usize,
-        mut x: Vec<f32>,
+        x: Vec<f32>,
         mut on_layer: impl FnMut(usize, &mut [f32]),
     ) -> Vec<f32> {
-        let frequencies = self.frequencies.as_ref();
-        let rotation = frequencies.map(|frequencies| frequencies.at(position));
-        for (index, layer) in weights.layers_under(adapter).iter().enumerate() {
-            let cache = &mut cache.layers[index];
-            let attended = self.attention(config, layer, cache, rotation.as_ref(), &x);
-            add(&mut x, &attended);
-            let expanded = self.mlp(config, layer, &x);
-            add(&mut x, &expanded);
-            on_layer(index, &mut x);
-        }
-        self.final_norm(config, weights, &x)
+        let stretch = Stretch::new(cache, position, vec![x]);
+        let on_layer = |_, layer, x: &mut [f32]| on_layer(layer, x);
+        let mut hidden = self.stretches(config, under, vec![stretch], on_layer);
+        hidden.pop().expect("a state for each input")
     }
 
     /// The state that the LM head reads, (d), of the residual stream after a layer: the last one,
@@ -140,9 +188,9 @@ impl Forward {
         x
     }
 
-    /// logits = W_head · h, (V).
-    pub fn logits(&self, weights: &Weights, hidden: &[f32]) -> Vec<f32> {
-        self.precision.matvec(weights.head(), hidden)
+    /// logits = W_head · h, (V), of each hidden state.
+    pub fn logits(&self, weights: &Weights, hidden: &[Vec<f32>]) -> Vec<Vec<f32>> {
+        self.precision.products(weights.head(), hidden)
     }
 
     /// σ(w · h + b), where there is a classifier for inputs that ran under `adapter`.
@@ -156,47 +204,63 @@ impl Forward {
         Some(sigmoid(product + classifier.bias))
     }
 
-    /// Causal grouped-query attention of the newest position over the cache; returns (d).
-    fn attention(
+    /// Causal grouped-query attention of new rows, (d) each, over the caches, each with the number
+    /// of rows that are its own and come after what it holds; returns (d) each.
+    fn attention<'a>(
         &self,
         config: &ModelConfig,
         layer: &LayerWeights,
-        cache: &mut LayerCache,
-        rotation: Option<&Rotation>,
-        x: &[f32],
-    ) -> Vec<f32> {
+        caches: impl Iterator<Item = (&'a mut LayerCache, usize)>,
+        rotations: &[Option<Rotation>],
+        xs: &[Vec<f32>],
+    ) -> Vec<Vec<f32>> {
         let precision = self.precision;
-        let normed = self.norm(config, x, &layer.attention_norm);
-        let mut q = precision.linear(&layer.q, &normed);
-        let mut k = precision.linear(&layer.k, &normed);
-        if let Some([q_gain, k_gain]) = &layer.qk_norm {
-            for (heads, gain) in [(&mut q, q_gain), (&mut k, k_gain)] {
-                for head in heads.chunks_exact_mut(config.head_dim) {
-                    head.copy_from_slice(&precision.rms_norm(head, gain, config.norm_eps));
+        let normed: Vec<Vec<f32>> = xs
+            .iter()
+            .map(|x| self.norm(config, x, &layer.attention_norm))
+            .collect();
+        let [mut q, mut k, v] =
+            [&layer.q, &layer.k, &layer.v].map(|linear| precision.linear(linear, &normed));
+        let head_dim = config.head_dim;
+        for ((q, k), rotation) in q.iter_mut().zip(&mut k).zip(rotations) {
+            if let Some([q_gain, k_gain]) = &layer.qk_norm {
+                for (heads, gain) in [(&mut *q, q_gain), (&mut *k, k_gain)] {
+                    for head in heads.chunks_exact_mut(head_dim) {
+                        head.copy_from_slice(&precision.rms_norm(head, gain, config.norm_eps));
+                    }
                 }
             }
+            if let Some(rotation) = rotation {
+                rotation.turn(q);
+                rotation.turn(k);
+            }
         }
-        if let Some(rotation) = rotation {
-            rotation.turn(&mut q);
-            rotation.turn(&mut k);
+        let mut rows = q.iter().zip(k.iter().zip(&v));
+        let mut mixed = Vec::with_capacity(xs.len());
+        for (cache, n_rows) in caches {
+            for (q, (k, v)) in rows.by_ref().take(n_rows) {
+                cache.keys.extend_from_slice(k);
+                cache.values.extend_from_slice(v);
+                mixed.push(self.mixed(config, cache, q));
+            }
         }
-        cache.keys.extend_from_slice(&k);
-        cache.values.extend(precision.linear(&layer.v, &normed));
+        precision.linear(&layer.o, &mixed)
+    }
 
+    /// The values in a cache, mixed for each head of `q`, (n_heads · head_dim), by how well its
+    /// keys fit; as long as `q`.
+    fn mixed(&self, config: &ModelConfig, cache: &LayerCache, q: &[f32]) -> Vec<f32> {
         let (head_dim, kv_width) = (config.head_dim, config.kv_width());
         let heads_per_kv_head = config.n_heads / config.n_kv_heads;
         let scale = 1.0 / (head_dim as f32).sqrt();
         let mut mixed = vec![0.0; q.len()];
-        for (head, (q, out)) in q
-            .chunks_exact(head_dim)
-            .zip(mixed.chunks_exact_mut(head_dim))
-            .enumerate()
-        {
+        let heads = q.chunks_exact(head_dim);
+        for (head, (q, out)) in heads.zip(mixed.chunks_exact_mut(head_dim)).enumerate() {
             let offset = head / heads_per_kv_head * head_dim;
             let at_head = offset..offset + head_dim;
             let rows = cache.keys.chunks_exact(kv_width);
             let mut weights: Vec<f32> = rows
-                .map(|row| scale * precision.dot(q, &row[at_head.clone()]))
+                .map(|row| scale * self.precision.dot(q, &row[at_head.clone()]))
                 .collect();
             softmax(&mut weights);
             for (row, weight) in cache.values.chunks_exact(kv_width).zip(weights) {
@@ -206,21 +270,32 @@ impl Forward {
                     .for_each(|(out, v)| *out += weight * v);
             }
         }
-        precision.linear(&layer.o, &mixed)
+        mixed
     }
 
     /// W_down (silu(W_gate x) ⊙ W_up x), or W_down gelu(W_up x) where there is no gate, on the normed
-    /// input; returns (d).
-    fn mlp(&self, config: &ModelConfig, layer: &LayerWeights, x: &[f32]) -> Vec<f32> {
+    /// inputs; returns (d) each.
+    fn mlp(&self, config: &ModelConfig, layer: &LayerWeights, xs: &[Vec<f32>]) -> Vec<Vec<f32>> {
         let precision = self.precision;
-        let normed = self.norm(config, x, &layer.mlp_norm);
+        let normed: Vec<Vec<f32>> = xs
+            .iter()
+            .map(|x| self.norm(config, x, &layer.mlp_norm))
+            .collect();
         let gate = layer.gate.as_ref();
         let gate = gate.map(|gate| precision.linear(gate, &normed));
-        let up = precision.linear(&layer.up, &normed);
-        let expanded: Vec<f32> = match gate {
-            Some(gate) => gate.iter().zip(up).map(|(g, up)| silu(*g) * up).collect(),
-            None => up.into_iter().map(gelu).collect(),
-        };
+        let mut expanded = precision.linear(&layer.up, &normed);
+        match gate {
+            Some(gate) => {
+                let values = expanded.iter_mut().flatten().zip(gate.iter().flatten());
+                values.for_each(|(up, gate)| *up *= silu(*gate));
+            }
+            None => expanded.iter_mut().flatten().for_each(|up| *up = gelu(*up)),
+        }
         precision.linear(&layer.down, &expanded)
     }
+}
+
+/// x += y, row by row.
+fn add_rows(xs: &mut [Vec<f32>], ys: &[Vec<f32>]) {
+    xs.iter_mut().zip(ys).for_each(|(x, y)| add(x, y));
 }
