@@ -12,13 +12,15 @@ use latent_model::{
     input::{Input, Tap},
     record::StepRecord,
     reference::LayerStates,
+    select::LaneState,
 };
 
 use crate::{
     batch::{Batch, KvCache, SCRATCH_ROWS},
     context::{GpuContext, GpuError},
-    forward::{Cost, Dispatch, Forward},
-    kernels::{MAX_TILE, Pipeline, RING_STEPS, tile_for},
+    counts::DeviceCounts,
+    forward::{Dispatch, Forward},
+    kernels::{MAX_TILE, Pipeline, RING_STEPS, cost::Cost, tile_for},
     layout::Row,
     pipelines::{RowPipelines, TilePipelines, check_positions, tap_pipeline},
     run::{Run, SelectBuffers, lane_rows, positions_needed, prefill_rows, submit_rows, taps_of},
@@ -37,7 +39,7 @@ const PREFILL_ROWS: usize = 64;
 pub struct EngineStats {
     /// Dispatches of one step of all lanes.
     pub dispatches_per_step: usize,
-    /// Declared work of one step of all lanes.
+    /// Declared work of the first step of all lanes.
     pub step_cost: Cost,
     /// Steps, counted once for all lanes together.
     pub steps: u64,
@@ -47,6 +49,8 @@ pub struct EngineStats {
     pub maps: u64,
     /// Bytes read back.
     pub bytes_read_back: u64,
+    /// All of what was asked of the device; the three before are among it.
+    pub device: DeviceCounts,
 }
 
 /// Runs programs on a device. Several engines may share one [`GpuContext`].
@@ -61,8 +65,9 @@ pub struct GpuEngine {
     /// What keeps a tap's state in a block of the hidden states, by block and kind of tap, as far
     /// as a run has needed it. One kernel serves all layers.
     tap_pipelines: Vec<((usize, Discriminant<Tap>), Pipeline)>,
-    run: Option<Run>,
-    stats: EngineStats,
+    pub(crate) run: Option<Run>,
+    first_step_cost: Cost,
+    steps: u64,
 }
 
 impl GpuEngine {
@@ -72,30 +77,48 @@ impl GpuEngine {
         weights: &Weights,
         context: &GpuContext,
     ) -> Result<Self, GpuError> {
-        let create = || DeviceWeights::upload(context, config, weights);
+        let context = context.counting();
+        let create = || DeviceWeights::upload(&context, config, weights);
         let weights = context.checked("the model's weights", create).await?;
         let create = || {
-            let device = &context.device;
-            let rows = RowPipelines::new(device, config, &weights)?;
-            let tiles = vec![TilePipelines::new(device, config, &weights, MAX_TILE)?];
+            let rows = RowPipelines::new(&context, config, &weights)?;
+            let tiles = vec![TilePipelines::new(&context, config, &weights, MAX_TILE)?];
             Ok((rows, tiles))
         };
         let (row_pipelines, tile_pipelines) = context.checked("the kernels", create).await?;
         Ok(Self {
-            context: context.clone(),
+            context,
             config: config.clone(),
             weights,
             row_pipelines,
             tile_pipelines,
             tap_pipelines: Vec::new(),
             run: None,
-            stats: EngineStats::default(),
+            first_step_cost: Cost::default(),
+            steps: 0,
         })
     }
 
     /// Counters for the page and the benchmark.
     pub fn stats(&self) -> EngineStats {
-        self.stats
+        let device = self.context.counts();
+        let run = self.run.as_ref();
+        EngineStats {
+            dispatches_per_step: run.map_or(0, Run::n_dispatches),
+            step_cost: self.first_step_cost,
+            steps: self.steps,
+            submits: device.submits,
+            maps: device.maps,
+            bytes_read_back: device.bytes_read_back,
+            device,
+        }
+    }
+
+    /// Declared work of the next step by kernel, one entry a dispatch, of lanes that stand where
+    /// `cursors` say; those that are not named are done. Nothing where there is no run.
+    pub fn step_costs(&self, cursors: &[LaneCursor]) -> Vec<(&'static str, Cost)> {
+        let run = self.run.as_ref();
+        run.map(|run| run.costs(cursors)).unwrap_or_default()
     }
 
     /// Bytes of the model's weights on the device.
@@ -126,8 +149,8 @@ impl GpuEngine {
         if let Some(compiled) = known {
             return Ok(compiled.clone());
         }
-        let (device, weights) = (&self.context.device, &self.weights);
-        let create = || TilePipelines::new(device, &self.config, weights, tile);
+        let (context, weights) = (&self.context, &self.weights);
+        let create = || TilePipelines::new(context, &self.config, weights, tile);
         let compiled = self.context.checked("the kernels", create).await?;
         self.tile_pipelines.push(compiled.clone());
         Ok(compiled)
@@ -142,7 +165,7 @@ impl GpuEngine {
     ) -> Forward<'a> {
         debug_assert_eq!(tile_pipelines.tile, batch.tile);
         Forward {
-            device: &self.context.device,
+            context: &self.context,
             config: &self.config,
             weights: &self.weights,
             row_pipelines: &self.row_pipelines,
@@ -158,9 +181,8 @@ impl GpuEngine {
         let pipelines = &self.row_pipelines;
         let dispatch = |pipeline: &Pipeline, bound: &[&wgpu::Buffer], grid| Dispatch {
             pipeline: pipeline.clone(),
-            bind_group: pipeline.bind(&self.context.device, bound),
+            bind_group: pipeline.bind(&self.context, bound),
             grid,
-            cost: Cost::default(),
         };
         let distribution = [
             &batch.rows,
@@ -194,8 +216,8 @@ impl GpuEngine {
                 continue;
             }
             let create = || {
-                let (device, config) = (&self.context.device, &self.config);
-                tap_pipeline(device, config, &self.weights, (slot, tap))
+                let (context, config) = (&self.context, &self.config);
+                tap_pipeline(context, config, &self.weights, (slot, tap))
             };
             if let Some(compiled) = self.context.checked("the kernels", create).await? {
                 self.tap_pipelines
@@ -214,33 +236,30 @@ impl GpuEngine {
     }
 
     /// Allocates a run's buffers, prefills its prompts, and sets its lanes' first inputs.
-    /// Returns the run and the number of submits.
     fn begin_run(
         &self,
         specs: &[LaneSpec],
         prefill_pipelines: &TilePipelines,
         lane_pipelines: &TilePipelines,
-    ) -> Result<(Run, u64), GpuError> {
+    ) -> Result<Run, GpuError> {
         let n_positions = positions_needed(specs);
         check_positions(&self.config, n_positions)?;
         let cache = KvCache::new(&self.context, &self.config, specs.len(), n_positions)?;
-        let n_submits = self.prefill(specs, prefill_pipelines, &cache)?;
+        self.prefill(specs, prefill_pipelines, &cache)?;
         let rows = lane_rows(specs, cache.n_positions);
-        let run = self.lanes_run(specs, rows, lane_pipelines, &cache)?;
-        Ok((run, n_submits))
+        self.lanes_run(specs, rows, lane_pipelines, &cache)
     }
 
-    /// Fills the cache with every distinct prompt but its last input; returns the number of
-    /// submits.
+    /// Fills the cache with every distinct prompt but its last input.
     fn prefill(
         &self,
         specs: &[LaneSpec],
         pipelines: &TilePipelines,
         cache: &KvCache,
-    ) -> Result<u64, GpuError> {
+    ) -> Result<(), GpuError> {
         let prompts = prefill_rows(specs, cache.n_positions);
         if prompts.is_empty() {
-            return Ok(0);
+            return Ok(());
         }
         let (context, n_positions) = (&self.context, cache.n_positions as usize);
         let batch = Batch::new(
@@ -253,7 +272,8 @@ impl GpuEngine {
         let forward = self.forward(pipelines, &batch, cache);
         let mut dispatches = forward.embed();
         dispatches.extend(forward.layers(&[]));
-        Ok(submit_rows(context, &batch, &dispatches, &prompts))
+        submit_rows(context, &batch, &dispatches, &prompts);
+        Ok(())
     }
 
     /// The run of prefilled lanes, whose `rows` begin with each lane's own, in order.
@@ -306,10 +326,13 @@ impl Engine for GpuEngine {
         let lane_pipelines = self.tile_pipelines(tile_for(lanes.len())).await?;
         self.compile_taps(&taps_of(lanes)).await?;
         let create = || self.begin_run(lanes, &prefill_pipelines, &lane_pipelines);
-        let (run, n_submits) = self.context.checked("the run's lanes", create).await?;
-        self.stats.dispatches_per_step = run.n_dispatches();
-        self.stats.step_cost = run.cost();
-        self.stats.submits += n_submits;
+        let run = self.context.checked("the run's lanes", create).await?;
+        let first = |(lane, spec): (usize, &LaneSpec)| LaneCursor {
+            state: LaneState::new(lane as u32, spec),
+            input: spec.inputs.last().cloned(),
+        };
+        let cursors: Vec<LaneCursor> = lanes.iter().enumerate().map(first).collect();
+        self.first_step_cost = run.costs(&cursors).into_iter().map(|(_, cost)| cost).sum();
         self.run = Some(run);
         Ok(())
     }
@@ -322,10 +345,8 @@ impl Engine for GpuEngine {
         let mut n_left = n_steps;
         while n_left > 0 && run.is_live() {
             let n_chunk = n_left.min(RING_STEPS as usize);
-            records.extend(
-                run.advance(&self.context, n_chunk as u32, &mut self.stats)
-                    .await?,
-            );
+            records.extend(run.advance(&self.context, n_chunk as u32).await?);
+            self.steps += n_chunk as u64;
             n_left -= n_chunk;
         }
         self.run = Some(run);

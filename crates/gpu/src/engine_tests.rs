@@ -51,19 +51,18 @@ fn run_with(engine: &GpuEngine, specs: &[LaneSpec], probes: &[Row]) -> (Vec<Step
     let mut run = engine
         .lanes_run(specs, rows, pipelines, &cache)
         .expect("a run");
-    let mut stats = EngineStats::default();
     let mut records = Vec::new();
     while run.is_live() {
-        let advanced = block_on(run.advance(&engine.context, 3, &mut stats));
+        let advanced = block_on(run.advance(&engine.context, 3));
         records.extend(advanced.expect("records"));
     }
     let mut kept = Vec::new();
     for buffer in cache.keys.iter().chain(&cache.values) {
-        let staging = readback::staging(&engine.context, buffer.size());
-        let device = &engine.context.device;
+        let staging = engine.context.staging(buffer.size());
+        let device = engine.context.device();
         let mut encoder = device.create_command_encoder(&Default::default());
         encoder.copy_buffer_to_buffer(buffer, 0, &staging, 0, buffer.size());
-        engine.context.queue.submit([encoder.finish()]);
+        engine.context.submit(encoder);
         let bytes = block_on(readback::read(&engine.context, &staging, buffer.size()));
         let row_bytes = engine.config.kv_width() * size_of::<f32>();
         let lanes = specs.len() * n_positions * row_bytes;

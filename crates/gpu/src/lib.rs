@@ -58,6 +58,7 @@
 //! or `web` (WebGPU).
 
 pub mod any_engine;
+pub mod ceiling;
 pub mod context;
 pub mod engine;
 pub mod kernels;
@@ -67,14 +68,18 @@ pub mod packing;
 pub mod weights;
 
 mod batch;
+mod counts;
 mod forward;
 mod inspect;
 mod pipelines;
+mod profile;
 mod readback;
 mod run;
 
 pub use any_engine::AnyEngine;
 pub use context::{GpuContext, GpuError};
+pub use counts::DeviceCounts;
 pub use engine::{EngineStats, GpuEngine, MAX_LANES};
-pub use forward::Cost;
+pub use kernels::cost::Cost;
 pub use memory::WeightMemory;
+pub use profile::KernelTime;

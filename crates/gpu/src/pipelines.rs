@@ -7,7 +7,7 @@ use latent_model::{
 };
 
 use crate::{
-    context::GpuError,
+    context::{GpuContext, GpuError},
     kernels::{
         ATTENTION, CONTEMPLATE, DISTRIBUTION, EMBED, EXPAND, FINAL_NORM, HEAD, Kernel, MAX_PARTS,
         PROJECT, Pipeline, QK_NORM, QKV, RING_STEPS, SELECT, Shape, TAP, parts_of, threads_for,
@@ -76,7 +76,7 @@ pub(crate) fn check_positions(config: &ModelConfig, n_positions: usize) -> Resul
 
 impl RowPipelines {
     pub fn new(
-        device: &wgpu::Device,
+        context: &GpuContext,
         config: &ModelConfig,
         weights: &DeviceWeights,
     ) -> Result<Self, GpuError> {
@@ -100,12 +100,12 @@ impl RowPipelines {
                 flag("LEARNED_POSITIONS", made_of.positions == Positions::Learned),
             ];
             let embed = EMBED.reading(weights.format);
-            embed.pipeline(device, row_threads, &constants)
+            embed.pipeline(context, row_threads, &constants)
         };
         let epsilon = ("EPSILON", f64::from(config.norm_eps));
         let qk_norm = || {
             let constants = [&attention_constants(config)[..], &[epsilon]].concat();
-            QK_NORM.pipeline(device, attention_threads(config), &constants)
+            QK_NORM.pipeline(context, attention_threads(config), &constants)
         };
         let layer_norm = flag("LAYER_NORM", made_of.norm == Norm::LayerNorm);
         Ok(Self {
@@ -117,14 +117,14 @@ impl RowPipelines {
                 .map(embed)
                 .collect::<Result<_, _>>()?,
             attention: ATTENTION.pipeline(
-                device,
+                context,
                 attention_threads(config),
                 &attention_constants(config),
             )?,
-            final_norm: FINAL_NORM.pipeline(device, row_threads, &[width, epsilon, layer_norm])?,
-            distribution: DISTRIBUTION.pipeline(device, threads, &[("VOCAB_SIZE", vocab_size)])?,
+            final_norm: FINAL_NORM.pipeline(context, row_threads, &[width, epsilon, layer_norm])?,
+            distribution: DISTRIBUTION.pipeline(context, threads, &[("VOCAB_SIZE", vocab_size)])?,
             select: SELECT.pipeline(
-                device,
+                context,
                 threads,
                 &[
                     ("N_PARTS", f64::from(n_parts)),
@@ -139,7 +139,7 @@ impl RowPipelines {
 /// The kernel that keeps what `tap` reads in block `slot` of the hidden states; `None` where the
 /// final norm does so itself.
 pub(crate) fn tap_pipeline(
-    device: &wgpu::Device,
+    context: &GpuContext,
     config: &ModelConfig,
     weights: &DeviceWeights,
     (slot, tap): (usize, Tap),
@@ -154,16 +154,16 @@ pub(crate) fn tap_pipeline(
     let pipeline = match tap {
         Tap::FinalNorm => return Ok(None),
         Tap::Contemplation if weights.input_map.is_some() => {
-            CONTEMPLATE.pipeline(device, threads, &[width, slot, epsilon])
+            CONTEMPLATE.pipeline(context, threads, &[width, slot, epsilon])
         }
-        Tap::Layer(_) | Tap::Contemplation => TAP.pipeline(device, threads, &place),
+        Tap::Layer(_) | Tap::Contemplation => TAP.pipeline(context, threads, &place),
     };
     pipeline.map(Some)
 }
 
 impl TilePipelines {
     pub fn new(
-        device: &wgpu::Device,
+        context: &GpuContext,
         config: &ModelConfig,
         weights: &DeviceWeights,
         tile: u32,
@@ -174,11 +174,11 @@ impl TilePipelines {
         let n_sets = ("N_SETS", weights.n_sets as f64);
         let width = ("WIDTH", quads(config.hidden_size));
         let is_layer_norm = made_of.norm == Norm::LayerNorm;
-        let compiled = |kernel: Kernel, outputs: usize, constants: &[(&str, f64)]| {
+        let compiled = |kernel: Kernel, outputs: usize, constants: &[(&'static str, f64)]| {
             let threads = threads_for(outputs.div_ceil(4) as u32);
             kernel
                 .reading(weights.format)
-                .pipeline(device, threads, constants)
+                .pipeline(context, threads, constants)
         };
         // The constants of norm.wgsl, and those of every matmul.
         let behind_norm = |has_bias: bool| {

@@ -139,7 +139,7 @@ fn check_qkv(
     constants.push(("TURNS", variant.gated_or_turned.into()));
     let pipeline = QKV
         .reading(variant.format)
-        .pipeline(context.device(), threads, &constants)
+        .pipeline(&context, threads, &constants)
         .expect("a shape that runs");
     let n_quads = (q_width + 2 * kv_width) / 4;
     let grid = [
@@ -243,7 +243,7 @@ fn norms_of_heads_come_before_their_rotation_and_leave_other_rows_alone() {
             common::buffer(&context, &keys),
         ];
         let constants = [&heads.constants()[..], &[("EPSILON", EPSILON)]].concat();
-        let pipeline = QK_NORM.pipeline(context.device(), threads, &constants);
+        let pipeline = QK_NORM.pipeline(&context, threads, &constants);
         let grid = [
             (heads.n_heads + heads.n_kv_heads) as u32,
             batch.len() as u32,
@@ -290,7 +290,7 @@ fn check_attention(context: &GpuContext, heads: Heads, batch: &[Row], threads: u
         common::buffer(context, &vec![0.0_f32; batch.len() * q_width]),
     ];
     let pipeline = ATTENTION
-        .pipeline(context.device(), threads, &heads.constants())
+        .pipeline(&context, threads, &heads.constants())
         .expect("a shape that runs");
     let grid = [heads.n_heads as u32, batch.len() as u32];
     common::dispatch(context, &pipeline, &buffers.each_ref(), grid);

@@ -86,7 +86,7 @@ fn embed_feeds_every_kind_of_input_from_one_shard_or_several() {
                 ("LEARNED_POSITIONS", learns_positions.into()),
             ];
             let embed = EMBED.reading(format);
-            let pipeline = embed.pipeline(context.device(), threads, &constants);
+            let pipeline = embed.pipeline(&context, threads, &constants);
             let pipeline = pipeline.expect("a shape that runs");
             let grid = [
                 (d / 4).div_ceil(threads as usize) as u32,
@@ -149,7 +149,7 @@ fn a_tap_keeps_the_residual_of_live_rows_in_its_block() {
         common::buffer(&context, &vec![7.0_f32; 4 * n]),
     ];
     let constants = [("WIDTH", (d / 4) as f64), ("SLOT", f64::from(slot))];
-    let pipeline = TAP.pipeline(context.device(), 8, &constants);
+    let pipeline = TAP.pipeline(&context, 8, &constants);
     let grid = [1, batch.len() as u32];
     common::dispatch(
         &context,
@@ -198,7 +198,7 @@ fn a_contemplation_token_is_the_map_of_a_normed_state() {
             ("SLOT", f64::from(slot)),
             ("EPSILON", EPSILON),
         ];
-        let pipeline = CONTEMPLATE.pipeline(context.device(), threads, &constants);
+        let pipeline = CONTEMPLATE.pipeline(&context, threads, &constants);
         let pipeline = pipeline.expect("a shape that runs");
         let grid = [
             (d / 4).div_ceil(threads as usize) as u32,
@@ -258,7 +258,7 @@ fn the_final_norm_tells_the_norm_and_what_the_rows_own_classifier_says() {
             ("EPSILON", EPSILON),
             ("LAYER_NORM", variant.layer_norm.into()),
         ];
-        let pipeline = FINAL_NORM.pipeline(context.device(), threads, &constants);
+        let pipeline = FINAL_NORM.pipeline(&context, threads, &constants);
         let pipeline = pipeline.expect("a shape that runs");
         common::dispatch(
             &context,
@@ -324,7 +324,7 @@ fn project_adds_to_the_residual_what_the_rows_own_set_gives() {
             ("BIAS", variant.bias.into()),
         ];
         let project = PROJECT.reading(variant.format);
-        let pipeline = project.pipeline(context.device(), threads, &constants);
+        let pipeline = project.pipeline(&context, threads, &constants);
         let pipeline = pipeline.expect("a shape that runs");
         let grid = [
             (d / 4).div_ceil(threads as usize) as u32,
@@ -411,7 +411,7 @@ fn the_mlp_expands_with_a_gate_and_without_even_where_exp_overflows() {
         ];
         constants.extend(variant.constants());
         let expand = EXPAND.reading(variant.format);
-        let pipeline = expand.pipeline(context.device(), threads, &constants);
+        let pipeline = expand.pipeline(&context, threads, &constants);
         let pipeline = pipeline.expect("a shape that runs");
         let grid = [
             (intermediate / 4).div_ceil(threads as usize) as u32,
@@ -488,7 +488,7 @@ fn head_gives_logits_to_tiles_that_want_them() {
                     ("ALL_QUADS", (stride / 4) as f64),
                 ];
                 let head = HEAD.reading(format);
-                let pipeline = head.pipeline(context.device(), threads, &constants);
+                let pipeline = head.pipeline(&context, threads, &constants);
                 let grid = [
                     ((last - first) / 4).div_ceil(threads as usize) as u32,
                     (batch.len() / tile) as u32,

@@ -4,59 +4,20 @@ mod common;
 
 use std::sync::Arc;
 
+use common::program;
 use latent_gpu::GpuEngine;
 use latent_model::{
     checkpoint::Weights,
     compare::first_record_difference,
-    config::ModelConfig,
     engine::{Engine, EngineError, LaneCursor, LaneSpec, run_to_end},
     input::{Feed, Input, Tap},
     parity::forced_differences,
     program::{Adapter, MAX_STOP_TOKENS, Program, Role},
     record::{InputKind, StepRecord, flag},
     reference::{Precision, ReferenceEngine},
-    strategy::{STRATEGIES, Setting, Settings, Strategy},
-    tokenizer::{Marker, Tokenizer},
+    strategy::{STRATEGIES, Strategy},
 };
 use pollster::block_on;
-
-/// A word-level tokenizer whose last six ids are the markers.
-fn tokenizer(vocab_size: usize) -> Tokenizer {
-    let n_words = vocab_size - Marker::ALL.len();
-    let words: Vec<String> = (0..n_words).map(|id| format!("\"w{id}\":{id}")).collect();
-    let markers: Vec<String> = (n_words..)
-        .zip(Marker::ALL)
-        .map(|(id, marker)| {
-            format!(
-                r#"{{"id":{id},"content":"{}","single_word":false,"lstrip":false,
-                "rstrip":false,"normalized":false,"special":true}}"#,
-                marker.text()
-            )
-        })
-        .collect();
-    let json = format!(
-        r#"{{"version":"1.0","truncation":null,"padding":null,"added_tokens":[{}],
-        "normalizer":null,"pre_tokenizer":{{"type":"WhitespaceSplit"}},"post_processor":null,
-        "decoder":null,"model":{{"type":"WordLevel","vocab":{{{}}},"unk_token":"w0"}}}}"#,
-        markers.join(","),
-        words.join(",")
-    );
-    Tokenizer::from_json(&json).expect("a tokenizer")
-}
-
-/// The strategy with few steps, so that the caps are met.
-fn program(strategy: &Strategy, config: &ModelConfig) -> Program {
-    let mut settings = Settings::default();
-    for (setting, value) in [(Setting::MaxThink, 7.0), (Setting::MaxAnswer, 4.0)] {
-        if strategy.settings.iter().any(|(known, _)| *known == setting) {
-            settings.set(setting, value);
-        }
-    }
-    let tokenizer = tokenizer(config.vocab_size);
-    let (_, weights) = common::small();
-    let program = strategy.program(&settings, &tokenizer, weights.capabilities());
-    program.expect("a program")
-}
 
 fn lane(program: Program, prompt: &[u32], seed: u32) -> LaneSpec {
     LaneSpec {
@@ -301,7 +262,6 @@ fn eight_lanes_read_every_weight_once() {
         let cost = engine.stats().step_cost;
         let weight_bytes = 4 * (n_reads * n_read) as u64;
         assert_eq!(cost.weight_bytes, weight_bytes, "{n_lanes} lanes");
-        assert_eq!(cost.flops, 2 * (n_lanes * n_read) as u64, "{n_lanes} lanes");
     }
 }
 

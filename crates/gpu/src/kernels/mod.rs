@@ -1,10 +1,15 @@
-//! The kernels: their sources, the iterations of their loops, how they are compiled and bound.
+//! The kernels: their sources, the iterations of their loops, and what their dispatches cost.
+
+pub mod cost;
+mod pipeline;
 
 use latent_model::{
     checkpoint::WeightFormat,
     program::{MAX_KEPT, MAX_PHASES, MAX_STOP_TOKENS},
 };
 
+use self::cost::{Cost, Work};
+pub use self::pipeline::Pipeline;
 use crate::{context::GpuError, layout::TOKENS_PER_THREAD};
 
 /// The most iterations that all loops of one invocation may take together. Mesa's llvmpipe ends
@@ -24,6 +29,10 @@ pub struct Kernel {
     /// For every loop statement that `main` reaches, in no order: the most iterations that one
     /// invocation makes of it, all its entries together.
     pub loops: fn(&Shape<'_>) -> Vec<u64>,
+    /// What one dispatch moves and computes.
+    pub cost: fn(&Work<'_>) -> Cost,
+    /// The format of the weights that `source` reads.
+    pub format: WeightFormat,
 }
 
 /// What the number of a kernel's iterations depends on.
@@ -48,6 +57,11 @@ impl Shape<'_> {
     fn shared(&self, n: u64) -> u64 {
         n.div_ceil(u64::from(self.threads))
     }
+
+    /// Tokens of a part of the vocabulary.
+    fn tokens_of_part(&self) -> u64 {
+        u64::from(self.threads * TOKENS_PER_THREAD)
+    }
 }
 
 /// Loops of a matmul over sets of weights, and of each set over its rows and its columns.
@@ -69,23 +83,25 @@ fn loops_behind_norm(shape: &Shape<'_>) -> Vec<u64> {
 macro_rules! source {
     ($($part:literal),+) => {
         concat!(
-            include_str!("../../../shaders/prelude.wgsl"),
-            $(include_str!(concat!("../../../shaders/", $part, ".wgsl"))),+
+            include_str!("../../../../shaders/prelude.wgsl"),
+            $(include_str!(concat!("../../../../shaders/", $part, ".wgsl"))),+
         )
     };
 }
 
 macro_rules! kernel {
-    ($name:literal, $loops:expr) => {
+    ($name:literal, $loops:expr, $cost:path) => {
         Kernel {
             name: $name,
             source: source!($name),
             sources: [source!($name); WeightFormat::ALL.len()],
             loops: $loops,
+            cost: $cost,
+            format: WeightFormat::F32,
         }
     };
     // A kernel that reads packed weights, with the parts that come after their format.
-    ($name:literal, weights $(, $part:literal)*; $loops:expr) => {
+    ($name:literal, weights $(, $part:literal)*; $loops:expr, $cost:path) => {
         Kernel {
             name: $name,
             source: source!("weights_f32" $(, $part)*, $name),
@@ -95,6 +111,8 @@ macro_rules! kernel {
                 source!("weights_int8" $(, $part)*, $name),
             ],
             loops: $loops,
+            cost: $cost,
+            format: WeightFormat::F32,
         }
     };
 }
@@ -111,103 +129,127 @@ pub const SHARED: [&str; 5] = [
 const KEPT: u64 = MAX_KEPT as u64;
 
 /// The input vectors of a batch.
-pub const EMBED: Kernel = kernel!("embed", weights; |_| vec![KEPT]);
+pub const EMBED: Kernel = kernel!("embed", weights; |_| vec![KEPT], cost::embed);
 /// Attention norm, query, key and value projections, rotation.
-pub const QKV: Kernel = kernel!("qkv", weights, "norm"; loops_behind_norm);
+pub const QKV: Kernel = kernel!("qkv", weights, "norm"; loops_behind_norm, cost::qkv);
 /// Norms of heads, rotation.
-pub const QK_NORM: Kernel = kernel!("qk_norm", |shape| {
-    let quads = shape.shared(shape.get("HEAD_DIM") / 4);
-    vec![quads, shape.threads.into(), quads]
-});
+pub const QK_NORM: Kernel = kernel!(
+    "qk_norm",
+    |shape| {
+        let quads = shape.shared(shape.get("HEAD_DIM") / 4);
+        vec![quads, shape.threads.into(), quads]
+    },
+    cost::qk_norm
+);
 /// Attention over the cache.
-pub const ATTENTION: Kernel = kernel!("attention", |shape| {
-    let (positions, quads) = (shape.n_positions as u64, shape.get("HEAD_DIM") / 4);
-    let (threads, four_positions) = (shape.threads.into(), shape.shared(positions.div_ceil(4)));
-    vec![
-        four_positions,
-        four_positions * quads,
-        four_positions * 4,
-        threads,
-        shape.shared(positions),
-        threads,
-        shape.shared(quads),
-        shape.shared(quads) * positions,
-    ]
-});
+pub const ATTENTION: Kernel = kernel!(
+    "attention",
+    |shape| {
+        let (positions, quads) = (shape.n_positions as u64, shape.get("HEAD_DIM") / 4);
+        let (threads, four_positions) = (shape.threads.into(), shape.shared(positions.div_ceil(4)));
+        vec![
+            four_positions,
+            four_positions * quads,
+            four_positions * 4,
+            threads,
+            shape.shared(positions),
+            threads,
+            shape.shared(quads),
+            shape.shared(quads) * positions,
+        ]
+    },
+    cost::attention
+);
 /// Output and down projections, added to the residual stream.
-pub const PROJECT: Kernel = kernel!("project", weights; loops_of_sets);
+pub const PROJECT: Kernel = kernel!("project", weights; loops_of_sets, cost::project);
 /// MLP norm, gate and up projections, activation.
-pub const EXPAND: Kernel = kernel!("expand", weights, "norm"; loops_behind_norm);
+pub const EXPAND: Kernel = kernel!("expand", weights, "norm"; loops_behind_norm, cost::expand);
 /// A layer's state, kept to be fed back.
-pub const TAP: Kernel = kernel!("tap", |_| Vec::new());
+pub const TAP: Kernel = kernel!("tap", |_| Vec::new(), cost::tap);
 /// A contemplation token, made of a layer's state.
-pub const CONTEMPLATE: Kernel = kernel!("contemplate", |shape| vec![shape.get("WIDTH")]);
+pub const CONTEMPLATE: Kernel = kernel!(
+    "contemplate",
+    |shape| vec![shape.get("WIDTH")],
+    cost::contemplate
+);
 /// Final norm, and what the end classifier says of it.
-pub const FINAL_NORM: Kernel = kernel!("final_norm", |shape| vec![
-    shape.shared(shape.get("WIDTH")),
-    shape.threads.into(),
-    shape.shared(shape.get("WIDTH")),
-    shape.get("LAYER_NORM") * shape.get("WIDTH"),
-]);
+pub const FINAL_NORM: Kernel = kernel!(
+    "final_norm",
+    |shape| vec![
+        shape.shared(shape.get("WIDTH")),
+        shape.threads.into(),
+        shape.shared(shape.get("WIDTH")),
+        shape.get("LAYER_NORM") * shape.get("WIDTH"),
+    ],
+    cost::final_norm
+);
 /// LM head.
 pub const HEAD: Kernel =
-    kernel!("head", weights; |shape| vec![shape.get("TILE"), shape.get("WIDTH")]);
+    kernel!("head", weights; |shape| vec![shape.get("TILE"), shape.get("WIDTH")], cost::head);
 /// The distribution over each part of the vocabulary.
-pub const DISTRIBUTION: Kernel = kernel!("distribution", |shape| {
-    let (own, threads) = (u64::from(TOKENS_PER_THREAD), u64::from(shape.threads));
-    let pool = own * threads;
-    vec![
-        MAX_PHASES as u64,
-        own,
-        threads,
-        shape.shared(KEPT),
-        own,
-        own,
-        own * pool,
-        threads,
-    ]
-});
+pub const DISTRIBUTION: Kernel = kernel!(
+    "distribution",
+    |shape| {
+        let (own, threads) = (u64::from(TOKENS_PER_THREAD), u64::from(shape.threads));
+        let pool = own * threads;
+        vec![
+            MAX_PHASES as u64,
+            own,
+            threads,
+            shape.shared(KEPT),
+            own,
+            own,
+            own * pool,
+            threads,
+        ]
+    },
+    cost::distribution
+);
 /// The distribution of all parts, the decision, and the next input.
-pub const SELECT: Kernel = kernel!("select", |shape| {
-    let parts = shape.get("N_PARTS");
-    let pool = KEPT * parts.min(KEPT);
-    vec![
-        // ln_gamma_draw, for every kept token
-        16 * KEPT,
-        // merge_top
-        shape.shared(KEPT),
-        shape.shared(parts),
-        shape.shared(parts) * parts,
-        shape.shared(parts),
-        shape.shared(parts) * KEPT,
-        shape.shared(pool),
-        shape.shared(pool) * pool,
-        // bad_logits, finish_distribution
-        parts,
-        parts,
-        KEPT,
-        // normalise, at most six times
-        6 * KEPT,
-        6 * KEPT,
-        // softmax_weights, sort
-        KEPT,
-        KEPT,
-        KEPT,
-        KEPT * KEPT / 2,
-        // truncated, mix, draw_token, make_one_hot twice
-        KEPT,
-        KEPT,
-        KEPT,
-        KEPT,
-        KEPT,
-        KEPT,
-        2 * KEPT,
-        // is_stop_token, decide, main
-        MAX_STOP_TOKENS as u64,
-        MAX_PHASES as u64,
-        shape.shared(KEPT),
-    ]
-});
+pub const SELECT: Kernel = kernel!(
+    "select",
+    |shape| {
+        let parts = shape.get("N_PARTS");
+        let pool = KEPT * parts.min(KEPT);
+        vec![
+            // ln_gamma_draw, for every kept token
+            16 * KEPT,
+            // merge_top
+            shape.shared(KEPT),
+            shape.shared(parts),
+            shape.shared(parts) * parts,
+            shape.shared(parts),
+            shape.shared(parts) * KEPT,
+            shape.shared(pool),
+            shape.shared(pool) * pool,
+            // bad_logits, finish_distribution
+            parts,
+            parts,
+            KEPT,
+            // normalise, at most six times
+            6 * KEPT,
+            6 * KEPT,
+            // softmax_weights, sort
+            KEPT,
+            KEPT,
+            KEPT,
+            KEPT * KEPT / 2,
+            // truncated, mix, draw_token, make_one_hot twice
+            KEPT,
+            KEPT,
+            KEPT,
+            KEPT,
+            KEPT,
+            KEPT,
+            2 * KEPT,
+            // is_stop_token, decide, main
+            MAX_STOP_TOKENS as u64,
+            MAX_PHASES as u64,
+            shape.shared(KEPT),
+        ]
+    },
+    cost::select
+);
 
 /// Every kernel: `tests/shaders.rs` compares this with the folder.
 pub const KERNELS: [Kernel; 12] = [
@@ -234,21 +276,12 @@ pub const MAX_TILE: u32 = 8;
 /// The most parts of a vocabulary that the select stage merges.
 pub const MAX_PARTS: u32 = 256;
 
-/// A pipeline and what is needed to dispatch it.
-#[derive(Clone, Debug)]
-pub struct Pipeline {
-    /// The kernel's name.
-    pub name: &'static str,
-    /// Threads of one workgroup.
-    pub threads: u32,
-    inner: wgpu::ComputePipeline,
-}
-
 impl Kernel {
     /// The kernel for weights in a format; kernels are for f32 unless they are asked.
     pub fn reading(self, format: WeightFormat) -> Self {
         Self {
             source: self.sources[format as usize],
+            format,
             ..self
         }
     }
@@ -277,66 +310,6 @@ impl Kernel {
                 constants.join(", ")
             ),
             iterations,
-        })
-    }
-
-    /// Compiles the kernel with `threads` threads a workgroup and its other constants.
-    pub fn pipeline(
-        &self,
-        device: &wgpu::Device,
-        threads: u32,
-        constants: &[(&str, f64)],
-    ) -> Result<Pipeline, GpuError> {
-        self.check(&Shape {
-            threads,
-            constants,
-            n_positions: 1,
-        })?;
-        let module = device.create_shader_module(wgpu::ShaderModuleDescriptor {
-            label: Some(self.name),
-            source: wgpu::ShaderSource::Wgsl(self.source.into()),
-        });
-        let mut all = vec![("THREADS", f64::from(threads))];
-        all.extend_from_slice(constants);
-        let inner = device.create_compute_pipeline(&wgpu::ComputePipelineDescriptor {
-            label: Some(self.name),
-            // Bindings exist in WGSL only; every dispatch has a bind group of its own.
-            layout: None,
-            module: &module,
-            entry_point: Some("main"),
-            compilation_options: wgpu::PipelineCompilationOptions {
-                constants: &all,
-                ..Default::default()
-            },
-            cache: None,
-        });
-        Ok(Pipeline {
-            name: self.name,
-            threads,
-            inner,
-        })
-    }
-}
-
-impl Pipeline {
-    /// The compiled kernel.
-    pub fn compiled(&self) -> &wgpu::ComputePipeline {
-        &self.inner
-    }
-
-    /// Binds `buffers` to the bindings 0, 1, …
-    pub fn bind(&self, device: &wgpu::Device, buffers: &[&wgpu::Buffer]) -> wgpu::BindGroup {
-        let entries: Vec<wgpu::BindGroupEntry<'_>> = (0..)
-            .zip(buffers)
-            .map(|(binding, buffer)| wgpu::BindGroupEntry {
-                binding,
-                resource: buffer.as_entire_binding(),
-            })
-            .collect();
-        device.create_bind_group(&wgpu::BindGroupDescriptor {
-            label: Some(self.name),
-            layout: &self.inner.get_bind_group_layout(0),
-            entries: &entries,
         })
     }
 }
