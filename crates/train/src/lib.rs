@@ -16,6 +16,7 @@ pub mod method;
 pub mod objective;
 pub mod optimizer;
 pub mod parameters;
+pub mod peer;
 pub mod progress;
 pub mod random;
 pub mod recall;
