@@ -7,7 +7,7 @@ use crate::{
     context::{GpuContext, GpuError},
     forward::Dispatch,
     kernels::{
-        PROJECT,
+        PROJECT, Table,
         cost::{Cost, RowWork},
         tile_for,
     },
@@ -40,28 +40,36 @@ pub struct MicroKernel {
 }
 
 impl MicroKernel {
-    /// Compiles the kernel for a shape with `threads` threads a workgroup.
+    /// Compiles the kernel of the context's table for a shape with `threads` threads a workgroup, of
+    /// which each slice has `quads` where sums are split.
     pub async fn new(
         context: &GpuContext,
         shape: MatmulShape,
-        threads: u32,
+        (threads, quads): (u32, u32),
     ) -> Result<Self, GpuError> {
-        let create = || Self::create(context, shape, threads);
+        let create = || Self::create(context, shape, (threads, quads));
         context.checked("a micro-kernel", create).await
     }
 
-    fn create(context: &GpuContext, shape: MatmulShape, threads: u32) -> Result<Self, GpuError> {
+    fn create(
+        context: &GpuContext,
+        shape: MatmulShape,
+        (threads, quads): (u32, u32),
+    ) -> Result<Self, GpuError> {
         let tile = tile_for(shape.n_rows);
         let n_rows = shape.n_rows.next_multiple_of(tile as usize);
         let n_quads = shape.n_outputs.div_ceil(4);
-        let constants = [
+        let mut constants = vec![
             ("TILE", f64::from(tile)),
             ("WIDTH", shape.n_inputs.div_ceil(4) as f64),
             ("N_QUADS", n_quads as f64),
             ("N_SETS", 1.0),
             ("BIAS", 0.0),
         ];
-        let kernel = PROJECT.reading(shape.format);
+        if context.table() == Table::Gpu {
+            constants.push(("QUADS", f64::from(quads)));
+        }
+        let kernel = PROJECT.of(context.table(), shape.format);
         let pipeline = kernel.pipeline(context, threads, &constants)?;
         let row = Row {
             live: 1,
@@ -73,9 +81,10 @@ impl MicroKernel {
         let input = context.storage("inputs", words(n_rows * shape.n_inputs))?;
         let weights = context.storage("weights", words(n_words))?;
         let output = context.storage("outputs", words(n_rows * 4 * n_quads))?;
+        let dispatch_quads = pipeline.quads_per_group();
         // Without a bias its binding is not read.
         let bind_group = pipeline.bind(context, &[&rows, &input, &weights, &input, &output]);
-        let n_groups = n_quads.div_ceil(threads as usize);
+        let n_groups = n_quads.div_ceil(dispatch_quads as usize);
         let live = RowWork {
             is_live: true,
             ..RowWork::default()

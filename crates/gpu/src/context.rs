@@ -4,7 +4,7 @@ use std::sync::{Arc, Mutex, PoisonError};
 
 use latent_model::engine::EngineError;
 
-use crate::counts::DeviceCounts;
+use crate::{counts::DeviceCounts, kernels::Table};
 
 /// A GPU that cannot be used, or stopped being usable. Each text says what to expect of it.
 #[derive(Clone, Debug, PartialEq, thiserror::Error)]
@@ -82,6 +82,8 @@ pub struct GpuContext {
     adapter: wgpu::AdapterInfo,
     /// The first thing that went wrong outside of an error scope.
     fault: Arc<Mutex<Option<GpuError>>>,
+    /// The kernels that engines on it run.
+    table: Table,
     counts: Arc<Mutex<DeviceCounts>>,
 }
 
@@ -143,6 +145,7 @@ impl GpuContext {
         Ok(Self {
             device,
             queue,
+            table: table_for(&adapter.get_info()),
             adapter: adapter.get_info(),
             fault,
             counts: Arc::default(),
@@ -189,6 +192,20 @@ impl GpuContext {
     /// Whether the adapter runs on the CPU (lavapipe, SwiftShader, WARP).
     pub fn is_software(&self) -> bool {
         self.adapter.device_type == wgpu::DeviceType::Cpu
+    }
+
+    /// The table of kernels that engines on this context run: that of the adapter's kind.
+    pub fn table(&self) -> Table {
+        self.table
+    }
+
+    /// The same device with a table that was not chosen by its kind: to test one without the adapters
+    /// that it is for, and to measure both.
+    pub fn with_table(&self, table: Table) -> Self {
+        Self {
+            table,
+            ..self.clone()
+        }
     }
 
     /// The same device, counting from nothing what is asked of it through this context and its
@@ -274,6 +291,14 @@ impl GpuContext {
             }),
             None => Ok(()),
         }
+    }
+}
+
+/// The kernels for a kind of adapter; what does not say that it is a CPU is taken for a GPU.
+fn table_for(adapter: &wgpu::AdapterInfo) -> Table {
+    match adapter.device_type {
+        wgpu::DeviceType::Cpu => Table::Cpu,
+        _ => Table::Gpu,
     }
 }
 

@@ -62,9 +62,9 @@ pub struct GpuEngine {
     pub(crate) row_pipelines: RowPipelines,
     /// One set per tile that was asked for so far.
     tile_pipelines: Vec<TilePipelines>,
-    /// What keeps a tap's state in a block of the hidden states, by block and kind of tap, as far
-    /// as a run has needed it. One kernel serves all layers.
-    tap_pipelines: Vec<((usize, Discriminant<Tap>), Pipeline)>,
+    /// What keeps a tap's state in a block of the hidden states, as far as a run has needed it.
+    /// One kernel serves all layers.
+    tap_pipelines: Vec<(TapKey, Pipeline)>,
     pub(crate) run: Option<Run>,
     first_step_cost: Cost,
     steps: u64,
@@ -210,18 +210,18 @@ impl GpuEngine {
     }
 
     /// Compiles what keeps `taps` in their blocks, as far as no run before has needed the same.
-    async fn compile_taps(&mut self, taps: &[Tap]) -> Result<(), GpuError> {
+    async fn compile_taps(&mut self, taps: &[Tap], tile: u32) -> Result<(), GpuError> {
         for (slot, &tap) in taps.iter().enumerate() {
-            if self.compiled_tap(slot, tap).is_some() {
+            if self.compiled_tap(slot, tap, tile).is_some() {
                 continue;
             }
             let create = || {
                 let (context, config) = (&self.context, &self.config);
-                tap_pipeline(context, config, &self.weights, (slot, tap))
+                tap_pipeline(context, config, &self.weights, (slot, tap), tile)
             };
             if let Some(compiled) = self.context.checked("the kernels", create).await? {
                 self.tap_pipelines
-                    .push(((slot, discriminant(&tap)), compiled));
+                    .push((tap_key(slot, tap, tile), compiled));
             }
         }
         Ok(())
@@ -229,8 +229,8 @@ impl GpuEngine {
 
     /// The kernel that keeps what `tap` reads in a block of the hidden states; none for the final
     /// norm, which does so itself.
-    fn compiled_tap(&self, slot: usize, tap: Tap) -> Option<&Pipeline> {
-        let key = (slot, discriminant(&tap));
+    fn compiled_tap(&self, slot: usize, tap: Tap, tile: u32) -> Option<&Pipeline> {
+        let key = tap_key(slot, tap, tile);
         let mut compiled = self.tap_pipelines.iter();
         compiled.find_map(|(known, pipeline)| (*known == key).then_some(pipeline))
     }
@@ -243,7 +243,7 @@ impl GpuEngine {
         lane_pipelines: &TilePipelines,
     ) -> Result<Run, GpuError> {
         let n_positions = positions_needed(specs);
-        check_positions(&self.config, n_positions)?;
+        check_positions(self.context.table(), &self.config, n_positions)?;
         let cache = KvCache::new(&self.context, &self.config, specs.len(), n_positions)?;
         self.prefill(specs, prefill_pipelines, &cache)?;
         let rows = lane_rows(specs, cache.n_positions);
@@ -294,7 +294,7 @@ impl GpuEngine {
         batch.write_rows(context, &fed);
         let forward = self.forward(pipelines, &batch, cache);
         let mut dispatches = forward.embed();
-        let compiled = |(slot, &tap)| Some((tap, self.compiled_tap(slot, tap)?));
+        let compiled = |(slot, &tap)| Some((tap, self.compiled_tap(slot, tap, batch.tile)?));
         let kept: Vec<(Tap, &Pipeline)> = taps.iter().enumerate().filter_map(compiled).collect();
         dispatches.extend(forward.layers(&kept));
         dispatches.push(forward.final_norm());
@@ -303,6 +303,14 @@ impl GpuEngine {
         let placed = (batch, cache.clone(), rows);
         Ok(Run::new(context, specs, placed, buffers, dispatches))
     }
+}
+
+/// A kind of tap in a block of the hidden states, and the tile where that is a matmul.
+type TapKey = (usize, Discriminant<Tap>, Option<u32>);
+
+fn tap_key(slot: usize, tap: Tap, tile: u32) -> TapKey {
+    let tile = matches!(tap, Tap::Contemplation).then_some(tile);
+    (slot, discriminant(&tap), tile)
 }
 
 /// Rows of the prefill's batch: whole tiles of the largest kind, whatever the prompts.
@@ -323,8 +331,9 @@ impl Engine for GpuEngine {
         check_lanes(lanes, &self.limits(MAX_LANES))?;
         self.run = None;
         let prefill_pipelines = self.tile_pipelines(MAX_TILE).await?;
-        let lane_pipelines = self.tile_pipelines(tile_for(lanes.len())).await?;
-        self.compile_taps(&taps_of(lanes)).await?;
+        let tile = tile_for(lanes.len());
+        let lane_pipelines = self.tile_pipelines(tile).await?;
+        self.compile_taps(&taps_of(lanes), tile).await?;
         let create = || self.begin_run(lanes, &prefill_pipelines, &lane_pipelines);
         let run = self.context.checked("the run's lanes", create).await?;
         let first = |(lane, spec): (usize, &LaneSpec)| LaneCursor {

@@ -7,7 +7,7 @@ use crate::{
     context::GpuContext,
     kernels::Pipeline,
     pipelines::{RowPipelines, TilePipelines},
-    weights::{DeviceLayer, DeviceWeights, Shard},
+    weights::{DeviceInputMap, DeviceLayer, DeviceWeights, Shard},
 };
 
 /// One dispatch: a pipeline, its buffers, its grid. Nothing in it changes from step to step;
@@ -19,10 +19,10 @@ pub(crate) struct Dispatch {
     pub grid: [u32; 2],
 }
 
-/// What a tap reads: the state after a layer, and the weights that it goes through.
+/// What a tap reads: the state after a layer, and the map that it goes through.
 struct Tapped<'a> {
     layer: usize,
-    weights: Vec<&'a wgpu::Buffer>,
+    map: Option<&'a DeviceInputMap>,
 }
 
 /// A model and a batch, from which dispatches are made.
@@ -76,8 +76,14 @@ impl Forward<'_> {
                     ..
                 } = self.batch;
                 if read.layer == index {
-                    let buffers = [&[rows, residual], &read.weights[..], &[hidden]].concat();
-                    dispatches.push(self.over_width(pipeline, &buffers));
+                    dispatches.push(match read.map {
+                        None => self.over_width(pipeline, &[rows, residual, hidden]),
+                        Some(map) => self.matmul(
+                            pipeline,
+                            self.config.hidden_size,
+                            &[rows, residual, &map.bias, &map.weight, hidden],
+                        ),
+                    });
                 }
             }
         }
@@ -90,15 +96,12 @@ impl Forward<'_> {
             Tap::FinalNorm => None,
             Tap::Layer(layer) => Some(Tapped {
                 layer: layer as usize,
-                weights: Vec::new(),
+                map: None,
             }),
-            Tap::Contemplation => {
-                let map = self.weights.input_map.iter();
-                Some(Tapped {
-                    layer: self.weights.capabilities.contemplation?.layer as usize,
-                    weights: map.flat_map(|map| [&map.weight, &map.bias]).collect(),
-                })
-            }
+            Tap::Contemplation => Some(Tapped {
+                layer: self.weights.capabilities.contemplation?.layer as usize,
+                map: self.weights.input_map.as_ref(),
+            }),
         }
     }
 
@@ -254,9 +257,11 @@ impl Forward<'_> {
         }
     }
 
-    /// A thread per four outputs and tile of rows.
+    /// A workgroup per stretch of outputs and tile of rows.
     fn matmul(&self, pipeline: &Pipeline, n_outputs: usize, buffers: &[&wgpu::Buffer]) -> Dispatch {
-        let n_groups = n_outputs.div_ceil(4).div_ceil(pipeline.threads as usize);
+        let n_groups = n_outputs
+            .div_ceil(4)
+            .div_ceil(pipeline.quads_per_group() as usize);
         let n_tiles = self.batch.n_rows / self.tile_pipelines.tile;
         Dispatch {
             pipeline: pipeline.clone(),

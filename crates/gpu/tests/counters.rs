@@ -149,7 +149,7 @@ fn a_thought_that_is_not_decoded_reads_no_head() {
     let (config, weights) = shipped();
     let mut engine = common::engine(&context, &(config.clone(), weights));
     let n_head = (4 * config.vocab_size * config.hidden_size) as u64;
-    for (name, expected) in [("coconut", 0), ("cot", n_head)] {
+    for (name, expected) in [("coconut", 0), ("token-cot", n_head)] {
         let index = STRATEGIES.iter().position(|strategy| strategy.name == name);
         let specs = lanes(index.expect("a strategy"), &config, 1);
         block_on(engine.begin(&specs)).expect("a run");

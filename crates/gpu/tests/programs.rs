@@ -5,7 +5,7 @@ mod common;
 use std::sync::Arc;
 
 use common::program;
-use latent_gpu::GpuEngine;
+use latent_gpu::{GpuEngine, kernels::Table};
 use latent_model::{
     checkpoint::Weights,
     compare::first_record_difference,
@@ -49,8 +49,8 @@ fn assert_same(name: &str, found: &[StepRecord], expected: &[StepRecord]) {
 }
 
 #[test]
-fn every_strategy_gives_what_the_reference_gives() {
-    let Some(mut engine) = engine() else {
+fn every_strategy_gives_what_the_reference_gives_with_either_table_of_kernels() {
+    let Some(context) = common::context() else {
         return;
     };
     let (config, _) = common::small();
@@ -62,10 +62,16 @@ fn every_strategy_gives_what_the_reference_gives() {
         .into_iter()
         .map(|program| lane(program, &[3, 14, 15, 9, 26], 5))
         .collect();
-    let (found, expected) = (gpu(&mut engine, &lanes, 16), reference(&lanes));
-    for ((strategy, found), expected) in STRATEGIES.iter().zip(&found).zip(&expected) {
-        assert_same(strategy.name, found, expected);
-        assert!(!found.is_empty(), "{}", strategy.name);
+    let expected = reference(&lanes);
+    for table in Table::ALL {
+        let context = context.with_table(table);
+        let mut engine = common::engine(&context, &common::small());
+        let found = gpu(&mut engine, &lanes, 16);
+        for ((strategy, found), expected) in STRATEGIES.iter().zip(&found).zip(&expected) {
+            let name = format!("{}, kernels {}", strategy.name, table.name());
+            assert_same(&name, found, expected);
+            assert!(!found.is_empty(), "{name}");
+        }
     }
 }
 

@@ -6,6 +6,7 @@ use anyhow::Result;
 use latent_gpu::{
     GpuContext,
     ceiling::{DeviceCopy, MatmulShape, MicroKernel},
+    kernels::Table,
 };
 use latent_model::{
     config::{Mlp, ModelConfig},
@@ -18,8 +19,17 @@ use super::{measured::Measured, report::Ceiling};
 const REPEATS: u32 = 16;
 /// Passes, of which the quickest counts.
 const PASSES: usize = 5;
-/// Threads of a workgroup that are tried.
-const THREADS: [u32; 4] = [8, 16, 32, 64];
+/// What is tried: tables, threads of a workgroup, and threads of a slice where sums are split.
+const VARIANTS: [(Table, u32, u32); 8] = [
+    (Table::Cpu, 8, 1),
+    (Table::Cpu, 16, 1),
+    (Table::Cpu, 32, 1),
+    (Table::Cpu, 64, 1),
+    (Table::Gpu, 32, 4),
+    (Table::Gpu, 64, 4),
+    (Table::Gpu, 128, 4),
+    (Table::Gpu, 128, 8),
+];
 /// Bytes of a copy; more than caches hold, less than a binding of the smallest device.
 const COPY_BYTES: u64 = 64 << 20;
 
@@ -57,8 +67,9 @@ pub async fn ceiling(context: &GpuContext, model: &Model, lanes: &[usize]) -> Re
                 format: model.weights.format,
             };
             let mut best: Option<Ceiling> = None;
-            for threads in THREADS {
-                let kernel = MicroKernel::new(context, shape, threads).await?;
+            for (table, threads, quads) in VARIANTS {
+                let context = context.with_table(table);
+                let kernel = MicroKernel::new(&context, shape, (threads, quads)).await?;
                 let seconds = quickest(&kernel).await?;
                 let cost = kernel.cost();
                 if best
@@ -75,6 +86,7 @@ pub async fn ceiling(context: &GpuContext, model: &Model, lanes: &[usize]) -> Re
                         bytes_per_second: cost.bytes() as f64 / seconds,
                         flops_per_second: cost.flops as f64 / seconds,
                         threads,
+                        kernels: table.name().into(),
                     });
                 }
             }

@@ -1,5 +1,7 @@
 //! `docs/performance.md`: a report as a person reads it.
 
+use latent_gpu::kernels::split_sums_for;
+
 use super::{measured::Measured, report::Report};
 
 /// The document.
@@ -43,7 +45,7 @@ crates/cli/bench/measured.json says. -->
 
 | | |
 |---|---|
-| adapter | {}{} |
+| adapter | {}{}; kernels {} |
 | driver | {} |
 | machine | {}, {} CPUs; the load {load} |
 | build | {}; {} |
@@ -53,6 +55,7 @@ crates/cli/bench/measured.json says. -->
 ",
         adapter.name,
         if adapter.is_software { ", which runs on the CPU" } else { "" },
+        adapter.kernels,
         adapter.driver,
         machine.system,
         machine.n_cpus,
@@ -199,17 +202,18 @@ fn ceiling(report: &Report) -> String {
 The plainest matmul kernel at the model's shapes, over and over in one pass, at the number of threads \
 that is quickest: what a step's matmuls would take if nothing else were there.
 
-| matmul | inputs → outputs | lanes | threads | µs | GB/s | GFLOP/s |
-|---|---|--:|--:|--:|--:|--:|
+| matmul | inputs → outputs | lanes | kernel | threads | µs | GB/s | GFLOP/s |
+|---|---|--:|---|--:|--:|--:|--:|
 "
     .to_owned();
     for best in &report.ceiling {
         text += &format!(
-            "| {} | {} → {} | {} | {} | {:.1} | {:.2} | {:.2} |\n",
+            "| {} | {} → {} | {} | {} | {} | {:.1} | {:.2} | {:.2} |\n",
             best.matmul,
             best.inputs,
             best.outputs,
             best.lanes,
+            best.kernels,
             best.threads,
             best.microseconds,
             best.bytes_per_second * 1e-9,
@@ -219,18 +223,45 @@ that is quickest: what a step's matmuls would take if nothing else were there.
     text
 }
 
+/// What the kernels for GPUs do at the model's shapes, which is known without one.
 fn about_gpus(report: &Report) -> String {
-    if !report.adapter.is_software {
-        return String::new();
-    }
-    "\
-## Unmeasured on a GPU
+    let mut text = String::from("## On a GPU\n\n");
+    if report.adapter.is_software {
+        text += "\
+Unmeasured on a GPU: no figure above is one's. What follows is argued from what the kernels for GPUs \
+read, and from the counters. They are held to the same f64 twins as the others, on every adapter.
 
-No figure above is a GPU's. What is known of one without measuring is what the counters say: how many \
-dispatches, submits and waits a step takes, and how many bytes it moves.
-"
-    .into()
+";
+    }
+    text += "\
+A projection of one row has few outputs, and where a thread owns four of them a GPU has nothing to do \
+while it waits for memory. So a workgroup owns a few fours side by side, and its slices of threads \
+take the inputs in turns: more threads are under way, each has a short chain of loads, and what a \
+slice reads at once lies side by side, in whole sectors of 32 bytes that nobody reads twice.
+
+| matmul of one row | threads that own outputs | threads that split sums | workgroups | loads in a chain | bytes side by side |
+|---|--:|--:|--:|--:|--:|
+";
+    for best in report.ceiling.iter().filter(|best| best.lanes == 1) {
+        let (threads, quads) = split_sums_for(best.inputs);
+        let n_quads = best.outputs.div_ceil(4);
+        let n_groups = n_quads.div_ceil(quads as usize);
+        let (n_steps, slices) = (best.inputs.div_ceil(4), (threads / quads) as usize);
+        text += &format!(
+            "| {}, {} → {} | {n_quads} | {} | {n_groups} | {} instead of {n_steps} | {} |\n",
+            best.matmul,
+            best.inputs,
+            best.outputs,
+            n_groups * threads as usize,
+            n_steps.div_ceil(slices),
+            BLOCK_BYTES * quads as usize,
+        );
+    }
+    text + "\nThe bytes side by side are those of f32 weights; f16 has half of them, int8 a quarter.\n"
 }
+
+/// Bytes of a block of 4 × 4 weights in f32.
+const BLOCK_BYTES: usize = 64;
 
 fn megabytes(bytes: u64) -> f64 {
     bytes as f64 / (1024.0 * 1024.0)
@@ -239,4 +270,24 @@ fn megabytes(bytes: u64) -> f64 {
 fn spread(measured: Measured, digits: usize) -> String {
     let Measured { median, low, high } = measured;
     format!("{median:.digits$} ({low:.digits$} – {high:.digits$})")
+}
+
+#[cfg(test)]
+mod tests {
+    use std::fs;
+
+    use super::*;
+
+    #[test]
+    fn the_document_is_what_was_measured() {
+        let root = concat!(env!("CARGO_MANIFEST_DIR"), "/../..");
+        let json = fs::read_to_string(format!("{root}/crates/cli/bench/measured.json"));
+        let report: Report = serde_json::from_str(&json.expect("it ships")).expect("a report");
+        assert!(report.parity.agrees && report.machine.is_release);
+        let written = fs::read_to_string(format!("{root}/docs/performance.md")).expect("it ships");
+        assert!(
+            document(&report) == written,
+            "run `cargo xtask bench --write`"
+        );
+    }
 }

@@ -12,7 +12,7 @@ use std::{collections::BTreeMap, fs, path::PathBuf, process::ExitCode, time::Ins
 
 use anyhow::{Context, Result, ensure};
 use clap::Args;
-use latent_gpu::{AnyEngine, GpuContext, GpuEngine};
+use latent_gpu::{AnyEngine, GpuContext, GpuEngine, kernels::Table};
 use latent_model::{checkpoint::WeightFormat, engine::Engine, model::Model, parity::sample_prompt};
 use latent_train::{Backend, peer::BurnDecoder};
 
@@ -92,7 +92,14 @@ async fn measure(args: &BenchArgs) -> Result<Report> {
     let prompt = sample_prompt(&model, args.prompt);
 
     let said = spinner("parity");
-    let parity = facts::parity(&model, &mut engine, &prompt).await?;
+    let mut parity = facts::parity(&model, &mut engine, &prompt).await?;
+    let other_table = match context.table() {
+        Table::Cpu => Table::Gpu,
+        Table::Gpu => Table::Cpu,
+    };
+    let other_context = context.with_table(other_table);
+    let mut other = GpuEngine::new(&model.config, &model.weights, &other_context).await?;
+    parity = parity.and(facts::parity(&model, &mut other, &prompt).await?);
     ensure!(
         parity.agrees,
         "the engines differ, and a wrong engine gets no time; see `latent check`"
@@ -101,7 +108,7 @@ async fn measure(args: &BenchArgs) -> Result<Report> {
     let memory = facts::memory(&model, &context, &prompt).await?;
     let counters = facts::count(&mut engine, &prompt).await?;
 
-    let mut contestants = contestants(&model, args, engine)?;
+    let mut contestants = contestants(&model, args, [engine, other])?;
     let mut first_tokens = Vec::new();
     for round in 0..=args.rounds {
         for contestant in &mut contestants {
@@ -136,6 +143,7 @@ async fn measure(args: &BenchArgs) -> Result<Report> {
             name: context.adapter_name(),
             driver: context.driver(),
             is_software: context.is_software(),
+            kernels: context.table().name().into(),
         },
         machine: report::Machine {
             system: format!("{} {}", std::env::consts::OS, std::env::consts::ARCH),
@@ -177,7 +185,11 @@ async fn measure(args: &BenchArgs) -> Result<Report> {
 }
 
 /// The GPU engine first, then its peers.
-fn contestants(model: &Model, args: &BenchArgs, engine: GpuEngine) -> Result<Vec<Contestant>> {
+fn contestants(
+    model: &Model,
+    args: &BenchArgs,
+    [engine, other]: [GpuEngine; 2],
+) -> Result<Vec<Contestant>> {
     let steps = args.steps;
     let mut own: Vec<Job> = LANES
         .map(|n| Job::tokens(n, steps, STEPS_PER_SUBMIT))
@@ -195,6 +207,14 @@ fn contestants(model: &Model, args: &BenchArgs, engine: GpuEngine) -> Result<Vec
             "GPU engine",
             Decoder::Engine(AnyEngine::Gpu(Box::new(engine))),
             own,
+        ),
+        Contestant::new(
+            match other.context().table() {
+                Table::Cpu => "kernels for CPU adapters",
+                Table::Gpu => "kernels for GPUs",
+            },
+            Decoder::Engine(AnyEngine::Gpu(Box::new(other))),
+            of_peers(),
         ),
         Contestant::new("reference engine", Decoder::Engine(reference), of_peers()),
     ];

@@ -39,6 +39,8 @@ pub struct Adapter {
     pub driver: String,
     /// Whether it runs on the CPU.
     pub is_software: bool,
+    /// The table of kernels that is chosen for it.
+    pub kernels: String,
 }
 
 /// Where it ran.
@@ -76,6 +78,17 @@ pub struct Parity {
     pub max_difference: f64,
     /// Strategies whose every step was compared.
     pub n_strategies: usize,
+}
+
+impl Parity {
+    /// Both of two engines.
+    pub fn and(self, other: Self) -> Self {
+        Self {
+            agrees: self.agrees && other.agrees,
+            max_difference: self.max_difference.max(other.max_difference),
+            n_strategies: self.n_strategies,
+        }
+    }
 }
 
 /// How it was measured.
@@ -183,4 +196,6 @@ pub struct Ceiling {
     pub flops_per_second: f64,
     /// Threads of a workgroup that were quickest.
     pub threads: u32,
+    /// The table that was.
+    pub kernels: String,
 }

@@ -228,11 +228,10 @@ pub(super) fn attention(work: &Work<'_>) -> Cost {
     let (q_width, kv_width) = (n_heads * head_dim, work.get("N_KV_HEADS") * head_dim);
     let n_keys: u64 = work.live().map(|row| row.n_keys).sum();
     let rows = work.per_live_row(q_width, q_width);
-    // Scores are written, read, written as weights, and read.
-    let scores = words(2 * n_heads * n_keys);
     Cost {
-        bytes_read: rows.bytes_read + words(2 * kv_width * n_keys) + scores,
-        bytes_written: rows.bytes_written + scores,
+        bytes_read: rows.bytes_read + words(2 * kv_width * n_keys),
+        // A workgroup's scores stay in a cache from loop to loop, and leave it once.
+        bytes_written: rows.bytes_written + words(n_heads * n_keys),
         flops: 4 * q_width * n_keys,
         ..rows
     }
@@ -266,13 +265,12 @@ pub(super) fn tap(work: &Work<'_>) -> Cost {
 
 pub(super) fn contemplate(work: &Work<'_>) -> Cost {
     let d = 4 * work.get("WIDTH");
-    let weight_bytes = words(work.n_live() * d * d);
-    let rows = work.per_live_row(d + d, d);
+    let is_live = |tile: &[RowWork]| usize::from(tile.iter().any(|row| row.is_live));
+    let products = work.products(1, work.get("WIDTH"), is_live);
     Cost {
-        bytes_read: rows.bytes_read + weight_bytes,
-        weight_bytes,
-        flops: 2 * work.n_live() * d * d,
-        ..rows
+        bytes_read: products.bytes_read + words(d),
+        bytes_written: words(work.n_live() * d),
+        ..products
     }
 }
 

@@ -71,6 +71,13 @@ impl Pipeline {
         &self.compiled
     }
 
+    /// Fours of outputs of one workgroup of a matmul: QUADS where sums are split, else one a thread.
+    pub fn quads_per_group(&self) -> u32 {
+        let mut constants = self.constants.iter();
+        let quads = constants.find(|(name, _)| *name == "QUADS");
+        quads.map_or(self.threads, |(_, quads)| *quads as u32)
+    }
+
     /// What one dispatch over a batch moves and computes.
     pub fn cost(&self, rows: &[RowWork]) -> Cost {
         let shape = Shape {
