@@ -49,6 +49,17 @@ pub enum GpuError {
         /// All loops of one invocation.
         iterations: u64,
     },
+    /// A shape that takes more workgroups than WebGPU lets a dispatch have in one dimension.
+    #[error(
+        "the kernel {kernel} takes {needed} workgroups in a dispatch, and devices run at most {}",
+        crate::kernels::MOST_WORKGROUPS
+    )]
+    TooManyWorkgroups {
+        /// The kernel's name.
+        kernel: &'static str,
+        /// Its workgroups.
+        needed: u64,
+    },
     /// A vocabulary that the select stage cannot merge.
     #[error("the GPU engine runs vocabularies of at most {most} tokens, found {found}")]
     TooManyTokens {

@@ -131,6 +131,8 @@ impl RowPipelines {
         };
         let layer_norm = flag("LAYER_NORM", made_of.norm == Norm::LayerNorm);
         let (attention, attention_threads, of_attention) = attention(context.table(), config);
+        // A workgroup a head; every other grid is smaller than that of some matmul, or a row's.
+        attention.check_grid(config.n_heads + config.n_kv_heads)?;
         Ok(Self {
             qk_norm: made_of.qk_norm.then(qk_norm).transpose()?,
             embed: weights
@@ -192,25 +194,24 @@ pub(crate) fn tap_pipeline(
 }
 
 /// A matmul of so many inputs and outputs, shared as the context's table of kernels shares it.
-fn matmul(
+pub(crate) fn matmul(
     context: &GpuContext,
     (kernel, format): (Kernel, WeightFormat),
     (inputs, outputs): (usize, usize),
     constants: &[(&'static str, f64)],
 ) -> Result<Pipeline, GpuError> {
-    let table = context.table();
-    let kernel = kernel.of(table, format);
-    match table {
-        Table::Cpu => {
-            let threads = threads_for(outputs.div_ceil(4) as u32);
-            kernel.pipeline(context, threads, constants)
-        }
+    let kernel = kernel.of(context.table(), format);
+    let n_quads = outputs.div_ceil(4);
+    let pipeline = match context.table() {
+        Table::Cpu => kernel.pipeline(context, threads_for(n_quads as u32), constants),
         Table::Gpu => {
             let (threads, quads) = split_sums_for(inputs);
             let constants = [constants, &[("QUADS", f64::from(quads))]].concat();
             kernel.pipeline(context, threads, &constants)
         }
-    }
+    }?;
+    kernel.check_grid(n_quads.div_ceil(pipeline.quads_per_group() as usize))?;
+    Ok(pipeline)
 }
 
 impl TilePipelines {

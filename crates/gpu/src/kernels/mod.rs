@@ -10,11 +10,15 @@ use latent_model::{
 
 use self::cost::{Cost, Work};
 pub use self::pipeline::Pipeline;
-use crate::{context::GpuError, layout::TOKENS_PER_THREAD};
+use crate::layout::TOKENS_PER_THREAD;
 
 /// The most iterations that all loops of one invocation may take together. Mesa's llvmpipe ends
 /// them there, in silence, whatever they were doing (`LP_MAX_TGSI_LOOP_ITERATIONS`).
 pub const MOST_ITERATIONS: u64 = 65_535;
+
+/// The most workgroups of a dispatch in one dimension that every device has
+/// (`maxComputeWorkgroupsPerDimension`).
+pub const MOST_WORKGROUPS: u64 = 65_535;
 
 /// How work is shared among threads. What an adapter is quick at, another is slow at, so there are two
 /// tables of kernels; they differ in the order of their sums and in nothing else.
@@ -360,33 +364,6 @@ impl Kernel {
             format,
             ..self
         }
-    }
-
-    /// The most iterations that all loops of one invocation take together.
-    pub fn iterations(&self, shape: &Shape<'_>) -> u64 {
-        (self.loops)(shape).into_iter().sum()
-    }
-
-    /// Whether every driver runs the kernel to its end at this shape.
-    pub fn check(&self, shape: &Shape<'_>) -> Result<(), GpuError> {
-        let iterations = self.iterations(shape);
-        if iterations <= MOST_ITERATIONS {
-            return Ok(());
-        }
-        let constants = shape.constants.iter();
-        let constants: Vec<String> = constants
-            .map(|(name, value)| format!("{name} {value}"))
-            .collect();
-        Err(GpuError::TooManyIterations {
-            kernel: self.name,
-            shape: format!(
-                "{} threads, {} positions, {}",
-                shape.threads,
-                shape.n_positions,
-                constants.join(", ")
-            ),
-            iterations,
-        })
     }
 }
 

@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use super::{
-    Kernel, Shape,
+    Kernel, MOST_ITERATIONS, MOST_WORKGROUPS, Shape,
     cost::{Cost, RowWork, Work},
 };
 use crate::context::{GpuContext, GpuError};
@@ -19,6 +19,45 @@ pub struct Pipeline {
 }
 
 impl Kernel {
+    /// Whether a dispatch may have so many workgroups in one dimension.
+    pub fn check_grid(&self, n_groups: usize) -> Result<(), GpuError> {
+        let needed = n_groups as u64;
+        if needed <= MOST_WORKGROUPS {
+            return Ok(());
+        }
+        Err(GpuError::TooManyWorkgroups {
+            kernel: self.name,
+            needed,
+        })
+    }
+
+    /// The most iterations that all loops of one invocation take together.
+    pub fn iterations(&self, shape: &Shape<'_>) -> u64 {
+        (self.loops)(shape).into_iter().sum()
+    }
+
+    /// Whether every driver runs the kernel to its end at this shape.
+    pub fn check(&self, shape: &Shape<'_>) -> Result<(), GpuError> {
+        let iterations = self.iterations(shape);
+        if iterations <= MOST_ITERATIONS {
+            return Ok(());
+        }
+        let constants = shape.constants.iter();
+        let constants: Vec<String> = constants
+            .map(|(name, value)| format!("{name} {value}"))
+            .collect();
+        Err(GpuError::TooManyIterations {
+            kernel: self.name,
+            shape: format!(
+                "{} threads, {} positions, {}",
+                shape.threads,
+                shape.n_positions,
+                constants.join(", ")
+            ),
+            iterations,
+        })
+    }
+
     /// Compiles the kernel with `threads` threads a workgroup and its other constants.
     pub fn pipeline(
         &self,
