@@ -11,7 +11,10 @@ pub use latent_model::address::{
     DEFAULT_TASK, EngineChoice, LaneChoice, Language, ProblemChoice, Shown, Speed,
 };
 
-use crate::default_lanes::default_lanes;
+use crate::{
+    default_lanes::default_lanes,
+    words::{fill, tables::task_title, words},
+};
 
 /// How many lanes a page can hold: as many as there are colours that can be told apart.
 pub const MAX_LANES: usize = 6;
@@ -73,12 +76,13 @@ impl PageState {
         };
         let known = catalogue.tasks();
         if lanes.is_empty() && !known.is_empty() && !known.contains(&address.task) {
-            let known: Vec<&str> = known.iter().map(|task| task.title()).collect();
-            left_out.push(format!(
-                "No checkpoint of the task {} ships with this page, so no lane can run on it; \
-                 there are some of: {}.",
-                address.task.title(),
-                known.join(", ")
+            let known: Vec<&str> = known.iter().map(|task| task_title(*task)).collect();
+            left_out.push(fill(
+                words().left_out_task,
+                &[
+                    ("task", task_title(address.task)),
+                    ("known", &known.join(", ")),
+                ],
             ));
         }
         let state = Self {
@@ -135,20 +139,26 @@ fn own_lanes(
     let mut own = Vec::new();
     for (lane, number) in lanes.into_iter().zip(1..) {
         match catalogue.entry(&lane.model).map(|entry| entry.task) {
-            Some(other) if other != task => left_out.push(format!(
-                "Lane {number} ({}) was left out: {} is a checkpoint of the task {}, and the \
-                 page's task is {}.",
-                lane.label(),
-                lane.model,
-                other.title(),
-                task.title()
+            Some(other) if other != task => left_out.push(fill(
+                words().left_out_lane,
+                &[
+                    ("n", &number.to_string()),
+                    ("label", &lane.label()),
+                    ("model", &lane.model),
+                    ("of", task_title(other)),
+                    ("task", task_title(task)),
+                ],
             )),
             _ => own.push(lane),
         }
     }
     if own.len() > MAX_LANES {
-        left_out.push(format!(
-            "The address has {n_lanes} lanes and a page holds {MAX_LANES}; the rest was left out."
+        left_out.push(fill(
+            words().left_out_rest,
+            &[
+                ("n", &n_lanes.to_string()),
+                ("most", &MAX_LANES.to_string()),
+            ],
         ));
         own.truncate(MAX_LANES);
     }

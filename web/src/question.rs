@@ -7,6 +7,8 @@ use latent_model::{
     tasks::{Grade, Graph, Picture, Problem, Task, last_sentence},
 };
 
+use crate::words::{fill, words};
+
 /// One of the official problems that ship with the page.
 #[derive(Clone, Debug, PartialEq, serde::Deserialize)]
 pub struct Example {
@@ -110,11 +112,13 @@ impl Question {
         match (&self.problem, self.task.picture()) {
             (Ok(problem), _) => problem.headline().into(),
             (Err(_), Picture::Story) if !self.text.is_empty() => last_sentence(&self.text).into(),
-            (Err(reason), Picture::Story) => format!("No verdict: {reason}"),
+            (Err(reason), Picture::Story) => fill(words().no_verdict, &[("reason", reason)]),
             (Err(reason), Picture::Graph) if self.sketch.is_some() => {
-                format!("No verdict: {reason}")
+                fill(words().no_verdict, &[("reason", reason)])
             }
-            (Err(reason), Picture::Graph) => format!("No graph and no verdict: {reason}"),
+            (Err(reason), Picture::Graph) => {
+                fill(words().no_graph_no_verdict, &[("reason", reason)])
+            }
         }
     }
 

@@ -62,7 +62,7 @@ pub fn Node(
     let title = {
         let name = name.clone();
         let what = if is_outside {
-            ", which the start does not reach"
+            words().node_unreached
         } else {
             ""
         };
@@ -182,8 +182,8 @@ fn shade_opacity(share: f32) -> f32 {
 pub fn name_with_role(graph: &Graph, node: usize) -> String {
     let name = &graph.nodes[node].name;
     match node {
-        _ if node == graph.root => format!("{name} (start)"),
-        _ if graph.options.contains(&node) => format!("{name} (option)"),
+        _ if node == graph.root => fill(words().node_start, &[("name", name)]),
+        _ if graph.options.contains(&node) => fill(words().node_option, &[("name", name)]),
         _ => name.clone(),
     }
 }

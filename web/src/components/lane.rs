@@ -27,7 +27,11 @@ use crate::{
     page_state::LaneChoice,
     runner::Runner,
     view::chart::words_at_once,
-    words::words,
+    words::{
+        fill,
+        tables::{lacks_text, strategy_summary, verdict_word},
+        words,
+    },
 };
 
 /// A lane's card.
@@ -60,7 +64,7 @@ pub fn LaneCard(lane: Lane) -> impl IntoView {
             data-lane-colour=lane.colour
             data-testid=move || format!("lane-{}", index.get())
             data-strategy=move || strategy().name
-            aria-label=move || format!("Lane {}", name().text())
+            aria-label=move || fill(words().lane_named, &[("name", &name().text())])
         >
             <header class="lane-head">
                 <span class="number" aria-hidden="true">{number}</span>
@@ -69,7 +73,7 @@ pub fn LaneCard(lane: Lane) -> impl IntoView {
                     class="quiet"
                     data-testid=move || format!("lane-{}-settings", index.get())
                     aria-expanded=move || shows_settings.get().to_string()
-                    aria-label=move || format!("Settings of lane {}", number())
+                    aria-label=move || of_number(words().settings_of_lane, number())
                     title=words().lane_settings_title
                     on:click=move |_| shows_settings.update(|shown| *shown = !*shown)
                 >
@@ -78,7 +82,7 @@ pub fn LaneCard(lane: Lane) -> impl IntoView {
                 <button
                     class="quiet"
                     data-testid=move || format!("lane-{}-remove", index.get())
-                    aria-label=move || format!("Remove lane {}", number())
+                    aria-label=move || of_number(words().remove_lane_n, number())
                     title=words().remove_lane
                     on:click=remove
                 >
@@ -88,14 +92,14 @@ pub fn LaneCard(lane: Lane) -> impl IntoView {
             <p class="differs" data-testid=move || format!("lane-{}-name", index.get()) title=move || name().text()>
                 {move || name().details()}
             </p>
-            <p class="summary" title=move || strategy().summary>{move || strategy().summary}</p>
+            <p class="summary" title=move || strategy_summary(strategy())>{move || strategy_summary(strategy())}</p>
             <Untrained lane index/>
             <Show when=move || shows_settings.get()>
                 <div class="settings">
                     <CheckpointPicker lane/>
                     <CompositionEditor lane/>
                     <LaneSettings lane/>
-                    <p class="paper">{move || strategy().summary} " " {move || cited(strategy().paper)}</p>
+                    <p class="paper">{move || strategy_summary(strategy())} " " {move || cited(strategy().paper)}</p>
                     <button class="sheet-button primary" on:click=move |_| shows_settings.set(false)>
                         {words().close_sheet}
                     </button>
@@ -133,7 +137,7 @@ fn StrategyPicker(
                 value=strategy.name
                 selected=is_selected
                 disabled=move || lacks().is_some()
-                title=lacks
+                title=move || lacks().map(lacks_text)
             >
                 {strategy.title}
             </option>
@@ -164,7 +168,7 @@ fn StrategyPicker(
         <select
             class="strategy"
             data-testid=move || format!("lane-{}-strategy", number() - 1)
-            aria-label=move || format!("Strategy of lane {}", number())
+            aria-label=move || of_number(words().strategy_of_lane, number())
             on:change=on_change
         >
             {STRATEGIES.iter().map(option).collect_view()}
@@ -182,7 +186,7 @@ fn Untrained(lane: Lane, index: Memo<usize>) -> impl IntoView {
         let suits =
             |known: &Catalogue| Some(known.entry(&choice.model)?.suits(choice.strategy.name));
         (catalogue.with_value(suits) == Some(false))
-            .then(|| format!("⚠ {} was not trained for this strategy.", choice.model))
+            .then(|| fill(words().untrained, &[("model", &choice.model)]))
     };
     view! {
         {move || warning().map(|text| view! {
@@ -212,7 +216,7 @@ fn EndedEarly(lane: Lane, index: Memo<usize>) -> impl IntoView {
     view! {
         {move || n_steps.get().map(|n_steps| view! {
             <p class="ended-early" data-testid=move || format!("lane-{}-ended-early", index.get())>
-                {format!("Ended early by Cold Stop, after {n_steps} thinking steps. ")}
+                {of_number(words().ended_early, n_steps)} " "
                 <button
                     class="quiet"
                     data-testid=move || format!("lane-{}-without-cold-stop", index.get())
@@ -247,7 +251,7 @@ fn CheckpointPicker(lane: Lane) -> impl IntoView {
                 value=name.clone()
                 selected=is_selected
                 disabled=lacks.is_some() && !is_selected
-                title=lacks
+                title=lacks.map(lacks_text)
             >
                 {name.clone()}
             </option>
@@ -280,10 +284,10 @@ fn CheckpointPicker(lane: Lane) -> impl IntoView {
 
 /// How a checkpoint contemplates, in words.
 fn contemplation_text(ContemplationSpec { layer, ratio }: ContemplationSpec) -> String {
-    format!(
-        "CCOT: the base reads the problem, the generator contemplates and the decoder answers. \
-         What is fed is the state after layer ℓ = {layer}, counted from 0; r = {ratio} steps stand \
-         for each token of a written solution."
+    let (layer, ratio) = (layer.to_string(), ratio.to_string());
+    fill(
+        words().contemplates_with,
+        &[("layer", &layer), ("ratio", &ratio)],
     )
 }
 
@@ -294,7 +298,7 @@ fn Accuracies(model: Memo<String>) -> impl IntoView {
     let lines = move || match shipped.accuracies(&model.get()) {
         None => vec![words().fetching_accuracies.to_string()],
         Some(Ok(found)) => found.iter().map(Accuracy::sentence).collect(),
-        Some(Err(error)) => vec![format!("How often it was right is not known: {error}")],
+        Some(Err(error)) => vec![fill(words().accuracies_unknown, &[("error", &error)])],
     };
     let line = |text: String| view! { <li>{text}</li> };
     view! { <ul class="accuracies">{move || lines().into_iter().map(line).collect_view()}</ul> }
@@ -309,9 +313,9 @@ fn BeforeRun(lane: Lane) -> impl IntoView {
     view! {
         // It may scroll, so keys must reach it.
         <div class="stream before-run" tabindex="0">
-            <p class="long">{move || strategy().summary}</p>
+            <p class="long">{move || strategy_summary(strategy())}</p>
             <p>{move || cited(strategy().paper)}</p>
-            <p>"Checkpoint " <b>{model}</b></p>
+            <p>{words().checkpoint} " " <b>{model}</b></p>
             <details on:toggle=move |_| is_asked.set(true)>
                 <summary>{words().how_often_right}</summary>
                 <Show when=move || is_asked.get()>
@@ -340,6 +344,7 @@ fn LaneFoot(index: Memo<usize>, lane: Lane) -> impl IntoView {
     };
     let testid = move |part: &str| format!("lane-{}-{part}", index.get());
     let word = move || verdict().map_or(String::new(), |verdict| verdict.to_string());
+    let told = move || verdict().map(verdict_word);
     let mark = move || match verdict() {
         Some(Grade::Right) => "✓ ",
         Some(Grade::Wrong) => "✗ ",
@@ -353,7 +358,7 @@ fn LaneFoot(index: Memo<usize>, lane: Lane) -> impl IntoView {
                 <span class="text" title=answer data-testid=move || testid("answer")>{answer}</span>
                 <span class="verdict" data-verdict=word>
                     <span aria-hidden="true">{mark}</span>
-                    <span data-testid=move || testid("verdict")>{word}</span>
+                    <span data-testid=move || testid("verdict")>{told}</span>
                 </span>
             </p>
             <p class="numbers" title=words().numbers_title>
@@ -362,6 +367,11 @@ fn LaneFoot(index: Memo<usize>, lane: Lane) -> impl IntoView {
             </p>
         </footer>
     }
+}
+
+/// A text with its place `{n}` filled.
+fn of_number(text: &str, n: usize) -> String {
+    fill(text, &[("n", &n.to_string())])
 }
 
 /// What the lane is doing, in words.
@@ -392,9 +402,21 @@ fn numbers_text(run: &LaneRun) -> String {
         return String::new();
     }
     let entropy = run.view.mean_entropy().map_or(String::new(), |nats| {
-        format!(" · ⌀ {nats:.2} nats, {} words", words_at_once(nats))
+        fill(
+            words().lane_mean_entropy,
+            &[
+                ("nats", &format!("{nats:.2}")),
+                ("words", &words_at_once(nats)),
+            ],
+        )
     });
     // The status counts all steps of a run; here are those in which the lane thought.
-    let n_thinking = run.view.think_steps();
-    format!("{n_thinking} thinking{entropy} · {:.2} s", run.elapsed_secs)
+    fill(
+        words().lane_numbers,
+        &[
+            ("n", &run.view.think_steps().to_string()),
+            ("entropy", &entropy),
+            ("seconds", &format!("{:.2}", run.elapsed_secs)),
+        ],
+    )
 }
