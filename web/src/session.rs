@@ -11,7 +11,8 @@ use latent_gpu::{AnyEngine, GpuContext, GpuError};
 use latent_model::{
     address::LaneChoice,
     analysis::{fork::ForkError, intervention::Interventions},
-    catalogue::Catalogue,
+    catalogue::{Catalogue, folder_and_adapters},
+    contemplation,
     engine::{Engine, EngineError, LaneSpec},
     evaluation::EvaluationError,
     input::Input,
@@ -197,7 +198,9 @@ impl Session {
         if let Some(known) = self.loaded(name) {
             return Ok(known);
         }
-        let model = fetch_model(name, self.adapted.contains(name), downloading).await?;
+        let (folder, adapters) = folder_and_adapters(name);
+        let default = (self.adapted.contains(folder)).then_some(contemplation::FOLDER);
+        let model = fetch_model(folder, adapters.or(default), downloading).await?;
         let checkpoint = Arc::new(Checkpoint::new(model));
         let mut checkpoints = self.checkpoints.borrow_mut();
         checkpoints.insert(name.into(), checkpoint.clone());

@@ -125,7 +125,8 @@ fn GraphTable(graph: Graph, minds: Minds) -> impl IntoView {
             let distances = successors.distances(graph.root);
             let row = |node: usize| {
                 let names = successors.of(node).iter().map(|&to| &*graph.nodes[to].name);
-                let away = distances[node].map_or(words().not_reachable.into(), |n| n.to_string());
+                let distance = distances[node].filter(|_| graph.is_asked);
+                let away = distance.map_or(words().not_reachable.into(), |n| n.to_string());
                 let mut cells = vec![names.collect::<Vec<_>>().join(", "), away];
                 cells.extend(minds.iter().map(|(_, shares)| {
                     let share = shares.get(&graph.nodes[node].token).copied();

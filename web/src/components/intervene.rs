@@ -183,7 +183,7 @@ fn Actions(
 }
 
 /// Whether what was toggled is open now.
-fn event_target_open(event: &leptos::ev::Event) -> bool {
+pub fn event_target_open(event: &leptos::ev::Event) -> bool {
     let target = event.target();
     let element = target.and_then(|target| target.dyn_into::<web_sys::Element>().ok());
     element.is_some_and(|element| element.has_attribute("open"))

@@ -1,7 +1,7 @@
 //! One lane: what it is, its stream, its answer and verdict.
 
 use latent_model::{
-    catalogue::{Catalogue, Entry},
+    catalogue::{Catalogue, Entry, folder_and_adapters},
     contemplation::ContemplationSpec,
     program::{Adapter, Feed, Role},
     record::{StepRecord, flag},
@@ -234,7 +234,8 @@ fn EndedEarly(lane: Lane, index: Memo<usize>) -> impl IntoView {
 fn CheckpointPicker(lane: Lane) -> impl IntoView {
     let catalogue = expect_context::<SiteCatalogue>().catalogue;
     let task = expect_context::<PageSignals>().task;
-    let model = Memo::new(move |_| lane.choice.with(|choice| choice.model.clone()));
+    let full_name = Memo::new(move |_| lane.choice.with(|choice| choice.model.clone()));
+    let model = Memo::new(move |_| full_name.with(|name| folder_and_adapters(name).0.to_string()));
     let strategy = Memo::new(move |_| lane.choice.with(|choice| choice.strategy.name));
     let offered = move || {
         let mut offered = catalogue.with_value(|known| known.offered(task.get(), strategy.get()));
@@ -265,7 +266,7 @@ fn CheckpointPicker(lane: Lane) -> impl IntoView {
         let told = |entry: &Entry| {
             view! {
                 <p class="paper">{entry.summary.clone()}</p>
-                <p class="paper">{entry.contemplation().map(contemplation_text)}</p>
+                <p class="paper">{entry.contemplation_of(&full_name.get()).map(contemplation_text)}</p>
             }
         };
         catalogue.with_value(|known| known.entry(&model.get()).map(told))
@@ -277,8 +278,41 @@ fn CheckpointPicker(lane: Lane) -> impl IntoView {
                 {move || offered().into_iter().map(option).collect_view()}
             </select>
         </label>
+        <AdaptersPicker lane full_name/>
         {about}
         <Accuracies model/>
+    }
+}
+
+/// Which of a checkpoint's adapters contemplate: a choice of r, where it has several folders of them.
+#[component]
+fn AdaptersPicker(lane: Lane, full_name: Memo<String>) -> impl IntoView {
+    let catalogue = expect_context::<SiteCatalogue>().catalogue;
+    let named = Memo::new(move |_| {
+        let contemplates = lane.choice.with(|choice| choice.strategy.contemplates());
+        let of = |known: &Catalogue| Some(known.entry(&full_name.get())?.contemplations());
+        let named = catalogue.with_value(of).filter(|_| contemplates);
+        named.filter(|named| named.len() > 1)
+    });
+    let option = move |(name, spec): (String, ContemplationSpec)| {
+        let is_selected = name == full_name.get();
+        view! { <option value=name selected=is_selected>{format!("r = {}", spec.ratio)}</option> }
+    };
+    let on_change = move |event| {
+        let name = event_target_value(&event);
+        lane.choice.update(|choice| choice.model = name);
+    };
+    move || {
+        named.get().map(|named| {
+            view! {
+                <label class="field wide">
+                    {words().adapters}
+                    <select data-testid="adapters" on:change=on_change>
+                        {named.into_iter().map(option).collect_view()}
+                    </select>
+                </label>
+            }
+        })
     }
 }
 
@@ -307,7 +341,8 @@ fn Accuracies(model: Memo<String>) -> impl IntoView {
 /// In place of the stream before there is one: what will run.
 #[component]
 fn BeforeRun(lane: Lane) -> impl IntoView {
-    let model = Memo::new(move |_| lane.choice.with(|choice| choice.model.clone()));
+    let full_name = Memo::new(move |_| lane.choice.with(|choice| choice.model.clone()));
+    let model = Memo::new(move |_| full_name.with(|name| folder_and_adapters(name).0.to_string()));
     let strategy = move || lane.choice.with(|choice| choice.strategy);
     let is_asked = RwSignal::new(false);
     view! {
@@ -315,7 +350,7 @@ fn BeforeRun(lane: Lane) -> impl IntoView {
         <div class="stream before-run" tabindex="0">
             <p class="long">{move || strategy_summary(strategy())}</p>
             <p>{move || cited(strategy().paper)}</p>
-            <p>{words().checkpoint} " " <b>{model}</b></p>
+            <p>{words().checkpoint} " " <b>{full_name}</b></p>
             <details on:toggle=move |_| is_asked.set(true)>
                 <summary>{words().how_often_right}</summary>
                 <Show when=move || is_asked.get()>

@@ -285,6 +285,7 @@ words! {
     left_out_task: "No checkpoint of the task {task} ships with this page, so no lane can run on it; there are some of: {known}.", "Zur Aufgabenart {task} liegt dieser Seite kein Checkpoint bei, also kann keine Bahn darauf laufen; es gibt welche zu: {known}.";
     left_out_lane: "Lane {n} ({label}) was left out: {model} is a checkpoint of the task {of}, and the page's task is {task}.", "Bahn {n} ({label}) wurde weggelassen: {model} ist ein Checkpoint der Aufgabenart {of}, und die der Seite ist {task}.";
     left_out_rest: "The address has {n} lanes and a page holds {most}; the rest was left out.", "Die Adresse hat {n} Bahnen, und eine Seite fasst {most}; der Rest wurde weggelassen.";
+    left_out_source: "Lane {n} looked at lane {of}, which was left out; it runs on its own.", "Bahn {n} sah auf Bahn {of}, die weggelassen wurde; sie läuft für sich.";
     checkpoint_not_here: "A checkpoint is not on this site", "Ein Checkpoint ist nicht auf dieser Website";
     checkpoint_not_loaded: "A checkpoint did not load", "Ein Checkpoint ließ sich nicht laden";
     checkpoint_unusable: "A checkpoint cannot be used", "Ein Checkpoint ist nicht zu gebrauchen";

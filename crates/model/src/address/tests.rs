@@ -93,9 +93,10 @@ fn any_shown() -> impl Values<Value = Shown> {
         (of_visitor(), of_visitor()),
         prop::option::of(prop_oneof![Just(Language::English), Just(Language::German)]),
         any::<[bool; 6]>(),
+        prop::option::of((any::<bool>(), 1..500_usize, 1..20_usize, any::<bool>())),
     )
         .prop_map(
-            |(step, (shade, chapter), (is_large, is_dark), language, switches)| {
+            |(step, (shade, chapter), (is_large, is_dark), language, switches, arena)| {
                 let [
                     by_arrival,
                     hides_answers,
@@ -104,7 +105,17 @@ fn any_shown() -> impl Values<Value = Shown> {
                     is_embedded,
                     runs_at_once,
                 ] = switches;
+                let arena = arena.map(|(is_class, n, samples, sweeps)| ArenaChoice {
+                    difficulty: match is_class {
+                        true => Difficulty::Class,
+                        false => Difficulty::Official,
+                    },
+                    n,
+                    samples,
+                    sweeps,
+                });
                 Shown {
+                    arena,
                     step,
                     shade,
                     by_arrival,

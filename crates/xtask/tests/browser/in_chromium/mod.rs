@@ -3,11 +3,13 @@
 mod arena;
 mod buttons;
 mod class;
+mod contemplation;
 mod engine;
 mod graph;
 mod hosts;
 mod interventions;
 mod keyboard;
+mod language;
 mod links;
 mod looks;
 mod offline;
