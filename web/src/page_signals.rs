@@ -52,6 +52,8 @@ pub struct PageSignals {
     pub language: RwSignal<Option<Language>>,
     /// What the arena is to run, while it is open.
     pub arena: RwSignal<Option<ArenaChoice>>,
+    /// Whether the analysis drawer is open.
+    pub analysis: RwSignal<bool>,
     /// Whether answers and verdicts are covered.
     pub hides_answers: RwSignal<bool>,
     /// Whether a run waits for the visitor's prediction.
@@ -104,6 +106,7 @@ impl PageSignals {
             is_dark: RwSignal::new(None),
             language: RwSignal::new(None),
             arena: RwSignal::new(None),
+            analysis: RwSignal::new(false),
             hides_answers: RwSignal::new(false),
             predicts_first: RwSignal::new(false),
             hides_controls: RwSignal::new(false),
@@ -137,6 +140,7 @@ impl PageSignals {
                 is_dark: self.is_dark.get(),
                 language: self.language.get(),
                 arena: self.arena.get(),
+                shows_analysis: self.analysis.get(),
                 hides_answers: self.hides_answers.get(),
                 predicts_first: self.predicts_first.get(),
                 hides_controls: self.hides_controls.get(),
@@ -187,6 +191,7 @@ impl PageSignals {
         self.is_dark.set(shown.is_dark);
         self.language.set(shown.language);
         self.arena.set(shown.arena);
+        self.analysis.set(shown.shows_analysis);
         self.hides_answers.set(shown.hides_answers);
         self.predicts_first.set(shown.predicts_first);
         self.hides_controls.set(shown.hides_controls);

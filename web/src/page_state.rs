@@ -265,7 +265,7 @@ mod tests {
             "seed=2&step=5&shade=2&chapter=4&size=large&theme=dark&embed=yes&run=yes",
             "paint=arrival&lang=de&answers=hidden&predict=yes&controls=hidden&engine=gpu",
             "play=recordings%2Fa.latent",
-            "arena=official-50-5-sweep",
+            "arena=official-50-5-sweep&analysis=yes",
             "task=arithmetic&lanes=arithmetic-ccot/ccot-r1:ccot",
         ] {
             let state = open(hash).state;

@@ -116,6 +116,8 @@ pub struct Session {
     engines: Mutex<BTreeMap<String, AnyEngine>>,
     /// The lanes of the run by checkpoint.
     groups: RefCell<Vec<Group>>,
+    /// The lanes of the run with all that is done to them, by their number on the page.
+    treated: RefCell<Vec<TreatedLane>>,
     /// What the self-test found of each checkpoint on this GPU.
     self_tests: RefCell<BTreeMap<String, SelfTest>>,
 }
@@ -276,6 +278,11 @@ impl Session {
         engines.get_mut(name).ok_or(SessionError::NotBegun)
     }
 
+    /// A lane of the last run that began, with all that is done to it.
+    pub fn treated_lane(&self, number: usize) -> Option<TreatedLane> {
+        self.treated.borrow().get(number).cloned()
+    }
+
     /// An engine of its own for a checkpoint, where runs go now; it ends no run of the page.
     pub async fn open_engine(&self, checkpoint: &Checkpoint) -> Result<AnyEngine, SessionError> {
         let context = self.context.borrow().clone();
@@ -347,6 +354,7 @@ impl Session {
             });
         }
         self.groups.replace(all);
+        self.treated.replace(treated);
         Ok(begun)
     }
 

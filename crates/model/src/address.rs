@@ -12,17 +12,18 @@ use crate::{
 };
 
 /// Every key, in the order in which they are written.
-pub const KEYS: [&str; 20] = [
+pub const KEYS: [&str; 21] = [
     "task", "problem", "lanes", "seed", "speed", "engine", "play", "step", "shade", "paint",
-    "chapter", "size", "theme", "lang", "arena", "answers", "predict", "controls", "embed", "run",
+    "chapter", "size", "theme", "lang", "arena", "analysis", "answers", "predict", "controls",
+    "embed", "run",
 ];
 
 /// The task of an address that names none, as the first addresses did.
 pub const DEFAULT_TASK: Task = TASKS[0];
 
 /// What an address holds: `task=…&problem=…&lanes=…&seed=…&speed=…&engine=…&play=…`, then what is
-/// shown of it, `step=…&shade=…&paint=…&chapter=…&size=…&theme=…&lang=…&arena=…&answers=…&`
-/// `predict=…&controls=…&embed=…&run=…`; every part optional.
+/// shown of it, `step=…&shade=…&paint=…&chapter=…&size=…&theme=…&lang=…&arena=…&analysis=…&`
+/// `answers=…&predict=…&controls=…&embed=…&run=…`; every part optional.
 ///
 /// [`std::fmt::Display`] writes it and [`std::str::FromStr`] reads it. What is written is read again exactly; what
 /// a chat, a mail or a wiki has made of it is read too, where it can still be understood.
@@ -66,6 +67,8 @@ pub struct Shown {
     pub language: Option<Language>,
     /// What the arena is to run, where it is open.
     pub arena: Option<ArenaChoice>,
+    /// Whether the analysis drawer is open.
+    pub shows_analysis: bool,
     /// Whether answers and verdicts are covered until somebody asks for them.
     pub hides_answers: bool,
     /// Whether the visitor commits to an answer before a run begins.

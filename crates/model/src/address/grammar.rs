@@ -277,6 +277,7 @@ fn read(text: &str) -> Result<Address, AddressError> {
                 });
             }
             "arena" => address.shown.arena = Some(value.parse()?),
+            "analysis" => address.shown.shows_analysis = read_word("analysis", value, SWITCH)?,
             "answers" => address.shown.hides_answers = read_word("answers", value, COVERS)?,
             "predict" => address.shown.predicts_first = read_word("predict", value, SWITCH)?,
             "controls" => address.shown.hides_controls = read_word("controls", value, COVERS)?,
@@ -300,6 +301,7 @@ impl Shown {
             is_dark,
             language,
             arena,
+            shows_analysis,
             hides_answers,
             predicts_first,
             hides_controls,
@@ -320,6 +322,7 @@ impl Shown {
         parts.extend(language.map(|is| format!("lang={}", word(is, LANGUAGES))));
         parts.extend(arena.map(|arena| format!("arena={arena}")));
         for (key, is_set, words) in [
+            ("analysis", shows_analysis, SWITCH),
             ("answers", hides_answers, COVERS),
             ("predict", predicts_first, SWITCH),
             ("controls", hides_controls, COVERS),

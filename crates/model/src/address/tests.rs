@@ -92,13 +92,14 @@ fn any_shown() -> impl Values<Value = Shown> {
         (number(), number()),
         (of_visitor(), of_visitor()),
         prop::option::of(prop_oneof![Just(Language::English), Just(Language::German)]),
-        any::<[bool; 6]>(),
+        any::<[bool; 7]>(),
         prop::option::of((any::<bool>(), 1..500_usize, 1..20_usize, any::<bool>())),
     )
         .prop_map(
             |(step, (shade, chapter), (is_large, is_dark), language, switches, arena)| {
                 let [
                     by_arrival,
+                    shows_analysis,
                     hides_answers,
                     predicts_first,
                     hides_controls,
@@ -116,6 +117,7 @@ fn any_shown() -> impl Values<Value = Shown> {
                 });
                 Shown {
                     arena,
+                    shows_analysis,
                     step,
                     shade,
                     by_arrival,

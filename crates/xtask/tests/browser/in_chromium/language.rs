@@ -1,6 +1,6 @@
 //! The page in German: what the tables say, and nothing of them in English.
 
-use anyhow::{Result, ensure};
+use anyhow::ensure;
 use serde_json::json;
 
 use super::{LIMIT, check_quiet, in_browser};

@@ -1,5 +1,6 @@
 //! The tests that start a browser, and what they share.
 
+mod analysis;
 mod arena;
 mod buttons;
 mod class;
