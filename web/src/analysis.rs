@@ -84,7 +84,6 @@ pub struct Analysis {
     /// Tells turns apart: whoever finds another one than its own goes no further.
     turn: StoredValue<u32>,
     session: StoredValue<Rc<Session>, LocalStorage>,
-    runner: Runner,
     signals: PageSignals,
 }
 
@@ -97,7 +96,6 @@ impl Analysis {
             looked: RwSignal::new(BTreeMap::new()),
             turn: StoredValue::new(0),
             session: StoredValue::new_local(session),
-            runner,
             signals,
         };
         Effect::new(move |_| {

@@ -174,8 +174,8 @@ words! {
     task: "Task", "Aufgabenart";
     task_title: "What kind of problem", "Welche Art von Aufgabe";
     source_label: "Source of the problem", "Herkunft der Aufgabe";
-    drawn_class: "Drawn: class size", "Gezogen: Klassengröße";
-    drawn_official: "Drawn: official size", "Gezogen: offizielle Größe";
+    drawn_class: "Drawn: class size", "Gezogen: Klasse";
+    drawn_official: "Drawn: official size", "Gezogen: offiziell";
     number_title: "Number of the drawn problem", "Nummer der gezogenen Aufgabe";
     number: "No.", "Nr.";
     next: "Next", "Nächste";
@@ -484,6 +484,7 @@ words! {
     strips_hint: "What each lane says, markers left out; marked is what stands in the same order in the first lane of greedy words (ROUGE-L).", "Was jede Bahn sagt, ohne Marken; markiert ist, was in derselben Reihenfolge in der ersten Bahn mit den wahrscheinlichsten Wörtern steht (ROUGE-L).";
     strips_no_greedy: "There is no lane of greedy words (Token CoT) to compare with.", "Es gibt keine Bahn mit den wahrscheinlichsten Wörtern (Token CoT) zum Vergleich.";
     strip_partner: "word {n} of the greedy lane", "Wort {n} der Vergleichsbahn";
+    strip_itself: "these are the greedy words", "das sind die wahrscheinlichsten Wörter";
     strip_equal: "the same words", "dieselben Wörter";
     strip_rouge: "ROUGE-L F1 {f1}", "ROUGE-L F1 {f1}";
 }

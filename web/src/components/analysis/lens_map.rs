@@ -14,7 +14,7 @@ const CELL_HEIGHT: f32 = 26.0;
 const LEFT: f32 = 34.0;
 const TOP: f32 = 26.0;
 /// Letters of a token that fit into a cell.
-const MOST_LETTERS: usize = 9;
+const MOST_LETTERS: usize = 11;
 
 /// A place in the map: position and layer, from 0.
 type Place = (usize, usize);

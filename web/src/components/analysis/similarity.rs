@@ -17,7 +17,7 @@ const GREEDY: &str = "token-cot";
 #[component]
 pub fn Similarity() -> impl IntoView {
     let lanes = Looking::of_page().signals.lanes;
-    let greedy = Memo::new(move |_| {
+    let greedy_lane = Memo::new(move |_| {
         let is_greedy = |lane: &Lane| {
             let is_plain = |choice: &crate::page_state::LaneChoice| {
                 choice.strategy.name == GREEDY && choice.is_plain()
@@ -27,7 +27,7 @@ pub fn Similarity() -> impl IntoView {
         lanes.get().into_iter().find(is_greedy)
     });
     let tokens = move || {
-        let lane = greedy.get()?;
+        let lane = greedy_lane.get()?;
         let emitted = |run: &LaneRun| {
             let program = run.program.as_ref()?;
             Some(emitted(&run.records, program))
@@ -53,6 +53,7 @@ pub fn Similarity() -> impl IntoView {
             view! { <span class="strip-word" class:is-aligned=partner.is_some() title=title>{text}</span> }
         };
         let told = match is_equal {
+            _ if greedy_lane.get() == Some(lane) => words().strip_itself.to_string(),
             true => words().strip_equal.to_string(),
             false => fill(words().strip_rouge, &[("f1", &format!("{:.3}", rouge.f1))]),
         };
@@ -77,7 +78,7 @@ pub fn Similarity() -> impl IntoView {
         <section aria-label=words().strips>
             <h3>{words().strips}</h3>
             <p class="hint">
-                {move || match greedy.get() {
+                {move || match greedy_lane.get() {
                     Some(_) => words().strips_hint,
                     None => words().strips_no_greedy,
                 }}
