@@ -98,10 +98,11 @@ impl Analysis {
             session: StoredValue::new_local(session),
             signals,
         };
+        let chosen = Memo::new(move |_| signals.focus.chosen(signals.lanes).map(|lane| lane.id));
         Effect::new(move |_| {
             let is_asked = signals.analysis.get() && runner.status.get() == RunStatus::Done;
             // The lens follows the lane that is looked at.
-            signals.focus.chosen(signals.lanes);
+            chosen.track();
             let is_played = runner.playing.with(Option::is_some);
             untrack(|| analysis.change(is_asked, is_played));
         });
@@ -174,8 +175,8 @@ impl Analysis {
         let mut engine: AnyEngine = session.open_engine(&checkpoint).await?;
         let one = std::slice::from_ref(&treated);
         let mut changes = Interventions::new(&model.config, &model.weights, one);
-        let mut observer = Observer::begin(&mut engine, std::slice::from_ref(&treated.0), &[0]);
-        let mut observer = observer.await?;
+        let specs = std::slice::from_ref(&treated.0);
+        let mut observer = Observer::begin(&mut engine, specs, &[0]).await?;
         let first = observer.next(0).map(|probed| probed.logits.clone());
         let looked = Looked {
             run: lane.run.with_untracked(|run| run.run),

@@ -36,10 +36,11 @@ pub fn EntropyChart() -> impl IntoView {
         false => vec![Measure::Raw],
     });
     let axes = Memo::new(move |_| curves.with(|curves| Axes::new(curves, &measures.get())));
-    let step_under =
-        move |event: &PointerEvent| pointer_x(event).map(|x| axes.get_untracked().step_at(x));
+    let step_under = move |event: &PointerEvent| {
+        pointer_x(event, HEIGHT).map(|x| axes.get_untracked().step_at(x))
+    };
     let on_click = move |event: MouseEvent| {
-        if let Some(step) = pointer_x(&event).map(|x| axes.get_untracked().step_at(x)) {
+        if let Some(step) = pointer_x(&event, HEIGHT).map(|x| axes.get_untracked().step_at(x)) {
             cursor.pin(step);
         }
     };
@@ -120,15 +121,15 @@ fn ChartTable(curves: Memo<Vec<Curve>>) -> impl IntoView {
     }
 }
 
-/// Where the pointer is, in the drawing's own units.
-fn pointer_x(event: &MouseEvent) -> Option<f32> {
+/// Where the pointer is, in the own units of a drawing of this height.
+pub fn pointer_x(event: &MouseEvent, height: f32) -> Option<f32> {
     let target = event
         .current_target()?
         .dyn_into::<web_sys::Element>()
         .ok()?;
     let bounds = target.get_bounding_client_rect();
     // The drawing keeps its shape, so it may have room on both sides.
-    let scale = (bounds.width() as f32 / WIDTH).min(bounds.height() as f32 / HEIGHT);
+    let scale = (bounds.width() as f32 / WIDTH).min(bounds.height() as f32 / height);
     let room = (bounds.width() as f32 - WIDTH * scale) / 2.0;
     (scale > 0.0).then(|| (event.client_x() as f32 - bounds.left() as f32 - room) / scale)
 }

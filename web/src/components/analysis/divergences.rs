@@ -3,9 +3,9 @@
 use std::f64::consts::LN_2;
 
 use latent_model::analysis::{observe::ObservedStep, probe::N_TOP};
-use leptos::prelude::*;
+use leptos::{ev, prelude::*};
 
-use super::Looking;
+use super::{super::chart::pointer_x, Looking};
 use crate::{
     focus::Cursor,
     view::chart::{Axes, LEFT, RIGHT, WIDTH},
@@ -38,6 +38,9 @@ pub fn Divergences() -> impl IntoView {
         let curves: Vec<_> = looking.signals.lanes.get().iter().map(curve).collect();
         Axes::new(&curves, &[])
     });
+    let step_under = move |event: &ev::MouseEvent| {
+        pointer_x(event, HEIGHT).map(|x| axes.get_untracked().step_at(x))
+    };
     let names = move || {
         [
             words().js_top1,
@@ -110,6 +113,13 @@ pub fn Divergences() -> impl IntoView {
                 viewBox=format!("0 0 {WIDTH} {HEIGHT}")
                 role="img"
                 aria-label=words().js_label
+                on:pointermove=move |event| cursor.preview(step_under(&event))
+                on:pointerleave=move |_| cursor.preview(None)
+                on:click=move |event| {
+                    if let Some(step) = step_under(&event) {
+                        cursor.pin(step);
+                    }
+                }
             >
                 {ticks.collect_view()}
                 {steps}

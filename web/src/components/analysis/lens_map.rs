@@ -27,7 +27,7 @@ pub fn LensHeat() -> impl IntoView {
     let chosen = RwSignal::new(None::<Place>);
     let hovered = RwSignal::new(None::<Place>);
     let size = Memo::new(move |_| {
-        let size = looking.with(|lane, looked| {
+        looking.with(|lane, looked| {
             let run = lane.run.with_untracked(|run| run.run);
             (
                 lane.id,
@@ -35,8 +35,7 @@ pub fn LensHeat() -> impl IntoView {
                 looked.lens.positions.len(),
                 looked.lens.cells.len(),
             )
-        });
-        size
+        })
     });
     let n_positions = move || size.get().map_or(0, |(_, _, n, _)| n);
     let n_layers = Memo::new(move |_| size.get().map_or(0, |(_, _, _, n)| n));
