@@ -33,7 +33,7 @@ fn a_german_page_speaks_german_to_its_glossary() {
         }
         check_quiet(browser).await?;
         browser
-            .set_hash("lang=de&lanes=no-such-checkpoint:soft")
+            .open("lang=de&lanes=no-such-checkpoint:soft")
             .await?;
         let is_german = |text: &str| text.contains("nicht auf dieser Website");
         browser.wait_text("error", is_german, LIMIT).await?;
