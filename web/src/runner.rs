@@ -4,6 +4,7 @@ use std::{cell::OnceCell, rc::Rc, sync::Arc};
 
 use latent_model::{
     address::LaneChoice,
+    catalogue::folder_and_adapters,
     model::Model,
     program::Program,
     recording::{Header, RecordedLane, Recording},
@@ -148,7 +149,8 @@ impl Runner {
             let recorded = match self.playing.get_untracked() {
                 Some(playing) => playing.recording.header.lanes.get(lanes.len())?.clone(),
                 None => {
-                    let url = format!("models/{}/model.safetensors", choice.model);
+                    let (folder, _) = folder_and_adapters(&choice.model);
+                    let url = format!("models/{folder}/model.safetensors");
                     recorded_lane(&run, &choice.model, file_digest(&url).await)?
                 }
             };

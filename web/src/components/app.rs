@@ -7,6 +7,7 @@ use latent_model::{address::Language, recording::Recording};
 use leptos::{prelude::*, task::spawn_local};
 
 use super::{
+    analysis::AnalysisDrawer,
     arena::ArenaPanel,
     chart::EntropyChart,
     controls::Controls,
@@ -26,6 +27,7 @@ use super::{
 };
 use crate::{
     address_bar::AddressBar,
+    analysis::Analysis,
     arena::Arena,
     catalogue::{Lists, SiteCatalogue},
     load::{Downloading, LoadError, fetch_file},
@@ -69,6 +71,7 @@ pub fn App(lists: Lists, failure: Option<LoadError>) -> impl IntoView {
     let arena = Arena::new(session.clone(), signals, downloading);
     provide_context(Offline::new(reports));
     provide_context(arena);
+    provide_context(Analysis::new(session.clone(), runner, signals));
     provide_context(notices);
     provide_context(site);
     provide_context(reports);
@@ -159,6 +162,7 @@ fn Page() -> impl IntoView {
                 </div>
                 <LanesPanel/>
             </div>
+            <AnalysisDrawer/>
             <ForAClass/>
             <ArenaPanel/>
             <TakeAway/>

@@ -7,7 +7,7 @@ use crate::{
     notice::{Notice, Notices, Topic},
     page_state::EngineChoice,
     startup::{EngineReport, Reports, UseEngine, WhyReference},
-    words::words,
+    words::{fill, words},
 };
 
 /// Everything that the page has to tell, above the panels.
@@ -28,14 +28,18 @@ pub fn Messages() -> impl IntoView {
 #[component]
 fn Loading(download: Download) -> impl IntoView {
     let megabytes = |bytes: u64| format!("{:.2} MB", bytes as f64 / 1e6);
-    let of_total = download
-        .total
-        .map_or(String::new(), |total| format!(" of {}", megabytes(total)));
-    let text = format!(
-        "Loading {}: {}{of_total}",
-        download.name,
-        megabytes(download.received)
-    );
+    let (name, received) = (&*download.name, megabytes(download.received));
+    let so_far = [("name", name), ("received", &received)];
+    let text = match download.total.map(megabytes) {
+        Some(total) => {
+            let [name, received] = so_far;
+            fill(
+                words().loading_file_of,
+                &[name, received, ("total", &total)],
+            )
+        }
+        None => fill(words().loading_file, &so_far),
+    };
     // Without a size, the bar only shows that something moves.
     let value = download.total.map(|_| download.received.to_string());
     let max = download.total.unwrap_or(1).to_string();

@@ -4,8 +4,11 @@ use latent_model::tasks::{Difficulty, MARKERS, TASKS, Task};
 use leptos::prelude::*;
 
 use crate::{
-    catalogue::SiteCatalogue, page_signals::PageSignals, page_state::ProblemChoice,
-    question::AllExamples, words::words,
+    catalogue::SiteCatalogue,
+    page_signals::PageSignals,
+    page_state::ProblemChoice,
+    question::AllExamples,
+    words::{tables::task_title, words},
 };
 
 /// The task, the source and the question.
@@ -35,7 +38,7 @@ fn TaskPicker() -> impl IntoView {
     };
     let option = move |task: Task| {
         let is_selected = move || signals.task.get() == task;
-        view! { <option value=task.name() selected=is_selected>{task.title()}</option> }
+        view! { <option value=task.name() selected=is_selected>{task_title(task)}</option> }
     };
     let on_change = move |event| {
         if let Ok(task) = event_target_value(&event).parse::<Task>() {

@@ -24,7 +24,7 @@ use latent_model::{
     reference::{LayerStates, MAX_LANES, Precision},
     strategy::{Settings, Strategy},
     tasks::{Grade, Problem},
-    trace::{StepKind, answer_ids, step_kind, summary},
+    trace::{StepKind, answer_ids, emitted, step_kind, summary},
 };
 
 use super::{AnalyzeArgs, Method};
@@ -378,21 +378,6 @@ fn beside_weights(folder: &Path, name: &str) -> Result<String> {
         true => Ok(String::new()),
         false => Ok(fs::read_to_string(folder.join(name))?),
     }
-}
-
-/// The tokens that a lane emits: what it thinks and answers, without markers.
-fn emitted(records: &[StepRecord], program: &Program) -> Vec<u32> {
-    let speaks = |record: &&StepRecord| {
-        matches!(
-            step_kind(record, program),
-            StepKind::Think | StepKind::Answer
-        )
-    };
-    records
-        .iter()
-        .filter(speaks)
-        .map(|record| record.token)
-        .collect()
 }
 
 /// What a position is called: what is fed there.

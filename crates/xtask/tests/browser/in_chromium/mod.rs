@@ -1,13 +1,16 @@
 //! The tests that start a browser, and what they share.
 
+mod analysis;
 mod arena;
 mod buttons;
 mod class;
+mod contemplation;
 mod engine;
 mod graph;
 mod hosts;
 mod interventions;
 mod keyboard;
+mod language;
 mod links;
 mod looks;
 mod offline;
