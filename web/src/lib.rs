@@ -2,6 +2,7 @@
 
 pub mod address_bar;
 pub mod arena;
+pub mod brought;
 pub mod browser;
 pub mod catalogue;
 pub mod chapters;

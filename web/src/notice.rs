@@ -27,6 +27,8 @@ pub struct Notice {
 pub enum Topic {
     /// The page's own lists.
     Lists,
+    /// A model that somebody brings, until another one is opened.
+    Brought,
     /// The address, until something is changed.
     Address,
     /// The GPU, until it is given up.
@@ -80,13 +82,28 @@ impl Notice {
         Self::new(words().recording_fails, error)
     }
 
+    /// A model that somebody brings is not opened; what was there before is as it was.
+    pub fn not_opened(error: &LoadError) -> Self {
+        let advice = match error {
+            LoadError::Stopped { .. } => words().open_again,
+            LoadError::Network { .. } | LoadError::Cut { .. } => words().open_check_network,
+            LoadError::Missing { .. } | LoadError::Status { .. } | LoadError::Address { .. } => {
+                words().open_check_address
+            }
+            _ => words().open_another,
+        };
+        Self::new(words().not_opened, error).advice(advice)
+    }
+
     /// A checkpoint cannot be used.
     pub fn no_checkpoint(error: &LoadError) -> Self {
         match error {
             LoadError::Missing { .. } => Self::new("A checkpoint is not on this site", error)
                 .advice("Choose another one in the lane's settings, or remove the lane."),
-            LoadError::Network { .. } => Self::new("A checkpoint did not load", error)
-                .advice("Check the network and press Run again."),
+            LoadError::Network { .. } | LoadError::Cut { .. } | LoadError::Stopped { .. } => {
+                Self::new("A checkpoint did not load", error)
+                    .advice("Check the network and press Run again.")
+            }
             _ => Self::new("A checkpoint cannot be used", error)
                 .advice("Choose another one in the lane's settings, or remove the lane."),
         }
@@ -103,6 +120,9 @@ impl Notice {
             SessionError::Prompt(_) | SessionError::Evaluation(_) => {
                 Self::new("The model cannot read this problem", error)
                     .advice("Change the word in the problem's text, then press Run.")
+            }
+            SessionError::Chat(_) => {
+                Self::new("The model cannot be spoken to", error).advice(words().chat_off)
             }
             SessionError::Strategy(_)
             | SessionError::Engine(_)

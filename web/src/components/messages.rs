@@ -3,11 +3,12 @@
 use leptos::prelude::*;
 
 use crate::{
+    browser::now_ms,
     load::{Download, Downloading},
     notice::{Notice, Notices, Topic},
     page_state::EngineChoice,
     startup::{EngineReport, Reports, UseEngine, WhyReference},
-    words::words,
+    words::{fill, words},
 };
 
 /// Everything that the page has to tell, above the panels.
@@ -16,7 +17,7 @@ pub fn Messages() -> impl IntoView {
     let notices = expect_context::<Notices>();
     let downloading = expect_context::<Downloading>();
     view! {
-        {move || downloading.0.get().map(|download| view! { <Loading download/> })}
+        {move || downloading.now.get().map(|download| view! { <Loading download/> })}
         {move || {
             let shown = notices.get().into_iter();
             shown.map(|(topic, notice)| view! { <ErrorBox topic notice/> }).collect_view()
@@ -31,18 +32,32 @@ fn Loading(download: Download) -> impl IntoView {
     let of_total = download
         .total
         .map_or(String::new(), |total| format!(" of {}", megabytes(total)));
+    let left = download.seconds_left(now_ms());
+    let left = left.map_or(String::new(), |seconds| {
+        let seconds = format!("{:.0}", seconds.ceil());
+        format!(", {}", fill(words().time_left, &[("seconds", &seconds)]))
+    });
     let text = format!(
-        "Loading {}: {}{of_total}",
+        "Loading {}: {}{of_total}{left}",
         download.name,
         megabytes(download.received)
     );
+    let downloading = expect_context::<Downloading>();
+    let stop = download.can_stop.then(|| {
+        view! {
+            <button data-testid="stop-loading" on:click=move |_| downloading.stop()>
+                {words().stop_loading}
+            </button>
+        }
+    });
     // Without a size, the bar only shows that something moves.
     let value = download.total.map(|_| download.received.to_string());
     let max = download.total.unwrap_or(1).to_string();
     view! {
         <div class="message loading" data-testid="loading" role="status">
             <span>{text}</span>
-            <progress max=max value=value></progress>
+            <progress max=max value=value aria-label=download.name></progress>
+            {stop}
         </div>
     }
 }

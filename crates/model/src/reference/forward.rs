@@ -1,5 +1,7 @@
 //! The forward pass of a model at one position, in plain Rust, read from top to bottom.
 
+use std::pin::Pin;
+
 use super::ops::{Frequencies, Precision, Rotation, add, gelu, sigmoid, silu, softmax};
 use crate::{
     checkpoint::{LayerWeights, NormWeights, Weights},
@@ -41,10 +43,18 @@ impl KvCache {
     }
 }
 
+/// Lets others have their turn on a thread that this work shares with them, as a page's does; it is
+/// asked after every part of a pass.
+pub type Breathe = fn() -> Pin<Box<dyn Future<Output = ()>>>;
+
+/// Rows of the head between two such turns.
+const HEAD_ROWS_AT_ONCE: usize = 2048;
+
 /// A model bound to the way in which it adds.
 #[derive(Clone, Debug)]
 pub struct Forward {
     precision: Precision,
+    breathe: Option<Breathe>,
     /// `None` where positions are learned.
     frequencies: Option<Frequencies>,
 }
@@ -55,7 +65,19 @@ impl Forward {
         let rope = config.rope();
         Self {
             precision,
+            breathe: None,
             frequencies: rope.map(|rope| Frequencies::new(config.head_dim, rope)),
+        }
+    }
+
+    /// The same, with turns for others.
+    pub fn with_breaks(self, breathe: Option<Breathe>) -> Self {
+        Self { breathe, ..self }
+    }
+
+    async fn breathe(&self) {
+        if let Some(breathe) = self.breathe {
+            breathe().await;
         }
     }
 
@@ -89,7 +111,7 @@ impl Forward {
     /// Runs one position through all layers of an adapter; returns the hidden state after the final norm, (d).
     ///
     /// `on_layer` sees the residual stream, (d), after each layer.
-    pub fn position(
+    pub async fn position(
         &self,
         config: &ModelConfig,
         (weights, adapter): (&Weights, Adapter),
@@ -107,6 +129,7 @@ impl Forward {
             let expanded = self.mlp(config, layer, &x);
             add(&mut x, &expanded);
             on_layer(index, &x);
+            self.breathe().await;
         }
         self.final_norm(config, weights, &x)
     }
@@ -143,6 +166,18 @@ impl Forward {
     /// logits = W_head · h, (V).
     pub fn logits(&self, weights: &Weights, hidden: &[f32]) -> Vec<f32> {
         self.precision.matvec(weights.head(), hidden)
+    }
+
+    /// The same, with turns for others between its parts.
+    pub async fn logits_in_turns(&self, weights: &Weights, hidden: &[f32]) -> Vec<f32> {
+        let head = weights.head();
+        let mut logits = Vec::with_capacity(head.rows);
+        for first in (0..head.rows).step_by(HEAD_ROWS_AT_ONCE) {
+            let rows = first..(first + HEAD_ROWS_AT_ONCE).min(head.rows);
+            logits.extend(self.precision.matvec(&head.slice_rows(rows), hidden));
+            self.breathe().await;
+        }
+        logits
     }
 
     /// σ(w · h + b), where there is a classifier for inputs that ran under `adapter`.

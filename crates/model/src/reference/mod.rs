@@ -3,9 +3,13 @@
 mod forward;
 mod ops;
 
-use std::sync::Arc;
+use std::{
+    pin::pin,
+    sync::Arc,
+    task::{Context, Poll, Waker},
+};
 
-pub use forward::{Forward, KvCache};
+pub use forward::{Breathe, Forward, KvCache};
 pub use ops::{Frequencies, Precision, Rotation, add, gelu, sigmoid, silu, softmax};
 
 use crate::{
@@ -64,20 +68,30 @@ impl ReferenceEngine {
         }
     }
 
+    /// The same engine on a thread that others use, too: they get their turn between the parts of
+    /// a pass, and what it computes is the same.
+    pub fn with_breaks(self, breathe: Breathe) -> Self {
+        Self {
+            forward: self.forward.with_breaks(Some(breathe)),
+            ..self
+        }
+    }
+
     /// The cache after all inputs but the last, which is fed at every lane's first step.
-    fn prefill(&self, inputs: &[Input]) -> KvCache {
+    async fn prefill(&self, inputs: &[Input]) -> KvCache {
         let mut cache = KvCache::new(self.config.n_layers);
         for (position, input) in inputs[..inputs.len() - 1].iter().enumerate() {
             let (config, weights) = (&self.config, &*self.weights);
             let x = self.forward.embed(weights, input, position);
             let under = (weights, Adapter::Base);
             self.forward
-                .position(config, under, &mut cache, position, x, |_, _| {});
+                .position(config, under, &mut cache, position, x, |_, _| {})
+                .await;
         }
         cache
     }
 
-    fn step(
+    async fn step(
         config: &ModelConfig,
         weights: &Weights,
         forward: &Forward,
@@ -96,11 +110,13 @@ impl ReferenceEngine {
                 layers.push((layer, x.to_vec()));
             }
         };
-        let hidden = forward.position(config, under, &mut lane.cache, position, x, keep);
-        let logits = lane
-            .state
-            .wants_logits(program, lane.spec.decode_thoughts)
-            .then(|| forward.logits(weights, &hidden));
+        let hidden = forward
+            .position(config, under, &mut lane.cache, position, x, keep)
+            .await;
+        let logits = match lane.state.wants_logits(program, lane.spec.decode_thoughts) {
+            true => Some(forward.logits_in_turns(weights, &hidden).await),
+            false => None,
+        };
         let output = StepOutput {
             logits: logits.as_deref(),
             hidden_norm: Precision::Oracle.dot(&hidden, &hidden).sqrt(),
@@ -152,7 +168,7 @@ impl Engine for ReferenceEngine {
             let cache = match known {
                 Some((_, cache)) => cache.clone(),
                 None => {
-                    let cache = self.prefill(&spec.inputs);
+                    let cache = self.prefill(&spec.inputs).await;
                     prefilled.push((&spec.inputs, cache.clone()));
                     cache
                 }
@@ -175,7 +191,8 @@ impl Engine for ReferenceEngine {
         for _ in 0..n_steps {
             for lane in lanes.iter_mut() {
                 if let Some(input) = lane.input.take() {
-                    records.push(Self::step(config, weights, forward, lane, &input));
+                    let record = Self::step(config, weights, forward, lane, &input).await;
+                    records.push(record);
                 }
             }
         }
@@ -214,7 +231,7 @@ impl Engine for ReferenceEngine {
             cache.truncate(&self.config, position);
             let under = (&*self.weights, state.adapter);
             let model = (&self.forward, &self.config, under);
-            states.push(model, &mut cache, position, input);
+            states.push(model, &mut cache, position, input).await;
         }
         Ok(states)
     }
@@ -254,7 +271,7 @@ impl LayerStates {
     }
 
     /// Runs an input at a position after those in the cache and keeps everything.
-    fn push(
+    async fn push(
         &mut self,
         (forward, config, under): (&Forward, &ModelConfig, (&Weights, Adapter)),
         cache: &mut KvCache,
@@ -265,8 +282,11 @@ impl LayerStates {
         self.embedded.push(x.clone());
         let layers = &mut self.layers;
         let keep = |layer: usize, x: &[f32]| layers[layer].push(x.to_vec());
-        let hidden = forward.position(config, under, cache, position, x, keep);
-        self.logits.push(forward.logits(under.0, &hidden));
+        let hidden = forward
+            .position(config, under, cache, position, x, keep)
+            .await;
+        let logits = forward.logits_in_turns(under.0, &hidden).await;
+        self.logits.push(logits);
         self.hidden.push(hidden);
     }
 
@@ -288,12 +308,32 @@ pub fn layer_states(
     (weights, adapter): (&Weights, Adapter),
     tokens: &[u32],
 ) -> LayerStates {
-    let forward = Forward::new(config, Precision::Oracle);
+    let states = pin!(layer_states_in_turns(
+        config,
+        (weights, adapter),
+        tokens,
+        None
+    ));
+    match states.poll(&mut Context::from_waker(Waker::noop())) {
+        Poll::Ready(states) => states,
+        Poll::Pending => unreachable!("nobody is waited for where there are no breaks"),
+    }
+}
+
+/// The same on a thread that others use, too, with their turns where there are any.
+pub async fn layer_states_in_turns(
+    config: &ModelConfig,
+    (weights, adapter): (&Weights, Adapter),
+    tokens: &[u32],
+    breathe: Option<Breathe>,
+) -> LayerStates {
+    let forward = Forward::new(config, Precision::Oracle).with_breaks(breathe);
     let mut cache = KvCache::new(config.n_layers);
     let mut states = LayerStates::new(config.n_layers);
     for (position, &token) in tokens.iter().enumerate() {
         let model = (&forward, config, (weights, adapter));
-        states.push(model, &mut cache, position, &Input::Token(token));
+        let input = Input::Token(token);
+        states.push(model, &mut cache, position, &input).await;
     }
     states
 }

@@ -1,6 +1,8 @@
 //! The tests that start a browser, and what they share.
 
 mod arena;
+mod brought;
+mod brought_files;
 mod buttons;
 mod class;
 mod engine;
