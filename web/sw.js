@@ -34,16 +34,22 @@ addEventListener("message", (event) => {
 });
 
 addEventListener("fetch", (event) => {
-  if (event.request.method === "GET" && event.request.url.startsWith(registration.scope)) {
+  if (event.request.method === "GET" && isKept(event.request.url)) {
     event.respondWith(answer(event.request));
   }
 });
+
+/** What is answered from here: all below this folder but parts of models, which the page keeps by
+ * itself where the visitor can clear them. */
+function isKept(url) {
+  return url.startsWith(registration.scope) && !url.endsWith(".part");
+}
 
 /** Keeps what the page had loaded before anybody kept anything; says why it could not. */
 async function keep(urls) {
   const cache = await caches.open(CACHE);
   try {
-    for (const url of urls.filter((url) => url.startsWith(registration.scope))) {
+    for (const url of urls.filter(isKept)) {
       if ((await cache.match(url)) === undefined) {
         await put(cache, url, await fetch(url));
       }

@@ -1,12 +1,19 @@
 //! The browser's clock, frames and address bar: the page's only door to them.
 
+use std::cell::Cell;
+
 use futures::channel::oneshot;
 use gloo::{render, timers::callback::Timeout};
+use latent_model::reference::Breathe;
 use leptos::prelude::{
     document, on_cleanup, request_animation_frame, request_animation_frame_with_handle, window,
 };
-use wasm_bindgen::{JsCast, JsValue};
+use wasm_bindgen::{JsCast, JsValue, prelude::wasm_bindgen};
 use wasm_bindgen_futures::JsFuture;
+
+/// How long work goes on before the browser gets a turn: with what it then does, and a part that
+/// began just before, well below the 50 ms from which on a page is felt to hang.
+const LONGEST_BREATH_MS: f64 = 12.0;
 
 /// Milliseconds since the page was opened.
 pub fn now_ms() -> f64 {
@@ -23,6 +30,27 @@ pub async fn next_frame() {
     let _ = frame.await;
     drop(handle);
 }
+
+#[wasm_bindgen(module = "/src/brought.js")]
+extern "C" {
+    #[wasm_bindgen(js_name = breathe)]
+    async fn breathe_js();
+}
+
+/// Lets the browser do what waits, and paint, if this page has had the thread for a while: work
+/// that asks after every part of it keeps no task longer than a part.
+pub async fn breathe() {
+    thread_local! {
+        static LAST_MS: Cell<f64> = const { Cell::new(0.0) };
+    }
+    if now_ms() - LAST_MS.get() > LONGEST_BREATH_MS {
+        breathe_js().await;
+        LAST_MS.set(now_ms());
+    }
+}
+
+/// The same for engines on the CPU.
+pub const BREATHE: Breathe = || Box::pin(breathe());
 
 /// Waits some milliseconds.
 pub async fn sleep_ms(duration_ms: f64) {

@@ -4,7 +4,7 @@ use latent_model::{
     address::LaneChoice,
     catalogue::{Catalogue, Entry},
     strategy::{Setting, Strategy},
-    tasks::{Difficulty, Problem, Task},
+    tasks::{Difficulty, Picture, Problem, Task},
 };
 
 /// Each lane's strategy, and how the name of a checkpoint trained for it alone ends.
@@ -14,6 +14,13 @@ const LANES: [(&str, &str); 4] = [
     ("soft-gumbel", "cot"),
     ("coconut", "coconut"),
 ];
+
+/// The strategies of the lanes on a model that was brought, which nobody has trained for any.
+const BROUGHT_LANES: [&str; 4] = ["token-cot", "soft", "soft-gumbel", "token-cot-cold-stop"];
+
+/// Steps of thinking, and of an answer, that are enough to see something of a model of some
+/// hundred million parameters without a long wait.
+const BROUGHT_STEPS: [(Setting, f32); 2] = [(Setting::MaxThink, 64.0), (Setting::MaxAnswer, 32.0)];
 
 /// How many drawn problems tell how long a task's statements are.
 const N_MEASURED: u64 = 20;
@@ -25,6 +32,10 @@ const UNIFIED: &str = "unified";
 /// else on `TASK-cot` and `TASK-coconut`, as far as they ship. A task that has none of these
 /// begins with one lane on its first checkpoint; one without checkpoints, with none.
 pub fn default_lanes(task: Task, catalogue: &Catalogue) -> Vec<LaneChoice> {
+    if task.picture() == Picture::Text {
+        let first = catalogue.of_task(task).next();
+        return first.map_or_else(Vec::new, |entry| brought_lanes(&entry.name));
+    }
     let shipped = |ending: &str| {
         let name = format!("{}-{ending}", task.name());
         catalogue.of_task(task).find(|entry| entry.name == name)
@@ -44,6 +55,19 @@ pub fn default_lanes(task: Task, catalogue: &Catalogue) -> Vec<LaneChoice> {
     let mut entries = catalogue.of_task(task);
     let first = entries.find_map(|entry| lane(entry, entry.strategies.first()?));
     first.into_iter().collect()
+}
+
+/// Words, mixtures and noise side by side, on a model that was brought.
+pub fn brought_lanes(model: &str) -> Vec<LaneChoice> {
+    let lane = |name: &str| {
+        let strategy = Strategy::by_name(name).ok()?;
+        let mut lane = LaneChoice::new(model, strategy);
+        for (setting, value) in BROUGHT_STEPS {
+            lane.settings.set(setting, value);
+        }
+        Some(lane)
+    };
+    BROUGHT_LANES.into_iter().filter_map(lane).collect()
 }
 
 /// Without Cold Stop where it would cut statements in two: after a patience shorter than a single

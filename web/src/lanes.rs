@@ -6,8 +6,9 @@ use latent_model::{
     address::LaneChoice,
     program::Program,
     record::{StepRecord, flag},
-    tasks::Grade,
-    tokenizer::Tokenizer,
+    tasks::{Grade, Picture},
+    tokenizer::{TextStream, Tokenizer},
+    trace::{StepKind, step_kind},
 };
 use leptos::prelude::*;
 
@@ -44,8 +45,15 @@ pub struct LaneRun {
     pub records: Vec<StepRecord>,
     /// What is drawn of them.
     pub view: LaneView,
+    /// What each record adds to the text, where it is known already: of a recording.
+    pub texts: Arc<[String]>,
+    /// What was thought so far as text, of a model whose tokens are parts of words; of mixtures the
+    /// word that has most of each.
+    pub thought: String,
     /// The answer so far, as the task's text.
     pub answer: String,
+    /// Tokens that are no whole character yet.
+    pub stream: TextStream,
     /// The grader's word, once the lane is done and where the question is a problem.
     pub verdict: Option<Grade>,
     /// Time spent in the engine that this lane shares, pauses left out.
@@ -75,9 +83,25 @@ impl LaneRun {
         let word = |id| word(&self.words, id);
         self.view.append(new, &program, question.task, word);
         self.elapsed_secs += took_secs;
-        self.answer = question.task.render(tokenizer, &self.view.answer);
+        match question.task.picture() {
+            Picture::Text => self.append_text(new, &program, tokenizer),
+            _ => self.answer = question.task.render(tokenizer, &self.view.answer),
+        }
         if self.is_done() {
             self.verdict = question.grade(&self.answer);
+        }
+    }
+
+    /// Goes on with what is thought and answered as text, by whole characters.
+    fn append_text(&mut self, new: &[StepRecord], program: &Program, tokenizer: &Tokenizer) {
+        for record in new {
+            let known = self.texts.get(record.step as usize).cloned();
+            let text = known.unwrap_or_else(|| self.stream.push(tokenizer, record.token));
+            match step_kind(record, program) {
+                StepKind::Answer => self.answer.push_str(&text),
+                StepKind::Think | StepKind::Marker => self.thought.push_str(&text),
+                StepKind::Stop => {}
+            }
         }
     }
 

@@ -3,6 +3,7 @@
 pub mod address_bar;
 pub mod analysis;
 pub mod arena;
+pub mod brought;
 pub mod browser;
 pub mod catalogue;
 pub mod chapters;

@@ -1,17 +1,24 @@
 //! Fetches checkpoints and examples from the page's own site, with progress.
 
-use std::fmt;
+use std::{fmt, pin::pin};
 
-use futures::StreamExt;
+use futures::{
+    StreamExt,
+    future::{Either, select},
+};
 use gloo::net::http::{Request, Response};
 use latent_model::{
     checkpoint::{CheckpointError, shard_names},
     contemplation::{self, ContemplationFiles},
+    gguf::GgufError,
     model::{Model, ModelError, ModelFiles},
 };
 use leptos::prelude::*;
 use wasm_bindgen::{JsCast, JsValue};
 use wasm_streams::ReadableStream;
+use web_sys::{ReferrerPolicy, RequestCredentials};
+
+use crate::browser::{now_ms, sleep_ms};
 
 /// A file that did not arrive, or that cannot be used.
 #[derive(Debug, thiserror::Error)]
@@ -54,6 +61,50 @@ pub enum LoadError {
         /// Relative to the page.
         url: String,
     },
+    /// The network was cut before the end.
+    #[error("{url} was cut off: expected {expected} bytes, found {found}")]
+    Cut {
+        /// What was asked for.
+        url: String,
+        /// As was announced.
+        expected: u64,
+        /// As arrived.
+        found: u64,
+    },
+    /// More than this page can hold.
+    #[error("{:.0} MB do not fit into this page's memory", *n_bytes as f64 / 1e6)]
+    Memory {
+        /// The size of the file.
+        n_bytes: u64,
+    },
+    /// The visitor does not want it any more.
+    #[error("{name} is not loaded: it was stopped")]
+    Stopped {
+        /// What was being loaded.
+        name: String,
+    },
+    /// What was picked or dropped is no model.
+    #[error(
+        "expected a .gguf file, or config.json, tokenizer.json and *.safetensors; found {found}"
+    )]
+    NoModel {
+        /// The names of the files.
+        found: String,
+    },
+    /// An address that cannot be asked.
+    #[error("expected an address that begins with https://, found {found:?}")]
+    Address {
+        /// What was typed.
+        found: String,
+    },
+    /// A file that was picked cannot be read, or one that was kept is gone.
+    #[error("cannot read {file}: {reason}")]
+    File {
+        /// Its name.
+        file: String,
+        /// The browser's words.
+        reason: String,
+    },
     /// A checkpoint that cannot be used.
     #[error("checkpoint {name}: {reason}")]
     Model {
@@ -62,6 +113,9 @@ pub enum LoadError {
         /// What is wrong.
         reason: Box<ModelError>,
     },
+    /// A GGUF file that cannot be used.
+    #[error(transparent)]
+    Gguf(#[from] GgufError),
 }
 
 /// How a site says that it has no such file.
@@ -82,9 +136,13 @@ impl fmt::Display for Absence {
     }
 }
 
-/// What is being downloaded, if anything.
+/// What is being downloaded, if anything, and whether it is still wanted.
 #[derive(Clone, Copy, Default)]
-pub struct Downloading(pub RwSignal<Option<Download>>);
+pub struct Downloading {
+    /// How far it has come.
+    pub now: RwSignal<Option<Download>>,
+    is_stopped: RwSignal<bool>,
+}
 
 /// How far one file has come.
 #[derive(Clone, Debug, PartialEq)]
@@ -95,11 +153,111 @@ pub struct Download {
     pub received: u64,
     /// Bytes in all, where the site says so.
     pub total: Option<u64>,
+    /// When it began.
+    pub since_ms: f64,
+    /// Whether the visitor may stop it.
+    pub can_stop: bool,
+}
+
+impl Download {
+    /// Nothing of a file yet.
+    pub fn of(name: String, total: Option<u64>, can_stop: bool) -> Self {
+        Self {
+            name,
+            received: 0,
+            total,
+            since_ms: now_ms(),
+            can_stop,
+        }
+    }
+
+    /// It, if all of it has come.
+    ///
+    /// # Errors
+    /// If less has come than was announced.
+    pub fn whole(self) -> Result<Self, LoadError> {
+        match self.total {
+            Some(expected) if expected > self.received => Err(LoadError::Cut {
+                url: self.name,
+                expected,
+                found: self.received,
+            }),
+            _ => Ok(self),
+        }
+    }
+
+    /// Seconds until it is there, at the speed so far; `None` while nobody can tell.
+    pub fn seconds_left(&self, now_ms: f64) -> Option<f64> {
+        let seconds = (now_ms - self.since_ms) / 1e3;
+        let rest = self.total?.checked_sub(self.received)? as f64;
+        (seconds > 1.0 && self.received > 0).then(|| rest * seconds / self.received as f64)
+    }
+}
+
+impl Downloading {
+    /// Another download begins, which is wanted.
+    pub fn begin(self) {
+        self.is_stopped.set(false);
+    }
+
+    /// Nothing is downloaded any more.
+    pub fn end(self) {
+        self.now.set(None);
+    }
+
+    /// The visitor does not want what is being downloaded.
+    pub fn stop(self) {
+        self.is_stopped.set(true);
+    }
+
+    /// Comes once the visitor has stopped it.
+    async fn stopped(self) {
+        while !self.is_stopped.get_untracked() {
+            sleep_ms(100.0).await;
+        }
+    }
+
+    /// Reads a stream to its end, piece by piece, unless it is stopped; shows `download` meanwhile,
+    /// and returns it as it is then. What is whole is for the caller to say.
+    ///
+    /// # Errors
+    /// If the stream breaks off, `take` refuses a piece, or the visitor has had enough.
+    pub async fn pour(
+        self,
+        stream: web_sys::ReadableStream,
+        mut download: Download,
+        mut take: impl AsyncFnMut(js_sys::Uint8Array) -> Result<(), LoadError>,
+    ) -> Result<Download, LoadError> {
+        let mut pieces = ReadableStream::from_raw(stream).into_stream();
+        let mut shown_ms = f64::NEG_INFINITY;
+        loop {
+            let next = pin!(pieces.next());
+            let stopped = pin!(self.stopped());
+            let name = || download.name.clone();
+            let piece = match select(next, stopped).await {
+                Either::Left((None, _)) => break,
+                Either::Left((Some(piece), _)) => piece.map_err(|error| LoadError::Network {
+                    url: name(),
+                    reason: text(&error),
+                })?,
+                Either::Right(_) => return Err(LoadError::Stopped { name: name() }),
+            };
+            let piece: js_sys::Uint8Array = piece.unchecked_into();
+            download.received += u64::from(piece.length());
+            take(piece).await?;
+            // Pieces may be small, and a bar needs no more than some pictures a second.
+            if now_ms() - shown_ms > 50.0 {
+                shown_ms = now_ms();
+                self.now.set(Some(download.clone()));
+            }
+        }
+        Ok(download)
+    }
 }
 
 /// Reads a JSON file of the site.
 pub async fn fetch_json<T: serde::de::DeserializeOwned>(url: &str) -> Result<T, LoadError> {
-    let bytes = fetch_bytes(url, |_| {}).await?;
+    let bytes = fetch_bytes(url).await?;
     serde_json::from_slice(&bytes).map_err(|reason| LoadError::Json {
         url: url.into(),
         reason,
@@ -108,7 +266,7 @@ pub async fn fetch_json<T: serde::de::DeserializeOwned>(url: &str) -> Result<T, 
 
 /// Reads a file of the site.
 pub async fn fetch_file(url: &str) -> Result<Vec<u8>, LoadError> {
-    fetch_bytes(url, |_| {}).await
+    fetch_bytes(url).await
 }
 
 /// Reads the checkpoint in the folder `models/name`, with CCOT's adapters of a folder in it where
@@ -118,9 +276,9 @@ pub async fn fetch_model(
     adapters: Option<&str>,
     downloading: Downloading,
 ) -> Result<Model, LoadError> {
-    let on_progress = |download| downloading.0.set(Some(download));
-    let fetched = fetch_files(name, adapters, on_progress).await;
-    downloading.0.set(None);
+    downloading.begin();
+    let fetched = fetch_files(name, adapters, downloading).await;
+    downloading.end();
     let wrong = |reason: ModelError| LoadError::Model {
         name: name.into(),
         reason: reason.into(),
@@ -132,7 +290,7 @@ pub async fn fetch_model(
 async fn fetch_files(
     name: &str,
     adapters: Option<&str>,
-    mut on_progress: impl FnMut(Download),
+    downloading: Downloading,
 ) -> Result<ModelFiles, LoadError> {
     let url = |file: &str| format!("models/{name}/{file}");
     let config = fetch_text(&url("config.json")).await?;
@@ -142,16 +300,9 @@ async fn fetch_files(
         Err(LoadError::Missing { .. }) => None,
         found => Some(found?),
     };
-    let mut fetch_weights = async |file: String| {
-        let url = url(&file);
-        let on_bytes = |(received, total)| {
-            on_progress(Download {
-                name: format!("{name}/{file}"),
-                received,
-                total,
-            });
-        };
-        let bytes = fetch_bytes(&url, on_bytes).await?;
+    let fetch_weights = async |file: String| {
+        let shown = Download::of(format!("{name}/{file}"), None, false);
+        let bytes = fetch_shown(&url(&file), shown, downloading).await?;
         Ok((file.clone(), bytes.into()))
     };
     let weights = match fetch_weights("model.safetensors".into()).await {
@@ -204,67 +355,124 @@ async fn shards(name: &str) -> Result<Vec<String>, LoadError> {
 }
 
 async fn fetch_text(url: &str) -> Result<String, LoadError> {
-    let bytes = fetch_bytes(url, |_| {}).await?;
+    let bytes = fetch_bytes(url).await?;
     String::from_utf8(bytes).map_err(|_| LoadError::Utf8 { url: url.into() })
 }
 
-/// Reads a file piece by piece; `on_bytes` gets the bytes so far, and in all if that is known.
-async fn fetch_bytes(
+/// Reads a file and shows how far it has come.
+async fn fetch_shown(
     url: &str,
-    mut on_bytes: impl FnMut((u64, Option<u64>)),
+    shown: Download,
+    downloading: Downloading,
 ) -> Result<Vec<u8>, LoadError> {
-    let failed = |reason: String| LoadError::Network {
-        url: url.into(),
-        reason,
+    let answer = answer(url).await?;
+    let download = Download {
+        total: answer.total,
+        ..shown
     };
-    let response = Request::get(url).send().await;
-    let response = response.map_err(|error| failed(error.to_string()))?;
-    let missing = |absence| LoadError::Missing {
+    let mut bytes = room_for(answer.total.unwrap_or(0))?;
+    if let Some(body) = answer.body {
+        let take = async |piece: js_sys::Uint8Array| append(&mut bytes, &piece);
+        downloading.pour(body, download, take).await?.whole()?;
+    }
+    match answer.is_page || is_page(&bytes) {
+        true => Err(LoadError::missing(url, Absence::Page)),
+        false => Ok(bytes),
+    }
+}
+
+/// Room for a file of this size: what is announced may be anything, and a page that asks for more
+/// memory than there is comes to an end.
+///
+/// # Errors
+/// If there is not so much.
+pub fn room_for(n_bytes: u64) -> Result<Vec<u8>, LoadError> {
+    let mut bytes = Vec::new();
+    let n_bytes_here = usize::try_from(n_bytes).unwrap_or(usize::MAX);
+    let reserved = bytes.try_reserve_exact(n_bytes_here);
+    reserved.map_err(|_| LoadError::Memory { n_bytes })?;
+    Ok(bytes)
+}
+
+/// Appends a piece, which is copied once.
+///
+/// # Errors
+/// If there is no memory left for it.
+pub fn append(bytes: &mut Vec<u8>, piece: &js_sys::Uint8Array) -> Result<(), LoadError> {
+    let n_received = bytes.len();
+    let n_new = piece.length() as usize;
+    let reserved = bytes.try_reserve(n_new);
+    reserved.map_err(|_| LoadError::Memory {
+        n_bytes: (n_received + n_new) as u64,
+    })?;
+    bytes.resize(n_received + n_new, 0);
+    piece.copy_to(&mut bytes[n_received..]);
+    Ok(())
+}
+
+/// What a site answers, before its bytes.
+pub struct Answer {
+    /// Its bytes, where there are any.
+    pub body: Option<web_sys::ReadableStream>,
+    /// How many it announces.
+    pub total: Option<u64>,
+    /// Whether it says that it is a page of HTML.
+    pub is_page: bool,
+}
+
+/// Asks for a file, of this site or of another one, which is told nothing of the visitor.
+///
+/// # Errors
+/// If the site does not answer, or answers with an error.
+pub async fn answer(url: &str) -> Result<Answer, LoadError> {
+    let request = Request::get(url)
+        .credentials(RequestCredentials::SameOrigin)
+        .referrer_policy(ReferrerPolicy::NoReferrer);
+    let response = request.send().await;
+    let response = response.map_err(|error| LoadError::Network {
         url: url.into(),
-        absence,
-    };
+        reason: error.to_string(),
+    })?;
     match response.status() {
-        status @ (404 | 410) => return Err(missing(Absence::Status(status))),
+        status @ (404 | 410) => return Err(LoadError::missing(url, Absence::Status(status))),
         _ if response.ok() => {}
         status => {
             let url = url.into();
             return Err(LoadError::Status { url, status });
         }
     }
-    let total = content_length(&response);
     let content_type = response.headers().get("content-type");
-    let Some(body) = response.body() else {
-        return Ok(Vec::new());
-    };
-    let mut pieces = ReadableStream::from_raw(body).into_stream();
-    let mut bytes: Vec<u8> = Vec::with_capacity(total.unwrap_or(0) as usize);
-    on_bytes((0, total));
-    while let Some(piece) = pieces.next().await {
-        let piece = piece.map_err(|error| failed(text(&error)))?;
-        let piece: js_sys::Uint8Array = piece.unchecked_into();
-        let n_received = bytes.len();
-        bytes.resize(n_received + piece.length() as usize, 0);
-        piece.copy_to(&mut bytes[n_received..]);
-        on_bytes((bytes.len() as u64, total));
-    }
-    if is_page(content_type.as_deref(), &bytes) {
-        return Err(missing(Absence::Page));
-    }
-    Ok(bytes)
+    Ok(Answer {
+        total: content_length(&response),
+        is_page: content_type.is_some_and(|text| is_html(&text)),
+        body: response.body(),
+    })
 }
 
-/// Whether an answer is a page of HTML, which no file that the page asks for is.
-fn is_page(content_type: Option<&str>, bytes: &[u8]) -> bool {
-    let is_html = |text: &str| {
-        text.trim_start()
-            .to_ascii_lowercase()
-            .starts_with("text/html")
-    };
+impl LoadError {
+    /// A file that is not there.
+    pub fn missing(url: &str, absence: Absence) -> Self {
+        let url = url.into();
+        Self::Missing { url, absence }
+    }
+}
+
+/// Reads a file that nobody waits for.
+async fn fetch_bytes(url: &str) -> Result<Vec<u8>, LoadError> {
+    let unseen = Downloading::default();
+    fetch_shown(url, Download::of(url.into(), None, false), unseen).await
+}
+
+fn is_html(content_type: &str) -> bool {
+    let content_type = content_type.trim_start().to_ascii_lowercase();
+    content_type.starts_with("text/html")
+}
+
+/// Whether these bytes are a page of HTML, which no file that the page asks for is.
+pub fn is_page(bytes: &[u8]) -> bool {
     let head = String::from_utf8_lossy(&bytes[..bytes.len().min(256)]).to_ascii_lowercase();
     let head = head.trim_start_matches(|c: char| c.is_whitespace() || c == '\u{feff}');
-    content_type.is_some_and(is_html)
-        || head.starts_with("<!doctype html")
-        || head.starts_with("<html")
+    head.starts_with("<!doctype html") || head.starts_with("<html")
 }
 
 /// The size that the site announces; a compressed answer announces another one.
@@ -275,7 +483,8 @@ fn content_length(response: &Response) -> Option<u64> {
     response.headers().get("content-length")?.parse().ok()
 }
 
-fn text(error: &JsValue) -> String {
+/// The browser's words for what went wrong.
+pub fn text(error: &JsValue) -> String {
     error.dyn_ref::<js_sys::Error>().map_or_else(
         || format!("{error:?}"),
         |error| String::from(error.message()),
@@ -289,18 +498,28 @@ mod tests {
     #[test]
     fn a_page_in_place_of_a_file_is_told_from_the_file() {
         let page = b"\xef\xbb\xbf\n<!DOCTYPE html><html lang=\"en\">";
-        let json = Some("application/json");
-        assert!(is_page(Some("text/html; charset=utf-8"), b""));
-        assert!(is_page(Some("TEXT/HTML"), b"{}"));
-        assert!(is_page(None, page));
-        assert!(is_page(json, page), "whatever the server calls it");
-        assert!(!is_page(json, b"{\"models\": []}"));
+        assert!(is_html("text/html; charset=utf-8") && is_html("TEXT/HTML"));
+        assert!(!is_html("application/json"));
+        assert!(is_page(page), "whatever the server calls it");
+        assert!(!is_page(b"{\"models\": []}"));
         // The length of a safetensors header may begin as a tag does.
-        assert!(!is_page(
-            Some("application/octet-stream"),
-            b"<\0\0\0\0\0\0\0{\"a\""
-        ));
-        assert!(!is_page(None, b""));
+        assert!(!is_page(b"<\0\0\0\0\0\0\0{\"a\""));
+        assert!(!is_page(b""));
+    }
+
+    #[test]
+    fn the_time_that_is_left_follows_from_the_speed_so_far() {
+        let mut download = Download {
+            name: String::new(),
+            received: 25,
+            total: Some(100),
+            since_ms: 1000.0,
+            can_stop: true,
+        };
+        assert_eq!(download.seconds_left(3000.0), Some(6.0));
+        assert_eq!(download.seconds_left(1500.0), None, "too soon to tell");
+        download.total = None;
+        assert_eq!(download.seconds_left(3000.0), None);
     }
 
     #[test]

@@ -27,6 +27,8 @@ pub struct Notice {
 pub enum Topic {
     /// The page's own lists.
     Lists,
+    /// A model that somebody brings, until another one is opened.
+    Brought,
     /// The address, until something is changed.
     Address,
     /// The GPU, until it is given up.
@@ -73,13 +75,26 @@ impl Notice {
         Self::new(words().recording_fails, error)
     }
 
+    /// A model that somebody brings is not opened; what was there before is as it was.
+    pub fn not_opened(error: &LoadError) -> Self {
+        let advice = match error {
+            LoadError::Stopped { .. } => words().open_again,
+            LoadError::Network { .. } | LoadError::Cut { .. } => words().open_check_network,
+            LoadError::Missing { .. } | LoadError::Status { .. } | LoadError::Address { .. } => {
+                words().open_check_address
+            }
+            _ => words().open_another,
+        };
+        Self::new(words().not_opened, error).advice(advice)
+    }
+
     /// A checkpoint cannot be used.
     pub fn no_checkpoint(error: &LoadError) -> Self {
         match error {
             LoadError::Missing { .. } => {
                 Self::new(words().checkpoint_not_here, error).advice(words().checkpoint_advice)
             }
-            LoadError::Network { .. } => {
+            LoadError::Network { .. } | LoadError::Cut { .. } | LoadError::Stopped { .. } => {
                 Self::new(words().checkpoint_not_loaded, error).advice(words().network_advice)
             }
             _ => Self::new(words().checkpoint_unusable, error).advice(words().checkpoint_advice),
@@ -97,6 +112,9 @@ impl Notice {
             SessionError::Prompt(_) | SessionError::Evaluation(_) => {
                 Self::new(words().unreadable_problem, error)
                     .advice(words().unreadable_problem_advice)
+            }
+            SessionError::Chat(_) => {
+                Self::new("The model cannot be spoken to", error).advice(words().chat_off)
             }
             SessionError::Strategy(_)
             | SessionError::Engine(_)

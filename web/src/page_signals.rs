@@ -10,7 +10,9 @@ use crate::{
     default_lanes::default_lanes,
     focus::{Cursor, Focus},
     lanes::Lanes,
-    page_state::{EngineChoice, LaneChoice, Language, PageState, ProblemChoice, Shown, Speed},
+    page_state::{
+        EngineChoice, LaneChoice, Language, PageState, ProblemChoice, Shown, Speed, first_problem,
+    },
     question::Question,
     view::reach::Oracle,
 };
@@ -210,7 +212,7 @@ impl PageSignals {
             .try_update_value(|memory| memory.change(before, left, task))
             .flatten();
         let (problem, lanes) =
-            found.unwrap_or_else(|| (ProblemChoice::FIRST, default_lanes(task, catalogue)));
+            found.unwrap_or_else(|| (first_problem(task), default_lanes(task, catalogue)));
         self.task.set(task);
         self.problem.set(problem);
         self.lanes.replace(lanes);
@@ -220,8 +222,12 @@ impl PageSignals {
     pub fn begin_typing(self) {
         let task = self.task.get_untracked();
         let typed = self.memory.with_value(|memory| memory.typed(task));
-        let text = typed.unwrap_or_else(|| self.question.with_untracked(|q| q.text.clone()));
-        self.problem.set(ProblemChoice::Typed(text));
+        let shown = || {
+            self.question
+                .with_untracked(|q| (q.text.clone(), q.is_said))
+        };
+        let (text, is_said) = typed.unwrap_or_else(shown);
+        self.problem.set(typed_problem(text, is_said));
     }
 
     /// Another problem of the same task; what was typed can be had again.
@@ -234,11 +240,20 @@ impl PageSignals {
     }
 }
 
+/// What somebody has typed, as a choice.
+pub fn typed_problem(text: String, is_said: bool) -> ProblemChoice {
+    match is_said {
+        true => ProblemChoice::Said(text),
+        false => ProblemChoice::Typed(text),
+    }
+}
+
 /// What a visitor left on each task, by its name, to be found again.
 #[derive(Debug, Default)]
 struct TaskMemory {
     left: BTreeMap<&'static str, (ProblemChoice, Vec<LaneChoice>)>,
-    typed: BTreeMap<&'static str, String>,
+    /// Each with whether it was said to the model in its chat.
+    typed: BTreeMap<&'static str, (String, bool)>,
 }
 
 impl TaskMemory {
@@ -255,12 +270,15 @@ impl TaskMemory {
     }
 
     fn keep_typed(&mut self, task: Task, problem: &ProblemChoice) {
-        if let ProblemChoice::Typed(text) = problem {
-            self.typed.insert(task.name(), text.clone());
-        }
+        let typed = match problem {
+            ProblemChoice::Typed(text) => (text.clone(), false),
+            ProblemChoice::Said(text) => (text.clone(), true),
+            ProblemChoice::Drawn { .. } | ProblemChoice::Example(_) => return,
+        };
+        self.typed.insert(task.name(), typed);
     }
 
-    fn typed(&self, task: Task) -> Option<String> {
+    fn typed(&self, task: Task) -> Option<(String, bool)> {
         self.typed.get(task.name()).cloned()
     }
 }
@@ -282,7 +300,8 @@ mod tests {
         assert_eq!(found, Some((typed(), Vec::new())));
         // Looking at a drawn problem in between loses nothing.
         memory.change(prosqa::TASK, first, prontoqa::TASK);
-        assert_eq!(memory.typed(prosqa::TASK).as_deref(), Some("Tom is"));
+        let expected = Some(("Tom is".to_string(), false));
+        assert_eq!(memory.typed(prosqa::TASK), expected);
         assert_eq!(memory.typed(prontoqa::TASK), None);
     }
 }

@@ -4,7 +4,7 @@ use latent_model::{
     address::{Address, AddressError},
     catalogue::Catalogue,
     strategy::Setting,
-    tasks::Task,
+    tasks::{Picture, Task},
 };
 
 pub use latent_model::address::{
@@ -54,7 +54,7 @@ impl PageState {
     pub fn of_task(task: Task, catalogue: &Catalogue) -> Self {
         Self {
             task,
-            problem: ProblemChoice::FIRST,
+            problem: first_problem(task),
             lanes: default_lanes(task, catalogue),
             seed: 1,
             speed: Speed::PerSecond(4),
@@ -75,7 +75,8 @@ impl PageState {
             None => begins.lanes,
         };
         let known = catalogue.tasks();
-        if lanes.is_empty() && !known.is_empty() && !known.contains(&address.task) {
+        let is_taught = address.task.picture() != Picture::Text;
+        if lanes.is_empty() && is_taught && !known.is_empty() && !known.contains(&address.task) {
             let known: Vec<&str> = known.iter().map(|task| task_title(*task)).collect();
             left_out.push(fill(
                 words().left_out_task,
@@ -124,6 +125,14 @@ impl PageState {
             ..self.clone()
         };
         alike != *other
+    }
+}
+
+/// The problem that a page of the task begins with.
+pub fn first_problem(task: Task) -> ProblemChoice {
+    match task.prompts().is_empty() {
+        true => ProblemChoice::FIRST,
+        false => ProblemChoice::Example(0),
     }
 }
 

@@ -64,6 +64,7 @@ impl Playing {
                 words: words.into(),
                 mean_embedding_norm: lane.mean_embedding_norm,
                 stands_for: lane.stands_for.clone().into(),
+                texts: lane.texts.clone().into(),
                 engine: lane.engine.clone(),
                 ..LaneRun::default()
             }
@@ -105,7 +106,7 @@ mod tests {
         program::Feed,
         record::{InputKind, flag},
         recording::Header,
-        tasks::TASKS,
+        tasks::NAMED,
     };
 
     use super::*;
@@ -124,6 +125,7 @@ mod tests {
             mean_embedding_norm: 1.0,
             stands_for: Vec::new(),
             words: BTreeMap::from([(2, "terpus".into())]),
+            texts: Vec::new(),
             answer: String::new(),
             n_records,
         };
@@ -180,7 +182,7 @@ mod tests {
 
     #[test]
     fn every_task_has_a_tokenizer_to_render_with() {
-        for task in TASKS {
+        for task in NAMED {
             tokenizer_of(*task).expect("the task's own");
         }
     }

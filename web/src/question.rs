@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 
 use latent_model::{
     address::ProblemChoice,
-    tasks::{Grade, Graph, Picture, Problem, Task, last_sentence, sentences},
+    tasks::{Grade, Graph, Picture, Problem, Task, free_text, last_sentence, sentences},
 };
 
 use crate::words::{fill, words};
@@ -39,6 +39,8 @@ pub struct Question {
     pub task: Task,
     /// The prompt: where the text is a problem, its official form, whatever way it was typed.
     pub text: String,
+    /// Whether it is said to the models in their chat.
+    pub is_said: bool,
     /// What the text means, or why that is not known; without it there is no graph and no verdict.
     pub problem: Result<Problem, String>,
     /// The graph of a text that is no problem yet: its statements decide nothing, or it is not
@@ -61,6 +63,13 @@ impl Question {
                 Self::of(task.generate(*seed, *difficulty))
             }
             ProblemChoice::Typed(text) => Self::read(task, text),
+            ProblemChoice::Said(text) => Self {
+                is_said: true,
+                ..Self::read(task, text)
+            },
+            ProblemChoice::Example(index) if *index < task.prompts().len() => {
+                Self::example(task, &task.prompts()[*index])
+            }
             ProblemChoice::Example(index) => {
                 let known = examples.of(task).map_or(&[][..], |known| &known.problems);
                 match known.get(*index) {
@@ -68,6 +77,7 @@ impl Question {
                     None => Self {
                         task,
                         text: String::new(),
+                        is_said: false,
                         problem: Err(format!(
                             "there is no example {} of {}; there are {}",
                             index + 1,
@@ -85,6 +95,7 @@ impl Question {
         Self {
             task: problem.task(),
             text: problem.question().into(),
+            is_said: false,
             problem: Ok(problem),
             sketch: None,
         }
@@ -95,10 +106,27 @@ impl Question {
             Ok(problem) => Self::of(problem),
             Err(reason) => Self {
                 task,
-                text: text.trim().into(),
+                // Where any text is a prompt, a space at its end is part of it.
+                text: match task.picture() {
+                    Picture::Text => text.into(),
+                    Picture::Graph | Picture::Story => text.trim().into(),
+                },
+                is_said: false,
                 problem: Err(reason.to_string()),
                 sketch: sketch(task, text.trim()),
             },
+        }
+    }
+
+    /// A prompt that is offered, with its answer where that is known.
+    fn example(task: Task, example: &free_text::Example) -> Self {
+        let asked = match example.problem() {
+            Some(problem) => Self::of(problem),
+            None => Self::read(task, example.prompt),
+        };
+        Self {
+            is_said: example.chat,
+            ..asked
         }
     }
 
@@ -112,8 +140,12 @@ impl Question {
     pub fn headline(&self) -> String {
         match (&self.problem, self.task.picture()) {
             (Ok(problem), _) => problem.headline().into(),
-            (Err(_), Picture::Story) if !self.text.is_empty() => last_sentence(&self.text).into(),
-            (Err(reason), Picture::Story) => fill(words().no_verdict, &[("reason", reason)]),
+            (Err(_), Picture::Story | Picture::Text) if !self.text.trim().is_empty() => {
+                last_sentence(&self.text).into()
+            }
+            (Err(reason), Picture::Story | Picture::Text) => {
+                fill(words().no_verdict, &[("reason", reason)])
+            }
             (Err(reason), Picture::Graph) if self.sketch.is_some() => {
                 fill(words().no_verdict, &[("reason", reason)])
             }
@@ -269,6 +301,31 @@ mod tests {
             assert!(reason.contains("question"), "{reason}");
             assert!(question.headline().ends_with(&reason));
         }
+    }
+
+    #[test]
+    fn a_prompt_that_is_offered_is_graded_where_its_answer_is_known() {
+        for (index, example) in free_text::TASK.prompts().iter().enumerate() {
+            let choice = ProblemChoice::Example(index);
+            let question = Question::new(free_text::TASK, &choice, &AllExamples::default());
+            assert_eq!(
+                (&*question.text, question.is_said),
+                (example.prompt, example.chat)
+            );
+            let says = example.answer.map(|answer| format!(" {answer}.\n"));
+            let grade = question.grade(&says.unwrap_or_default());
+            assert_eq!(
+                grade,
+                example.answer.map(|_| Grade::Right),
+                "{}",
+                example.title
+            );
+        }
+        let said = ProblemChoice::Said("Who? ".into());
+        let question = Question::new(free_text::TASK, &said, &AllExamples::default());
+        assert_eq!((&*question.text, question.is_said), ("Who? ", true));
+        assert_eq!(question.grade("Nobody"), None);
+        assert_eq!(question.headline().trim(), "Who?");
     }
 
     fn shipped() -> AllExamples {

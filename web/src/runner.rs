@@ -8,7 +8,8 @@ use latent_model::{
     model::Model,
     program::Program,
     recording::{Header, RecordedLane, Recording},
-    tokenizer::Tokenizer,
+    tasks::Picture,
+    tokenizer::{TextStream, Tokenizer},
     trace::{LaneJson, RanLane, RunJson},
 };
 use leptos::{
@@ -151,7 +152,22 @@ impl Runner {
                 None => {
                     let (folder, _) = folder_and_adapters(&choice.model);
                     let url = format!("models/{folder}/model.safetensors");
-                    recorded_lane(&run, &choice.model, file_digest(&url).await)?
+                    let of_lane = plan.voices.get()?.get(lanes.len())?;
+                    let tokenizer = of_lane.tokenizer();
+                    let is_text = plan.question.task.picture() == Picture::Text;
+                    // What somebody brought is not on the site.
+                    let digest = match is_text {
+                        true => None,
+                        false => file_digest(&url).await,
+                    };
+                    RecordedLane {
+                        texts: if is_text {
+                            texts(&run, tokenizer)
+                        } else {
+                            Vec::new()
+                        },
+                        ..recorded_lane(&run, &choice.model, digest)?
+                    }
                 }
             };
             lanes.push(recorded);
@@ -293,7 +309,7 @@ impl Runner {
         }
         let Plan { choices, .. } = plan;
         self.reports.test(&session, choices, self.notices).await;
-        let specs = session.specs(&plan.question.text, choices, plan.seed)?;
+        let specs = session.specs(&plan.question, choices, plan.seed)?;
         // Let the page show that it runs before the prompt is computed.
         next_frame().await;
         let begun = session.begin(choices, &specs).await?;
@@ -327,9 +343,19 @@ fn recorded_lane(run: &LaneRun, model: &str, digest: Option<String>) -> Option<R
         mean_embedding_norm: run.mean_embedding_norm,
         stands_for: run.stands_for.to_vec(),
         words: tokens.map(|id| (id, run.word(id))).collect(),
+        texts: Vec::new(),
         answer: run.answer.clone(),
         n_records: run.records.len(),
     })
+}
+
+/// What each record of a run adds to its text.
+fn texts(run: &LaneRun, tokenizer: &Tokenizer) -> Vec<String> {
+    let mut stream = TextStream::default();
+    let records = run.records.iter();
+    records
+        .map(|record| stream.push(tokenizer, record.token))
+        .collect()
 }
 
 /// What the contemplation tokens of a program stand for in a question's solution.

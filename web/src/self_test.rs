@@ -7,9 +7,10 @@ use latent_model::{
     model::Model,
     parity::{forced_differences, runnable_lanes, sample_prompt},
     program::Adapter,
-    reference::{Precision, ReferenceEngine, layer_states},
+    reference::{Precision, ReferenceEngine, layer_states_in_turns},
 };
 
+use crate::browser::BREATHE;
 use crate::words::{fill, words};
 
 /// Tokens of the prompt: a few more than a tile of the kernels, and quickly computed on a CPU.
@@ -82,14 +83,16 @@ pub async fn self_test(
 ) -> Result<SelfTest, EngineError> {
     let prompt = sample_prompt(model, N_TOKENS);
     let found = gpu.layer_states(Adapter::Base, &prompt).await?;
-    let expected = layer_states(&model.config, (&model.weights, Adapter::Base), &prompt);
+    let under = (&*model.weights, Adapter::Base);
+    let expected = layer_states_in_turns(&model.config, under, &prompt, Some(BREATHE)).await;
     let layers = compare_layer_states(&found, &expected, Tolerance::F32);
     let (names, lanes): (Vec<&str>, Vec<LaneSpec>) = lanes(model, &prompt).into_iter().unzip();
     if lanes.is_empty() {
         return Ok(SelfTest::new(checkpoint, &layers, None));
     }
     let weights = model.weights.clone();
-    let mut reference = ReferenceEngine::new(&model.config, weights, Precision::Oracle);
+    let reference = ReferenceEngine::new(&model.config, weights, Precision::Oracle);
+    let mut reference = reference.with_breaks(BREATHE);
     let differences = forced_differences(gpu, &mut reference, &lanes).await?;
     let mut named = names.iter().zip(differences);
     let first = named.find_map(|(name, difference)| {

@@ -16,17 +16,20 @@ use latent_model::{
     engine::{Engine, EngineError, LaneSpec},
     evaluation::EvaluationError,
     input::Input,
-    model::Model,
+    model::{Model, ModelError},
     program::Program,
     strategy::StrategyError,
     tokenizer::TokenizerError,
 };
 
 use crate::{
+    brought::Brought,
+    browser::{BREATHE, breathe},
     lane_group::{Group, groups},
     load::{Downloading, LoadError, fetch_model},
     measurement::{Measured, measure},
     page_state::streams,
+    question::Question,
     run_state::LaneRecord,
     self_test::{SelfTest, self_test},
     treatment::{TreatedLane, treated},
@@ -38,6 +41,9 @@ pub enum SessionError {
     /// A checkpoint did not load.
     #[error(transparent)]
     Load(#[from] LoadError),
+    /// The prompt cannot be said in the model's chat.
+    #[error(transparent)]
+    Chat(ModelError),
     /// The prompt has words that the checkpoint does not know.
     #[error(transparent)]
     Prompt(#[from] TokenizerError),
@@ -104,9 +110,13 @@ pub struct Checkpoint {
     pub mean_embedding_norm: f32,
 }
 
+/// Rows of an embedding table that are looked at between two turns of the browser.
+const ROWS_AT_ONCE: usize = 512;
+
 /// Owns checkpoints, device and engines.
-#[derive(Default)]
 pub struct Session {
+    /// The models that visitors bring.
+    brought: Brought,
     /// The checkpoints that come with CCOT's adapters.
     adapted: BTreeSet<String>,
     /// The GPU, where runs go to it.
@@ -123,14 +133,20 @@ pub struct Session {
 }
 
 impl Checkpoint {
-    fn new(model: Model) -> Self {
-        let words = (0..model.config.vocab_size as u32).map(|id| model.tokenizer.shown(id));
-        let embedding = &model.weights.embedding;
-        let norm = |row: usize| embedding.row(row).iter().map(|x| x * x).sum::<f32>().sqrt();
-        let norms: f32 = (0..embedding.rows).map(norm).sum();
+    /// Prepares what is shown of a model; the page draws in between.
+    async fn new(model: Model) -> Self {
+        let n_words = model.config.vocab_size;
+        let mut words = Vec::with_capacity(n_words);
+        let mut norms = 0.0;
+        for first in (0..n_words).step_by(ROWS_AT_ONCE) {
+            let rows = first..(first + ROWS_AT_ONCE).min(n_words);
+            norms += model.weights.embedding_norms(rows.clone());
+            words.extend(rows.map(|id| model.tokenizer.shown(id as u32)));
+            breathe().await;
+        }
         Self {
-            words: words.collect(),
-            mean_embedding_norm: norms / embedding.rows as f32,
+            words: words.into(),
+            mean_embedding_norm: norms / n_words as f32,
             model,
         }
     }
@@ -138,12 +154,18 @@ impl Checkpoint {
 
 impl Session {
     /// A session on the checkpoints of a catalogue, which says what each of them consists of.
-    pub fn new(catalogue: &Catalogue) -> Self {
+    pub fn new(catalogue: &Catalogue, brought: Brought) -> Self {
         let models = catalogue.models.iter();
         let adapted = models.filter(|entry| entry.contemplation().is_some());
         Self {
             adapted: adapted.map(|entry| entry.name.clone()).collect(),
-            ..Self::default()
+            brought,
+            context: RefCell::default(),
+            checkpoints: RefCell::default(),
+            engines: Mutex::default(),
+            groups: RefCell::default(),
+            treated: RefCell::default(),
+            self_tests: RefCell::default(),
         }
     }
 
@@ -172,7 +194,11 @@ impl Session {
 
     /// Drops the checkpoints and engines that none of these lanes uses.
     pub async fn retain(&self, lanes: &[LaneChoice]) {
-        let is_used = |name: &str| lanes.iter().any(|lane| lane.model == name);
+        // What could not be kept anywhere else stays in memory.
+        let is_used = |name: &str| {
+            let is_asked = lanes.iter().any(|lane| lane.model == name);
+            is_asked || self.brought.is_unkept(name)
+        };
         let mut engines = self.engines.lock().await;
         self.retain_engines(&mut engines, is_used);
         self.checkpoints
@@ -200,13 +226,31 @@ impl Session {
         if let Some(known) = self.loaded(name) {
             return Ok(known);
         }
-        let (folder, adapters) = folder_and_adapters(name);
-        let default = (self.adapted.contains(folder)).then_some(contemplation::FOLDER);
-        let model = fetch_model(folder, adapters.or(default), downloading).await?;
-        let checkpoint = Arc::new(Checkpoint::new(model));
+        let model = match self.brought.load(name).await {
+            Some(loaded) => loaded?,
+            None => {
+                let (folder, adapters) = folder_and_adapters(name);
+                let default = (self.adapted.contains(folder)).then_some(contemplation::FOLDER);
+                fetch_model(folder, adapters.or(default), downloading).await?
+            }
+        };
+        Ok(self.take(name, model).await)
+    }
+
+    /// Takes up a model that was read; an engine of another one of this name goes.
+    pub async fn take(&self, name: &str, model: Model) -> Arc<Checkpoint> {
+        let checkpoint = Arc::new(Checkpoint::new(model).await);
+        self.engines.lock().await.remove(name);
+        self.self_tests.borrow_mut().remove(name);
         let mut checkpoints = self.checkpoints.borrow_mut();
         checkpoints.insert(name.into(), checkpoint.clone());
-        Ok(checkpoint)
+        checkpoint
+    }
+
+    /// Forgets a model and what computes with it.
+    pub async fn forget(&self, name: &str) {
+        self.engines.lock().await.remove(name);
+        self.checkpoints.borrow_mut().remove(name);
     }
 
     /// The checkpoint of this name, if it has been fetched.
@@ -254,7 +298,7 @@ impl Session {
         };
         self.groups.borrow_mut().clear();
         let gpu = self.engine(&mut engines, name).await?;
-        let mut cpu = AnyEngine::reference(&checkpoint.model);
+        let mut cpu = AnyEngine::reference(&checkpoint.model).with_breaks(BREATHE);
         Ok(Some(measure(&checkpoint.model, gpu, &mut cpu).await?))
     }
 
@@ -273,6 +317,7 @@ impl Session {
             let checkpoint = self.loaded(name).ok_or(SessionError::NotBegun)?;
             let context = self.context.borrow().clone();
             let engine = AnyEngine::open(&checkpoint.model, context.as_ref()).await?;
+            let engine = engine.with_breaks(BREATHE);
             engines.insert(name.into(), engine);
         }
         engines.get_mut(name).ok_or(SessionError::NotBegun)
@@ -286,13 +331,14 @@ impl Session {
     /// An engine of its own for a checkpoint, where runs go now; it ends no run of the page.
     pub async fn open_engine(&self, checkpoint: &Checkpoint) -> Result<AnyEngine, SessionError> {
         let context = self.context.borrow().clone();
-        Ok(AnyEngine::open(&checkpoint.model, context.as_ref()).await?)
+        let engine = AnyEngine::open(&checkpoint.model, context.as_ref()).await?;
+        Ok(engine.with_breaks(BREATHE))
     }
 
     /// The lanes as their engines take them. Every checkpoint must be loaded.
     pub fn specs(
         &self,
-        prompt: &str,
+        question: &Question,
         lanes: &[LaneChoice],
         seed: u32,
     ) -> Result<Vec<LaneSpec>, SessionError> {
@@ -300,8 +346,14 @@ impl Session {
             let checkpoint = self.loaded(&lane.model).ok_or(SessionError::NotBegun)?;
             let model = &checkpoint.model;
             let tokenizer = &model.tokenizer;
+            let prompt = match question.is_said {
+                true => model
+                    .chat_prompt(&question.text)
+                    .map_err(SessionError::Chat)?,
+                false => model.prompt(&question.text)?,
+            };
             Ok(LaneSpec {
-                inputs: Input::tokens(&tokenizer.encode(prompt)?),
+                inputs: Input::tokens(&prompt),
                 program: lane.program(tokenizer, model.capabilities())?,
                 seed,
                 stream,

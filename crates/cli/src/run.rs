@@ -1,8 +1,11 @@
 //! `latent run`: one problem, one or more strategies, the trace as it comes.
 
+mod record;
+
 use std::{
     path::{Path, PathBuf},
     process::ExitCode,
+    time::Instant,
 };
 
 use anyhow::{Context, Result, bail, ensure};
@@ -18,6 +21,7 @@ use latent_model::{
     trace::{RanLane, RunJson, StepJson},
 };
 
+use self::record::Ran;
 use crate::{
     asking::AskingArgs,
     engines::{EngineKind, open_engine},
@@ -63,6 +67,9 @@ pub struct RunArgs {
     /// Where to compute.
     #[arg(long, value_enum, default_value = "gpu")]
     engine: EngineKind,
+    /// Writes the run to this file as a recording, which the page plays without a model.
+    #[arg(long, conflicts_with = "from")]
+    record: Option<PathBuf>,
     /// Prints one JSON object and nothing else.
     #[arg(long)]
     json: bool,
@@ -116,6 +123,7 @@ pub async fn run(args: &RunArgs) -> Result<ExitCode> {
     if !args.json {
         println!("{question}\n[{}]", engine.description());
     }
+    let started = Instant::now();
     let traces = run_to_end(&mut engine, &lanes, CHUNK, |records| {
         if !args.json {
             for record in records {
@@ -128,6 +136,18 @@ pub async fn run(args: &RunArgs) -> Result<ExitCode> {
         }
     })
     .await?;
+    if let Some(path) = &args.record {
+        let ran = Ran {
+            args,
+            model: &model,
+            job: &job,
+            lanes: &lanes,
+            traces: &traces,
+            engine: &engine.description(),
+            seconds: started.elapsed().as_secs_f64(),
+        };
+        ran.record(path)?;
+    }
     let lanes = lanes.iter().zip(&traces).zip(&strategies);
     let lanes = lanes
         .map(|((spec, records), strategy)| {

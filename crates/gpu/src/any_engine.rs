@@ -5,7 +5,7 @@ use latent_model::{
     engine::{Engine, EngineError, LaneCursor, LaneSpec},
     model::Model,
     record::StepRecord,
-    reference::{LayerStates, Precision, ReferenceEngine},
+    reference::{Breathe, LayerStates, Precision, ReferenceEngine},
 };
 
 use crate::{GpuContext, GpuEngine, GpuError};
@@ -27,6 +27,15 @@ impl AnyEngine {
                 Ok(Self::Gpu(Box::new(engine)))
             }
             None => Ok(Self::reference(model)),
+        }
+    }
+
+    /// The same engine on a thread that others use, too
+    /// ([`ReferenceEngine::with_breaks`]); a GPU computes beside it anyway.
+    pub fn with_breaks(self, breathe: Breathe) -> Self {
+        match self {
+            Self::Gpu(engine) => Self::Gpu(engine),
+            Self::Reference(engine) => Self::Reference(Box::new(engine.with_breaks(breathe))),
         }
     }
 

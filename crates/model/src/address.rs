@@ -108,6 +108,8 @@ pub enum ProblemChoice {
     Example(usize),
     /// Written by the visitor.
     Typed(String),
+    /// Written by the visitor, and said to the model in its chat.
+    Said(String),
 }
 
 /// How fast a run is shown.

@@ -334,6 +334,16 @@ impl Weights {
         self.lm_head.as_ref().unwrap_or(&self.embedding)
     }
 
+    /// Sum of the norms of some rows of the embedding table, which is what the norm of a hidden
+    /// state is compared with.
+    pub fn embedding_norms(&self, rows: std::ops::Range<usize>) -> f32 {
+        let norm = |row: usize| {
+            let row = self.embedding.row(row);
+            row.iter().map(|x| x * x).sum::<f32>().sqrt()
+        };
+        rows.map(norm).sum()
+    }
+
     /// Number of parameters of the language model; end classifier and adapters are not part of it.
     pub fn n_parameters(&self) -> usize {
         let final_norm = &self.final_norm;

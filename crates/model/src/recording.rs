@@ -59,6 +59,10 @@ pub struct RecordedLane {
     pub stands_for: Vec<u32>,
     /// Every token that its records name, as it is shown.
     pub words: BTreeMap<u32, String>,
+    /// What each of its records adds to its text, where the text is not one of a task's words:
+    /// tokens may be parts of characters.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub texts: Vec<String>,
     /// The answer as the task's text.
     pub answer: String,
     /// How many records it has.
@@ -281,6 +285,7 @@ mod tests {
             mean_embedding_norm: 1.5,
             stands_for: vec![7],
             words: BTreeMap::from([(3, "<think>".into()), (9, "\"ü\n".into())]),
+            texts: vec!["né".into(), String::new()],
             answer: "### Tom is a terpus.".into(),
             n_records: records.len(),
         };

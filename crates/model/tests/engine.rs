@@ -2,7 +2,7 @@
 
 mod common;
 
-use std::sync::Arc;
+use std::{cell::Cell, pin::Pin, sync::Arc};
 
 use latent_model::{
     checkpoint::{EndClassifierWeights, Weights},
@@ -127,7 +127,8 @@ fn every_kind_of_input_is_fed_as_its_record_says() {
         let mut feed = |position: usize, input: Input| {
             let x = forward.embed(&weights, &input, position);
             let under = (&*weights, Adapter::Base);
-            let hidden = forward.position(&config, under, &mut cache, position, x, |_, _| {});
+            let hidden =
+                block_on(forward.position(&config, under, &mut cache, position, x, |_, _| {}));
             (
                 forward
                     .logits(&weights, std::slice::from_ref(&hidden))
@@ -319,14 +320,14 @@ fn the_classifier_looks_at_the_state_that_would_be_the_next_thought() {
             Some(token) => forward.embed(&weights, &Input::Token(token), position),
             None => hidden,
         };
-        hidden = forward.position(
+        hidden = block_on(forward.position(
             &config,
             (&weights, Adapter::Base),
             &mut cache,
             position,
             x,
             |_, _| {},
-        );
+        ));
         states.push(hidden.clone());
     }
     let states = &states[PROMPT.len()..];
@@ -385,4 +386,26 @@ fn an_end_classifier_that_cannot_be_asked_is_refused() {
     let mut answer = classified_lane();
     answer.program.phases[1].until.end_classifier = Some(EndClassifier { threshold: 0.5 });
     assert!(begin(answer).contains("phase 1: the end classifier"));
+}
+
+#[test]
+fn an_engine_that_gives_others_their_turn_computes_the_same() {
+    thread_local! {
+        static TURNS: Cell<usize> = const { Cell::new(0) };
+    }
+    fn turn() -> Pin<Box<dyn Future<Output = ()>>> {
+        TURNS.set(TURNS.get() + 1);
+        Box::pin(async {})
+    }
+    let lanes = [lane(Feed::Concept, soft(Noise::Gumbel { tau: 0.5 }))];
+    let mut patient = engine(Precision::Fast).with_breaks(turn);
+    let traces = block_on(run_to_end(&mut patient, &lanes, 3, |_| {})).expect("a good run");
+    assert_eq!(traces, run(&lanes, 3));
+    // One after each layer of each step, and more for the prompt and after parts of the head.
+    let n_layers = common::config().n_layers;
+    assert!(
+        TURNS.get() > (traces[0].len() + 1) * n_layers,
+        "{}",
+        TURNS.get()
+    );
 }

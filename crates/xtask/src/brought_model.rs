@@ -28,17 +28,18 @@ pub struct BroughtModel {
 }
 
 impl BroughtModel {
-    /// Puts the model, if one is named, into the site in `dist`.
-    pub fn place(&self, dist: &Path) -> Result<()> {
+    /// Puts the model, if one is named, into the site in `dist`; whether one was.
+    pub fn place(&self, dist: &Path) -> Result<bool> {
         let Some(model) = &self.model else {
-            return Ok(());
+            return Ok(false);
         };
         let path = match Path::new(model).is_file() {
             true => PathBuf::from(model),
             false => fetched(model)?,
         };
         let name = path.file_stem().unwrap_or_default().to_string_lossy();
-        place(&path, &name, dist)
+        place(&path, &name, dist)?;
+        Ok(true)
     }
 }
 

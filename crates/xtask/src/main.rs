@@ -87,7 +87,7 @@ fn run(args: Args) -> Result<()> {
             if !no_build {
                 page::build(toolchain, &build)?;
             }
-            model.place(&workspace::dist())?;
+            ship(&model)?;
             let server = StaticServer::start(&workspace::dist(), port, "/", Host::default())?;
             println!("The playground is at {} (Ctrl-C stops it)", server.url());
             server.run_forever();
@@ -97,11 +97,19 @@ fn run(args: Args) -> Result<()> {
         Task::Test { only } => suite::run(toolchain, &only),
         Task::Dist { build, model } => {
             page::build(toolchain, &build)?;
-            model.place(&workspace::dist())?;
+            ship(&model)?;
             println!("The site is in {}", workspace::dist().display());
             Ok(())
         }
         Task::Screenshot(_) => page::screenshot(&args_after("screenshot")),
+    }
+}
+
+/// Puts a model into the built page, which is another version of it then.
+fn ship(model: &BroughtModel) -> Result<()> {
+    match model.place(&workspace::dist())? {
+        true => page::write_worker(),
+        false => Ok(()),
     }
 }
 

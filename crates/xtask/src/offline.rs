@@ -13,10 +13,10 @@ const UNFILLED: &str = "{ version: \"unpackaged\", files: [] }; // PRECACHE";
 /// The service worker itself: a browser asks for it anew whenever the page is opened.
 const WORKER: &str = "sw.js";
 
-/// What is kept only once it is used, or never: checkpoints, and pictures of the README.
-const LATER: [&str; 2] = ["models/", "images/"];
+/// What is kept only once it is used, or never: checkpoints, models of others, and pictures of the README.
+const LATER: [&str; 3] = ["models/", "images/", "brought/"];
 /// What is kept at once all the same.
-const AT_ONCE: [&str; 1] = ["models/index.json"];
+const AT_ONCE: [&str; 2] = ["models/index.json", "brought/index.json"];
 
 /// Writes the service worker of the page built in `dist`, from its source `template`.
 ///

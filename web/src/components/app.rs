@@ -3,7 +3,7 @@
 use std::rc::Rc;
 
 use gloo::storage::{LocalStorage, Storage};
-use latent_model::{address::Language, recording::Recording};
+use latent_model::{address::Language, recording::Recording, tasks};
 use leptos::{prelude::*, task::spawn_local};
 
 use super::{
@@ -18,6 +18,7 @@ use super::{
     lanes_panel::LanesPanel,
     messages::Messages,
     offline::{Offline, OfflineNote, UpdateOffer},
+    open_model::{ForgetModel, OpenModel, OpenModelPanel, ShowModel, Taker},
     picture::Picture,
     playback::PlayingNote,
     problem::ProblemPanel,
@@ -29,16 +30,17 @@ use crate::{
     address_bar::AddressBar,
     analysis::Analysis,
     arena::Arena,
+    brought::{Brought, Opened, Source},
     catalogue::{Lists, SiteCatalogue},
+    default_lanes::brought_lanes,
     load::{Downloading, LoadError, fetch_file},
     notice::{Notice, Notices, Topic},
     page_signals::PageSignals,
-    page_state::PageState,
+    page_state::{PageState, first_problem},
     playback::{LeaveRecording, OpenRecording, Playing},
     runner::Runner,
     session::Session,
     startup::{EngineReport, Reports, Startup, UseEngine},
-    take_away::picked_bytes,
     words::{preferred, speak, tag},
 };
 
@@ -49,7 +51,10 @@ pub(super) const LANGUAGE_KEY: &str = "latent-playground.language";
 #[component]
 pub fn App(lists: Lists, failure: Option<LoadError>) -> impl IntoView {
     let notices = Notices::default();
+    let downloading = Downloading::default();
+    let known = lists.brought.clone();
     let site = SiteCatalogue::new(lists);
+    let brought = Brought::new(known, site, downloading, notices);
     if let Some(error) = failure {
         notices.show(Topic::Lists, Notice::missing_list(&error));
     }
@@ -57,15 +62,14 @@ pub fn App(lists: Lists, failure: Option<LoadError>) -> impl IntoView {
     let signals = PageSignals::new(state, site);
     let startup = Startup {
         reports: Reports::default(),
-        downloading: Downloading::default(),
+        downloading,
         notices,
     };
-    let Startup {
-        reports,
-        downloading,
-        ..
-    } = startup;
-    let session = Rc::new(site.catalogue.with_value(Session::new));
+    let reports = startup.reports;
+    let session = site
+        .catalogue
+        .with_value(|known| Session::new(known, brought));
+    let session = Rc::new(session);
     let runner = Runner::new(session.clone(), signals, downloading, (reports, notices));
 
     let arena = Arena::new(session.clone(), signals, downloading);
@@ -90,6 +94,8 @@ pub fn App(lists: Lists, failure: Option<LoadError>) -> impl IntoView {
     let (leave, open) = recordings(startup, session.clone(), runner, signals, site);
     provide_context(leave);
     provide_context(open);
+    provide_context(brought);
+    bring_models(session.clone(), brought, signals, notices);
     address_bar.keep(signals, runner, leave);
     run_at_once(signals, reports, runner);
     begin(startup, session, signals, open);
@@ -120,20 +126,71 @@ fn language(signals: PageSignals) -> Memo<Language> {
     language
 }
 
+/// How models that visitors bring are opened, shown and forgotten.
+fn bring_models(session: Rc<Session>, brought: Brought, signals: PageSignals, notices: Notices) {
+    let session = StoredValue::new_local(session);
+    let show = move |name: String| {
+        let task = tasks::free_text::TASK;
+        let is_other_task = signals.task.get_untracked() != task;
+        let problem = match is_other_task {
+            true => first_problem(task),
+            false => signals.problem.get_untracked(),
+        };
+        let state = PageState {
+            task,
+            problem,
+            lanes: brought_lanes(&name),
+            play: None,
+            ..untrack(|| signals.get())
+        };
+        signals.set(state);
+    };
+    let open = move |source: Source| {
+        spawn_local(async move {
+            match brought.open(source).await {
+                Ok(Opened { model, manifest }) => {
+                    session.get_value().take(&manifest.name, model).await;
+                    show(manifest.name);
+                }
+                Err(error) => notices.show(Topic::Brought, Notice::not_opened(&error)),
+            }
+        });
+    };
+    let load = move |name: String| {
+        let on_site = brought.on_site.get_value();
+        let is_known = brought
+            .models
+            .with_untracked(|models| models.iter().any(|known| known.name == name));
+        match on_site
+            .into_iter()
+            .find(|model| model.name == name && !is_known)
+        {
+            Some(model) => open(Source::Site(model)),
+            None => show(name),
+        }
+    };
+    let forget = move |name: String| {
+        spawn_local(async move {
+            brought.forget(&name).await;
+            session.get_value().forget(&name).await;
+        });
+    };
+    provide_context(OpenModel(Callback::new(open)));
+    provide_context(ShowModel(Callback::new(load)));
+    provide_context(ForgetModel(Callback::new(forget)));
+}
+
 /// Header and panels.
 #[component]
 fn Page() -> impl IntoView {
     let signals = expect_context::<PageSignals>();
-    let open = expect_context::<OpenRecording>();
-    // A recording that is dropped anywhere on the page plays.
+    // A recording or a model that is dropped anywhere on the page opens.
+    let taker = Taker::of_page();
     let on_drop = move |event: leptos::ev::DragEvent| {
         event.prevent_default();
-        spawn_local(async move {
-            if let Some(bytes) = picked_bytes(&event).await {
-                open.0.run(bytes);
-            }
-        });
+        taker.take(event.into());
     };
+    let is_free = move || signals.task.get().picture() == tasks::Picture::Text;
     view! {
         <Header/>
         <main
@@ -160,9 +217,15 @@ fn Page() -> impl IntoView {
                         <EntropyChart/>
                     </div>
                 </div>
+                <Show when=is_free>
+                    <OpenModelPanel/>
+                </Show>
                 <LanesPanel/>
             </div>
             <AnalysisDrawer/>
+            <Show when=move || !is_free()>
+                <OpenModelPanel/>
+            </Show>
             <ForAClass/>
             <ArenaPanel/>
             <TakeAway/>

@@ -32,6 +32,7 @@ pub fn FirstSteps() -> impl IntoView {
     let boxes = move || match question.with(|question| question.task.picture()) {
         Picture::Graph => words().boxes_graph,
         Picture::Story => words().boxes_story,
+        Picture::Text => words().boxes_text,
     };
     view! {
         <Show when=move || !is_known.get() && chapter.get().is_none()>

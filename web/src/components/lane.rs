@@ -108,6 +108,7 @@ pub fn LaneCard(lane: Lane) -> impl IntoView {
             <Show when=move || has_begun.get() fallback=move || view! { <BeforeRun lane/> }>
                 <Stream lane/>
             </Show>
+            <Thought lane index/>
             <StepActions lane index/>
             <LaneFoot index lane/>
         </article>
@@ -237,7 +238,9 @@ fn CheckpointPicker(lane: Lane) -> impl IntoView {
     let full_name = Memo::new(move |_| lane.choice.with(|choice| choice.model.clone()));
     let model = Memo::new(move |_| full_name.with(|name| folder_and_adapters(name).0.to_string()));
     let strategy = Memo::new(move |_| lane.choice.with(|choice| choice.strategy.name));
+    let site = expect_context::<SiteCatalogue>();
     let offered = move || {
+        site.track();
         let mut offered = catalogue.with_value(|known| known.offered(task.get(), strategy.get()));
         // An address may name a checkpoint that does not ship; it stays visible.
         if offered.iter().all(|(name, _)| *name != model.get()) {
@@ -358,6 +361,19 @@ fn BeforeRun(lane: Lane) -> impl IntoView {
                 </Show>
             </details>
         </div>
+    }
+}
+
+/// What the lane has thought as text, where words of a language model are parts of it.
+#[component]
+fn Thought(lane: Lane, index: Memo<usize>) -> impl IntoView {
+    let thought = Memo::new(move |_| lane.run.with(|run| run.thought.clone()));
+    view! {
+        <Show when=move || thought.with(|thought| !thought.is_empty())>
+            <p class="thought-text" tabindex="0" data-testid=move || format!("lane-{}-thought", index.get())>
+                {thought}
+            </p>
+        </Show>
     }
 }
 

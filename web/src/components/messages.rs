@@ -3,6 +3,7 @@
 use leptos::prelude::*;
 
 use crate::{
+    browser::now_ms,
     load::{Download, Downloading},
     notice::{Notice, Notices, Topic},
     page_state::EngineChoice,
@@ -16,7 +17,7 @@ pub fn Messages() -> impl IntoView {
     let notices = expect_context::<Notices>();
     let downloading = expect_context::<Downloading>();
     view! {
-        {move || downloading.0.get().map(|download| view! { <Loading download/> })}
+        {move || downloading.now.get().map(|download| view! { <Loading download/> })}
         {move || {
             let shown = notices.get().into_iter();
             shown.map(|(topic, notice)| view! { <ErrorBox topic notice/> }).collect_view()
@@ -30,7 +31,7 @@ fn Loading(download: Download) -> impl IntoView {
     let megabytes = |bytes: u64| format!("{:.2} MB", bytes as f64 / 1e6);
     let (name, received) = (&*download.name, megabytes(download.received));
     let so_far = [("name", name), ("received", &received)];
-    let text = match download.total.map(megabytes) {
+    let mut text = match download.total.map(megabytes) {
         Some(total) => {
             let [name, received] = so_far;
             fill(
@@ -40,13 +41,26 @@ fn Loading(download: Download) -> impl IntoView {
         }
         None => fill(words().loading_file, &so_far),
     };
+    if let Some(seconds) = download.seconds_left(now_ms()) {
+        let seconds = format!("{:.0}", seconds.ceil());
+        text += &format!(", {}", fill(words().time_left, &[("seconds", &seconds)]));
+    }
+    let downloading = expect_context::<Downloading>();
+    let stop = download.can_stop.then(|| {
+        view! {
+            <button data-testid="stop-loading" on:click=move |_| downloading.stop()>
+                {words().stop_loading}
+            </button>
+        }
+    });
     // Without a size, the bar only shows that something moves.
     let value = download.total.map(|_| download.received.to_string());
     let max = download.total.unwrap_or(1).to_string();
     view! {
         <div class="message loading" data-testid="loading" role="status">
             <span>{text}</span>
-            <progress max=max value=value></progress>
+            <progress max=max value=value aria-label=download.name></progress>
+            {stop}
         </div>
     }
 }

@@ -20,6 +20,7 @@ mod lane_table;
 mod lanes_panel;
 mod messages;
 mod offline;
+mod open_model;
 mod picture;
 mod playback;
 mod problem;

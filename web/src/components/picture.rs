@@ -1,14 +1,14 @@
 //! What stands below the question: the problem's graph or its story, and how it is solved.
 
 use latent_model::tasks;
-use leptos::{either::EitherOf3, ev, prelude::*};
+use leptos::{either::EitherOf4, ev, prelude::*};
 use wasm_bindgen::JsCast;
 
 use super::{
     graph::Drawing,
     graph_editor::{EditorBar, GraphEditor},
     lanes_panel::LaneChips,
-    problem::Statements,
+    problem::{Prompt, Statements},
     screen::is_phone,
     story::Story,
 };
@@ -43,14 +43,14 @@ pub fn Picture() -> impl IntoView {
     // A text that asks nothing yet is not whole enough to be written again after an edit.
     let is_asked = move || graph.with(|graph| graph.as_ref().is_some_and(|graph| graph.is_asked));
     move || match (task.get().picture(), graph.get()) {
-        (tasks::Picture::Story, _) => EitherOf3::A(view! {
+        (tasks::Picture::Story, _) => EitherOf4::A(view! {
             <Story/>
             <Footer has_shades=false/>
             <div class="problem-foot">
                 {teacher}
             </div>
         }),
-        (tasks::Picture::Graph, Some(graph)) => EitherOf3::B(view! {
+        (tasks::Picture::Graph, Some(graph)) => EitherOf4::B(view! {
             <Drawing graph aspect=aspect() shows_solution editor/>
             <Footer has_shades=true/>
             <div class="problem-foot">
@@ -60,7 +60,11 @@ pub fn Picture() -> impl IntoView {
                 {is_asked().then(|| view! { <EditorBar editor/> })}
             </div>
         }),
-        (tasks::Picture::Graph, None) => EitherOf3::C(view! {
+        (tasks::Picture::Text, _) => EitherOf4::D(view! {
+            <Prompt/>
+            <Footer has_shades=false/>
+        }),
+        (tasks::Picture::Graph, None) => EitherOf4::C(view! {
             <p class="empty">{words().no_graph_yet}</p>
             <Statements/>
         }),

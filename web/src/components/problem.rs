@@ -1,11 +1,11 @@
 //! The problem panel: where the problem comes from, its text and its options.
 
-use latent_model::tasks::{Difficulty, MARKERS, TASKS, Task};
+use latent_model::tasks::{Difficulty, MARKERS, NAMED, Picture, Task};
 use leptos::prelude::*;
 
 use crate::{
     catalogue::SiteCatalogue,
-    page_signals::PageSignals,
+    page_signals::{PageSignals, typed_problem},
     page_state::ProblemChoice,
     question::AllExamples,
     words::{tables::task_title, words},
@@ -26,15 +26,20 @@ pub fn ProblemPanel() -> impl IntoView {
     }
 }
 
-/// The tasks that have a checkpoint, and the page's own.
+/// The tasks that have a checkpoint, free text, and the page's own.
 #[component]
 fn TaskPicker() -> impl IntoView {
     let signals = expect_context::<PageSignals>();
-    let catalogue = expect_context::<SiteCatalogue>().catalogue;
+    let site = expect_context::<SiteCatalogue>();
+    let catalogue = site.catalogue;
     let known = catalogue.with_value(|catalogue| catalogue.tasks());
     let offered = move || {
-        let is_offered = |task: &Task| known.contains(task) || *task == signals.task.get();
-        TASKS.iter().copied().filter(is_offered).collect::<Vec<_>>()
+        // Free text needs a model that somebody brings, and its page says how.
+        let is_offered = |task: &Task| {
+            let is_for_all = task.picture() == Picture::Text;
+            is_for_all || known.contains(task) || *task == signals.task.get()
+        };
+        NAMED.iter().copied().filter(is_offered).collect::<Vec<_>>()
     };
     let option = move |task: Task| {
         let is_selected = move || signals.task.get() == task;
@@ -60,7 +65,7 @@ fn source_value(choice: &ProblemChoice) -> String {
     match choice {
         ProblemChoice::Drawn { difficulty, .. } => difficulty.name().into(),
         ProblemChoice::Example(index) => format!("example:{index}"),
-        ProblemChoice::Typed(_) => "typed".into(),
+        ProblemChoice::Typed(_) | ProblemChoice::Said(_) => "typed".into(),
     }
 }
 
@@ -99,21 +104,27 @@ fn SourcePicker() -> impl IntoView {
     let examples = move || {
         let of_task = |all: &AllExamples| all.of(signals.task.get()).cloned();
         let known = site.examples.with_value(of_task).unwrap_or_default();
-        let numbered = known.problems.into_iter().enumerate();
+        let official = known.problems.into_iter();
+        let official = official.map(|example| format!("Official: {}", example.title));
+        let prompts = signals.task.get().prompts().iter();
+        let prompts = prompts.map(|prompt| prompt.title.to_string());
+        let numbered = official.chain(prompts).enumerate();
         numbered
-            .map(|(index, example)| {
-                option(
-                    format!("example:{index}"),
-                    format!("Official: {}", example.title),
-                )
-            })
+            .map(|(index, title)| option(format!("example:{index}"), title))
+            .collect_view()
+    };
+    let drawn = move || {
+        let is_drawn = signals.task.get().picture() != Picture::Text;
+        let drawn = drawn.into_iter().filter(|_| is_drawn);
+        drawn
+            .map(|(difficulty, label)| option(difficulty.name().into(), label.into()))
             .collect_view()
     };
     view! {
         <label class="field">
             <span class="visually-hidden">{words().source_label}</span>
             <select data-testid="problem-source" on:change=on_change>
-                {drawn.map(|(difficulty, label)| option(difficulty.name().into(), label.into())).collect_view()}
+                {drawn}
                 {examples}
                 {option("typed".into(), "Typed".into())}
             </select>
@@ -168,8 +179,13 @@ fn DrawnSeed() -> impl IntoView {
 #[component]
 fn TypedText() -> impl IntoView {
     let source = expect_context::<PageSignals>().problem;
-    let is_typed = Memo::new(move |_| source.with(|s| matches!(s, ProblemChoice::Typed(_))));
     let task = expect_context::<PageSignals>().task;
+    let is_typed = Memo::new(move |_| {
+        source.with(|s| matches!(s, ProblemChoice::Typed(_) | ProblemChoice::Said(_)))
+    });
+    let is_free = move || task.get().picture() == Picture::Text;
+    let is_said = move || source.with(|source| matches!(source, ProblemChoice::Said(_)));
+    let set = move |text: String| source.set(typed_problem(text, untrack(is_said)));
     let known = move || {
         let task = task.get();
         let vocabulary = task.vocabulary();
@@ -182,8 +198,12 @@ fn TypedText() -> impl IntoView {
             .join(" ")
     };
     let typed = move || match source.get() {
-        ProblemChoice::Typed(text) => text,
+        ProblemChoice::Typed(text) | ProblemChoice::Said(text) => text,
         _ => String::new(),
+    };
+    let on_chat = move |event| {
+        let is_said = event_target_checked(&event);
+        source.set(typed_problem(untrack(typed), is_said));
     };
     view! {
         <Show when=move || is_typed.get()>
@@ -193,12 +213,44 @@ fn TypedText() -> impl IntoView {
                 rows="3"
                 spellcheck="false"
                 prop:value=typed
-                on:input=move |event| source.set(ProblemChoice::Typed(event_target_value(&event)))
+                on:input=move |event| set(event_target_value(&event))
             ></textarea>
-            <details class="words">
-                <summary>{words().known_words}</summary>
-                <p data-testid="known-words">{known}</p>
-            </details>
+            <Show
+                when=is_free
+                fallback=move || view! {
+                    <details class="words">
+                        <summary>{words().known_words}</summary>
+                        <p data-testid="known-words">{known}</p>
+                    </details>
+                }
+            >
+                <label class="switch" title=words().chat_title>
+                    <input type="checkbox" data-testid="chat" prop:checked=is_said on:change=on_chat/>
+                    {words().chat}
+                </label>
+            </Show>
+        </Show>
+    }
+}
+
+/// A prompt in the place of a picture, and how it is put to the model.
+#[component]
+pub fn Prompt() -> impl IntoView {
+    let signals = expect_context::<PageSignals>();
+    let is_offered = move || {
+        signals
+            .problem
+            .with(|choice| matches!(choice, ProblemChoice::Example(_)))
+    };
+    let text = move || signals.question.with(|question| question.text.clone());
+    let way = move || match signals.question.with(|question| question.is_said) {
+        true => words().said_in_chat,
+        false => words().goes_on,
+    };
+    view! {
+        <Show when=is_offered>
+            <blockquote class="prompt" data-testid="prompt">{text}</blockquote>
+            <p class="hint">{way}</p>
         </Show>
     }
 }

@@ -22,6 +22,9 @@ use crate::{
 /// Words narrower than this share of the bar are left to the line below it.
 const LEAST_LABELLED: f32 = 0.2;
 
+/// From this share on, the kept tokens are all there is, as far as anybody can read.
+const ALL_KEPT: f32 = 0.995;
+
 /// All steps of a lane so far; the step that is looked at is kept in sight, else the newest.
 #[component]
 pub fn Stream(lane: Lane) -> impl IntoView {
@@ -133,6 +136,9 @@ fn Row(
         focus.choose(lane.id);
         cursor.pin(step);
     };
+    let kept = row.kept_share.filter(|share| *share < ALL_KEPT).map(|share| {
+        view! { <span class="kept" data-testid="kept-share" title=kept_title(share)>{format!("Σ {}", percent(share))}</span> }
+    });
     let entropy = row.entropy.map(|nats| {
         let n_words = words_at_once(nats);
         let sampler = row.sampler_entropy.map_or(String::new(), |nats| {
@@ -143,7 +149,7 @@ fn Row(
         });
         let parts = [("words", &*n_words), ("sampler", &sampler)];
         let title = fill(words().row_entropy_title, &parts);
-        view! { <span class="nats" title=title>{format!("{nats:.2}")}</span> }
+        view! { <span class="nats" title=title>{format!("{nats:.2}")} {kept}</span> }
     });
     let end_probability = row.end_probability.map(|probability| {
         view! {
@@ -269,6 +275,10 @@ pub fn Judged(sentence: Sentence) -> impl IntoView {
     }
 }
 
+fn kept_title(share: f32) -> String {
+    fill(words().kept_share, &[("share", &percent(share))])
+}
+
 fn percent(share: f32) -> String {
     format!("{:.0}%", 100.0 * share)
 }
@@ -306,7 +316,7 @@ fn mixtures(row: &StepView) -> impl IntoView + use<> {
         let shown: f32 = row.before_noise.iter().map(|chip| chip.share).sum();
         view! {
             <div class="bars is-before" data-testid="before-noise" title=words().before_noise_title>
-                {label(words().before_noise)} {bar(&row.before_noise, (1.0 - shown).max(0.0))}
+                {label(words().before_noise)} {bar(&row.before_noise, (1.0 - shown).max(0.0), row.kept_share)}
             </div>
         }
     });
@@ -318,16 +328,17 @@ fn mixtures(row: &StepView) -> impl IntoView + use<> {
     let weights = row.chips.iter().take(6).map(weight).collect_view();
     view! {
         {before}
-        <div class="bars">{label(words().fed)} {bar(&row.chips, row.rest)}</div>
+        <div class="bars">{label(words().fed)} {bar(&row.chips, row.rest, row.kept_share)}</div>
         <div class="weights">{weights}</div>
     }
 }
 
 /// A bar whose parts are words, as wide as they weigh.
-fn bar(chips: &[Chip], rest: f32) -> impl IntoView + use<> {
+fn bar(chips: &[Chip], rest: f32, kept_share: Option<f32>) -> impl IntoView + use<> {
     let part = |(index, chip): (usize, &Chip)| {
         let label = (chip.share >= LEAST_LABELLED).then(|| chip.word.clone());
-        let title = format!("{} {}", chip.word, percent(chip.share));
+        let kept = kept_share.map_or(String::new(), |share| format!("; {}", kept_title(share)));
+        let title = format!("{} {}{kept}", chip.word, percent(chip.share));
         view! {
             <span class="part" data-rank=index.min(4) style:flex-grow=chip.share.to_string() title=title>
                 {label}

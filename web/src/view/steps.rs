@@ -28,6 +28,8 @@ pub struct StepView {
     pub before_noise: Vec<Chip>,
     /// What the chips leave out, of 1; 0 where nothing is left out or nothing was computed.
     pub rest: f32,
+    /// The share of the probability that the kept tokens hold, where it was computed.
+    pub kept_share: Option<f32>,
     /// Nats at temperature 1, where it was computed.
     pub entropy: Option<f32>,
     /// Nats at the temperature of its sampler, where that is another number.
@@ -183,6 +185,7 @@ pub fn step_view(record: &StepRecord, program: &Program, word: impl Fn(u32) -> S
         },
         chips,
         rest,
+        kept_share: record.kept_share(),
         entropy: is_computed.then_some(record.raw_entropy),
         sampler_entropy: is_computed
             .then_some(record.entropy)

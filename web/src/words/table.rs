@@ -141,6 +141,48 @@ words! {
     part_thoughts: "thoughts", "Gedanken";
     part_pauses: "pauses", "Pausen";
 
+    // Models that are brought
+    open_model: "Open a model of your own", "Ein eigenes Modell öffnen";
+    open_model_hint: "Drop a folder of Hugging Face's, its files or a .gguf anywhere on this page, or pick them here. Nothing of it leaves this device. Llama, Qwen2, Qwen3 and GPT-2 run.", "Lege einen Ordner von Hugging Face, seine Dateien oder eine .gguf irgendwo auf dieser Seite ab, oder wähle sie hier. Nichts davon verlässt dieses Gerät. Llama, Qwen2, Qwen3 und GPT-2 laufen.";
+    open_files: "Files, or a .gguf", "Dateien oder eine .gguf";
+    open_folder: "A folder", "Ein Ordner";
+    open_address: "From an address", "Von einer Adresse";
+    load: "Load", "Laden";
+    address_alone: "An address that you type is the only thing that this page ever asks another host for.", "Eine Adresse, die du eingibst, ist das Einzige, wonach diese Seite je einen anderen Server fragt.";
+    address_asks: "Load will ask {host}, which then knows your network address and what you load. Nothing else of this page leaves it.", "„Laden“ fragt {host}; der Server erfährt dann deine Netzadresse und was du lädst. Sonst verlässt nichts diese Seite.";
+    address_https: "An address begins with https://.", "Eine Adresse beginnt mit https://.";
+    format: "Weights", "Gewichte";
+    format_fitting: "as the device allows", "wie das Gerät erlaubt";
+    format_title: "How matrices are kept: f32 is exact; f16 and int8 take half and a quarter of it and are nearly so. It holds for the next model that is opened.", "Wie Matrizen gehalten werden: f32 ist genau; f16 und int8 brauchen die Hälfte und ein Viertel davon und sind es fast. Es gilt für das nächste Modell, das geöffnet wird.";
+    use_model: "Use", "Benutzen";
+    forget_model: "Clear", "Löschen";
+    kept: "kept here", "hier behalten";
+    only_now: "only until the page is closed", "nur bis die Seite geschlossen wird";
+    beside_the_page: "{size}, comes with this page", "{size}, kommt mit dieser Seite";
+    kept_in_files: "Kept in this browser's private files for this page; it works without a network.", "In den privaten Dateien dieses Browsers für diese Seite behalten; es geht ohne Netz.";
+    kept_in_cache: "This browser gives the page no private files, so the models are kept in its Cache Storage; they work without a network.", "Dieser Browser gibt der Seite keine privaten Dateien, daher liegen die Modelle in seinem Cache Storage; es geht ohne Netz.";
+    no_storage: "this browser keeps nothing for this page", "dieser Browser behält nichts für diese Seite";
+    storage_full: "the storage is full: {needed} needed, {room} left", "der Speicher ist voll: {needed} nötig, {room} übrig";
+    not_kept_title: "The model runs, but is not kept", "Das Modell läuft, wird aber nicht behalten";
+    not_kept: "It is there until the page is closed: {reason}.", "Es ist da, bis die Seite geschlossen wird: {reason}.";
+    not_forgotten: "The model could not be cleared", "Das Modell ließ sich nicht löschen";
+    not_opened: "The model was not opened", "Das Modell wurde nicht geöffnet";
+    open_again: "Nothing of it was kept. Open it again whenever you like.", "Nichts davon wurde behalten. Öffne es wieder, wann du willst.";
+    open_check_network: "Check the network, then load it again. A host must allow other pages to read its files (CORS).", "Prüfe das Netz und lade es noch einmal. Ein Server muss anderen Seiten erlauben, seine Dateien zu lesen (CORS).";
+    open_check_address: "Check the address: it must be the folder that holds config.json, or a .gguf file.", "Prüfe die Adresse: sie muss der Ordner mit config.json sein, oder eine .gguf-Datei.";
+    open_another: "What was on the page is as it was. Open another file.", "Was auf der Seite war, ist wie vorher. Öffne eine andere Datei.";
+    dropped_files: "what was dropped", "das Abgelegte";
+    stop_loading: "Stop", "Anhalten";
+    time_left: "{seconds} s left", "noch {seconds} s";
+    recorded_runs: "No model at hand? These runs were recorded, and play without one:", "Kein Modell zur Hand? Diese Läufe wurden aufgezeichnet und spielen ohne eines:";
+    chat: "Say it in the model's chat", "Im Chat des Modells sagen";
+    chat_title: "On: the text is put into the model's chat template, as a question to it. Off: the model goes on with the text.", "An: der Text kommt in die Chat-Vorlage des Modells, als Frage an es. Aus: das Modell schreibt den Text weiter.";
+    chat_off: "Switch \"Say it in the model's chat\" off, or open a model that was taught to chat.", "Schalte „Im Chat des Modells sagen“ aus, oder öffne ein Modell, das chatten gelernt hat.";
+    said_in_chat: "Said to the model in its chat template.", "Dem Modell in seiner Chat-Vorlage gesagt.";
+    goes_on: "The model goes on with this text.", "Das Modell schreibt diesen Text weiter.";
+    kept_share: "The kept tokens, at most 32, hold {share} of the probability", "Die behaltenen Token, höchstens 32, haben {share} der Wahrscheinlichkeit";
+    boxes_text: "Below is the text that a language model of your own reads; no model here is needed to watch a recording.", "Unten steht der Text, den ein eigenes Sprachmodell liest; für eine Aufzeichnung ist hier kein Modell nötig.";
+
     // Recordings
     playing: "A recording plays, made by {engine} with version {version}: nothing is computed here.", "Eine Aufzeichnung läuft, von {engine} mit Version {version}: hier wird nichts gerechnet.";
     playing_leave: "Compute it here", "Hier rechnen";

@@ -64,6 +64,7 @@ impl fmt::Display for ProblemChoice {
             Self::Drawn { difficulty, seed } => write!(f, "{}:{seed}", difficulty.name()),
             Self::Example(index) => write!(f, "example:{index}"),
             Self::Typed(text) => write!(f, "text:{}", escaped(text)),
+            Self::Said(text) => write!(f, "chat:{}", escaped(text)),
         }
     }
 }
@@ -218,15 +219,16 @@ impl FromStr for ProblemChoice {
 
     fn from_str(text: &str) -> Result<Self, AddressError> {
         let wrong = || {
-            let expected = "class:SEED, official:SEED, example:N or text:TEXT";
+            let expected = "class:SEED, official:SEED, example:N, text:TEXT or chat:TEXT";
             wrong("problem", expected, text)
         };
         let (source, rest) = text.split_once(':').ok_or_else(wrong)?;
         match source {
             "example" => rest.parse().map(Self::Example).map_err(|_| wrong()),
             // A `=` is always escaped in a text: this one belongs to another part.
-            "text" if rest.contains('=') => Err(wrong()),
+            "text" | "chat" if rest.contains('=') => Err(wrong()),
             "text" => unescaped(rest).map(Self::Typed).ok_or_else(wrong),
+            "chat" => unescaped(rest).map(Self::Said).ok_or_else(wrong),
             _ => {
                 let difficulty = source.parse().map_err(AddressError::Task)?;
                 let seed = rest.parse().map_err(|_| wrong())?;

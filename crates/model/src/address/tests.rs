@@ -13,6 +13,7 @@ fn any_problem() -> impl Values<Value = ProblemChoice> {
         }),
         any::<usize>().prop_map(ProblemChoice::Example),
         any::<String>().prop_map(ProblemChoice::Typed),
+        any::<String>().prop_map(ProblemChoice::Said),
         // Much that means something in an address.
         "[%25aF&=+;:,.#? ]{0,12}".prop_map(ProblemChoice::Typed),
     ]

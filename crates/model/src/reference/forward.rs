@@ -1,5 +1,7 @@
 //! The forward pass of a model, in plain Rust, read from top to bottom.
 
+use std::pin::Pin;
+
 use super::ops::{Frequencies, Precision, Rotation, add, gelu, sigmoid, silu, softmax};
 use crate::{
     checkpoint::{LayerWeights, NormWeights, Weights},
@@ -41,6 +43,13 @@ impl KvCache {
     }
 }
 
+/// Lets others have their turn on a thread that this work shares with them, as a page's does; it is
+/// asked after every part of a pass.
+pub type Breathe = fn() -> Pin<Box<dyn Future<Output = ()>>>;
+
+/// Rows of the head between two such turns.
+const HEAD_ROWS_AT_ONCE: usize = 2048;
+
 /// Positions of one lane that follow each other.
 pub struct Stretch<'a> {
     cache: &'a mut KvCache,
@@ -65,6 +74,7 @@ impl<'a> Stretch<'a> {
 #[derive(Clone, Debug)]
 pub struct Forward {
     precision: Precision,
+    breathe: Option<Breathe>,
     /// `None` where positions are learned.
     frequencies: Option<Frequencies>,
 }
@@ -75,7 +85,19 @@ impl Forward {
         let rope = config.rope();
         Self {
             precision,
+            breathe: None,
             frequencies: rope.map(|rope| Frequencies::new(config.head_dim, rope)),
+        }
+    }
+
+    /// The same, with turns for others.
+    pub fn with_breaks(self, breathe: Option<Breathe>) -> Self {
+        Self { breathe, ..self }
+    }
+
+    async fn breathe(&self) {
+        if let Some(breathe) = self.breathe {
+            breathe().await;
         }
     }
 
@@ -111,7 +133,7 @@ impl Forward {
     /// stretch alone, to the bit.
     ///
     /// `on_layer` sees the residual stream, (d), of a row after each layer, and may change it.
-    pub fn stretches(
+    pub async fn stretches(
         &self,
         config: &ModelConfig,
         (weights, adapter): (&Weights, Adapter),
@@ -138,13 +160,14 @@ impl Forward {
             add_rows(&mut xs, &expanded);
             let rows = xs.iter_mut().enumerate();
             rows.for_each(|(row, x)| on_layer(row, index, x));
+            self.breathe().await;
         }
         let normed = xs.iter().map(|x| self.final_norm(config, weights, x));
         normed.collect()
     }
 
     /// [`Forward::stretches`] of one position.
-    pub fn position(
+    pub async fn position(
         &self,
         config: &ModelConfig,
         under: (&Weights, Adapter),
@@ -155,7 +178,8 @@ impl Forward {
     ) -> Vec<f32> {
         let stretch = Stretch::new(cache, position, vec![x]);
         let on_layer = |_, layer, x: &mut [f32]| on_layer(layer, x);
-        let mut hidden = self.stretches(config, under, vec![stretch], on_layer);
+        let hidden = self.stretches(config, under, vec![stretch], on_layer);
+        let mut hidden = hidden.await;
         hidden.pop().expect("a state for each input")
     }
 
@@ -191,6 +215,20 @@ impl Forward {
     /// logits = W_head · h, (V), of each hidden state.
     pub fn logits(&self, weights: &Weights, hidden: &[Vec<f32>]) -> Vec<Vec<f32>> {
         self.precision.products(weights.head(), hidden)
+    }
+
+    /// The same, with turns for others between its parts.
+    pub async fn logits_in_turns(&self, weights: &Weights, hidden: &[Vec<f32>]) -> Vec<Vec<f32>> {
+        let head = weights.head();
+        let mut logits = vec![Vec::with_capacity(head.rows); hidden.len()];
+        for first in (0..head.rows).step_by(HEAD_ROWS_AT_ONCE) {
+            let rows = first..(first + HEAD_ROWS_AT_ONCE).min(head.rows);
+            let parts = self.precision.products(&head.slice_rows(rows), hidden);
+            let logits = logits.iter_mut().zip(parts);
+            logits.for_each(|(logits, part)| logits.extend(part));
+            self.breathe().await;
+        }
+        logits
     }
 
     /// σ(w · h + b), where there is a classifier for inputs that ran under `adapter`.

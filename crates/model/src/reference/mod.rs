@@ -3,9 +3,13 @@
 mod forward;
 mod ops;
 
-use std::sync::Arc;
+use std::{
+    pin::pin,
+    sync::Arc,
+    task::{Context, Poll, Waker},
+};
 
-pub use forward::{Forward, KvCache, Stretch};
+pub use forward::{Breathe, Forward, KvCache, Stretch};
 pub use ops::{Frequencies, Precision, Rotation, add, gelu, sigmoid, silu, softmax};
 
 use crate::{
@@ -24,8 +28,9 @@ use crate::{
 /// The largest number of lanes in a run. A limit of good sense: lanes run one after another.
 pub const MAX_LANES: usize = 64;
 
-/// Positions of a prompt that go through a layer together: as many rows as the caches hold.
-const PREFILL: usize = 16;
+/// Positions of a prompt that go through a layer together: as many rows as the caches hold, and
+/// few enough that a page which shares the thread is not kept waiting.
+const PREFILL: usize = 8;
 
 /// Models of up to this many parameters are widened to f32 when an engine opens. Their weights
 /// stay in the processor's caches, where decoding each row for each product makes a step more than
@@ -88,8 +93,17 @@ impl ReferenceEngine {
         }
     }
 
+    /// The same engine on a thread that others use, too: they get their turn between the parts of
+    /// a pass, and what it computes is the same.
+    pub fn with_breaks(self, breathe: Breathe) -> Self {
+        Self {
+            forward: self.forward.with_breaks(Some(breathe)),
+            ..self
+        }
+    }
+
     /// The cache after all inputs but the last, which is fed at every lane's first step.
-    fn prefill(&self, inputs: &[Input]) -> KvCache {
+    async fn prefill(&self, inputs: &[Input]) -> KvCache {
         let (config, weights, forward) = (&self.config, &*self.weights, &self.forward);
         let mut cache = KvCache::new(config.n_layers);
         let inputs = &inputs[..inputs.len() - 1];
@@ -98,7 +112,8 @@ impl ReferenceEngine {
             let embed = |(position, input)| forward.embed(weights, input, position);
             let stretch = Stretch::new(&mut cache, first, positions.map(embed).collect());
             let under = (weights, Adapter::Base);
-            forward.stretches(config, under, vec![stretch], |_, _, _| {});
+            let pass = forward.stretches(config, under, vec![stretch], |_, _, _| {});
+            pass.await;
         }
         cache
     }
@@ -146,7 +161,7 @@ impl ReferenceEngine {
 
     /// Feeds every lane that has an input, those under the same weights side by side, and lets each
     /// choose what follows.
-    fn step(&mut self) -> Result<Vec<StepRecord>, EngineError> {
+    async fn step(&mut self) -> Result<Vec<StepRecord>, EngineError> {
         let lanes = self.lanes.as_mut().ok_or(EngineError::NotBegun)?;
         let model = (&self.config, &*self.weights, &self.forward);
         let mut records = Vec::new();
@@ -154,7 +169,7 @@ impl ReferenceEngine {
             let is_due = |lane: &&mut Lane| lane.input.is_some() && lane.state.adapter == adapter;
             let due: Vec<&mut Lane> = lanes.iter_mut().filter(is_due).collect();
             if !due.is_empty() {
-                records.extend(step_under(model, adapter, due));
+                records.extend(step_under(model, adapter, due).await);
             }
         }
         records.sort_by_key(|record: &StepRecord| record.lane);
@@ -163,7 +178,7 @@ impl ReferenceEngine {
 }
 
 /// Feeds lanes that run under the same weights.
-fn step_under(
+async fn step_under(
     (config, weights, forward): (&ModelConfig, &Weights, &Forward),
     adapter: Adapter,
     mut lanes: Vec<&mut Lane>,
@@ -181,6 +196,7 @@ fn step_under(
     let hidden = forward.stretches(config, under, stretches, |row, layer, x| {
         on_layers[row].see(layer, x);
     });
+    let hidden = hidden.await;
     let tapped: Vec<_> = on_layers.into_iter().map(|lane| lane.tapped).collect();
     let wants_logits = |lane: &Lane| {
         let LaneSpec {
@@ -195,7 +211,7 @@ fn step_under(
         .zip(&hidden)
         .filter(|(lane, _)| wants_logits(lane));
     let read: Vec<Vec<f32>> = read.map(|(_, hidden)| hidden.clone()).collect();
-    let mut logits = forward.logits(weights, &read).into_iter();
+    let mut logits = forward.logits_in_turns(weights, &read).await.into_iter();
     let mut records = Vec::new();
     for ((lane, hidden), tapped) in lanes.into_iter().zip(hidden).zip(tapped) {
         let logits = wants_logits(lane).then(|| logits.next()).flatten();
@@ -301,7 +317,7 @@ impl Engine for ReferenceEngine {
             let cache = match known {
                 Some((_, cache)) => cache.clone(),
                 None => {
-                    let cache = self.prefill(&spec.inputs);
+                    let cache = self.prefill(&spec.inputs).await;
                     prefilled.push((&spec.inputs, cache.clone()));
                     cache
                 }
@@ -321,7 +337,7 @@ impl Engine for ReferenceEngine {
     async fn advance(&mut self, n_steps: usize) -> Result<Vec<StepRecord>, EngineError> {
         let mut records = Vec::new();
         for _ in 0..n_steps {
-            records.extend(self.step()?);
+            records.extend(self.step().await?);
         }
         check_records(records, self.config.vocab_size, || self.description())
     }
@@ -366,7 +382,7 @@ impl Engine for ReferenceEngine {
                 }
             });
         let model = (&self.forward, &self.config, &*self.weights);
-        Ok(LayerStates::of(model, rows.collect()))
+        Ok(LayerStates::of(model, rows.collect()).await)
     }
 }
 
@@ -413,7 +429,7 @@ impl LayerStates {
 
     /// Runs inputs, each in a cache of its own, those under the same weights side by side, and
     /// keeps everything.
-    fn of(
+    async fn of(
         (forward, config, weights): (&Forward, &ModelConfig, &Weights),
         mut rows: Vec<Row<'_>>,
     ) -> Self {
@@ -436,11 +452,12 @@ impl LayerStates {
                 layers[layer][indices[row]] = x.to_vec();
             };
             let hidden = forward.stretches(config, (weights, adapter), stretches, keep);
+            let hidden = hidden.await;
             for (&index, hidden) in indices.iter().zip(hidden) {
                 states.hidden[index] = hidden;
             }
         }
-        states.logits = forward.logits(weights, &states.hidden);
+        states.logits = forward.logits_in_turns(weights, &states.hidden).await;
         states
     }
 
@@ -462,16 +479,33 @@ pub fn layer_states(
     (weights, adapter): (&Weights, Adapter),
     tokens: &[u32],
 ) -> LayerStates {
-    let forward = Forward::new(config, Precision::Oracle);
+    let states = layer_states_in_turns(config, (weights, adapter), tokens, None);
+    match pin!(states).poll(&mut Context::from_waker(Waker::noop())) {
+        Poll::Ready(states) => states,
+        Poll::Pending => unreachable!("nobody is waited for where there are no breaks"),
+    }
+}
+
+/// The same on a thread that others use, too, with their turns where there are any.
+pub async fn layer_states_in_turns(
+    config: &ModelConfig,
+    (weights, adapter): (&Weights, Adapter),
+    tokens: &[u32],
+    breathe: Option<Breathe>,
+) -> LayerStates {
+    let forward = Forward::new(config, Precision::Oracle).with_breaks(breathe);
     let mut states = LayerStates::new(config.n_layers);
     let embed =
         |(position, &token): (usize, &u32)| forward.embed(weights, &Input::Token(token), position);
     states.embedded = tokens.iter().enumerate().map(embed).collect();
     let mut cache = KvCache::new(config.n_layers);
-    let stretch = Stretch::new(&mut cache, 0, states.embedded.clone());
-    let layers = &mut states.layers;
-    let keep = |_, layer: usize, x: &mut [f32]| layers[layer].push(x.to_vec());
-    states.hidden = forward.stretches(config, (weights, adapter), vec![stretch], keep);
-    states.logits = forward.logits(weights, &states.hidden);
+    for (first, embedded) in (0..).step_by(PREFILL).zip(states.embedded.chunks(PREFILL)) {
+        let stretch = Stretch::new(&mut cache, first, embedded.to_vec());
+        let layers = &mut states.layers;
+        let keep = |_, layer: usize, x: &mut [f32]| layers[layer].push(x.to_vec());
+        let hidden = forward.stretches(config, (weights, adapter), vec![stretch], keep);
+        states.hidden.extend(hidden.await);
+    }
+    states.logits = forward.logits_in_turns(weights, &states.hidden).await;
     states
 }

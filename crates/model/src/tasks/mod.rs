@@ -31,8 +31,8 @@ pub use graph::{Adjacency, Graph, Node};
 pub use markers::{MARKERS, Markers};
 pub use problem::{Grade, Problem, TextError, UnknownWord};
 
-/// Every task that can be named.
-const NAMED: &[Task] = &[
+/// Every task that can be named, in the order in which they are offered.
+pub const NAMED: &[Task] = &[
     prosqa::TASK,
     prontoqa::TASK,
     arithmetic::TASK,
@@ -97,6 +97,10 @@ pub trait TaskSpec: Sync {
     /// A word that a graph does not have and that statements can lead to.
     fn fresh_word(&self, _graph: &Graph) -> Option<String> {
         None
+    }
+    /// Prompts that are offered where no text is a problem by itself.
+    fn prompts(&self) -> &'static [free_text::Example] {
+        &[]
     }
     /// The name of the file, among the official data, that the task's checkpoints are measured
     /// on; without it, generated problems of official size take its place.
@@ -172,6 +176,8 @@ pub enum Picture {
     Graph,
     /// The story, a sentence a line, and what the lanes compute about it.
     Story,
+    /// Nothing: any text is a prompt, and what lanes write is text.
+    Text,
 }
 
 /// Whether a sentence holds.

@@ -8,6 +8,7 @@ mod answer;
 mod official;
 mod task;
 
+use super::Problem;
 pub use answer::{Answer, said};
 pub use task::TASK;
 
@@ -22,6 +23,14 @@ pub struct Example {
     pub chat: bool,
     /// The right answer.
     pub answer: Option<&'static str>,
+}
+
+impl Example {
+    /// The prompt as a problem, where its answer is known.
+    pub fn problem(&self) -> Option<Problem> {
+        let answer = self.answer?;
+        Some(task::problem(self.prompt, answer, Vec::new()))
+    }
 }
 
 /// Prompts that are offered, in this order.

@@ -1,7 +1,7 @@
 //! Free text as a row of the tables of tasks.
 
 use super::{
-    EXAMPLES,
+    EXAMPLES, Example,
     answer::{Answer, said},
     official::FORMATS,
 };
@@ -65,6 +65,10 @@ impl TaskSpec for FreeText {
         }))
     }
 
+    fn prompts(&self) -> &'static [Example] {
+        EXAMPLES
+    }
+
     fn formats(&self) -> &'static [Format] {
         &FORMATS
     }
@@ -83,7 +87,7 @@ impl TaskSpec for FreeText {
     }
 
     fn picture(&self) -> Picture {
-        Picture::Story
+        Picture::Text
     }
 
     fn complete_sentence(&self, pending: &mut Vec<String>) -> Option<Vec<String>> {

@@ -2,6 +2,8 @@
 
 mod analysis;
 mod arena;
+mod brought;
+mod brought_files;
 mod buttons;
 mod class;
 mod contemplation;

@@ -1,0 +1,317 @@
+//! The files that the tests bring, right ones and such with a fault, and a host that answers as it is
+//! told.
+
+use std::io::{BufRead, BufReader, Write};
+use std::net::{SocketAddr, TcpListener, TcpStream};
+use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering};
+use std::time::Duration;
+
+use anyhow::{Context, Result};
+use serde_json::{Value, json};
+use xtask::workspace;
+
+#[path = "../../../../model/tests/gguf_file/mod.rs"]
+mod gguf_file;
+
+use gguf_file::GgufFile;
+
+/// One token a byte, and one that ends a text.
+const N_TOKENS: usize = 257;
+/// Room for a prompt of these tests, and for what their lanes think and answer.
+const CONTEXT: u32 = 256;
+
+/// A fault, the files that have it, and what the page says of them.
+type Fault = (
+    &'static str,
+    Vec<(String, Vec<u8>)>,
+    &'static [&'static str],
+);
+
+/// A tensor of the tiny checkpoint.
+const UP: &str = "model.layers.0.mlp.up_proj.weight";
+
+fn fault(
+    name: &'static str,
+    files: Vec<(String, Vec<u8>)>,
+    words: &'static [&'static str],
+) -> Fault {
+    (name, files, words)
+}
+
+/// A model of one layer that reads and writes bytes.
+pub fn gguf() -> Vec<u8> {
+    with_gguf(|_| {})
+}
+
+/// The same after a change.
+pub fn with_gguf(change: impl FnOnce(&mut GgufFile)) -> Vec<u8> {
+    let mut file = gguf_file::tiny();
+    file.tokens = (0..=255).map(|byte| spelled(byte).to_string()).collect();
+    file.tokens.push("<|end|>".into());
+    file.set("llama.context_length", 4, CONTEXT.to_le_bytes().to_vec());
+    file.set(
+        "tokenizer.ggml.eos_token_id",
+        4,
+        256_u32.to_le_bytes().to_vec(),
+    );
+    file.tensor("token_embd.weight").dimensions = vec![16, N_TOKENS as u64];
+    let mut state = 1_u32;
+    for tensor in &mut file.tensors {
+        let n_values: u64 = tensor.dimensions.iter().product();
+        let mut value = || {
+            state = state.wrapping_mul(1_664_525).wrapping_add(1_013_904_223);
+            (state >> 8) as f32 / (1 << 24) as f32 - 0.5
+        };
+        let values = (0..n_values).flat_map(|_| value().to_le_bytes());
+        tensor.bytes = values.collect();
+    }
+    change(&mut file);
+    file.bytes()
+}
+
+/// How vocabularies of bytes write one: letters as they are, the others as letters far behind.
+fn spelled(byte: u8) -> char {
+    let is_letter = |byte: u8| matches!(byte, 33..=126 | 161..=172 | 174..=255);
+    match is_letter(byte) {
+        true => char::from(byte),
+        false => {
+            let nth = (0..byte).filter(|byte| !is_letter(*byte)).count() as u32;
+            char::from_u32(256 + nth).expect("a letter")
+        }
+    }
+}
+
+/// The files of a checkpoint that ships.
+pub fn folder(name: &str) -> Result<Vec<(String, Vec<u8>)>> {
+    let folder = workspace::root().join("public/models").join(name);
+    let files = ["config.json", "tokenizer.json", "model.safetensors"];
+    let read = |file: &str| {
+        let bytes =
+            std::fs::read(folder.join(file)).with_context(|| format!("no {name}/{file}"))?;
+        Ok((format!("{name}/{file}"), bytes))
+    };
+    files.into_iter().map(read).collect()
+}
+
+/// Everything that can be wrong with files, each with what is said of it.
+pub fn faults() -> Result<Vec<Fault>> {
+    let whole = gguf();
+    let one = |name: &str, bytes: Vec<u8>| vec![(name.to_string(), bytes)];
+    let many_keys = with_gguf(|file| file.n_keys = Some(1 << 60));
+    let not_a_number = with_gguf(|file| {
+        let first = &mut file.tensor("blk.0.attn_q.weight").bytes[..4];
+        first.copy_from_slice(&f32::NAN.to_le_bytes());
+    });
+    let absent = with_gguf(|file| {
+        file.tensors
+            .retain(|tensor| tensor.name != "blk.0.ffn_up.weight")
+    });
+    let weights = tiny_llama("model.safetensors")?;
+    let header = |change: fn(&mut Value)| with_header(&weights, change);
+    let mut long = weights.clone();
+    long[..8].copy_from_slice(&(1_u64 << 60).to_le_bytes());
+    let cut = weights[..weights.len() / 2].to_vec();
+    let nan = {
+        let mut bytes = weights.clone();
+        let last = bytes.len() - 4;
+        bytes[last..].copy_from_slice(&f32::NAN.to_le_bytes());
+        bytes
+    };
+    let overlapping = header(|header| {
+        let other = header["model.layers.0.mlp.gate_proj.weight"]["data_offsets"].clone();
+        header[UP]["data_offsets"] = other;
+    });
+    let of_integers = header(|header| {
+        header[UP]["dtype"] = json!("I32");
+    });
+    let without = header(|header| {
+        let tensors = header.as_object_mut().expect("tensors");
+        let moved = tensors.remove(UP);
+        tensors.insert("other".into(), moved.unwrap_or_default());
+    });
+    let small = tokenizer(8);
+    let with = |weights: Vec<u8>| tiny_folder(weights, &small);
+    Ok(vec![
+        fault(
+            "a cut GGUF",
+            one("cut.gguf", whole[..whole.len() / 2].to_vec()),
+            &["cut.gguf", "expected"],
+        ),
+        fault(
+            "a GGUF of 2^60 keys",
+            one("keys.gguf", many_keys),
+            &["keys.gguf", "expected"],
+        ),
+        fault(
+            "a GGUF with NaN",
+            one("nan.gguf", not_a_number),
+            &["NaN, expected a finite number"],
+        ),
+        fault(
+            "a GGUF without a tensor",
+            one("no.gguf", absent),
+            &["blk.0.ffn_up.weight"],
+        ),
+        fault(
+            "no GGUF",
+            one("words.gguf", b"once upon a time".to_vec()),
+            &["words.gguf"],
+        ),
+        fault(
+            "cut safetensors",
+            with(cut)?,
+            &["not a readable safetensors file"],
+        ),
+        fault(
+            "a header of 2^60 bytes",
+            with(long)?,
+            &["not a readable safetensors file", "eader"],
+        ),
+        fault(
+            "overlapping tensors",
+            with(overlapping)?,
+            &["not a readable safetensors file", "ffset"],
+        ),
+        fault(
+            "integers",
+            with(of_integers)?,
+            &[UP, "expected F32, F16 or BF16 values, found I32"],
+        ),
+        fault("a missing tensor", with(without)?, &["has no tensor", UP]),
+        fault("NaN", with(nan)?, &["NaN, expected a finite number"]),
+        fault(
+            "another tokenizer",
+            tiny_folder(weights.clone(), &tokenizer(64))?,
+            &["up to id 63", "vocab_size of 32"],
+        ),
+        fault(
+            "no tokenizer",
+            one("model.safetensors", weights),
+            &["tokenizer.json", "found model.safetensors"],
+        ),
+        fault(
+            "a picture",
+            one("cat.png", vec![0x89; 64]),
+            &["latent-recording 1"],
+        ),
+    ])
+}
+
+fn tiny_llama(file: &str) -> Result<Vec<u8>> {
+    let folder = workspace::root().join("crates/model/tests/fixtures/tiny-llama");
+    std::fs::read(folder.join(file)).with_context(|| format!("no {file} of tiny-llama"))
+}
+
+fn tiny_folder(weights: Vec<u8>, tokenizer: &str) -> Result<Vec<(String, Vec<u8>)>> {
+    Ok(vec![
+        ("tiny/config.json".into(), tiny_llama("config.json")?),
+        ("tiny/tokenizer.json".into(), tokenizer.as_bytes().to_vec()),
+        ("tiny/model.safetensors".into(), weights),
+    ])
+}
+
+/// A tokenizer of so many words.
+fn tokenizer(n_words: usize) -> String {
+    let vocabulary: Value = (0..n_words)
+        .map(|id| (format!("w{id}"), json!(id)))
+        .collect::<serde_json::Map<_, _>>()
+        .into();
+    json!({
+        "version": "1.0", "truncation": null, "padding": null, "added_tokens": [],
+        "normalizer": null, "pre_tokenizer": {"type": "Whitespace"}, "post_processor": null,
+        "decoder": null, "model": {"type": "WordLevel", "vocab": vocabulary, "unk_token": "w0"},
+    })
+    .to_string()
+}
+
+/// A checkpoint after a change of its header, an object of its tensors.
+fn with_header(bytes: &[u8], change: impl FnOnce(&mut Value)) -> Vec<u8> {
+    let length = u64::from_le_bytes(bytes[..8].try_into().expect("eight bytes")) as usize;
+    let mut header: Value = serde_json::from_slice(&bytes[8..8 + length]).expect("a header");
+    change(&mut header);
+    let header = header.to_string();
+    let new_length = (header.len() as u64).to_le_bytes();
+    [&new_length[..], header.as_bytes(), &bytes[8 + length..]].concat()
+}
+
+/// How a host answers.
+pub enum Answer {
+    /// With all of a file.
+    Whole(Vec<u8>),
+    /// With half of it, and then with nothing more.
+    Stalls(Vec<u8>),
+    /// With half of it, and then it hangs up.
+    Cut(Vec<u8>),
+    /// With a page of HTML.
+    Page,
+}
+
+/// Another host than the page's, which other pages may read; status 404 where it was told nothing.
+pub struct AnswersAsTold {
+    address: SocketAddr,
+    n_asked: Arc<AtomicUsize>,
+}
+
+impl AnswersAsTold {
+    /// Answers these paths until the program ends.
+    pub fn start(told: Vec<(&'static str, Answer)>) -> Result<Self> {
+        let listener = TcpListener::bind(("127.0.0.1", 0))?;
+        let address = listener.local_addr()?;
+        let n_asked = Arc::new(AtomicUsize::new(0));
+        let (counted, told) = (n_asked.clone(), Arc::new(told));
+        std::thread::spawn(move || {
+            for visitor in listener.incoming().flatten() {
+                counted.fetch_add(1, Ordering::Relaxed);
+                let told = told.clone();
+                // A browser that hangs up has what it wanted.
+                std::thread::spawn(move || drop(respond(&visitor, &told)));
+            }
+        });
+        Ok(Self { address, n_asked })
+    }
+
+    pub fn url(&self, path: &str) -> String {
+        format!("http://{}{path}", self.address)
+    }
+
+    /// How often it was asked for anything.
+    pub fn n_asked(&self) -> usize {
+        self.n_asked.load(Ordering::Relaxed)
+    }
+}
+
+fn respond(mut visitor: &TcpStream, told: &[(&str, Answer)]) -> std::io::Result<()> {
+    let mut lines = BufReader::new(visitor).lines();
+    let first = lines.next().transpose()?.unwrap_or_default();
+    while lines
+        .next()
+        .transpose()?
+        .is_some_and(|line| !line.is_empty())
+    {}
+    let path = first.split(' ').nth(1).unwrap_or_default();
+    let answer = told.iter().find(|(known, _)| *known == path);
+    let (status, kind, body): (&str, &str, &[u8]) = match answer {
+        None => ("404 Not Found", "text/plain", b"no such file"),
+        Some((_, Answer::Page)) => ("200 OK", "text/html", b"<!doctype html><p>Welcome"),
+        Some((_, Answer::Whole(bytes) | Answer::Stalls(bytes) | Answer::Cut(bytes))) => {
+            ("200 OK", "application/octet-stream", bytes)
+        }
+    };
+    write!(
+        visitor,
+        "HTTP/1.1 {status}\r\nContent-Type: {kind}\r\nContent-Length: {}\r\n\
+         Access-Control-Allow-Origin: *\r\nConnection: close\r\n\r\n",
+        body.len()
+    )?;
+    match answer {
+        Some((_, Answer::Stalls(_))) => {
+            visitor.write_all(&body[..body.len() / 2])?;
+            visitor.flush()?;
+            std::thread::sleep(Duration::from_secs(600));
+            Ok(())
+        }
+        Some((_, Answer::Cut(_))) => visitor.write_all(&body[..body.len() / 2]),
+        _ => visitor.write_all(body),
+    }
+}
