@@ -331,6 +331,35 @@ fn run(weights: &Arc<Weights>, lanes: &[LaneSpec]) -> Vec<Vec<StepRecord>> {
     block_on(run_to_end(&mut engine, lanes, 4, |_| {})).expect("a good run")
 }
 
+/// Lanes go from one set of weights to another while they run, each at a step of its own.
+#[test]
+fn lanes_under_different_weights_keep_step_and_run_as_alone() {
+    let weights = contemplating();
+    let lanes = [lane(2), lane(4), lane(0)];
+    let mut engine = ReferenceEngine::new(&common::config(), weights.clone(), Precision::Oracle);
+    block_on(engine.begin(&lanes)).expect("it begins");
+    let mut records = Vec::new();
+    for step in 0.. {
+        let of_step = block_on(engine.advance(1)).expect("a good run");
+        if of_step.is_empty() {
+            break;
+        }
+        let steps: Vec<(u32, u32)> = of_step.iter().map(|r| (r.lane, r.step)).collect();
+        let expected = steps.iter().map(|(lane, _)| (*lane, step));
+        assert!(
+            steps.is_sorted() && steps.iter().copied().eq(expected),
+            "{steps:?}"
+        );
+        records.extend(of_step);
+    }
+    for (index, lane) in (0..).zip(&lanes) {
+        let alone = run(&weights, std::slice::from_ref(lane)).remove(0);
+        let together = records.iter().filter(|record| record.lane == index);
+        let together: Vec<StepRecord> = together.map(|r| StepRecord { lane: 0, ..*r }).collect();
+        assert!(together == alone, "lane {index}");
+    }
+}
+
 /// Algorithm 2 of the paper by hand: what enters each position, and under which weights.
 #[test]
 fn the_query_runs_under_the_base_contemplation_under_the_generator_the_rest_under_the_decoder() {

@@ -164,12 +164,18 @@ impl ReferenceEngine {
     async fn step(&mut self) -> Result<Vec<StepRecord>, EngineError> {
         let lanes = self.lanes.as_mut().ok_or(EngineError::NotBegun)?;
         let model = (&self.config, &*self.weights, &self.forward);
+        // What a lane is fed next may run under other weights: its turn is settled before.
+        let due: Vec<Option<Adapter>> = lanes
+            .iter()
+            .map(|lane| lane.input.as_ref().map(|_| lane.state.adapter))
+            .collect();
         let mut records = Vec::new();
         for adapter in [Adapter::Base, Adapter::Generator, Adapter::Decoder] {
-            let is_due = |lane: &&mut Lane| lane.input.is_some() && lane.state.adapter == adapter;
-            let due: Vec<&mut Lane> = lanes.iter_mut().filter(is_due).collect();
-            if !due.is_empty() {
-                records.extend(step_under(model, adapter, due).await);
+            let lanes = lanes.iter_mut().zip(&due);
+            let under = lanes.filter(|(_, due)| **due == Some(adapter));
+            let lanes: Vec<&mut Lane> = under.map(|(lane, _)| lane).collect();
+            if !lanes.is_empty() {
+                records.extend(step_under(model, adapter, lanes).await);
             }
         }
         records.sort_by_key(|record: &StepRecord| record.lane);
