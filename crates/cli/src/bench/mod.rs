@@ -43,7 +43,7 @@ pub struct BenchArgs {
     #[arg(long, conflicts_with_all = ["model", "weights"])]
     from: Option<PathBuf>,
     /// Rounds that count.
-    #[arg(long, default_value_t = 7)]
+    #[arg(long, default_value_t = 5)]
     rounds: usize,
     /// Tokens of the prompt.
     #[arg(long, default_value_t = 64)]
