@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 use std::fs;
 use std::path::{Path, PathBuf};
-use std::process::Stdio;
+use std::process::{Command, Stdio};
 
 use anyhow::{Context, Result, ensure};
 use serde_json::Value;
@@ -26,19 +26,26 @@ const FLOORS_HEAD: &str = "\
 # that lowers a floor says why and shows the table that it prints.
 ";
 
-/// Measures and compares; `write` keeps what was measured, and the document of it.
+/// Measures, or reads what `latent bench --json` printed elsewhere into a file, and compares; `write`
+/// keeps what was measured, and the document of it.
 ///
 /// # Errors
 /// If the benchmark fails, or a ratio is far below its floor and is not to be written.
-pub fn run(write: bool) -> Result<()> {
-    let json = latent(&["--json"])?;
+pub fn run(measured: Option<&Path>, write: bool) -> Result<()> {
+    let program = build()?;
+    let json = match measured {
+        Some(path) => {
+            fs::read_to_string(path).with_context(|| format!("cannot read {}", path.display()))?
+        }
+        None => bench(&program, &["--json"])?,
+    };
     let report: Value = serde_json::from_str(&json).context("in what `latent bench` prints")?;
     let found = ratios(&report)?;
     let floors = read_floors(&folder().join("floor.toml"))?;
     let verdicts = compare(&floors, &found);
     print!("{}", table(&verdicts));
     if write {
-        return keep(&json, &found);
+        return keep(&program, &json, &found);
     }
     let failed = verdicts.iter().filter(|verdict| verdict.is_failure());
     let failed: Vec<&str> = failed.map(|verdict| verdict.name.as_str()).collect();
@@ -50,15 +57,37 @@ pub fn run(write: bool) -> Result<()> {
     Ok(())
 }
 
-/// What `latent bench` prints, built for speed and with burn's wgpu backend among the peers.
-fn latent(args: &[&str]) -> Result<String> {
+/// The program `latent`, built for speed and with burn's wgpu backend among the peers.
+fn build() -> Result<PathBuf> {
     let mut command = workspace::cargo();
+    // With the workspace's features, so that what it has built already is used.
     command
-        .args(["run", "--release", "--workspace", "--bin", "latent"])
-        .args(["--features", "latent-cli/wgpu", "--", "bench"])
-        .args(args)
+        .args(["build", "--release", "--workspace", "--bin", "latent"])
+        .args(["--features", "latent-cli/wgpu"])
+        .args(["--message-format", "json-render-diagnostics"])
         .stderr(Stdio::inherit());
     let output = command.output().context("cannot run cargo")?;
+    ensure!(
+        output.status.success(),
+        "latent was not built ({})",
+        output.status
+    );
+    let messages = String::from_utf8(output.stdout).context("in what cargo prints")?;
+    let messages = messages.lines().map(serde_json::from_str::<Value>);
+    let program = messages.flatten().find_map(|message| {
+        let is_latent = message["target"]["name"] == "latent";
+        let executable = message["executable"].as_str().filter(|_| is_latent);
+        executable.map(PathBuf::from)
+    });
+    program.context("expected cargo to name the program latent, found none")
+}
+
+/// What `latent bench` prints.
+fn bench(program: &Path, args: &[&str]) -> Result<String> {
+    let mut command = Command::new(program);
+    command.current_dir(workspace::root()).arg("bench");
+    let output = command.args(args).stderr(Stdio::inherit()).output();
+    let output = output.with_context(|| format!("cannot run {}", program.display()))?;
     ensure!(
         output.status.success(),
         "`latent bench` failed ({})",
@@ -68,7 +97,7 @@ fn latent(args: &[&str]) -> Result<String> {
 }
 
 /// Writes the report, the floors and the document.
-fn keep(json: &str, found: &BTreeMap<String, f64>) -> Result<()> {
+fn keep(program: &Path, json: &str, found: &BTreeMap<String, f64>) -> Result<()> {
     let measured = folder().join("measured.json");
     let mut floors = FLOORS_HEAD.to_owned();
     for (name, ratio) in found {
@@ -78,7 +107,7 @@ fn keep(json: &str, found: &BTreeMap<String, f64>) -> Result<()> {
     save(&measured, json)?;
     save(&folder().join("floor.toml"), &floors)?;
     let measured = measured.to_string_lossy().into_owned();
-    let document = latent(&["--from", &measured])?;
+    let document = bench(program, &["--from", &measured])?;
     save(&workspace::root().join("docs/performance.md"), &document)
 }
 

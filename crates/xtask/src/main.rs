@@ -1,6 +1,7 @@
 //! `cargo xtask`: sets up, serves, tests and packages the playground.
 
 use std::ffi::OsString;
+use std::path::PathBuf;
 use std::process::ExitCode;
 
 use anyhow::Result;
@@ -49,6 +50,9 @@ enum Task {
     },
     /// Measures how fast the engine is here, beside its peers, and compares with what was reached.
     Bench {
+        /// Measures nothing: compares what `latent bench --json` printed, on another machine perhaps.
+        #[arg(long)]
+        from: Option<PathBuf>,
         /// Keeps what is measured: crates/cli/bench and docs/performance.md.
         #[arg(long)]
         write: bool,
@@ -93,7 +97,7 @@ fn run(args: Args) -> Result<()> {
             server.run_forever();
             Ok(())
         }
-        Task::Bench { write } => bench::run(write),
+        Task::Bench { from, write } => bench::run(from.as_deref(), write),
         Task::Test { only } => suite::run(toolchain, &only),
         Task::Dist { build, model } => {
             page::build(toolchain, &build)?;

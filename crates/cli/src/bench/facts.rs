@@ -1,4 +1,7 @@
-//! What is told of the GPU engine beside its speed: parity, memory, counters, and time by kernel.
+//! What is told beside speeds: of the GPU engine parity, memory, counters and time by kernel; of the
+//! machine what it is.
+
+use std::{collections::BTreeMap, fs};
 
 use anyhow::Result;
 use latent_gpu::{GpuContext, GpuEngine, MAX_LANES};
@@ -146,4 +149,56 @@ pub async fn profile(
         .collect();
     shares.sort_by(|a, b| b.microseconds.total_cmp(&a.microseconds));
     Ok(shares)
+}
+
+/// The device.
+pub fn adapter(context: &GpuContext) -> report::Adapter {
+    report::Adapter {
+        name: context.adapter_name(),
+        driver: context.driver(),
+        is_software: context.is_software(),
+        kernels: context.table().name().into(),
+    }
+}
+
+/// This machine, at the end of what began at a load.
+pub fn machine(load_before: Option<f64>) -> report::Machine {
+    report::Machine {
+        system: format!("{} {}", std::env::consts::OS, std::env::consts::ARCH),
+        n_cpus: std::thread::available_parallelism().map_or(1, usize::from),
+        load: load_before
+            .zip(load())
+            .map(|(before, after)| [before, after]),
+        is_release: !cfg!(debug_assertions),
+    }
+}
+
+/// What is run.
+pub fn model_size(name: String, model: &Model) -> report::ModelSize {
+    report::ModelSize {
+        name,
+        n_parameters: model.weights.n_parameters(),
+        n_layers: model.config.n_layers,
+        hidden_size: model.config.hidden_size,
+        vocab_size: model.config.vocab_size,
+        weights: model.weights.format.name().into(),
+    }
+}
+
+/// Programs that ran or waited to, over the last minute.
+pub fn load() -> Option<f64> {
+    let text = fs::read_to_string("/proc/loadavg").ok()?;
+    text.split_whitespace().next()?.parse().ok()
+}
+
+/// This program's version, and those of the libraries that it was locked to.
+pub fn versions() -> BTreeMap<String, String> {
+    let lock = include_str!("../../../../Cargo.lock");
+    let version_of = |name: &str| {
+        let (_, after) = lock.split_once(&format!("name = \"{name}\"\nversion = \""))?;
+        Some((name.to_owned(), after.split('"').next()?.to_owned()))
+    };
+    let own = ("latent".to_owned(), env!("CARGO_PKG_VERSION").to_owned());
+    let libraries = ["wgpu", "burn"].into_iter().filter_map(version_of);
+    [own].into_iter().chain(libraries).collect()
 }

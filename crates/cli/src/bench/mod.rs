@@ -8,7 +8,7 @@ mod measured;
 mod report;
 mod tally;
 
-use std::{collections::BTreeMap, fs, path::PathBuf, process::ExitCode, time::Instant};
+use std::{fs, path::PathBuf, process::ExitCode, time::Instant};
 
 use anyhow::{Context, Result, ensure};
 use clap::Args;
@@ -43,7 +43,7 @@ pub struct BenchArgs {
     #[arg(long, conflicts_with_all = ["model", "weights"])]
     from: Option<PathBuf>,
     /// Rounds that count.
-    #[arg(long, default_value_t = 7)]
+    #[arg(long, default_value_t = 5)]
     rounds: usize,
     /// Tokens of the prompt.
     #[arg(long, default_value_t = 64)]
@@ -83,7 +83,7 @@ async fn measure(args: &BenchArgs) -> Result<Report> {
         args.rounds > 0 && args.steps > 0 && args.prompt > 1,
         "nothing to measure"
     );
-    let load_before = load();
+    let load_before = facts::load();
     let model = load_model(&args.model)?.with_weights_in(args.weights);
     let context = GpuContext::request()
         .await
@@ -108,60 +108,31 @@ async fn measure(args: &BenchArgs) -> Result<Report> {
     let memory = facts::memory(&model, &context, &prompt).await?;
     let counters = facts::count(&mut engine, &prompt).await?;
 
-    let mut contestants = contestants(&model, args, [engine, other])?;
-    let mut first_tokens = Vec::new();
+    let contestants = contestants(&model, args, [engine, other])?;
+    let mut rounds = Rounds {
+        contestants,
+        long_prompt: sample_prompt(&model, long_prompt(args, &model)),
+        prompt,
+        first_tokens: Vec::new(),
+    };
     for round in 0..=args.rounds {
-        for contestant in &mut contestants {
-            for (place, job) in contestant.jobs.iter().enumerate() {
-                said.set_message(format!(
-                    "round {round} of {}: {}, {} lanes",
-                    args.rounds, contestant.name, job.n_lanes
-                ));
-                let found = contestant.decoder.round(*job, &prompt).await?;
-                contestant.tokens[place] = found.tokens;
-                // The first round warms up.
-                if round > 0 {
-                    contestant.seconds[place].push(found.seconds);
-                }
-            }
-        }
-        let seconds = first_token(&mut contestants[0], args).await?;
-        if round > 0 {
-            first_tokens.push(seconds);
-        }
+        said.set_message(format!("round {round} of {}", args.rounds));
+        // The first round warms up.
+        rounds.run(round > 0).await?;
     }
     said.set_message("the adapter's best");
     let ceiling = ceiling::ceiling(&context, &model, &PEER_LANES).await?;
     let copy_bytes_per_second = ceiling::copy_speed(&context).await?;
     said.set_message("time by kernel");
-    let kernels = facts::profile(&model, &prompt, args.steps).await?;
+    let kernels = facts::profile(&model, &rounds.prompt, args.steps).await?;
     said.finish_and_clear();
 
-    let prompt_tokens = prefill_tokens(args, &model);
+    let (contestants, first_tokens) = (&rounds.contestants, rounds.first_tokens);
     Ok(Report {
-        adapter: report::Adapter {
-            name: context.adapter_name(),
-            driver: context.driver(),
-            is_software: context.is_software(),
-            kernels: context.table().name().into(),
-        },
-        machine: report::Machine {
-            system: format!("{} {}", std::env::consts::OS, std::env::consts::ARCH),
-            n_cpus: std::thread::available_parallelism().map_or(1, usize::from),
-            load: load_before
-                .zip(load())
-                .map(|(before, after)| [before, after]),
-            is_release: !cfg!(debug_assertions),
-        },
-        versions: versions(),
-        model: report::ModelSize {
-            name: model_name(&args.model),
-            n_parameters: model.weights.n_parameters(),
-            n_layers: model.config.n_layers,
-            hidden_size: model.config.hidden_size,
-            vocab_size: model.config.vocab_size,
-            weights: model.weights.format.name().into(),
-        },
+        adapter: facts::adapter(&context),
+        machine: facts::machine(load_before),
+        versions: facts::versions(),
+        model: facts::model_size(model_name(&args.model), &model),
         parity,
         settings: report::Settings {
             rounds: args.rounds,
@@ -170,18 +141,54 @@ async fn measure(args: &BenchArgs) -> Result<Report> {
         },
         decode: tally::decodes(&contestants[0], &counters),
         prefill: report::Prefill {
-            prompt_tokens,
-            tokens_per_second: Measured::rate(prompt_tokens as f64, &first_tokens),
+            prompt_tokens: rounds.long_prompt.len(),
+            tokens_per_second: Measured::rate(rounds.long_prompt.len() as f64, &first_tokens),
             first_token_seconds: Measured::of(first_tokens),
         },
-        peers: tally::peers(&contestants),
-        ratios: tally::ratios(&contestants, &ceiling, args.steps),
+        peers: tally::peers(contestants),
+        ratios: tally::ratios(contestants, &ceiling, args.steps),
         counters: counters.counted,
         memory,
         kernels,
         ceiling,
         copy_bytes_per_second,
     })
+}
+
+/// Who takes part, and what the rounds have found.
+struct Rounds {
+    /// The GPU engine first.
+    contestants: Vec<Contestant>,
+    prompt: Vec<u32>,
+    /// The prompt whose first token is timed.
+    long_prompt: Vec<u32>,
+    /// Seconds to the GPU engine's first token, of every round that counts.
+    first_tokens: Vec<f64>,
+}
+
+impl Rounds {
+    /// Every job of everybody once.
+    async fn run(&mut self, counts: bool) -> Result<()> {
+        for contestant in &mut self.contestants {
+            for (place, job) in contestant.jobs.iter().enumerate() {
+                let found = contestant.decoder.round(*job, &self.prompt).await?;
+                contestant.tokens[place] = found.tokens;
+                if counts {
+                    contestant.seconds[place].push(found.seconds);
+                }
+            }
+        }
+        if let Decoder::Engine(engine) = &mut self.contestants[0].decoder {
+            let lanes = Job::tokens(1, 1, 1).lanes(&self.long_prompt);
+            let started = Instant::now();
+            engine.begin(&lanes).await?;
+            engine.advance(1).await?;
+            if counts {
+                self.first_tokens.push(started.elapsed().as_secs_f64());
+            }
+        }
+        Ok(())
+    }
 }
 
 /// The GPU engine first, then its peers.
@@ -247,40 +254,7 @@ fn burn_backends() -> Vec<(&'static str, Backend)> {
     backends
 }
 
-/// Tokens of the prompt whose first token is timed, as many as fit.
-fn prefill_tokens(args: &BenchArgs, model: &Model) -> usize {
+/// Tokens of the prompt whose first token is timed: four times those of the others, if they fit.
+fn long_prompt(args: &BenchArgs, model: &Model) -> usize {
     (4 * args.prompt).min(model.config.max_position_embeddings - 8)
-}
-
-/// Seconds from a prompt to its first token.
-async fn first_token(contestant: &mut Contestant, args: &BenchArgs) -> Result<f64> {
-    let Decoder::Engine(engine) = &mut contestant.decoder else {
-        unreachable!("the GPU engine is the first")
-    };
-    let n_words = engine.config().vocab_size;
-    let n_tokens = (4 * args.prompt).min(engine.config().max_position_embeddings - 8);
-    let prompt: Vec<u32> = (0..n_tokens).map(|i| (i * 7 % n_words) as u32).collect();
-    let lanes = Job::tokens(1, 1, 1).lanes(&prompt);
-    let started = Instant::now();
-    engine.begin(&lanes).await?;
-    engine.advance(1).await?;
-    Ok(started.elapsed().as_secs_f64())
-}
-
-/// Programs that ran or waited to, over the last minute.
-fn load() -> Option<f64> {
-    let text = fs::read_to_string("/proc/loadavg").ok()?;
-    text.split_whitespace().next()?.parse().ok()
-}
-
-/// This program's version, and those of the libraries that it was locked to.
-fn versions() -> BTreeMap<String, String> {
-    let lock = include_str!("../../../../Cargo.lock");
-    let version_of = |name: &str| {
-        let (_, after) = lock.split_once(&format!("name = \"{name}\"\nversion = \""))?;
-        Some((name.to_owned(), after.split('"').next()?.to_owned()))
-    };
-    let own = ("latent".to_owned(), env!("CARGO_PKG_VERSION").to_owned());
-    let libraries = ["wgpu", "burn"].into_iter().filter_map(version_of);
-    [own].into_iter().chain(libraries).collect()
 }
