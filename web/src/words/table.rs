@@ -466,6 +466,7 @@ words! {
     lens_divergence: "KL to the last layer", "KL zur letzten Schicht";
     lens_choose: "Choose a cell to see its most probable tokens.", "Eine Zelle wählen, um ihre wahrscheinlichsten Token zu sehen.";
     lens_cell: "{position}, layer {layer}: {top}. The final token has probability {probability}, rank {rank}; entropy {entropy} nats, KL to the last layer {divergence} nats.", "{position}, Schicht {layer}: {top}. Das letzte Token hat Wahrscheinlichkeit {probability}, Rang {rank}; Entropie {entropy} Nats, KL zur letzten Schicht {divergence} Nats.";
+    lens_json: "Lens as JSON, for logitlenskit", "Linse als JSON, für logitlenskit";
     lens_layer: "layer {n}", "Schicht {n}";
     lens_fed: "fed", "eingespeist";
     position_thought: "thought {n}", "Gedanke {n}";
