@@ -8,7 +8,8 @@ use latent_model::{
         Sampler, Until,
     },
     record::{InputKind, StepRecord, flag},
-    select::{LaneState, StepOutput, select},
+    rng::DrawKey,
+    select::{LaneState, StepOutput, noised_mixture, select},
 };
 use proptest::prelude::*;
 
@@ -510,11 +511,14 @@ proptest! {
         let mut think = thinking(Feed::Concept, sampler, 9);
         think.until.stop_tokens.clear();
         let program = program(think);
-        let mut state = LaneState::new(3, &lane(&program, seed));
+        let spec = lane(&program, seed);
+        let mut state = LaneState::new(3, &spec);
         let (record, next) = select(&mut state, &program, output(&logits));
         let NextInput::Mixture(mixture) = next else {
             return Err(TestCaseError::fail(format!("expected a concept token, found {next:?}")));
         };
+        let key = DrawKey { seed, stream: spec.stream, step: record.step };
+        prop_assert_eq!(&noised_mixture(&logits, &sampler, key), &mixture);
         let sum: f32 = mixture.iter().map(|(_, weight)| weight).sum();
         prop_assert!((sum - 1.0).abs() < 1e-4, "{mixture:?}");
         prop_assert!(mixture.windows(2).all(|pair| pair[0].1 >= pair[1].1));

@@ -6,7 +6,10 @@ mod divergences;
 mod lens_map;
 mod similarity;
 
-use latent_model::{program::Sampler, record::StepRecord};
+use latent_model::{
+    program::Sampler,
+    record::{InputKind, StepRecord},
+};
 use leptos::prelude::*;
 
 use self::{
@@ -117,7 +120,7 @@ impl Looking {
             .with(|all| Some(of(lane, all.get(&lane.id)?)))
     }
 
-    /// The step that is pinned, or the last that feeds a mixture, or the last of thinking.
+    /// The step that is pinned, or else the broadest one.
     fn step(self) -> Option<LookedStep> {
         let pinned = self.cursor.pinned();
         self.with(|lane, looked| {
@@ -125,13 +128,7 @@ impl Looking {
                 let program = run.program.clone()?;
                 let record = match pinned {
                     Some(step) => run.records.get(step as usize)?,
-                    None => {
-                        let mixes = |record: &&StepRecord| {
-                            record.kept().filter(|kept| kept.weight > 0.0).count() > 1
-                        };
-                        let last = run.records.iter().rfind(mixes);
-                        last.or(run.records.first())?
-                    }
+                    None => broadest(&run.records)?,
                 };
                 Some((*record, program.phases[record.phase as usize].sampler))
             };
@@ -153,4 +150,12 @@ impl Looking {
             lane.run.with_untracked(|run| run.word(id))
         })
     }
+}
+
+/// The record of the highest entropy, of those that feed a mixture where any does.
+fn broadest(records: &[StepRecord]) -> Option<&StepRecord> {
+    let mixes = |record: &&StepRecord| record.input_kind() == InputKind::Concept;
+    let by_entropy = |a: &&StepRecord, b: &&StepRecord| a.raw_entropy.total_cmp(&b.raw_entropy);
+    let mixed = records.iter().filter(mixes).max_by(by_entropy);
+    mixed.or_else(|| records.iter().max_by(by_entropy))
 }

@@ -121,6 +121,11 @@ fn Footer(has_shades: bool) -> impl IntoView {
             cursor.pin(step);
         }
     };
+    // Set anew with every new end: a slider that was shorter has put it at its own end.
+    let value = move || {
+        let last = last_step.get();
+        cursor.get().unwrap_or(last).to_string()
+    };
     let is_first = move || cursor.pinned() == Some(0) || last_step.get() == 0;
     let is_last = move || {
         let last = last_step.get();
@@ -151,7 +156,7 @@ fn Footer(has_shades: bool) -> impl IntoView {
                     type="range"
                     min="0"
                     max=move || last_step.get().to_string()
-                    prop:value=move || cursor.get().unwrap_or_else(|| last_step.get()).to_string()
+                    prop:value=value
                     disabled=move || last_step.get() == 0
                     aria-label=words().step_shown
                     data-testid="step-slider"

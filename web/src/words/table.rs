@@ -508,6 +508,7 @@ words! {
     lens_divergence: "KL to the last layer", "KL zur letzten Schicht";
     lens_choose: "Choose a cell to see its most probable tokens.", "Eine Zelle wählen, um ihre wahrscheinlichsten Token zu sehen.";
     lens_cell: "{position}, layer {layer}: {top}. The final token has probability {probability}, rank {rank}; entropy {entropy} nats, KL to the last layer {divergence} nats.", "{position}, Schicht {layer}: {top}. Das letzte Token hat Wahrscheinlichkeit {probability}, Rang {rank}; Entropie {entropy} Nats, KL zur letzten Schicht {divergence} Nats.";
+    lens_json: "Lens as JSON, for logitlenskit", "Linse als JSON, für logitlenskit";
     lens_layer: "layer {n}", "Schicht {n}";
     lens_fed: "fed", "eingespeist";
     position_thought: "thought {n}", "Gedanke {n}";
@@ -521,6 +522,7 @@ words! {
     stage_no_noise: ", no noise", ", kein Rauschen";
     draws: "What noise would make of it", "Was Rauschen daraus machen würde";
     draws_hint: "{n} draws on the step's mixture: how often each word would have which weight, 0 left to 1 right; the line is its weight without noise.", "{n} Ziehungen auf der Mischung des Schritts: wie oft jedes Wort welches Gewicht hätte, 0 links bis 1 rechts; der Strich ist sein Gewicht ohne Rauschen.";
+    draws_no_mixture: "This step feeds no mixture: noise has nothing to weigh here.", "Dieser Schritt speist keine Mischung ein: hier hat Rauschen nichts zu gewichten.";
     draws_token: "{word}: {clean} without noise, {mean} on average with it", "{word}: {clean} ohne Rauschen, im Mittel {mean} damit";
     strips: "Beside the greedy words", "Neben den wahrscheinlichsten Wörtern";
     strips_hint: "What each lane says, markers left out; marked is what stands in the same order in the first lane of greedy words (ROUGE-L).", "Was jede Bahn sagt, ohne Marken; markiert ist, was in derselben Reihenfolge in der ersten Bahn mit den wahrscheinlichsten Wörtern steht (ROUGE-L).";

@@ -2,6 +2,7 @@
 
 use latent_model::{
     program::Noise,
+    record::InputKind,
     rng::DrawKey,
     strategy::{Setting, SettingSpec},
 };
@@ -107,14 +108,25 @@ fn stage_title(stage: Stage) -> &'static str {
 /// Sliders for both noises, and what they make of the step's mixture.
 #[component]
 pub fn Draws() -> impl IntoView {
+    let looking = Looking::of_page();
+    let mixes = Memo::new(move |_| {
+        let step = looking.step();
+        step.is_some_and(|step| step.record.input_kind() == InputKind::Concept)
+    });
+    let hint = move || match mixes.get() {
+        true => fill(words().draws_hint, &[("n", &N_DRAWS.to_string())]),
+        false => words().draws_no_mixture.to_string(),
+    };
     view! {
         <section aria-label=words().draws>
             <h3>{words().draws}</h3>
-            <p class="hint">{fill(words().draws_hint, &[("n", &N_DRAWS.to_string())])}</p>
-            <div class="two">
-                <OfNoise setting=Setting::Tau testid="draws-tau" noise=|tau| Noise::Gumbel { tau }/>
-                <OfNoise setting=Setting::Alpha testid="draws-alpha" noise=|alpha| Noise::Dirichlet { alpha }/>
-            </div>
+            <p class="hint">{hint}</p>
+            <Show when=move || mixes.get()>
+                <div class="two">
+                    <OfNoise setting=Setting::Tau testid="draws-tau" noise=|tau| Noise::Gumbel { tau }/>
+                    <OfNoise setting=Setting::Alpha testid="draws-alpha" noise=|alpha| Noise::Dirichlet { alpha }/>
+                </div>
+            </Show>
         </section>
     }
 }

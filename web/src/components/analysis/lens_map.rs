@@ -5,6 +5,7 @@ use leptos::{ev, prelude::*};
 
 use super::Looking;
 use crate::{
+    take_away::offer_text,
     view::looks::Heat,
     words::{fill, words},
 };
@@ -124,8 +125,26 @@ pub fn LensHeat() -> impl IntoView {
                 </svg>
             </div>
             <p class="hint cell-told" role="status" data-testid="lens-cell">{told}</p>
+            <button class="quiet" data-testid="lens-json" on:click=move |_| offer_lens(looking)>
+                {words().lens_json}
+            </button>
             <Table looking heat/>
         </section>
+    }
+}
+
+/// The map as logitlenskit's widget reads it.
+fn offer_lens(looking: Looking) {
+    let timestamp = String::from(js_sys::Date::new_0().to_iso_string());
+    let json = untrack(|| {
+        looking.with(|lane, looked| {
+            let model = lane.choice.with_untracked(|choice| choice.model.clone());
+            let name = |id| looking.word(id);
+            looked.lens.to_logitlenskit(&model, &timestamp, name)
+        })
+    });
+    if let Some(json) = json {
+        offer_text("latent-lens.json", "application/json", &json.to_string());
     }
 }
 

@@ -22,7 +22,7 @@ use latent_model::{
 use serde_json::{Value, json};
 use xtask::workspace;
 
-use super::{LIMIT, check_quiet, finished_run, in_browser};
+use super::{KEEP, LIMIT, check_quiet, finished_run, in_browser};
 use crate::chromium::{Browser, WebGpu};
 use crate::reference_run::compare_lanes;
 
@@ -36,6 +36,7 @@ const N_TOP: usize = 5;
 fn the_drawers_numbers_are_those_of_the_analysis_and_change_no_record() {
     in_browser(WebGpu::Off, async |browser| {
         let hash = format!("problem=class:{SEED}&lanes={LANES}&seed={SEED}&speed=max");
+        browser.before_page(KEEP).await?;
         browser.open(&hash).await?;
         browser.wait_enabled("run", LIMIT).await?;
         browser.click("run").await?;
@@ -60,6 +61,16 @@ fn the_drawers_numbers_are_those_of_the_analysis_and_change_no_record() {
             rouge == native.rouge(),
             "expected {}, found {rouge}",
             native.rouge()
+        );
+
+        browser.click("lens-json").await?;
+        let read = "window.taken[0].text().then(text => arguments[1](JSON.parse(text)))";
+        let taken = browser.execute_async(read, Value::Null).await?;
+        ensure!(taken["meta"]["version"] == 2, "found {taken}");
+        let names: Vec<String> = serde_json::from_value(taken["input"].clone())?;
+        ensure!(
+            names.len() == native.lens().len(),
+            "a name for each position: {names:?}"
         );
 
         // Pointing, choosing, sliding: all of it only looks.

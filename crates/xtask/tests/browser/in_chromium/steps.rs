@@ -71,6 +71,9 @@ fn a_link_shows_the_same_step_of_the_same_run() {
             browser.open(&hash).await?;
             finished_run(browser).await?;
             shows(browser, "Step 4").await?;
+            let slider = "return document.querySelector('[data-testid=step-slider]').value";
+            let at = browser.execute(slider, json!(null)).await?;
+            ensure!(at == json!("4"), "the slider stands there, too, found {at}");
             let theme =
                 browser.execute("return document.documentElement.dataset.theme", json!(null));
             ensure!(
