@@ -98,6 +98,16 @@ pub enum EngineError {
         /// What was given.
         found: String,
     },
+    /// A state that cannot stand in a residual stream of the model.
+    #[error("lane {lane}: a patch has {expected}, found {found}")]
+    BadPatch {
+        /// The lane's index.
+        lane: usize,
+        /// What it may have, in words.
+        expected: String,
+        /// What was given.
+        found: String,
+    },
     /// A prompt and program that do not fit the context.
     #[error(
         "lane {lane}: the prompt's {given} tokens and up to {continuation} more \
@@ -195,6 +205,7 @@ impl EngineError {
             | Self::BadInput { lane, .. }
             | Self::NoLane { lane, .. }
             | Self::BadCursor { lane, .. }
+            | Self::BadPatch { lane, .. }
             | Self::ContextTooShort { lane, .. }
             | Self::Program { lane, .. }
             | Self::NoEndClassifier { lane, .. }

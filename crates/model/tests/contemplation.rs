@@ -355,7 +355,7 @@ fn the_query_runs_under_the_base_contemplation_under_the_generator_the_rest_unde
             ..(*weights).clone()
         };
         let mut state = Vec::new();
-        let keep = |layer: usize, x: &[f32]| {
+        let keep = |layer: usize, x: &mut [f32]| {
             if layer == set.spec.layer as usize {
                 state = x.to_vec();
             }

@@ -9,6 +9,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::example::{Context, Example, Target};
 use crate::llama::{Llama, QuestionCache};
+use crate::logistic::{Examples, LinearClassifier};
 use crate::method::{SequenceLayout, Stage};
 use crate::objective::{Objective, read_contexts};
 use crate::tensor_ops::{flat, positions, read};
@@ -25,28 +26,10 @@ pub struct EndClassifierConfig {
     pub ridge: f64,
 }
 
-/// σ(w·h + b).
-#[derive(Clone, Debug, PartialEq)]
-pub struct EndClassifier {
-    /// w, `[d]`.
-    pub weight: Vec<f64>,
-    /// b.
-    pub bias: f64,
-}
-
-/// States `[N, d]` after a thought, and whether the thoughts should end there.
-#[derive(Clone, Debug, Default)]
-pub struct Examples {
-    /// Row after row.
-    pub states: Vec<Vec<f64>>,
-    /// One for each state.
-    pub ends: Vec<bool>,
-}
-
 /// A classifier, and how it does on states that it was not fitted to.
 pub struct Fitted {
     /// The classifier.
-    pub classifier: EndClassifier,
+    pub classifier: LinearClassifier,
     /// Share of fresh states on which it is right.
     pub accuracy: f64,
     /// How many those are.
@@ -72,10 +55,10 @@ pub async fn fit(
                 .await?;
         }
     }
-    let classifier = EndClassifier::fit(&known, config.ridge);
+    let classifier = LinearClassifier::fit(&known, config.ridge);
     Ok(Fitted {
         accuracy: fresh.accuracy(&classifier),
-        n_states: fresh.ends.len(),
+        n_states: fresh.labels.len(),
         classifier,
     })
 }
@@ -122,124 +105,9 @@ impl Examples {
             for (row, example) in numbers.chunks_exact(d).zip(&examples) {
                 self.states
                     .push(row.iter().map(|&x| f64::from(x)).collect());
-                self.ends.push(n_fed >= example.steps.len());
+                self.labels.push(n_fed >= example.steps.len());
             }
         }
         Ok(())
-    }
-
-    /// The share of examples on which a classifier with threshold ½ is right.
-    pub fn accuracy(&self, classifier: &EndClassifier) -> f64 {
-        let pairs = self.states.iter().zip(&self.ends);
-        let right = pairs.filter(|(state, end)| (classifier.logit(state) >= 0.0) == **end);
-        right.count() as f64 / self.ends.len() as f64
-    }
-}
-
-impl EndClassifier {
-    /// w·h + b.
-    pub fn logit(&self, state: &[f64]) -> f64 {
-        let products = self.weight.iter().zip(state).map(|(w, h)| w * h);
-        products.sum::<f64>() + self.bias
-    }
-
-    /// Logistic regression by Newton's method (iteratively reweighted least squares).
-    pub fn fit(examples: &Examples, ridge: f64) -> EndClassifier {
-        let d = examples.states.first().map_or(0, Vec::len);
-        let mut classifier = EndClassifier {
-            weight: vec![0.0; d],
-            bias: 0.0,
-        };
-        let n = examples.ends.len() as f64;
-        for _ in 0..NEWTON_STEPS {
-            // Column d is the bias, which the ridge leaves alone.
-            let mut gradient = vec![0.0; d + 1];
-            let mut hessian = vec![vec![0.0; d + 1]; d + 1];
-            for i in 0..d {
-                gradient[i] = ridge * classifier.weight[i];
-                hessian[i][i] = ridge;
-            }
-            hessian[d][d] = 1e-9;
-            for (state, &end) in examples.states.iter().zip(&examples.ends) {
-                let p = 1.0 / (1.0 + (-classifier.logit(state)).exp());
-                let error = (p - f64::from(u8::from(end))) / n;
-                let curvature = p * (1.0 - p) / n;
-                let x = |i: usize| if i < d { state[i] } else { 1.0 };
-                for (i, row) in hessian.iter_mut().enumerate() {
-                    gradient[i] += error * x(i);
-                    for (j, entry) in row[..=i].iter_mut().enumerate() {
-                        *entry += curvature * x(i) * x(j);
-                    }
-                }
-            }
-            let step = solve(hessian, gradient);
-            for (weight, step) in classifier.weight.iter_mut().zip(&step) {
-                *weight -= step;
-            }
-            classifier.bias -= step[d];
-        }
-        classifier
-    }
-}
-
-/// Newton steps; logistic regression converges in fewer than ten.
-const NEWTON_STEPS: usize = 12;
-
-/// Solves A·x = b for a positive definite A, of which the lower triangle is given, by Cholesky's
-/// decomposition A = L·Lᵀ.
-fn solve(mut a: Vec<Vec<f64>>, mut b: Vec<f64>) -> Vec<f64> {
-    let n = b.len();
-    for i in 0..n {
-        for j in 0..=i {
-            let known: f64 = (0..j).map(|k| a[i][k] * a[j][k]).sum();
-            a[i][j] = if i == j {
-                (a[i][i] - known).max(1e-12).sqrt()
-            } else {
-                (a[i][j] - known) / a[j][j]
-            };
-        }
-    }
-    for i in 0..n {
-        let known: f64 = (0..i).map(|k| a[i][k] * b[k]).sum();
-        b[i] = (b[i] - known) / a[i][i];
-    }
-    for i in (0..n).rev() {
-        let known: f64 = (i + 1..n).map(|k| a[k][i] * b[k]).sum();
-        b[i] = (b[i] - known) / a[i][i];
-    }
-    b
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-    use crate::random::Random;
-
-    #[test]
-    fn a_plane_between_two_clouds_is_found() {
-        let mut random = Random::new(1);
-        let mut examples = Examples::default();
-        for _ in 0..500 {
-            let state: Vec<f64> = (0..4).map(|_| random.normal()).collect();
-            examples.ends.push(2.0 * state[1] - state[3] > 0.5);
-            examples.states.push(state);
-        }
-        let classifier = EndClassifier::fit(&examples, 1e-4);
-        assert!(examples.accuracy(&classifier) > 0.98);
-        let ratio = classifier.weight[1] / classifier.weight[3];
-        assert!((ratio + 2.0).abs() < 0.2, "{classifier:?}");
-    }
-
-    #[test]
-    fn without_a_signal_the_bias_alone_gives_the_share() {
-        // Three of four end, and the states say nothing.
-        let mut examples = Examples::default();
-        for index in 0..400 {
-            examples.states.push(vec![f64::from(index / 4 % 2) - 0.5]);
-            examples.ends.push(index % 4 != 0);
-        }
-        let classifier = EndClassifier::fit(&examples, 1e-6);
-        assert!(classifier.weight[0].abs() < 1e-6);
-        assert!((classifier.bias - 3.0_f64.ln()).abs() < 1e-6);
     }
 }

@@ -9,8 +9,8 @@ use safetensors::tensor::{Dtype, TensorView};
 use serde_json::json;
 
 use crate::config::RunConfig;
-use crate::end_classifier::EndClassifier;
 use crate::hub_tensors::hub_tensors;
+use crate::logistic::LinearClassifier;
 use crate::parameters::Parameters;
 use crate::progress::Record;
 use crate::tensor_ops::check_finite;
@@ -27,7 +27,7 @@ const MAX_POSITIONS: usize = 512;
 pub async fn model_files(
     config: &RunConfig,
     parameters: &Parameters,
-    end_classifier: Option<&EndClassifier>,
+    end_classifier: Option<&LinearClassifier>,
 ) -> anyhow::Result<ModelFiles> {
     let weights = weights(parameters, end_classifier).await?;
     let [_, (_, generation_config)] = hub_files(&config.task.markers(), MAX_POSITIONS);
@@ -114,7 +114,7 @@ fn config_json(config: &RunConfig, parameters: &Parameters) -> serde_json::Value
 /// `model.safetensors` with Hugging Face's names, the fused matrices taken apart.
 async fn weights(
     parameters: &Parameters,
-    end_classifier: Option<&EndClassifier>,
+    end_classifier: Option<&LinearClassifier>,
 ) -> anyhow::Result<Vec<u8>> {
     let mut tensors: Vec<(String, Vec<usize>, Vec<u8>)> = Vec::new();
     let mut add = |name: String, shape: &[usize], values: &[f32]| {

@@ -12,6 +12,7 @@ pub mod export;
 pub mod fused;
 mod hub_tensors;
 pub mod llama;
+pub mod logistic;
 pub mod method;
 pub mod objective;
 pub mod optimizer;

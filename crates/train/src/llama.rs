@@ -110,6 +110,9 @@ pub struct Residuals {
     pub last: Tensor<2>,
     /// After each layer, the same shape.
     pub by_layer: Vec<Tensor<2>>,
+    /// What each layer's heads attend to, `[G, H, Q·n, T + m]`: the graph's positions, then the
+    /// question's own, the new ones included.
+    pub attention: Vec<Tensor<4>>,
 }
 
 /// A model ready to compute: sizes, and parameters on a device.
@@ -211,12 +214,14 @@ impl Llama<'_> {
         };
         let mut residual = inputs;
         let mut by_layer = Vec::new();
+        let mut attention = Vec::new();
         for (index, layer) in self.parameters.layers.iter().enumerate() {
             let [q, k, v] = self
                 .project(&residual, layer, &angles)
                 .map(|rows| self.heads(rows, n_graphs));
             let (k, v) = own.grow(index, k, v, n_questions);
-            let mixed = attend(q, &graph.layers[index], k, v, &visible);
+            let (mixed, weights) = attend(q, &graph.layers[index], k, v, &visible);
+            attention.push(weights);
             residual = self.finish_layer(residual, mixed, layer);
             by_layer.push(residual.clone());
             residual = after_layer(index, residual);
@@ -225,6 +230,7 @@ impl Llama<'_> {
         Residuals {
             last: residual,
             by_layer,
+            attention,
         }
     }
 
@@ -300,14 +306,14 @@ impl Llama<'_> {
 }
 
 /// Attention of queries `[G, H, Q·n, c]` to the graph and to the question's own positions
-/// (`k`, `v`: `[G, H, Q, m, c]`), one softmax over both; gives `[G, H, Q·n, c]`.
+/// (`k`, `v`: `[G, H, Q, m, c]`), one softmax over both; gives `[G, H, Q·n, c]` and the softmax.
 fn attend(
     q: Tensor<4>,
     (graph_k, graph_v): &(Tensor<4>, Tensor<4>),
     k: Tensor<5>,
     v: Tensor<5>,
     visible: &Visible,
-) -> Tensor<4> {
+) -> (Tensor<4>, Tensor<4>) {
     let [n_graphs, n_heads, rows, c] = q.dims();
     let (n_graph, n_own) = (graph_k.dims()[2], k.dims()[3]);
     let by_question = [n_graphs, n_heads, rows / visible.n_new, visible.n_new, c];
@@ -322,6 +328,7 @@ fn attend(
         .narrow(3, 0, n_graph)
         .matmul(graph_v.clone());
     let from_own = weights
+        .clone()
         .narrow(3, n_graph, n_own)
         .reshape([
             n_graphs,
@@ -332,7 +339,7 @@ fn attend(
         ])
         .matmul(v)
         .reshape([n_graphs, n_heads, rows, c]);
-    from_graph + from_own
+    (from_graph + from_own, weights)
 }
 
 impl QuestionCache {

@@ -15,7 +15,7 @@ use latent_model::program::Sampler;
 use latent_model::tasks::Markers;
 
 use crate::batch::Batch;
-use crate::ccot::{CcotConfig, Lesson, Pool, Reading};
+use crate::ccot::{CcotConfig, Lesson, Pool, Reading, Scorer};
 use crate::config::RunConfig;
 use crate::end_classifier::{self, Fitted};
 use crate::llama::Llama;
@@ -39,6 +39,8 @@ pub struct Trainer {
     sampler: Sampler,
     /// What CCOT's frozen model has read.
     pool: Pool,
+    /// What says which tokens of a chain are kept, once it is fitted.
+    scorer: Option<Scorer>,
 }
 
 /// What one step did.
@@ -108,6 +110,7 @@ impl Trainer {
             state: State::new(&config, parameters, device),
             config,
             pool: Pool::default(),
+            scorer: None,
             source,
         })
     }
@@ -144,7 +147,7 @@ impl Trainer {
     /// the trainer then is as it was before.
     pub async fn step(&mut self) -> Result<StepReport, StepError> {
         let step = self.state.progress.step;
-        self.fill_pool(step);
+        self.fill_pool(step).await?;
         let mut random = Random::of_step(self.config.seed, step);
         let (batch, counts) = Batch::draw(
             &self.config,
@@ -184,24 +187,35 @@ impl Trainer {
     }
 
     /// Lets the frozen model of CCOT read what the step learns from.
-    fn fill_pool(&mut self, step: u64) {
+    async fn fill_pool(&mut self, step: u64) -> Result<(), ExecutionError> {
         let Some(ccot) = &self.config.ccot else {
-            return;
+            return Ok(());
         };
         let mut pool = std::mem::take(&mut self.pool);
+        let mut scorer = self.scorer.take();
         let model = self.model(self.state.parameters.clone(), self.device.clone());
         let objective = self.objective();
         let levels = &self.config.curriculum.levels;
         let level = levels.last().expect("a curriculum has levels");
-        pool.advance(step, |step| {
-            // Another stream than the batch's.
-            let mut random = Random::of_step(!self.config.seed, step);
-            let contexts = self.source.contexts(&self.config, level, &mut random);
+        let draw = |random: &mut Random| self.source.contexts(&self.config, level, random);
+        // Other streams than the batches'. The scorer follows from the seed, as the pool does.
+        let stream = |step| Random::of_step(!self.config.seed, step);
+        if let (Some(config), None) = (&ccot.scorer, &scorer) {
+            let mut random = stream(u64::MAX);
+            let draw = || draw(&mut random);
+            scorer = Some(Scorer::fit(config, ccot.ratio, &objective, &model, draw).await?);
+        }
+        let read = async |step| {
+            let mut random = stream(step);
+            let contexts = draw(&mut random);
             let lesson = |context| Lesson::new(ccot, self.config.task, context, &mut random);
             let lessons = contexts.into_iter().map(lesson).collect();
-            Reading::read(ccot.layer, &objective, &model, lessons)
-        });
+            Reading::read(ccot.layer, &objective, &model, lessons, scorer.as_ref()).await
+        };
+        pool.advance(step, read).await?;
         self.pool = pool;
+        self.scorer = scorer;
+        Ok(())
     }
 
     /// Makes an update that was found good the state.

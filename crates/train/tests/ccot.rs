@@ -55,6 +55,7 @@ fn config() -> CcotConfig {
         ratio: 0.5,
         layer: 1,
         keep: Keep::Ranked,
+        scorer: None,
         reuse: 1,
         generator: LORA,
         decoder: LORA,
@@ -104,7 +105,14 @@ fn readings(config: &CcotConfig, base: &Parameters, n: u64) -> Vec<Reading> {
         parameters: base.clone(),
         device: Device::flex(),
     };
-    Reading::read(config.layer, &objective(), &theta, lessons)
+    block_on(Reading::read(
+        config.layer,
+        &objective(),
+        &theta,
+        lessons,
+        None,
+    ))
+    .expect("the device works")
 }
 
 fn base(device: &Device) -> Parameters {
@@ -372,18 +380,20 @@ fn a_pool_holds_the_readings_of_the_newest_steps() {
     let mut asked = Vec::new();
     let mut pool = Pool::default();
     for step in 0..70 {
-        pool.advance(step, |step| {
+        let read = async |step| {
             asked.push(step);
-            Vec::new()
-        });
+            Ok(Vec::new())
+        };
+        block_on(pool.advance(step, read)).expect("reading does not fail");
     }
     assert_eq!(asked, (0..70).collect::<Vec<u64>>());
     let mut resumed = Pool::default();
     let mut asked = Vec::new();
-    resumed.advance(69, |step| {
+    let read = async |step| {
         asked.push(step);
-        readings(&config, &base, 2)
-    });
+        Ok(readings(&config, &base, 2))
+    };
+    block_on(resumed.advance(69, read)).expect("reading does not fail");
     assert_eq!(asked, (6..70).collect::<Vec<u64>>());
     assert_eq!(resumed.draw(5, &mut Random::new(1)).len(), 5);
 }

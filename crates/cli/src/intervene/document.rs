@@ -21,8 +21,10 @@ pub fn section(folder: &Path) -> Result<String> {
          in another order. *swap*: what the problem before was fed at that step. *freeze*: the \
          input before it, once more. *nearest*: the token whose embedding is nearest by angle. \
          The control is pauses trained by Coconut's curriculum, which all are the same token, so that \
-         *swap*, *freeze* and *nearest* change nothing there. Differences are paired, with bootstrap \
-         intervals; *p* is McNemar's exact test.\n\n{}",
+         *swap*, *freeze* and *nearest* change nothing there. *patch* reaches between the layers: \
+         what the residual stream was, after one layer at one step, in the run of the problem before \
+         (activation patching, arXiv 2202.05262). Differences are paired, with bootstrap intervals; \
+         *p* is McNemar's exact test.\n\n{}",
         study.noise,
         table(&study)
     ))
@@ -44,6 +46,15 @@ pub fn table(study: &InterventionStudy) -> String {
                  | checkpoint | change | none | 1st | 2nd | 3rd | 4th | 5th | 6th |\n\
                  |---|---|---|---|---|---|---|---|---|\n";
         text += &alone.concat();
+    }
+    let patched: String = study.rows.iter().filter_map(patches).collect();
+    if !patched.is_empty() {
+        text += "\nOne state patched, after a layer of the network (counted from 1) at an input of \
+                 thinking; the accuracy that is left, %. *0th* is what is fed before the first \
+                 input:\n\n\
+                 | checkpoint | after layer | none | 0th | 1st | 2nd | 3rd | 4th | 5th | 6th |\n\
+                 |---|---|---|---|---|---|---|---|---|---|\n";
+        text += &patched;
     }
     let made = &study.made;
     text + &format!(
@@ -92,7 +103,9 @@ fn of_row(row: &InterventionRow) -> String {
 
 fn one_by_one(row: &InterventionRow) -> Option<String> {
     let mut kinds: Vec<&str> = Vec::new();
-    let alone = |result: &&InterventionResult| result.steps.as_ref().is_some_and(|s| s.len() == 1);
+    let alone = |result: &&InterventionResult| {
+        result.layer.is_none() && result.steps.as_ref().is_some_and(|s| s.len() == 1)
+    };
     for result in row.conditions.iter().filter(alone) {
         if !kinds.contains(&result.kind.as_str()) {
             kinds.push(&result.kind);
@@ -110,6 +123,28 @@ fn one_by_one(row: &InterventionRow) -> Option<String> {
         )
     };
     (!kinds.is_empty()).then(|| kinds.iter().map(line).collect())
+}
+
+/// The accuracy left by patches, a line a layer, as far as the sixth input.
+fn patches(row: &InterventionRow) -> Option<String> {
+    let patches = || {
+        row.conditions
+            .iter()
+            .filter(|result| result.layer.is_some())
+    };
+    let last = patches().filter_map(|result| result.layer).max()?;
+    let line = |layer: usize| {
+        let of_layer = patches().filter(|result| result.layer == Some(layer));
+        let cells = of_layer.map(|result| format!(" {:.1} |", 100.0 * result.accuracy.value));
+        let clean = 100.0 * row.clean.value;
+        format!(
+            "| `{}` | {} | {clean:.1} |{}\n",
+            row.subject.model,
+            layer + 1,
+            cells.take(7).collect::<String>()
+        )
+    };
+    Some((0..=last).map(line).collect())
 }
 
 #[cfg(test)]

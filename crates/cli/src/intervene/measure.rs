@@ -16,12 +16,13 @@ use latent_model::{
     metrics::wilson,
     model::Model,
     program::Program,
+    record::StepRecord,
     strategy::{Settings, Strategy},
     tasks::{Grade, Problem},
     trace::answer_ids,
 };
 
-use super::{Condition, InterveneArgs, Kind, Steps};
+use super::{Condition, InterveneArgs, Kind, Steps, patch::Patching};
 use crate::{
     engines::open_engine,
     folder::{load_model, model_name, weights_digest},
@@ -37,11 +38,13 @@ pub struct Bench<'a> {
     pub problems: &'a ProblemArgs,
     pub noise: f32,
     pub conditions: Vec<Condition>,
+    /// Whether states are patched, too.
+    pub patches: bool,
 }
 
 /// An answer and whether it is right.
 #[derive(Clone, Debug, PartialEq)]
-struct Answered {
+pub(super) struct Answered {
     text: String,
     right: bool,
 }
@@ -66,11 +69,15 @@ impl Bench<'_> {
             problems.len()
         );
         let mut engine = open_engine(self.args.engine, &model).await?;
+        let mut patching = self.patches.then(|| Patching::new(&model));
         let mut clean = Vec::new();
         let mut changed = vec![Vec::new(); self.conditions.len()];
         // The first problem's thoughts are swapped with the last one's.
         let last = &problems[problems.len() - 1];
         let (_, mut donor) = self.run_clean(&mut engine, &model, &program, last).await?;
+        if let Some(patching) = &mut patching {
+            patching.begin(&self.lane(&model, &program, last)?).await?;
+        }
         for (index, problem) in problems.iter().enumerate() {
             let (answered, ran) = self
                 .run_clean(&mut engine, &model, &program, problem)
@@ -79,7 +86,12 @@ impl Bench<'_> {
             let run = (&model.config, &model.weights);
             let all = run_to_end_with(&mut engine, run, &lanes, false).await?;
             for (answers, ran) in changed.iter_mut().zip(&all) {
-                answers.push(answer(&model, &program, problem, ran));
+                answers.push(answer(&model, &program, problem, &ran.records));
+            }
+            if let Some(patching) = &mut patching {
+                let spec = self.lane(&model, &program, problem)?;
+                let grade = |records: &[StepRecord]| answer(&model, &program, problem, records);
+                patching.measure(&spec, grade).await?;
             }
             clean.push(answered);
             donor = ran;
@@ -93,14 +105,23 @@ impl Bench<'_> {
             seed,
         };
         let results = self.conditions.iter().zip(&changed);
-        let results = results.filter_map(|(condition, answers)| result(condition, &clean, answers));
+        let results = results.filter_map(|(condition, answers)| {
+            let steps = match &condition.steps {
+                Steps::All => None,
+                Steps::Some(steps) => Some(steps.clone()),
+            };
+            result((condition.kind, steps, None), &clean, answers)
+        });
+        let patched = patching
+            .iter()
+            .flat_map(|patching| patching.results(&clean));
         let right = clean.iter().filter(|answered| answered.right).count();
         let row = InterventionRow {
             subject,
             strategy: self.strategy.into(),
             set: self.set.to_vec(),
             clean: wilson(right, clean.len()).expect("two problems or more"),
-            conditions: results.collect(),
+            conditions: results.chain(patched).collect(),
         };
         Ok((row, engine.description()))
     }
@@ -116,7 +137,7 @@ impl Bench<'_> {
         let run = (&model.config, &model.weights);
         let mut all = run_to_end_with(engine, run, &lanes, true).await?;
         let ran = all.remove(0);
-        Ok((answer(model, program, problem, &ran), ran))
+        Ok((answer(model, program, problem, &ran.records), ran))
     }
 
     fn lane(&self, model: &Model, program: &Program, problem: &Problem) -> Result<LaneSpec> {
@@ -158,6 +179,7 @@ impl Bench<'_> {
                     Kind::Shuffle => Change::Shuffle { seed },
                     Kind::Freeze => Change::Freeze,
                     Kind::Nearest => Change::Nearest,
+                    Kind::Patch => return None,
                     // Where the other problem had stopped thinking, nothing is changed.
                     Kind::Swap => Change::Replace(donor.thinking_input(program, index)?.clone()),
                 };
@@ -170,15 +192,16 @@ impl Bench<'_> {
     }
 }
 
-fn answer(model: &Model, program: &Program, problem: &Problem, ran: &Ran) -> Answered {
-    let ids = answer_ids(&ran.records, program);
+fn answer(model: &Model, program: &Program, problem: &Problem, records: &[StepRecord]) -> Answered {
+    let ids = answer_ids(records, program);
     let text = problem.task().render(&model.tokenizer, &ids);
     let right = problem.grade(&text) == Grade::Right;
     Answered { text, right }
 }
 
-fn result(
-    condition: &Condition,
+/// What a change did: its kind, the inputs of thinking that it changed, and a patch's layer.
+pub(super) fn result(
+    (kind, steps, layer): (Kind, Option<Vec<u32>>, Option<usize>),
     clean: &[Answered],
     changed: &[Answered],
 ) -> Option<InterventionResult> {
@@ -191,13 +214,11 @@ fn result(
     let differences: Vec<f64> = differences.collect();
     let n_right = after.iter().filter(|right| **right).count();
     let n_changed = clean.iter().zip(changed).filter(|(a, b)| a.text != b.text);
-    let kind = serde_json::to_value(condition.kind).ok()?;
+    let kind = serde_json::to_value(kind).ok()?;
     Some(InterventionResult {
         kind: kind.as_str()?.into(),
-        steps: match &condition.steps {
-            Steps::All => None,
-            Steps::Some(steps) => Some(steps.clone()),
-        },
+        steps,
+        layer,
         accuracy: wilson(n_right, after.len())?,
         difference: Mean::of(&differences)?,
         mcnemar: McNemar::of(&after, &before),

@@ -1,7 +1,9 @@
-//! `latent intervene`: what zeroing, noising and swapping thoughts does to a checkpoint's answers.
+//! `latent intervene`: what zeroing, noising and swapping thoughts does to a checkpoint's answers,
+//! and what patching the states that they pass through does.
 
 mod document;
 mod measure;
+mod patch;
 
 use std::{
     fs,
@@ -96,6 +98,16 @@ pub enum Kind {
     Freeze,
     /// The token that is nearest to it.
     Nearest,
+    /// The residual stream after one layer, in place of which stands that of the problem before,
+    /// at one step; every layer and step are tried, on the reference engine.
+    Patch,
+}
+
+impl Kind {
+    /// How `--kind` names it.
+    fn option(&self) -> Option<String> {
+        Some(self.to_possible_value()?.get_name().into())
+    }
 }
 
 /// Which inputs of thinking are changed.
@@ -170,7 +182,7 @@ async fn run_one(args: &InterveneArgs, folder: &Path) -> Result<ExitCode> {
         difficulty: args.difficulty,
         data: args.data.clone(),
     };
-    let kinds = args.kind.iter();
+    let kinds = args.kind.iter().filter(|kind| **kind != Kind::Patch);
     let conditions = kinds.map(|&kind| Condition {
         kind,
         steps: args.steps.clone(),
@@ -183,6 +195,7 @@ async fn run_one(args: &InterveneArgs, folder: &Path) -> Result<ExitCode> {
         problems: &problems,
         noise: args.noise,
         conditions: conditions.collect(),
+        patches: args.kind.contains(&Kind::Patch),
     };
     let bar = match args.json {
         true => indicatif::ProgressBar::hidden(),
@@ -207,7 +220,8 @@ async fn run_suite(args: &InterveneArgs, path: &Path) -> Result<ExitCode> {
         fs::read_to_string(path).with_context(|| format!("cannot read {}", path.display()))?;
     let suite: Suite = toml::from_str(&text).with_context(|| format!("in {}", path.display()))?;
     ensure!(!suite.rows.is_empty(), "{} has no row", path.display());
-    let together = suite.kinds.iter().map(|&kind| Condition {
+    let kinds = suite.kinds.iter().filter(|kind| **kind != Kind::Patch);
+    let together = kinds.map(|&kind| Condition {
         kind,
         steps: Steps::All,
     });
@@ -236,6 +250,7 @@ async fn run_suite(args: &InterveneArgs, path: &Path) -> Result<ExitCode> {
             problems: &problems,
             noise: suite.noise,
             conditions: conditions.clone(),
+            patches: suite.kinds.contains(&Kind::Patch),
         };
         let (measured, by) = bench.measure(&bar).await?;
         rows.push(measured);
@@ -257,9 +272,27 @@ fn made(args: &InterveneArgs, engine: String) -> Made {
     let mut say = |option: &str, value: String| command += &format!(" --{option} {value}");
     match (&args.suite, &args.model) {
         (Some(suite), _) => say("suite", suite.display().to_string()),
-        (None, Some(model)) => say("model", model.display().to_string()),
+        (None, Some(model)) => {
+            say("model", model.display().to_string());
+            say("strategy", args.strategy.clone());
+            args.set.iter().for_each(|set| say("set", set.clone()));
+            let kinds: Vec<String> = args.kind.iter().filter_map(Kind::option).collect();
+            say("kind", kinds.join(","));
+            if let Steps::Some(steps) = &args.steps {
+                let steps: Vec<String> = steps.iter().map(u32::to_string).collect();
+                say("steps", steps.join(","));
+            }
+            say("noise", args.noise.to_string());
+            if let Some(task) = &args.task {
+                say("task", task.name().into());
+            }
+            if let Some(data) = &args.data {
+                say("data", data.display().to_string());
+            }
+        }
         (None, None) => {}
     }
+    say("difficulty", args.difficulty.name().into());
     say("n", args.n.to_string());
     say("seed", args.seed.to_string());
     Made {
@@ -290,6 +323,10 @@ mod tests {
         assert!(
             suite.rows.iter().any(|row| row.strategy == "pause"),
             "a control"
+        );
+        assert!(
+            !suite.one_by_one.contains(&Kind::Patch),
+            "that is one by one"
         );
     }
 }

@@ -1,15 +1,17 @@
 //! Looking into runs and changing them: interventions, forks, probes, the logit lens, and the
 //! statistics of comparing runs.
 //!
-//! All of it is made of four calls of an [`Engine`](crate::engine::Engine): `advance`, `cursors`,
-//! `set_cursors` and `peek`. So it works on every engine, and a lane that nobody looks into costs
-//! nothing more.
+//! All of it but patching is made of four calls of an [`Engine`](crate::engine::Engine):
+//! `advance`, `cursors`, `set_cursors` and `peek`. So it works on every engine, and a lane that
+//! nobody looks into costs nothing more. Patching reaches between the layers, which the reference
+//! engine alone lets it.
 
 pub mod divergence;
 pub mod fork;
 pub mod intervention;
 pub mod lens;
 pub mod observe;
+pub mod patching;
 pub mod probe;
 pub mod report;
 pub mod similarity;

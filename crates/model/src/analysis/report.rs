@@ -67,10 +67,14 @@ pub struct InterventionRow {
 /// What a change does.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct InterventionResult {
-    /// `zero`, `noise`, `shuffle`, `swap`, `freeze` or `nearest`.
+    /// `zero`, `noise`, `shuffle`, `swap`, `freeze`, `nearest` or `patch`.
     pub kind: String,
-    /// Which inputs of thinking are changed, counted from 1; `None` for all of them.
+    /// Which inputs of thinking are changed, counted from 1; `None` for all of them. A patch
+    /// changes what the layers made of one, or, for 0, of what is fed before the first.
     pub steps: Option<Vec<u32>>,
+    /// The layer, counted from 0, after which a patch stands.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub layer: Option<usize>,
     /// Accuracy with the change.
     pub accuracy: Proportion,
     /// Accuracy with the change less accuracy without, on the same problems (paired bootstrap).

@@ -110,7 +110,7 @@ impl Forward {
 
     /// Runs one position through all layers of an adapter; returns the hidden state after the final norm, (d).
     ///
-    /// `on_layer` sees the residual stream, (d), after each layer.
+    /// `on_layer` sees the residual stream, (d), after each layer, and may change it.
     pub async fn position(
         &self,
         config: &ModelConfig,
@@ -118,7 +118,7 @@ impl Forward {
         cache: &mut KvCache,
         position: usize,
         mut x: Vec<f32>,
-        mut on_layer: impl FnMut(usize, &[f32]),
+        mut on_layer: impl FnMut(usize, &mut [f32]),
     ) -> Vec<f32> {
         let frequencies = self.frequencies.as_ref();
         let rotation = frequencies.map(|frequencies| frequencies.at(position));
@@ -128,7 +128,7 @@ impl Forward {
             add(&mut x, &attended);
             let expanded = self.mlp(config, layer, &x);
             add(&mut x, &expanded);
-            on_layer(index, &x);
+            on_layer(index, &mut x);
             self.breathe().await;
         }
         self.final_norm(config, weights, &x)

@@ -49,6 +49,27 @@ struct Lane {
     cache: KvCache,
     /// What is fed at `state.position`; `None` where the lane is done.
     input: Option<Input>,
+    /// Its residual stream, where that is watched.
+    watched: Option<Watched>,
+}
+
+/// What is put into a lane's residual stream, and what was in it.
+#[derive(Default)]
+struct Watched {
+    patches: Vec<Patch>,
+    /// Per step, per layer: the residual stream after the layer, (d).
+    states: Vec<Vec<Vec<f32>>>,
+}
+
+/// A state of the residual stream that is put in the place of a lane's own.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Patch {
+    /// The lane's step.
+    pub step: u32,
+    /// The layer, counted from 0, after which it stands.
+    pub layer: usize,
+    /// (d)
+    pub state: Vec<f32>,
 }
 
 impl ReferenceEngine {
@@ -91,6 +112,47 @@ impl ReferenceEngine {
         cache
     }
 
+    /// Keeps the residual stream of a lane that has begun, from its next step on, and puts
+    /// `patches` into it. The states of other lanes and what this one is otherwise fed stay as
+    /// they are.
+    ///
+    /// # Errors
+    /// If no run has begun, or a patch does not fit the model.
+    ///
+    /// # Panics
+    /// If there is no such lane.
+    pub fn watch(&mut self, lane: usize, patches: Vec<Patch>) -> Result<(), EngineError> {
+        let lanes = self.lanes.as_mut().ok_or(EngineError::NotBegun)?;
+        let (n_layers, d) = (self.config.n_layers, self.config.hidden_size);
+        for patch in &patches {
+            let is_finite = patch.state.iter().all(|x| x.is_finite());
+            if patch.layer >= n_layers || patch.state.len() != d || !is_finite {
+                let finite = if is_finite {
+                    "finite"
+                } else {
+                    "not all finite"
+                };
+                return Err(EngineError::BadPatch {
+                    lane,
+                    expected: format!("{d} finite numbers after one of {n_layers} layers"),
+                    found: format!("{} {finite} after layer {}", patch.state.len(), patch.layer),
+                });
+            }
+        }
+        lanes[lane].watched = Some(Watched {
+            patches,
+            states: Vec::new(),
+        });
+        Ok(())
+    }
+
+    /// Per step since it is watched, per layer: the residual stream, (d), of a lane.
+    pub fn watched(&self, lane: usize) -> &[Vec<Vec<f32>>] {
+        let lane = self.lanes.as_ref().and_then(|lanes| lanes.get(lane));
+        let watched = lane.and_then(|lane| lane.watched.as_ref());
+        watched.map_or(&[], |watched| &watched.states)
+    }
+
     async fn step(
         config: &ModelConfig,
         weights: &Weights,
@@ -105,7 +167,19 @@ impl ReferenceEngine {
         let program = &lane.spec.program;
         let tapped = |(_, tap)| weights.tapped_layer(tap);
         let tapped: Vec<usize> = program.taps().filter_map(tapped).collect();
-        let keep = |layer: usize, x: &[f32]| {
+        let step = lane.state.step;
+        let mut watched = lane.watched.as_mut();
+        if let Some(watched) = &mut watched {
+            watched.states.push(Vec::new());
+        }
+        let keep = |layer: usize, x: &mut [f32]| {
+            if let Some(Watched { patches, states }) = &mut watched {
+                let here = |patch: &&Patch| (patch.step, patch.layer) == (step, layer);
+                if let Some(patch) = patches.iter().find(here) {
+                    x.copy_from_slice(&patch.state);
+                }
+                states.last_mut().expect("this step's").push(x.to_vec());
+            }
             if tapped.contains(&layer) {
                 layers.push((layer, x.to_vec()));
             }
@@ -178,6 +252,7 @@ impl Engine for ReferenceEngine {
                 state: LaneState::new(index as u32, spec),
                 cache,
                 input: spec.inputs.last().cloned(),
+                watched: None,
             });
         }
         self.lanes = Some(begun);
@@ -281,7 +356,7 @@ impl LayerStates {
         let x = forward.embed(under.0, input, position);
         self.embedded.push(x.clone());
         let layers = &mut self.layers;
-        let keep = |layer: usize, x: &[f32]| layers[layer].push(x.to_vec());
+        let keep = |layer: usize, x: &mut [f32]| layers[layer].push(x.to_vec());
         let hidden = forward
             .position(config, under, cache, position, x, keep)
             .await;

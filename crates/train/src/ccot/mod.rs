@@ -14,11 +14,13 @@
 mod export;
 mod objective;
 mod reading;
+mod scorer;
 mod weights;
 
 pub use export::contemplation_files;
 pub use objective::Ccot;
 pub use reading::{Lesson, Pool, Reading};
+pub use scorer::{Scorer, ScorerConfig};
 pub use weights::{CcotWeights, Part};
 
 use anyhow::ensure;
@@ -34,6 +36,9 @@ pub struct CcotConfig {
     pub layer: usize,
     /// Which tokens of the chain are kept.
     pub keep: Keep,
+    /// Where a scorer says it, how that is fitted.
+    #[serde(default)]
+    pub scorer: Option<ScorerConfig>,
     /// How often a problem is learned from: a step reads `batch.graphs` new ones, and its batch is
     /// this many times as large.
     pub reuse: usize,
@@ -87,6 +92,8 @@ pub enum Keep {
     Even,
     /// Those that the task ranks first.
     Ranked,
+    /// Those that a [`Scorer`] gives the highest scores, as in the paper.
+    Scored,
 }
 
 /// How a state z becomes an input x.
@@ -212,6 +219,13 @@ impl CcotConfig {
              ccot.joint_from must be 0, found {}",
             self.joint_from
         );
+        ensure!(
+            (self.keep == Keep::Scored) == self.scorer.is_some(),
+            "ccot.scorer belongs to ccot.keep = \"scored\": both or neither"
+        );
+        if let Some(scorer) = &self.scorer {
+            scorer.check(n_layers)?;
+        }
         ensure!(self.reuse > 0, "ccot.reuse must be at least 1, found 0");
         for (name, layer) in [("layer", self.layer), ("first_layer", self.first_layer)] {
             ensure!(

@@ -481,6 +481,7 @@ mod tests {
             ratio: 0.5,
             layer: 0,
             keep: super::super::Keep::Even,
+            scorer: None,
             reuse: 1,
             generator: lora,
             decoder: lora,

@@ -1,15 +1,16 @@
 //! What the frozen model makes of a problem, which is computed once and learned from several times.
 
 use std::collections::VecDeque;
+use std::ops::Range;
 use std::rc::Rc;
 
-use burn::tensor::Tensor;
+use burn::tensor::{ExecutionError, Tensor};
 use latent_model::contemplation::{kept_positions, n_kept};
 use latent_model::tasks::Task;
 
-use super::{CcotConfig, Keep, Lengths};
+use super::{CcotConfig, Keep, Lengths, Scorer};
 use crate::example::{Context, Target};
-use crate::llama::{ContextCache, Llama, QuestionCache};
+use crate::llama::{ContextCache, Llama, QuestionCache, Residuals};
 use crate::method::{SequenceLayout, Stage, TrainingSequence};
 use crate::objective::{Objective, read_contexts};
 use crate::random::Random;
@@ -18,8 +19,10 @@ use crate::random::Random;
 pub struct Lesson {
     /// With one example.
     context: Context,
-    /// Indices of the k kept tokens of the chain, ascending.
-    kept: Vec<usize>,
+    /// k.
+    n_kept: usize,
+    /// How late each token of the chain is kept, 0 first, where no scorer says it.
+    ranks: Vec<u8>,
     /// How many contemplation tokens the decoder sees, where END does not say it.
     n_seen: usize,
 }
@@ -45,7 +48,7 @@ impl Lesson {
     pub fn new(config: &CcotConfig, task: Task, context: Context, random: &mut Random) -> Lesson {
         let steps = &context.examples[0].steps;
         let ranks: Vec<u8> = match config.keep {
-            Keep::Even => vec![0; steps.iter().map(Vec::len).sum()],
+            Keep::Even | Keep::Scored => vec![0; steps.iter().map(Vec::len).sum()],
             Keep::Ranked => {
                 let ids = |step: &Vec<Target>| step.iter().map(|word| word.id).collect::<Vec<_>>();
                 let ranks = steps.iter().map(|step| task.kept_ranks(&ids(step)));
@@ -57,84 +60,152 @@ impl Lesson {
             Lengths::Varied if k > 0 => (k + random.below(3)).saturating_sub(1).max(1),
             _ => k,
         };
-        let kept = kept_positions(&ranks, k);
         Lesson {
             context,
-            kept,
+            n_kept: k,
+            ranks,
             n_seen,
         }
     }
 
     /// k.
     pub fn n_kept(&self) -> usize {
-        self.kept.len()
+        self.n_kept
+    }
+}
+
+/// Queries and chains as θ reads them, a sequence each, padded to the longest.
+pub(super) struct Chains {
+    pub(super) residuals: Residuals,
+    /// The first token of each, which is read as what the questions of a graph share.
+    firsts: ContextCache,
+    own: QuestionCache,
+    sequences: Vec<TrainingSequence>,
+    words: Vec<Vec<Target>>,
+    /// Positions of each query, `<think>` included, and of its chain.
+    lengths: Vec<[usize; 2]>,
+    /// Rows of each sequence.
+    n_rows: usize,
+}
+
+impl Chains {
+    /// Reads them in one pass, with what follows the chain where it is wanted.
+    pub(super) fn read(
+        objective: &Objective<'_>,
+        theta: &Llama<'_>,
+        contexts: &[&Context],
+        with_answers: bool,
+    ) -> Chains {
+        let markers = objective.markers;
+        let sequence = |context: &&Context| {
+            let (example, wordless) = (&context.examples[0], Stage::wordless(0));
+            SequenceLayout::Ccot.sequence(example, wordless, markers, objective.config.markers)
+        };
+        let sequences: Vec<TrainingSequence> = contexts.iter().map(sequence).collect();
+        let mut words: Vec<Vec<Target>> = Vec::new();
+        let mut lengths = Vec::new();
+        for (context, sequence) in contexts.iter().zip(&sequences) {
+            let query = context.tokens.iter().map(|&id| Target::given(id));
+            let chain = context.examples[0].steps.concat();
+            let n_query = context.tokens.len() + sequence.before.len();
+            lengths.push([n_query, chain.len()]);
+            let after = sequence.after.iter().filter(|_| with_answers).cloned();
+            let query = query.chain(sequence.before.clone());
+            words.push(query.chain(chain).chain(after).collect());
+        }
+        // Padding comes last, where nothing sees it.
+        let firsts: Vec<[u32; 1]> = words.iter().map(|words| [words[0].id]).collect();
+        let batch = read_contexts(theta, firsts.iter().map(<[u32; 1]>::as_slice), markers.pad);
+        let rest: Vec<&[Target]> = words.iter().map(|words| &words[1..]).collect();
+        let (inputs, n_rows) = objective.inputs(theta, &rest);
+        let mut own = QuestionCache::default();
+        Chains {
+            residuals: theta.extend(inputs, &batch.contexts, 1, &mut own),
+            firsts: batch.contexts,
+            own,
+            sequences,
+            words,
+            lengths,
+            n_rows,
+        }
+    }
+
+    /// Of the rows of sequence `index`, those of its chain: position p is row p − 1, because the
+    /// first one is read apart.
+    pub(super) fn rows_of_chain(&self, index: usize) -> Range<usize> {
+        let [n_query, n_chain] = self.lengths[index];
+        n_query - 1..n_query - 1 + n_chain
+    }
+
+    /// Those of what follows.
+    pub(super) fn rows_after(&self, index: usize) -> Range<usize> {
+        self.rows_of_chain(index).end..self.words[index].len() - 1
+    }
+
+    /// The states `[m, d]` of a chain, of states of all rows.
+    pub(super) fn of_chain(&self, states: &Tensor<2>, index: usize) -> Tensor<2> {
+        let rows = self.rows_of_chain(index);
+        let first = index * self.n_rows + rows.start;
+        states.clone().narrow(0, first, rows.len())
+    }
+
+    /// The state `[1, d]` of a query's last token.
+    fn of_query(&self, states: &Tensor<2>, index: usize) -> Tensor<2> {
+        let row = index * self.n_rows + self.rows_of_chain(index).start - 1;
+        states.clone().narrow(0, row, 1)
     }
 }
 
 impl Reading {
-    /// Reads queries and chains in one pass.
-    pub fn read(
+    /// Reads queries and chains in one pass. `scorer` says which tokens are kept, where there is
+    /// one.
+    ///
+    /// # Errors
+    /// If the device failed.
+    pub async fn read(
         layer: usize,
         objective: &Objective<'_>,
         theta: &Llama<'_>,
         lessons: Vec<Lesson>,
-    ) -> Vec<Reading> {
-        let markers = objective.markers;
-        let sequences: Vec<TrainingSequence> = lessons
-            .iter()
-            .map(|lesson| {
-                let (example, wordless) = (&lesson.context.examples[0], Stage::wordless(0));
-                let weight = objective.config.markers;
-                SequenceLayout::Ccot.sequence(example, wordless, markers, weight)
-            })
-            .collect();
-        let words: Vec<Vec<Target>> = lessons
-            .iter()
-            .zip(&sequences)
-            .map(|(lesson, sequence)| {
-                let context = lesson.context.tokens.iter().map(|&id| Target::given(id));
-                let chain = lesson.context.examples[0].steps.concat();
-                context
-                    .chain(sequence.before.clone())
-                    .chain(chain)
-                    .collect()
-            })
-            .collect();
-        // The first token alone is read as what questions share; padding comes last, where
-        // nothing sees it.
-        let firsts: Vec<[u32; 1]> = words.iter().map(|words| [words[0].id]).collect();
-        let batch = read_contexts(theta, firsts.iter().map(<[u32; 1]>::as_slice), markers.pad);
-        let rest: Vec<&[Target]> = words.iter().map(|words| &words[1..]).collect();
-        let (inputs, n) = objective.inputs(theta, &rest);
-        let mut own = QuestionCache::default();
-        let residuals = theta.extend(inputs, &batch.contexts, 1, &mut own);
-        let lessons = lessons.into_iter().zip(sequences).enumerate();
-        lessons
-            .map(|(index, (lesson, sequence))| {
-                let n_query = lesson.context.tokens.len() + sequence.before.len();
-                // Position p of the sequence is row p − 1 of what was computed.
-                let row = |states: &Tensor<2>, position: usize| {
-                    states.clone().narrow(0, index * n + position - 1, 1)
-                };
-                let at_kept = |states: &Tensor<2>| {
-                    let rows = lesson.kept.iter().map(|at| row(states, n_query + at));
-                    Tensor::cat(rows.collect(), 0)
-                };
-                let by_layer = residuals.by_layer.iter();
-                let has_kept = !lesson.kept.is_empty();
-                let chain = &words[index][n_query..];
-                Reading {
-                    query: batch.contexts.of_sequence(&own, index, n_query),
-                    z_0: row(&residuals.by_layer[layer], n_query - 1),
-                    kept: by_layer.filter(|_| has_kept).map(at_kept).collect(),
-                    tokens: lesson.kept.iter().map(|&at| chain[at].id).collect(),
-                    n_seen: lesson.n_seen,
-                    sequence,
-                }
-            })
-            .collect()
+        scorer: Option<&Scorer>,
+    ) -> Result<Vec<Reading>, ExecutionError> {
+        let contexts: Vec<&Context> = lessons.iter().map(|lesson| &lesson.context).collect();
+        let chains = Chains::read(objective, theta, &contexts, false);
+        let mut readings = Vec::new();
+        for (index, lesson) in lessons.iter().enumerate() {
+            let kept = match scorer {
+                Some(scorer) => scorer.kept(&chains, index, lesson.n_kept).await?,
+                None => kept_positions(&lesson.ranks, lesson.n_kept),
+            };
+            readings.push(chains.reading(layer, index, &kept, lesson.n_seen));
+        }
+        Ok(readings)
     }
+}
 
+impl Chains {
+    /// What is learned of sequence `index`, of whose chain the tokens `kept` are.
+    fn reading(&self, layer: usize, index: usize, kept: &[usize], n_seen: usize) -> Reading {
+        let [n_query, _] = self.lengths[index];
+        let at_kept = |states: &Tensor<2>| {
+            let states = self.of_chain(states, index);
+            let rows = kept.iter().map(|&at| states.clone().narrow(0, at, 1));
+            Tensor::cat(rows.collect(), 0)
+        };
+        let by_layer = self.residuals.by_layer.iter();
+        let chain = &self.words[index][n_query..];
+        Reading {
+            query: self.firsts.of_sequence(&self.own, index, n_query),
+            z_0: self.of_query(&self.residuals.by_layer[layer], index),
+            kept: by_layer.filter(|_| !kept.is_empty()).map(at_kept).collect(),
+            tokens: kept.iter().map(|&at| chain[at].id).collect(),
+            n_seen,
+            sequence: self.sequences[index].clone(),
+        }
+    }
+}
+
+impl Reading {
     /// A reading of k kept tokens and nothing else.
     #[cfg(test)]
     pub(super) fn of_length(k: usize) -> Reading {
@@ -167,15 +238,23 @@ pub struct Pool {
 
 impl Pool {
     /// Reads what is missing of the steps up to `step`, and forgets what is too old.
-    pub fn advance(&mut self, step: u64, mut read: impl FnMut(u64) -> Vec<Reading>) {
+    ///
+    /// # Errors
+    /// If reading failed.
+    pub async fn advance(
+        &mut self,
+        step: u64,
+        mut read: impl AsyncFnMut(u64) -> Result<Vec<Reading>, ExecutionError>,
+    ) -> Result<(), ExecutionError> {
         let first = (step + 1).saturating_sub(WINDOW);
         self.steps
             .retain(|(known, _)| (first..=step).contains(known));
         let next = self.steps.back().map_or(first, |(newest, _)| newest + 1);
         for missing in next..=step {
-            let readings = read(missing).into_iter().map(Rc::new).collect();
+            let readings = read(missing).await?.into_iter().map(Rc::new).collect();
             self.steps.push_back((missing, readings));
         }
+        Ok(())
     }
 
     /// `n` readings: those of the newest step, and others at random.
@@ -246,9 +325,12 @@ mod tests {
             let graph = prosqa::Problem::generate(seed, &difficulty).statement_graph();
             let context = Context::new(&graph.supervised(&mut random), &LOSS);
             let n = context.examples[0].steps.concat().len();
+            // The first and the last.
+            let ranks = (0..n).map(|at| u8::from(at % (n - 1) != 0)).collect();
             Lesson {
                 context,
-                kept: vec![0, n - 1],
+                n_kept: 2,
+                ranks,
                 n_seen: 2,
             }
         };
@@ -278,7 +360,8 @@ mod tests {
             let largest = pairs.map(|(a, b)| (a - b).abs()).fold(0.0, f32::max);
             assert!(largest < 1e-4, "{largest}");
         };
-        let readings = Reading::read(1, &objective, &theta, lessons);
+        let readings = Reading::read(1, &objective, &theta, lessons, None);
+        let readings = pollster::block_on(readings).expect("the device works");
         for (reading, (query, chain)) in readings.iter().zip(&words) {
             close(numbers(reading.z_0.clone()), alone(query, 1));
             assert_eq!(reading.tokens, [chain[0], chain[chain.len() - 1]]);

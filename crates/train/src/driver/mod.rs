@@ -20,9 +20,9 @@ use pollster::block_on;
 
 use crate::ccot::contemplation_files;
 use crate::config::RunConfig;
-use crate::end_classifier::EndClassifier;
 use crate::evaluation::measure;
 use crate::export::{folder_files, model_files};
+use crate::logistic::LinearClassifier;
 use crate::progress::{History, Record};
 use crate::source::Source;
 use crate::state::State;
@@ -259,7 +259,7 @@ impl Run {
     }
 
     /// Fits the mode switch where the config asks for one and the run is over.
-    fn end_classifier(&self, log: &mut File) -> anyhow::Result<Option<EndClassifier>> {
+    fn end_classifier(&self, log: &mut File) -> anyhow::Result<Option<LinearClassifier>> {
         let Some(fitted) = block_on(self.trainer.fit_end_classifier())? else {
             return Ok(None);
         };
