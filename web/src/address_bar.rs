@@ -12,6 +12,7 @@ use crate::{
     page_state::{DEFAULT_TASK, Opened, PageState},
     playback::{LeaveRecording, Playing},
     runner::Runner,
+    words::words,
 };
 
 /// The address as it is while it says more than the page has: it stays until something is changed,
@@ -90,7 +91,7 @@ impl AddressBar {
                 signals.set(self.take(opened));
             }
             Err(error) => {
-                let notice = Notice::bad_address(&error).advice("Nothing on the page was changed.");
+                let notice = Notice::bad_address(&error).advice(words().address_changed_nothing);
                 self.notices.show(Topic::Address, notice);
             }
         });

@@ -1,6 +1,7 @@
 //! The page: a transformer reasons in front of a class in several ways, side by side.
 
 pub mod address_bar;
+pub mod analysis;
 pub mod arena;
 pub mod brought;
 pub mod browser;

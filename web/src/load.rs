@@ -269,15 +269,15 @@ pub async fn fetch_file(url: &str) -> Result<Vec<u8>, LoadError> {
     fetch_bytes(url).await
 }
 
-/// Reads the checkpoint in the folder `models/name`, with CCOT's adapters where it `has_adapters`,
-/// and tells how far it has come.
+/// Reads the checkpoint in the folder `models/name`, with CCOT's adapters of a folder in it where
+/// one is named, and tells how far it has come.
 pub async fn fetch_model(
     name: &str,
-    has_adapters: bool,
+    adapters: Option<&str>,
     downloading: Downloading,
 ) -> Result<Model, LoadError> {
     downloading.begin();
-    let fetched = fetch_files(name, has_adapters, downloading).await;
+    let fetched = fetch_files(name, adapters, downloading).await;
     downloading.end();
     let wrong = |reason: ModelError| LoadError::Model {
         name: name.into(),
@@ -289,7 +289,7 @@ pub async fn fetch_model(
 /// The files of a checkpoint, weights last.
 async fn fetch_files(
     name: &str,
-    has_adapters: bool,
+    adapters: Option<&str>,
     downloading: Downloading,
 ) -> Result<ModelFiles, LoadError> {
     let url = |file: &str| format!("models/{name}/{file}");
@@ -321,10 +321,9 @@ async fn fetch_files(
         }
         single => vec![single?],
     };
-    let contemplation = match has_adapters {
-        false => None,
-        true => {
-            let folder = contemplation::FOLDER;
+    let contemplation = match adapters {
+        None => None,
+        Some(folder) => {
             let mut files = ContemplationFiles {
                 folder: folder.into(),
                 contents: Default::default(),

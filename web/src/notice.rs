@@ -56,25 +56,18 @@ impl Notice {
 
     /// One of the page's lists did not arrive.
     pub fn missing_list(error: &LoadError) -> Self {
-        Self::new("The page did not load all of its files", error)
-            .advice("Check the network, then reload the page.")
+        Self::new(words().lists_missing, error).advice(words().lists_missing_advice)
     }
 
     /// The address was not understood.
     pub fn bad_address(error: &AddressError) -> Self {
-        Self::new("The address was not understood", error).advice(
-            "The page opened with its default lanes instead. The address stays as it is until you \
-             change something on the page.",
-        )
+        Self::new(words().address_not_understood, error)
+            .advice(words().address_not_understood_advice)
     }
 
     /// Parts of the address cannot be on this page, each with its reason as a sentence.
     pub fn left_out(reasons: &[String]) -> Self {
-        let title = "Not everything of the address is on this page";
-        Self::new(title, &reasons.join(" ")).advice(
-            "All else in it was kept. The address stays as it is until you change something on \
-             the page.",
-        )
+        Self::new(words().left_out, &reasons.join(" ")).advice(words().left_out_advice)
     }
 
     /// A file that is no recording, or one of another page.
@@ -98,14 +91,13 @@ impl Notice {
     /// A checkpoint cannot be used.
     pub fn no_checkpoint(error: &LoadError) -> Self {
         match error {
-            LoadError::Missing { .. } => Self::new("A checkpoint is not on this site", error)
-                .advice("Choose another one in the lane's settings, or remove the lane."),
-            LoadError::Network { .. } | LoadError::Cut { .. } | LoadError::Stopped { .. } => {
-                Self::new("A checkpoint did not load", error)
-                    .advice("Check the network and press Run again.")
+            LoadError::Missing { .. } => {
+                Self::new(words().checkpoint_not_here, error).advice(words().checkpoint_advice)
             }
-            _ => Self::new("A checkpoint cannot be used", error)
-                .advice("Choose another one in the lane's settings, or remove the lane."),
+            LoadError::Network { .. } | LoadError::Cut { .. } | LoadError::Stopped { .. } => {
+                Self::new(words().checkpoint_not_loaded, error).advice(words().network_advice)
+            }
+            _ => Self::new(words().checkpoint_unusable, error).advice(words().checkpoint_advice),
         }
     }
 
@@ -118,8 +110,8 @@ impl Notice {
             error if uses_gpu && error.is_of_gpu() => Self::gpu_failed(error),
             SessionError::Load(error) => Self::no_checkpoint(error),
             SessionError::Prompt(_) | SessionError::Evaluation(_) => {
-                Self::new("The model cannot read this problem", error)
-                    .advice("Change the word in the problem's text, then press Run.")
+                Self::new(words().unreadable_problem, error)
+                    .advice(words().unreadable_problem_advice)
             }
             SessionError::Chat(_) => {
                 Self::new("The model cannot be spoken to", error).advice(words().chat_off)
@@ -128,10 +120,11 @@ impl Notice {
             | SessionError::Engine(_)
             | SessionError::Source { .. }
             | SessionError::NoSuchStep { .. }
-            | SessionError::Fork(_) => Self::new("A lane cannot run", error)
-                .advice("Change the lane's settings or remove it, then press Run."),
+            | SessionError::Fork(_) => {
+                Self::new(words().lane_cannot_run, error).advice(words().lane_cannot_run_advice)
+            }
             SessionError::Gpu(_) | SessionError::NotBegun => {
-                Self::new("The run stopped", error).advice("Press Run to begin again.")
+                Self::new(words().run_stopped, error).advice(words().run_stopped_advice)
             }
         }
     }
@@ -139,17 +132,14 @@ impl Notice {
     /// The engines gave no further records although lanes were not at their end.
     pub fn stalled() -> Self {
         let detail = "the engine expected a further step of a lane that is not done, found none";
-        Self::new("The run stopped", &detail).advice("Press Run to begin again.")
+        Self::new(words().run_stopped, &detail).advice(words().run_stopped_advice)
     }
 
     /// A checkpoint or its lanes do not fit the GPU.
     pub fn too_large(error: &dyn Display) -> Self {
         Self {
             offers_reference: true,
-            ..Self::new("This GPU has no room for the lanes", error).advice(
-                "Remove lanes or choose smaller checkpoints, or go on with the reference engine, \
-                 which computes the same on the CPU.",
-            )
+            ..Self::new(words().gpu_too_small, error).advice(words().gpu_too_small_advice)
         }
     }
 
@@ -157,10 +147,7 @@ impl Notice {
     pub fn gpu_failed(error: &dyn Display) -> Self {
         Self {
             offers_reference: true,
-            ..Self::new("The GPU stopped working", error).advice(
-                "Reload the page to try the GPU again, or go on with the reference engine, \
-                 which computes the same on the CPU. Nothing that you set or typed is lost.",
-            )
+            ..Self::new(words().gpu_stopped, error).advice(words().gpu_stopped_advice)
         }
     }
 
@@ -168,10 +155,7 @@ impl Notice {
     pub fn gpu_disagrees(verdict: &str) -> Self {
         Self {
             offers_reference: true,
-            ..Self::new("The GPU computes something else than the CPU", &verdict).advice(
-                "Do not trust runs on this GPU; go on with the reference engine, and please \
-                 report the adapter's name.",
-            )
+            ..Self::new(words().gpu_disagrees, &verdict).advice(words().gpu_disagrees_advice)
         }
     }
 }

@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 
-use latent_model::{catalogue::Catalogue, tasks::Task};
+use latent_model::{address::ArenaChoice, catalogue::Catalogue, tasks::Task};
 use leptos::prelude::*;
 
 use crate::{
@@ -52,6 +52,10 @@ pub struct PageSignals {
     pub is_dark: RwSignal<Option<bool>>,
     /// What the address says of the language; the visitor's own choice otherwise.
     pub language: RwSignal<Option<Language>>,
+    /// What the arena is to run, while it is open.
+    pub arena: RwSignal<Option<ArenaChoice>>,
+    /// Whether the analysis drawer is open.
+    pub analysis: RwSignal<bool>,
     /// Whether answers and verdicts are covered.
     pub hides_answers: RwSignal<bool>,
     /// Whether a run waits for the visitor's prediction.
@@ -80,7 +84,12 @@ impl PageSignals {
                 examples.with_value(|known| Question::new(task.get(), choice, known))
             })
         });
-        let oracle = Memo::new(move |_| question.with(|question| question.graph().map(Oracle::of)));
+        let oracle = Memo::new(move |_| {
+            question.with(|question| {
+                let graph = question.graph().filter(|graph| graph.is_asked);
+                graph.map(Oracle::of)
+            })
+        });
         let signals = Self {
             task,
             problem,
@@ -98,6 +107,8 @@ impl PageSignals {
             is_large: RwSignal::new(None),
             is_dark: RwSignal::new(None),
             language: RwSignal::new(None),
+            arena: RwSignal::new(None),
+            analysis: RwSignal::new(false),
             hides_answers: RwSignal::new(false),
             predicts_first: RwSignal::new(false),
             hides_controls: RwSignal::new(false),
@@ -130,6 +141,8 @@ impl PageSignals {
                 is_large: self.is_large.get(),
                 is_dark: self.is_dark.get(),
                 language: self.language.get(),
+                arena: self.arena.get(),
+                shows_analysis: self.analysis.get(),
                 hides_answers: self.hides_answers.get(),
                 predicts_first: self.predicts_first.get(),
                 hides_controls: self.hides_controls.get(),
@@ -179,6 +192,8 @@ impl PageSignals {
         self.is_large.set(shown.is_large);
         self.is_dark.set(shown.is_dark);
         self.language.set(shown.language);
+        self.arena.set(shown.arena);
+        self.analysis.set(shown.shows_analysis);
         self.hides_answers.set(shown.hides_answers);
         self.predicts_first.set(shown.predicts_first);
         self.hides_controls.set(shown.hides_controls);

@@ -11,7 +11,10 @@ pub use latent_model::address::{
     DEFAULT_TASK, EngineChoice, LaneChoice, Language, ProblemChoice, Shown, Speed,
 };
 
-use crate::default_lanes::default_lanes;
+use crate::{
+    default_lanes::default_lanes,
+    words::{fill, tables::task_title, words},
+};
 
 /// How many lanes a page can hold: as many as there are colours that can be told apart.
 pub const MAX_LANES: usize = 6;
@@ -74,12 +77,13 @@ impl PageState {
         let known = catalogue.tasks();
         let is_taught = address.task.picture() != Picture::Text;
         if lanes.is_empty() && is_taught && !known.is_empty() && !known.contains(&address.task) {
-            let known: Vec<&str> = known.iter().map(|task| task.title()).collect();
-            left_out.push(format!(
-                "No checkpoint of the task {} ships with this page, so no lane can run on it; \
-                 there are some of: {}.",
-                address.task.title(),
-                known.join(", ")
+            let known: Vec<&str> = known.iter().map(|task| task_title(*task)).collect();
+            left_out.push(fill(
+                words().left_out_task,
+                &[
+                    ("task", task_title(address.task)),
+                    ("known", &known.join(", ")),
+                ],
             ));
         }
         let state = Self {
@@ -141,23 +145,33 @@ fn own_lanes(
     left_out: &mut Vec<String>,
 ) -> Vec<LaneChoice> {
     let n_lanes = lanes.len();
-    let mut own = Vec::new();
+    let (mut own, mut dropped) = (Vec::new(), Vec::new());
     for (lane, number) in lanes.into_iter().zip(1..) {
         match catalogue.entry(&lane.model).map(|entry| entry.task) {
-            Some(other) if other != task => left_out.push(format!(
-                "Lane {number} ({}) was left out: {} is a checkpoint of the task {}, and the \
-                 page's task is {}.",
-                lane.label(),
-                lane.model,
-                other.title(),
-                task.title()
-            )),
-            _ => own.push(lane),
+            Some(other) if other != task => {
+                dropped.push(number);
+                left_out.push(fill(
+                    words().left_out_lane,
+                    &[
+                        ("n", &number.to_string()),
+                        ("label", &lane.label()),
+                        ("model", &lane.model),
+                        ("of", task_title(other)),
+                        ("task", task_title(task)),
+                    ],
+                ));
+            }
+            _ => own.push((number, lane)),
         }
     }
+    let mut own = renumbered(own, &dropped, left_out);
     if own.len() > MAX_LANES {
-        left_out.push(format!(
-            "The address has {n_lanes} lanes and a page holds {MAX_LANES}; the rest was left out."
+        left_out.push(fill(
+            words().left_out_rest,
+            &[
+                ("n", &n_lanes.to_string()),
+                ("most", &MAX_LANES.to_string()),
+            ],
         ));
         own.truncate(MAX_LANES);
     }
@@ -165,6 +179,26 @@ fn own_lanes(
         return default_lanes(task, catalogue);
     }
     own
+}
+
+/// Lanes, each with its number in the address, as they look at each other once the dropped ones are
+/// gone.
+fn renumbered(
+    own: Vec<(usize, LaneChoice)>,
+    dropped: &[usize],
+    left_out: &mut Vec<String>,
+) -> Vec<LaneChoice> {
+    let mut renumbered = |(number, lane): (usize, LaneChoice)| {
+        let looks_at = lane.looks_at();
+        if let Some(source) = looks_at.iter().find(|source| dropped.contains(source)) {
+            let (n, of) = (number.to_string(), source.to_string());
+            left_out.push(fill(words().left_out_source, &[("n", &n), ("of", &of)]));
+        }
+        // From the last on, so that the numbers before it still count.
+        let gone = dropped.iter().rev();
+        gone.fold(lane, |lane, &gone| lane.without_lane(gone))
+    };
+    own.into_iter().map(&mut renumbered).collect()
 }
 
 /// The fewest and the most continuous thoughts of the lanes that have any.
@@ -240,6 +274,8 @@ mod tests {
             "seed=2&step=5&shade=2&chapter=4&size=large&theme=dark&embed=yes&run=yes",
             "paint=arrival&lang=de&answers=hidden&predict=yes&controls=hidden&engine=gpu",
             "play=recordings%2Fa.latent",
+            "arena=official-50-5-sweep&analysis=yes",
+            "task=arithmetic&lanes=arithmetic-ccot/ccot-r1:ccot",
         ] {
             let state = open(hash).state;
             assert_eq!(open(&state.hash()).state, state, "{hash}");
@@ -266,6 +302,24 @@ mod tests {
         let of_its_task = open("lanes=prosqa-coconut:coconut");
         assert!(of_its_task.left_out.is_empty());
         assert_eq!(of_its_task.state.lanes.len(), 1);
+    }
+
+    #[test]
+    fn forks_and_swaps_follow_their_lane_when_one_before_it_is_left_out() {
+        let opened = open(
+            "lanes=prontoqa-cot:soft;prosqa-coconut:coconut;prosqa-coconut:coconut,from=2-3;\
+             prosqa-coconut:coconut,at=1-swap-2;prosqa-cot:soft,from=1-2",
+        );
+        let lanes: Vec<String> = opened.state.lanes.iter().map(ToString::to_string).collect();
+        let expected = [
+            "prosqa-coconut:coconut",
+            "prosqa-coconut:coconut,from=1-3",
+            "prosqa-coconut:coconut,at=1-swap-1",
+            "prosqa-cot:soft",
+        ];
+        assert_eq!(lanes, expected);
+        let told = "Lane 5 looked at lane 1, which was left out; it runs on its own.";
+        assert_eq!(opened.left_out[1..], [told]);
     }
 
     #[test]

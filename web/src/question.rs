@@ -4,8 +4,10 @@ use std::collections::BTreeMap;
 
 use latent_model::{
     address::ProblemChoice,
-    tasks::{Grade, Graph, Picture, Problem, Task, free_text, last_sentence},
+    tasks::{Grade, Graph, Picture, Problem, Task, free_text, last_sentence, sentences},
 };
+
+use crate::words::{fill, words};
 
 /// One of the official problems that ship with the page.
 #[derive(Clone, Debug, PartialEq, serde::Deserialize)]
@@ -41,7 +43,8 @@ pub struct Question {
     pub is_said: bool,
     /// What the text means, or why that is not known; without it there is no graph and no verdict.
     pub problem: Result<Problem, String>,
-    /// The graph of a text that is no problem yet, for its statements decide nothing.
+    /// The graph of a text that is no problem yet: its statements decide nothing, or it is not
+    /// whole.
     sketch: Option<Graph>,
 }
 
@@ -110,7 +113,7 @@ impl Question {
                 },
                 is_said: false,
                 problem: Err(reason.to_string()),
-                sketch: task.sketch(text.trim()).ok(),
+                sketch: sketch(task, text.trim()),
             },
         }
     }
@@ -140,11 +143,13 @@ impl Question {
             (Err(_), Picture::Story | Picture::Text) if !self.text.trim().is_empty() => {
                 last_sentence(&self.text).into()
             }
-            (Err(reason), Picture::Story | Picture::Text) => format!("No verdict: {reason}"),
+            (Err(reason), Picture::Story | Picture::Text) => fill(words().no_verdict, &[("reason", reason)]),
             (Err(reason), Picture::Graph) if self.sketch.is_some() => {
-                format!("No verdict: {reason}")
+                fill(words().no_verdict, &[("reason", reason)])
             }
-            (Err(reason), Picture::Graph) => format!("No graph and no verdict: {reason}"),
+            (Err(reason), Picture::Graph) => {
+                fill(words().no_graph_no_verdict, &[("reason", reason)])
+            }
         }
     }
 
@@ -155,6 +160,18 @@ impl Question {
             .ok()
             .map(|problem| problem.grade(completion))
     }
+}
+
+/// The graph of as many sentences from the first on as can be read.
+fn sketch(task: Task, text: &str) -> Option<Graph> {
+    let of_whole = task.sketch(text).ok();
+    let of_beginning = || {
+        let sentences: Vec<&str> = sentences(text).collect();
+        let lengths = (1..=sentences.len()).rev();
+        let mut beginnings = lengths.map(|n| sentences[..n].join(" "));
+        beginnings.find_map(|text| task.statements_graph(&text).ok())
+    };
+    of_whole.or_else(of_beginning)
 }
 
 #[cfg(test)]
@@ -239,6 +256,24 @@ mod tests {
         assert_eq!(question.graph().map(|graph| graph.edges.len()), Some(2));
         assert!(question.headline().starts_with("No verdict: exactly one"));
         assert!(typed(prosqa::TASK, "Tom is").graph().is_none());
+    }
+
+    #[test]
+    fn a_graph_is_drawn_before_the_text_is_whole() {
+        let graphs = [
+            (
+                prosqa::TASK,
+                "Tom is a terpus. Every terpus is a gerpus. Is Tom a ge",
+            ),
+            (prontoqa::TASK, "Fae is a wumpus. Wumpuses are red. True or"),
+        ];
+        for (task, text) in graphs {
+            let question = typed(task, text);
+            let graph = question.graph().expect("two statements");
+            assert_eq!((graph.edges.len(), graph.n_nodes()), (2, 3), "{text}");
+            assert!(!graph.is_asked, "{text}");
+            assert_eq!(question.grade("### True"), None);
+        }
     }
 
     #[test]

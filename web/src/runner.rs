@@ -4,6 +4,7 @@ use std::{cell::OnceCell, rc::Rc, sync::Arc};
 
 use latent_model::{
     address::LaneChoice,
+    catalogue::folder_and_adapters,
     model::Model,
     program::Program,
     recording::{Header, RecordedLane, Recording},
@@ -149,7 +150,8 @@ impl Runner {
             let recorded = match self.playing.get_untracked() {
                 Some(playing) => playing.recording.header.lanes.get(lanes.len())?.clone(),
                 None => {
-                    let url = format!("models/{}/model.safetensors", choice.model);
+                    let (folder, _) = folder_and_adapters(&choice.model);
+                    let url = format!("models/{folder}/model.safetensors");
                     let of_lane = plan.voices.get()?.get(lanes.len())?;
                     let tokenizer = of_lane.tokenizer();
                     let is_text = plan.question.task.picture() == Picture::Text;

@@ -10,7 +10,10 @@ use latent_model::{
     reference::{Precision, ReferenceEngine, layer_states_in_turns},
 };
 
-use crate::browser::BREATHE;
+use crate::{
+    browser::BREATHE,
+    words::{fill, words},
+};
 
 /// Tokens of the prompt: a few more than a tile of the kernels, and quickly computed on a CPU.
 const N_TOKENS: usize = 20;
@@ -38,11 +41,15 @@ impl SelfTest {
 
     /// The verdict in a sentence.
     pub fn sentence(&self) -> String {
-        let checkpoint = &self.checkpoint;
-        let difference = format!("max difference {:.1e} in {checkpoint}", self.max_difference);
+        let difference = format!("{:.1e}", self.max_difference);
+        let difference = ("difference", &*difference);
+        let checkpoint = ("checkpoint", &*self.checkpoint);
         match &self.first_divergence {
-            None => format!("GPU agrees with CPU, {difference}"),
-            Some(what) => format!("GPU disagrees with CPU at {what}, {difference}"),
+            None => fill(words().test_agrees, &[difference, checkpoint]),
+            Some(what) => fill(
+                words().test_disagrees,
+                &[("what", what), difference, checkpoint],
+            ),
         }
     }
 

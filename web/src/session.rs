@@ -11,7 +11,8 @@ use latent_gpu::{AnyEngine, GpuContext, GpuError};
 use latent_model::{
     address::LaneChoice,
     analysis::{fork::ForkError, intervention::Interventions},
-    catalogue::Catalogue,
+    catalogue::{Catalogue, folder_and_adapters},
+    contemplation,
     engine::{Engine, EngineError, LaneSpec},
     evaluation::EvaluationError,
     input::Input,
@@ -125,6 +126,8 @@ pub struct Session {
     engines: Mutex<BTreeMap<String, AnyEngine>>,
     /// The lanes of the run by checkpoint.
     groups: RefCell<Vec<Group>>,
+    /// The lanes of the run with all that is done to them, by their number on the page.
+    treated: RefCell<Vec<TreatedLane>>,
     /// What the self-test found of each checkpoint on this GPU.
     self_tests: RefCell<BTreeMap<String, SelfTest>>,
 }
@@ -222,9 +225,11 @@ impl Session {
         if let Some(known) = self.loaded(name) {
             return Ok(known);
         }
+        let (folder, adapters) = folder_and_adapters(name);
+        let default = (self.adapted.contains(folder)).then_some(contemplation::FOLDER);
         let model = match self.brought.load(name).await {
             Some(loaded) => loaded?,
-            None => fetch_model(name, self.adapted.contains(name), downloading).await?,
+            None => fetch_model(folder, adapters.or(default), downloading).await?,
         };
         Ok(self.take(name, model).await)
     }
@@ -315,6 +320,11 @@ impl Session {
         engines.get_mut(name).ok_or(SessionError::NotBegun)
     }
 
+    /// A lane of the last run that began, with all that is done to it.
+    pub fn treated_lane(&self, number: usize) -> Option<TreatedLane> {
+        self.treated.borrow().get(number).cloned()
+    }
+
     /// An engine of its own for a checkpoint, where runs go now; it ends no run of the page.
     pub async fn open_engine(&self, checkpoint: &Checkpoint) -> Result<AnyEngine, SessionError> {
         let context = self.context.borrow().clone();
@@ -393,6 +403,7 @@ impl Session {
             });
         }
         self.groups.replace(all);
+        self.treated.replace(treated);
         Ok(begun)
     }
 

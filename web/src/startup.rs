@@ -114,15 +114,13 @@ impl TestReport {
     /// The report in a sentence.
     pub fn sentence(&self) -> String {
         match self {
-            Self::Waiting => "self-test: waiting".into(),
-            Self::Running => "self-test: running …".into(),
+            Self::Waiting => words().test_waits.into(),
+            Self::Running => words().test_runs.into(),
             Self::Found(test) => test.sentence(),
-            Self::NotNeeded => {
-                "no WebGPU in use: the reference engine runs, nothing to compare".into()
-            }
+            Self::NotNeeded => words().test_not_needed.into(),
             Self::Playing => words().test_plays.into(),
-            Self::NotPossible(reason) => format!("no self-test: {reason}"),
-            Self::Failed(error) => format!("self-test failed: {error}"),
+            Self::NotPossible(reason) => fill(words().test_not_possible, &[("reason", reason)]),
+            Self::Failed(error) => fill(words().test_failed, &[("error", error)]),
         }
     }
 
@@ -146,7 +144,7 @@ impl TestReport {
             (Some(test), None) => Self::Found(test),
             (Some(test), Some(_)) if !test.agrees() => Self::Found(test),
             (_, Some(reason)) => Self::NotPossible(reason),
-            (None, None) => Self::NotPossible("no checkpoint is loaded".into()),
+            (None, None) => Self::NotPossible(words().test_no_checkpoint.into()),
         }
     }
 }

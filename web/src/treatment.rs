@@ -27,12 +27,8 @@ pub fn sources(lanes: &[LaneChoice]) -> Vec<usize> {
 }
 
 fn of_lane(lane: &LaneChoice) -> Vec<usize> {
-    let swaps = lane.changes.iter().filter_map(|change| match change.kind {
-        ChangeKind::Swap(source) => Some(source - 1),
-        _ => None,
-    });
-    let fork = lane.fork.map(|fork| fork.lane - 1);
-    swaps.chain(fork).collect()
+    let numbers = lane.looks_at().into_iter();
+    numbers.map(|number| number - 1).collect()
 }
 
 /// Why a lane cannot look at another one; lanes are counted from 0 here and from 1 in the text.

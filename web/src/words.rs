@@ -1,6 +1,8 @@
 //! Every text of the page in one table, a row for each with its English and its German.
 
+pub mod glossary;
 mod table;
+pub mod tables;
 
 use std::cell::Cell;
 

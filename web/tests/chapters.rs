@@ -105,7 +105,9 @@ fn run(hash: &str) -> (Question, Vec<Ran>) {
 }
 
 fn chapter(title: &str) -> &'static Chapter {
-    let found = CHAPTERS.iter().find(|chapter| chapter.title == title);
+    let found = CHAPTERS
+        .iter()
+        .find(|chapter| chapter.english.title == title);
     found.expect("a chapter of the tour")
 }
 

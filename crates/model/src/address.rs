@@ -12,17 +12,18 @@ use crate::{
 };
 
 /// Every key, in the order in which they are written.
-pub const KEYS: [&str; 19] = [
+pub const KEYS: [&str; 21] = [
     "task", "problem", "lanes", "seed", "speed", "engine", "play", "step", "shade", "paint",
-    "chapter", "size", "theme", "lang", "answers", "predict", "controls", "embed", "run",
+    "chapter", "size", "theme", "lang", "arena", "analysis", "answers", "predict", "controls",
+    "embed", "run",
 ];
 
 /// The task of an address that names none, as the first addresses did.
 pub const DEFAULT_TASK: Task = TASKS[0];
 
 /// What an address holds: `task=…&problem=…&lanes=…&seed=…&speed=…&engine=…&play=…`, then what is
-/// shown of it, `step=…&shade=…&paint=…&chapter=…&size=…&theme=…&lang=…&answers=…&predict=…&`
-/// `controls=…&embed=…&run=…`; every part optional.
+/// shown of it, `step=…&shade=…&paint=…&chapter=…&size=…&theme=…&lang=…&arena=…&analysis=…&`
+/// `answers=…&predict=…&controls=…&embed=…&run=…`; every part optional.
 ///
 /// [`std::fmt::Display`] writes it and [`std::str::FromStr`] reads it. What is written is read again exactly; what
 /// a chat, a mail or a wiki has made of it is read too, where it can still be understood.
@@ -64,6 +65,10 @@ pub struct Shown {
     pub is_dark: Option<bool>,
     /// The page's language; the visitor's own otherwise.
     pub language: Option<Language>,
+    /// What the arena is to run, where it is open.
+    pub arena: Option<ArenaChoice>,
+    /// Whether the analysis drawer is open.
+    pub shows_analysis: bool,
     /// Whether answers and verdicts are covered until somebody asks for them.
     pub hides_answers: bool,
     /// Whether the visitor commits to an answer before a run begins.
@@ -74,6 +79,19 @@ pub struct Shown {
     pub is_embedded: bool,
     /// Whether the run begins by itself.
     pub runs_at_once: bool,
+}
+
+/// What an arena runs every lane on; task and seed are the page's own.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct ArenaChoice {
+    /// How large its problems are.
+    pub difficulty: Difficulty,
+    /// How many of them.
+    pub n: usize,
+    /// Runs of each.
+    pub samples: usize,
+    /// Whether lanes that think in thoughts run with every number of them.
+    pub sweeps: bool,
 }
 
 /// Where the problem comes from.
@@ -186,6 +204,20 @@ impl Default for Address {
     fn default() -> Self {
         Self::of_task(DEFAULT_TASK)
     }
+}
+
+impl ArenaChoice {
+    /// What is offered first.
+    pub const FIRST: Self = Self {
+        difficulty: Difficulty::Class,
+        n: 100,
+        samples: 1,
+        sweeps: false,
+    };
+    /// Most problems.
+    pub const MOST_PROBLEMS: usize = 10_000;
+    /// Most runs of each.
+    pub const MOST_SAMPLES: usize = 100;
 }
 
 impl ProblemChoice {

@@ -48,10 +48,20 @@ pub struct AdapterFolder {
     pub spec: ContemplationSpec,
 }
 
+/// The two parts of a name under which a checkpoint is loaded: its folder, and behind a slash the
+/// folder of adapters, where those are not the default ones (`arithmetic-ccot/ccot-r1`).
+pub fn folder_and_adapters(name: &str) -> (&str, Option<&str>) {
+    match name.split_once('/') {
+        Some((folder, adapters)) => (folder, Some(adapters)),
+        None => (name, None),
+    }
+}
+
 impl Catalogue {
-    /// The checkpoint of this name.
+    /// The checkpoint of this name, whatever adapters it names.
     pub fn entry(&self, name: &str) -> Option<&Entry> {
-        self.models.iter().find(|entry| entry.name == name)
+        let (folder, _) = folder_and_adapters(name);
+        self.models.iter().find(|entry| entry.name == folder)
     }
 
     /// The checkpoints of a task.
@@ -63,9 +73,11 @@ impl Catalogue {
     /// one of the task that was, else the current one all the same.
     pub fn model_for<'a>(&'a self, task: Task, strategy: &str, current: &'a str) -> &'a str {
         let knows = |entry: &&Entry| entry.suits(strategy);
-        let is_current = |entry: &&Entry| entry.name == current;
-        let fitting = || self.of_task(task).filter(knows);
-        let found = fitting().find(is_current).or(fitting().next());
+        let is_of_task = |entry: &Entry| entry.task == task;
+        if (self.entry(current)).is_some_and(|entry| is_of_task(entry) && knows(&entry)) {
+            return current;
+        }
+        let found = self.of_task(task).find(knows);
         found.map_or(current, |entry| &entry.name)
     }
 
@@ -114,9 +126,28 @@ impl Entry {
 
     /// How the adapters were trained that the checkpoint is loaded with where nobody names others.
     pub fn contemplation(&self) -> Option<ContemplationSpec> {
-        let mut adapters = self.adapters.iter();
-        let default = adapters.find(|adapters| adapters.folder == contemplation::FOLDER);
-        default.map(|adapters| adapters.spec)
+        self.contemplation_of(&self.name)
+    }
+
+    /// How the adapters were trained that a name of this checkpoint stands for.
+    pub fn contemplation_of(&self, name: &str) -> Option<ContemplationSpec> {
+        let (_, adapters) = folder_and_adapters(name);
+        let folder = adapters.unwrap_or(contemplation::FOLDER);
+        let found = self.adapters.iter().find(|known| known.folder == folder);
+        found.map(|adapters| adapters.spec)
+    }
+
+    /// The names of this checkpoint, one for each folder of adapters by rising r, with how they
+    /// were trained.
+    pub fn contemplations(&self) -> Vec<(String, ContemplationSpec)> {
+        let name = |adapters: &AdapterFolder| match adapters.folder == contemplation::FOLDER {
+            true => self.name.clone(),
+            false => format!("{}/{}", self.name, adapters.folder),
+        };
+        let adapters = self.adapters.iter();
+        let mut all: Vec<_> = adapters.map(|known| (name(known), known.spec)).collect();
+        all.sort_by(|(_, a), (_, b)| a.ratio.total_cmp(&b.ratio));
+        all
     }
 
     /// Why the checkpoint cannot run a strategy at all: it lacks a part that the strategy asks.
@@ -232,6 +263,23 @@ mod tests {
             }
         };
         assert_eq!(with("ccot").lacks(ccot), None);
+        let mut both = with("ccot");
+        both.adapters.extend(with("ccot-r0.2").adapters);
+        both.adapters[1].spec.ratio = 0.2;
+        let named: Vec<_> = both.contemplations();
+        let named: Vec<(&str, f64)> = named.iter().map(|(n, spec)| (&**n, spec.ratio)).collect();
+        assert_eq!(named, [("words/ccot-r0.2", 0.2), ("words", 0.5)]);
+        let ratio = |name| both.contemplation_of(name).map(|spec| spec.ratio);
+        assert_eq!(ratio("words"), Some(0.5));
+        assert_eq!(ratio("words/ccot-r0.2"), Some(0.2));
+        assert_eq!(ratio("words/ccot-r9"), None);
+        let catalogue = Catalogue { models: vec![both] };
+        assert!(catalogue.entry("words/ccot-r0.2").is_some());
+        let current = "words/ccot-r0.2";
+        assert_eq!(
+            catalogue.model_for(arithmetic::TASK, "token-cot", current),
+            current
+        );
         assert!(with("ccot-r0.2").lacks(ccot).is_some());
         let json = serde_json::to_value(with("ccot")).expect("JSON");
         let expected = serde_json::json!([{"folder": "ccot", "layer": 2, "ratio": 0.5}]);

@@ -37,6 +37,16 @@ pub fn step_kind(record: &StepRecord, program: &Program) -> StepKind {
     }
 }
 
+/// The tokens that a lane emits: what it thinks and answers, without markers.
+pub fn emitted(records: &[StepRecord], program: &Program) -> Vec<u32> {
+    let speaks = |record: &&StepRecord| {
+        let kind = step_kind(record, program);
+        matches!(kind, StepKind::Think | StepKind::Answer)
+    };
+    let spoken = records.iter().filter(speaks);
+    spoken.map(|record| record.token).collect()
+}
+
 /// Numbers of a lane.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Serialize)]
 pub struct LaneSummary {

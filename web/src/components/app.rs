@@ -7,6 +7,7 @@ use latent_model::{address::Language, recording::Recording, tasks};
 use leptos::{prelude::*, task::spawn_local};
 
 use super::{
+    analysis::AnalysisDrawer,
     arena::ArenaPanel,
     chart::EntropyChart,
     controls::Controls,
@@ -27,6 +28,7 @@ use super::{
 };
 use crate::{
     address_bar::AddressBar,
+    analysis::Analysis,
     arena::Arena,
     brought::{Brought, Opened, Source},
     catalogue::{Lists, SiteCatalogue},
@@ -73,6 +75,7 @@ pub fn App(lists: Lists, failure: Option<LoadError>) -> impl IntoView {
     let arena = Arena::new(session.clone(), signals, downloading);
     provide_context(Offline::new(reports));
     provide_context(arena);
+    provide_context(Analysis::new(session.clone(), runner, signals));
     provide_context(notices);
     provide_context(site);
     provide_context(reports);
@@ -219,6 +222,7 @@ fn Page() -> impl IntoView {
                 </Show>
                 <LanesPanel/>
             </div>
+            <AnalysisDrawer/>
             <Show when=move || !is_free()>
                 <OpenModelPanel/>
             </Show>

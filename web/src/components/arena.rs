@@ -1,9 +1,9 @@
 //! The arena's panel: what to run, what has been counted, and files of it.
 
-use latent_model::{metrics::Proportion, tasks::Difficulty};
+use latent_model::{address::ArenaChoice, metrics::Proportion, tasks::Difficulty};
 use leptos::prelude::*;
 
-use super::chart::marker_path;
+use super::{chart::marker_path, intervene::event_target_open};
 use crate::{
     arena::{Arena, ArenaStatus, MOST_THOUGHTS},
     page_signals::PageSignals,
@@ -21,24 +21,23 @@ const N_PROBLEMS: [usize; 5] = [20, 50, 100, 200, 500];
 /// Offered numbers of runs of each.
 const N_SAMPLES: [usize; 4] = [1, 5, 10, 20];
 
-/// What is asked for before it starts.
-#[derive(Clone, Copy)]
-struct Asked {
-    difficulty: RwSignal<Difficulty>,
-    n: RwSignal<usize>,
-    samples: RwSignal<usize>,
-    sweeps: RwSignal<bool>,
-}
-
 /// Folded away until somebody asks.
 #[component]
 pub fn ArenaPanel() -> impl IntoView {
     let arena = expect_context::<Arena>();
-    let asked = Asked {
-        difficulty: RwSignal::new(Difficulty::Class),
-        n: RwSignal::new(100),
-        samples: RwSignal::new(1),
-        sweeps: RwSignal::new(false),
+    let in_address = expect_context::<PageSignals>().arena;
+    // What is set stays while the panel is folded, when the address says nothing of it.
+    let asked = RwSignal::new(in_address.get_untracked().unwrap_or(ArenaChoice::FIRST));
+    Effect::new(move |_| {
+        if let Some(choice) = in_address.get() {
+            asked.set(choice);
+        }
+    });
+    let on_toggle = move |event| {
+        let is_open = event_target_open(&event);
+        if is_open != in_address.with_untracked(Option::is_some) {
+            in_address.set(is_open.then(|| asked.get_untracked()));
+        }
     };
     let failure = move || {
         let text = |error: String| fill(words().arena_failed, &[("error", &error)]);
@@ -50,7 +49,12 @@ pub fn ArenaPanel() -> impl IntoView {
         rows.windows(2).any(|pair| pair[0].lane == pair[1].lane)
     };
     view! {
-        <details class="panel arena" data-testid="arena">
+        <details
+            class="panel arena"
+            data-testid="arena"
+            prop:open=move || in_address.with(Option::is_some)
+            on:toggle=on_toggle
+        >
             <summary>{words().arena}</summary>
             <p class="hint">{words().arena_hint}</p>
             <Setup asked/>
@@ -69,23 +73,38 @@ pub fn ArenaPanel() -> impl IntoView {
 }
 
 #[component]
-fn Setup(asked: Asked) -> impl IntoView {
+fn Setup(asked: RwSignal<ArenaChoice>) -> impl IntoView {
     let arena = expect_context::<Arena>();
     let reports = expect_context::<Reports>();
     let PageSignals {
-        task, seed, lanes, ..
+        task,
+        seed,
+        lanes,
+        arena: in_address,
+        ..
     } = expect_context();
+    let change = move |change: &dyn Fn(&mut ArenaChoice)| {
+        let mut choice = asked.get_untracked();
+        change(&mut choice);
+        in_address.set(Some(choice));
+    };
     let is_running = move || arena.status.get() == ArenaStatus::Running;
     let can_start = move || reports.is_ready() && !lanes.get().is_empty() && !is_running();
     let start = move |_| {
+        let ArenaChoice {
+            difficulty,
+            n,
+            samples,
+            sweeps,
+        } = asked.get_untracked();
         let trial = Trial {
             task: task.get_untracked(),
-            difficulty: asked.difficulty.get_untracked(),
-            n: asked.n.get_untracked(),
-            samples: asked.samples.get_untracked(),
+            difficulty,
+            n,
+            samples,
             seed: seed.get_untracked(),
         };
-        arena.start(trial, asked.sweeps.get_untracked());
+        arena.start(trial, sweeps);
     };
     let progress = move || {
         let rows = arena.rows.get();
@@ -102,12 +121,12 @@ fn Setup(asked: Asked) -> impl IntoView {
         (Difficulty::Official, words().arena_official),
     ];
     let size = difficulties.map(|(difficulty, label)| {
-        let is_selected = move || asked.difficulty.get() == difficulty;
+        let is_selected = move || asked.get().difficulty == difficulty;
         view! { <option value=difficulty.name() selected=is_selected>{label}</option> }
     });
     let on_size = move |event| {
         if let Ok(difficulty) = event_target_value(&event).parse() {
-            asked.difficulty.set(difficulty);
+            change(&|choice| choice.difficulty = difficulty);
         }
     };
     view! {
@@ -116,14 +135,29 @@ fn Setup(asked: Asked) -> impl IntoView {
                 {words().arena_size}
                 <select data-testid="arena-size" on:change=on_size>{size.collect_view()}</select>
             </label>
-            <NumberPicker label=words().arena_problems testid="arena-n" offered=&N_PROBLEMS chosen=asked.n/>
-            <NumberPicker label=words().arena_samples testid="arena-samples" offered=&N_SAMPLES chosen=asked.samples/>
+            <NumberPicker
+                label=words().arena_problems
+                testid="arena-n"
+                offered=&N_PROBLEMS
+                chosen=Signal::derive(move || asked.get().n)
+                on_choice=Callback::new(move |n| change(&|choice| choice.n = n))
+            />
+            <NumberPicker
+                label=words().arena_samples
+                testid="arena-samples"
+                offered=&N_SAMPLES
+                chosen=Signal::derive(move || asked.get().samples)
+                on_choice=Callback::new(move |n| change(&|choice| choice.samples = n))
+            />
             <label class="switch">
                 <input
                     type="checkbox"
                     data-testid="arena-sweep"
-                    prop:checked=asked.sweeps
-                    on:change=move |event| asked.sweeps.set(event_target_checked(&event))
+                    prop:checked=move || asked.get().sweeps
+                    on:change=move |event| {
+                        let sweeps = event_target_checked(&event);
+                        change(&|choice| choice.sweeps = sweeps);
+                    }
                 />
                 {words().arena_sweep}
             </label>
@@ -152,22 +186,29 @@ fn NumberPicker(
     label: &'static str,
     testid: &'static str,
     offered: &'static [usize],
-    chosen: RwSignal<usize>,
+    chosen: Signal<usize>,
+    on_choice: Callback<usize>,
 ) -> impl IntoView {
-    let option = move |n: &usize| {
-        let n = *n;
-        view! { <option value=n.to_string() selected=move || chosen.get() == n>{n}</option> }
+    let options = move || {
+        // An address may ask for another number; it stays visible.
+        let chosen = chosen.get();
+        let own = Some(chosen).filter(|n| !offered.contains(n));
+        let option = |n: usize| {
+            view! { <option value=n.to_string() selected=chosen == n>{n}</option> }
+        };
+        let all = offered.iter().copied().chain(own);
+        all.map(option).collect_view()
     };
     let on_change = move |event| {
         if let Ok(n) = event_target_value(&event).parse() {
-            chosen.set(n);
+            on_choice.run(n);
         }
     };
     view! {
         <label class="field">
             {label}
             <select data-testid=testid on:change=on_change>
-                {offered.iter().map(option).collect_view()}
+                {options}
             </select>
         </label>
     }

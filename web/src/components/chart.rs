@@ -15,7 +15,7 @@ use crate::{
         chart::{Axes, BOTTOM, Curve, HEIGHT, LEFT, Measure, RIGHT, TOP, WIDTH, words_at_once},
         lane_names::LaneName,
     },
-    words::words,
+    words::{fill, words},
 };
 
 /// Dash pattern of each palette entry, so that lanes differ without colour too.
@@ -36,10 +36,11 @@ pub fn EntropyChart() -> impl IntoView {
         false => vec![Measure::Raw],
     });
     let axes = Memo::new(move |_| curves.with(|curves| Axes::new(curves, &measures.get())));
-    let step_under =
-        move |event: &PointerEvent| pointer_x(event).map(|x| axes.get_untracked().step_at(x));
+    let step_under = move |event: &PointerEvent| {
+        pointer_x(event, HEIGHT).map(|x| axes.get_untracked().step_at(x))
+    };
     let on_click = move |event: MouseEvent| {
-        if let Some(step) = pointer_x(&event).map(|x| axes.get_untracked().step_at(x)) {
+        if let Some(step) = pointer_x(&event, HEIGHT).map(|x| axes.get_untracked().step_at(x)) {
             cursor.pin(step);
         }
     };
@@ -116,19 +117,19 @@ fn ChartTable(curves: Memo<Vec<Curve>>) -> impl IntoView {
         (0..n_steps).map(row).collect()
     };
     view! {
-        <LaneTable testid="chart-table" label=words().chart_as_table heads=&["step"] rows/>
+        <LaneTable testid="chart-table" label=words().chart_as_table heads=vec![words().chart_step] rows/>
     }
 }
 
-/// Where the pointer is, in the drawing's own units.
-fn pointer_x(event: &MouseEvent) -> Option<f32> {
+/// Where the pointer is, in the own units of a drawing of this height.
+pub fn pointer_x(event: &MouseEvent, height: f32) -> Option<f32> {
     let target = event
         .current_target()?
         .dyn_into::<web_sys::Element>()
         .ok()?;
     let bounds = target.get_bounding_client_rect();
     // The drawing keeps its shape, so it may have room on both sides.
-    let scale = (bounds.width() as f32 / WIDTH).min(bounds.height() as f32 / HEIGHT);
+    let scale = (bounds.width() as f32 / WIDTH).min(bounds.height() as f32 / height);
     let room = (bounds.width() as f32 - WIDTH * scale) / 2.0;
     (scale > 0.0).then(|| (event.client_x() as f32 - bounds.left() as f32 - room) / scale)
 }
@@ -173,7 +174,7 @@ fn Grid(axes: Memo<Axes>) -> impl IntoView {
         {vertical}
         {word_labels}
         <line class="axis" x1=LEFT x2=right y1=bottom y2=bottom></line>
-        <text class="label" x=(LEFT + right) / 2.0 y=HEIGHT - 6.0 text-anchor="middle">"step"</text>
+        <text class="label" x=(LEFT + right) / 2.0 y=HEIGHT - 6.0 text-anchor="middle">{words().chart_step}</text>
         <text class="label" transform=format!("translate(13 {}) rotate(-90)", (TOP + bottom) / 2.0) text-anchor="middle">
             {words().chart_axis}
         </text>
@@ -205,12 +206,9 @@ fn lane_curve(lane: Lane, curve: &Curve, axes: Axes, shows_sampler: bool) -> imp
         // Lanes that change phase at the same step stand beside each other.
         let y = bottom - 5.0 - 12.0 * lane.colour as f32;
         let (mark, title) = if point.cold_stop {
-            (
-                "❄",
-                "Cold Stop ended thinking here: the sampler's entropy stayed low for long enough",
-            )
+            ("❄", words().chart_cold_stop)
         } else {
-            ("A", "Thinking ends, the answer begins")
+            ("A", words().chart_answer)
         };
         view! {
             <text class="mark" x=x y=y text-anchor="middle">{mark}<title>{title}</title></text>
@@ -220,7 +218,7 @@ fn lane_curve(lane: Lane, curve: &Curve, axes: Axes, shows_sampler: bool) -> imp
     let sampler = (shows_sampler && curve.has_two_measures()).then(|| {
         view! {
             <path class="line is-sampler" data-testid="sampler-line" d=axes.path(curve, Measure::Sampler)>
-                <title>"Entropy at the sampler's temperature"</title>
+                <title>{words().chart_sampler}</title>
             </path>
         }
     });
@@ -286,8 +284,8 @@ fn Legend(curves: Memo<Vec<Curve>>) -> impl IntoView {
         }
     };
     let caption = move || match cursor.get() {
-        Some(step) => format!("at step {step}: nats, words"),
-        None => "newest, or ⌀ of the thinking: nats, words".to_string(),
+        Some(step) => fill(words().legend_at, &[("n", &step.to_string())]),
+        None => words().legend_newest.to_string(),
     };
     view! {
         <ul class="legend" data-testid="legend">

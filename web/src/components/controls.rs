@@ -270,7 +270,7 @@ fn Progress() -> impl IntoView {
                 {move || status_text(runner.status.get())}
             </span>
             <span data-testid="steps-done">
-                {move || last_step().map(|step| format!(" · step {step}"))}
+                {move || last_step().map(|step| fill(words().step_reached, &[("n", &step.to_string())]))}
             </span>
             <span class="visually-hidden" role="status" data-testid="announcement">{announced}</span>
         </span>

@@ -7,6 +7,7 @@ use leptos::{prelude::*, task::spawn_local};
 use crate::{
     evidence::{CaseStudy, SUITES, Suite, cell, checkpoint, next_link, paper, tokens},
     load::fetch_json,
+    words::{fill, words},
 };
 
 /// Folded away until somebody asks, and fetched then.
@@ -26,9 +27,9 @@ pub fn Evidence() -> impl IntoView {
         });
     };
     let content = move || match tables.get() {
-        None => view! { <p>"Fetching …"</p> }.into_any(),
+        None => view! { <p>{words().evidence_fetching}</p> }.into_any(),
         Some(Err(error)) => view! {
-            <p role="alert">"The measurements could not be fetched: " {error}</p>
+            <p role="alert">{fill(words().evidence_failed, &[("error", &error)])}</p>
         }
         .into_any(),
         Some(Ok(tables)) => tables
@@ -39,7 +40,7 @@ pub fn Evidence() -> impl IntoView {
     };
     view! {
         <details class="evidence panel" data-testid="evidence" on:toggle=fetch>
-            <summary>"Evidence"</summary>
+            <summary>{words().evidence}</summary>
             {content}
         </details>
     }
@@ -86,13 +87,10 @@ fn Measurements(suite: Suite, table: Table, case: RwSignal<Option<CaseStudy>>) -
     let findings = findings.iter().map(finding).collect_view();
     let preset = move || {
         case.get().map(|case| {
-            let text = format!(
-                "One thought is too few, two or more are enough: a problem of {} steps",
-                case.hops
-            );
+            let text = fill(words().case_study_link, &[("n", &case.hops.to_string())]);
             view! {
                 <p>
-                    "Case study: "
+                    {words().case_study} " "
                     <a href=format!("#{}", case.hash) data-testid="case-study">{text}</a>
                 </p>
             }
@@ -104,7 +102,7 @@ fn Measurements(suite: Suite, table: Table, case: RwSignal<Option<CaseStudy>>) -
             <figure>
                 <img
                     src=suite.path("thoughts.svg")
-                    alt="Accuracy against the number of continuous thoughts, with 95 % bands"
+                    alt=words().thoughts_figure
                     loading="lazy"
                 />
             </figure>
@@ -117,8 +115,7 @@ fn Measurements(suite: Suite, table: Table, case: RwSignal<Option<CaseStudy>>) -
         <ul class="findings">{findings}</ul>
         {thoughts}
         <p class="source">
-            "Accuracy in percent with its 95 % interval; our models have about a million parameters. \
-             Made by " <code>{command}</code> " (seed " {seed} ", " {engine} ")."
+            {words().evidence_how} " " <code>{command}</code> " (seed " {seed} ", " {engine} ")."
         </p>
     }
 }
@@ -128,7 +125,7 @@ fn task_table(suite: Suite, table: &Table, task: &str) -> impl IntoView + use<> 
     let sets = table.sets_of(task);
     let heads = sets
         .iter()
-        .map(|set| view! { <th>{format!("{}, n {}", set.name, set.n)}</th><th>"tokens"</th> })
+        .map(|set| view! { <th>{format!("{}, n {}", set.name, set.n)}</th><th>{words().evidence_tokens}</th> })
         .collect_view();
     let row = |row: &RowOfTable| {
         let cells = sets
@@ -150,10 +147,10 @@ fn task_table(suite: Suite, table: &Table, task: &str) -> impl IntoView + use<> 
     let note = table.notes.get(task).map_or("", String::as_str);
     let sources = with_code(&(sources + note));
     view! {
-        <div class="scrolling" role="region" aria-label=format!("{}: table of {task}", suite.name) tabindex="0">
+        <div class="scrolling" role="region" aria-label=fill(words().evidence_table, &[("suite", suite.name), ("task", task)]) tabindex="0">
             <table data-testid=format!("evidence-{}-{task}", suite.name)>
                 <thead>
-                    <tr><th>{task.to_string()}</th><th>"paper"</th>{heads}<th>"checkpoint"</th></tr>
+                    <tr><th>{task.to_string()}</th><th>{words().evidence_paper}</th>{heads}<th>{words().evidence_checkpoint}</th></tr>
                 </thead>
                 <tbody>{rows}</tbody>
             </table>

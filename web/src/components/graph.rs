@@ -18,7 +18,7 @@ use crate::{
         reach::Oracle,
         shares::{Shares, shares, shown_record},
     },
-    words::words,
+    words::{fill, words},
 };
 
 /// The graph, with its shortest ways where the teacher wants them.
@@ -125,7 +125,8 @@ fn GraphTable(graph: Graph, minds: Minds) -> impl IntoView {
             let distances = successors.distances(graph.root);
             let row = |node: usize| {
                 let names = successors.of(node).iter().map(|&to| &*graph.nodes[to].name);
-                let away = distances[node].map_or("not reachable".into(), |n| n.to_string());
+                let distance = distances[node].filter(|_| graph.is_asked);
+                let away = distance.map_or(words().not_reachable.into(), |n| n.to_string());
                 let mut cells = vec![names.collect::<Vec<_>>().join(", "), away];
                 cells.extend(minds.iter().map(|(_, shares)| {
                     let share = shares.get(&graph.nodes[node].token).copied();
@@ -143,7 +144,7 @@ fn GraphTable(graph: Graph, minds: Minds) -> impl IntoView {
         <LaneTable
             testid="graph-table"
             label=words().graph_as_table
-            heads=&["word", "arrows to", "arrows from the start"]
+            heads=vec![words().head_word, words().head_arrows_to, words().head_arrows_from]
             rows
         />
     }
@@ -179,17 +180,18 @@ fn MassLine(
                     .sentence(),
             )
         });
-        let what = match thought {
-            Some(thought) => format!("Thought {thought}"),
-            None => format!("Step {step}"),
-        };
-        Some(format!("{what}: {}", mass?))
+        let mass = mass?;
+        let said = |text, n: &dyn ToString| fill(text, &[("n", &n.to_string()), ("mass", &mass)]);
+        Some(match thought {
+            Some(thought) => said(words().mass_thought, &thought),
+            None => said(words().mass_step, &step),
+        })
     };
     view! {
         <p
             class="hint mass"
             data-testid="mass"
-            title="Reachable: a way of arrows leads there from the start. Frontier: as many arrows away as thoughts were made. Outside: no way leads there (hatched), or no word of the problem."
+            title=words().mass_title
         >
             {line}
         </p>

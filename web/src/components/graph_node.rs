@@ -55,14 +55,14 @@ pub fn Node(
     let name = graph.nodes[node].name.clone();
     let arrived = move || arrivals.with(|all| all.as_ref()?.get(&token).copied());
     let share = move || shaded.with(|shares| shares.get(&token).copied().unwrap_or(0.0));
-    let is_option = graph.options.contains(&node);
+    let is_option = graph.is_asked && graph.options.contains(&node);
     let is_target = node == graph.target;
     let [width, height] = [place.width, NODE_HEIGHT];
-    let is_outside = !place.is_reached;
+    let is_outside = graph.is_asked && !place.is_reached;
     let title = {
         let name = name.clone();
         let what = if is_outside {
-            ", which the start does not reach"
+            words().node_unreached
         } else {
             ""
         };
@@ -97,7 +97,7 @@ pub fn Node(
     view! {
         <g
             class="node"
-            class:is-root=node == graph.root
+            class:is-root=graph.is_asked && node == graph.root
             class:is-option=is_option
             class:is-strong=move || { share() > 0.4 && !is_outside }
             class:is-oracle=move || ways.with(|ways| ways.nodes.contains(&node))
@@ -182,8 +182,9 @@ fn shade_opacity(share: f32) -> f32 {
 pub fn name_with_role(graph: &Graph, node: usize) -> String {
     let name = &graph.nodes[node].name;
     match node {
-        _ if node == graph.root => format!("{name} (start)"),
-        _ if graph.options.contains(&node) => format!("{name} (option)"),
+        _ if !graph.is_asked => name.clone(),
+        _ if node == graph.root => fill(words().node_start, &[("name", name)]),
+        _ if graph.options.contains(&node) => fill(words().node_option, &[("name", name)]),
         _ => name.clone(),
     }
 }

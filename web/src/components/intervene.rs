@@ -46,7 +46,11 @@ pub fn StepActions(lane: Lane, index: Memo<usize>) -> impl IntoView {
 fn ChangeList(lane: Lane, index: Memo<usize>) -> impl IntoView {
     let changes = Memo::new(move |_| lane.choice.with(|choice| choice.changes.clone()));
     let entry = move |(place, change): (usize, ChangeChoice)| {
-        let text = format!("{} at {}", change.kind.word(), change.step);
+        let step = change.step.to_string();
+        let text = fill(
+            words().change_at,
+            &[("change", change.kind.word()), ("step", &step)],
+        );
         let take_back = move |_| {
             lane.choice.update(|choice| {
                 if place < choice.changes.len() {
@@ -179,7 +183,7 @@ fn Actions(
 }
 
 /// Whether what was toggled is open now.
-fn event_target_open(event: &leptos::ev::Event) -> bool {
+pub fn event_target_open(event: &leptos::ev::Event) -> bool {
     let target = event.target();
     let element = target.and_then(|target| target.dyn_into::<web_sys::Element>().ok());
     element.is_some_and(|element| element.has_attribute("open"))

@@ -1,7 +1,7 @@
 //! One lane: what it is, its stream, its answer and verdict.
 
 use latent_model::{
-    catalogue::{Catalogue, Entry},
+    catalogue::{Catalogue, Entry, folder_and_adapters},
     contemplation::ContemplationSpec,
     program::{Adapter, Feed, Role},
     record::{StepRecord, flag},
@@ -27,7 +27,11 @@ use crate::{
     page_state::LaneChoice,
     runner::Runner,
     view::chart::words_at_once,
-    words::words,
+    words::{
+        fill,
+        tables::{lacks_text, strategy_summary, verdict_word},
+        words,
+    },
 };
 
 /// A lane's card.
@@ -60,7 +64,7 @@ pub fn LaneCard(lane: Lane) -> impl IntoView {
             data-lane-colour=lane.colour
             data-testid=move || format!("lane-{}", index.get())
             data-strategy=move || strategy().name
-            aria-label=move || format!("Lane {}", name().text())
+            aria-label=move || fill(words().lane_named, &[("name", &name().text())])
         >
             <header class="lane-head">
                 <span class="number" aria-hidden="true">{number}</span>
@@ -69,7 +73,7 @@ pub fn LaneCard(lane: Lane) -> impl IntoView {
                     class="quiet"
                     data-testid=move || format!("lane-{}-settings", index.get())
                     aria-expanded=move || shows_settings.get().to_string()
-                    aria-label=move || format!("Settings of lane {}", number())
+                    aria-label=move || of_number(words().settings_of_lane, number())
                     title=words().lane_settings_title
                     on:click=move |_| shows_settings.update(|shown| *shown = !*shown)
                 >
@@ -78,7 +82,7 @@ pub fn LaneCard(lane: Lane) -> impl IntoView {
                 <button
                     class="quiet"
                     data-testid=move || format!("lane-{}-remove", index.get())
-                    aria-label=move || format!("Remove lane {}", number())
+                    aria-label=move || of_number(words().remove_lane_n, number())
                     title=words().remove_lane
                     on:click=remove
                 >
@@ -88,14 +92,14 @@ pub fn LaneCard(lane: Lane) -> impl IntoView {
             <p class="differs" data-testid=move || format!("lane-{}-name", index.get()) title=move || name().text()>
                 {move || name().details()}
             </p>
-            <p class="summary" title=move || strategy().summary>{move || strategy().summary}</p>
+            <p class="summary" title=move || strategy_summary(strategy())>{move || strategy_summary(strategy())}</p>
             <Untrained lane index/>
             <Show when=move || shows_settings.get()>
                 <div class="settings">
                     <CheckpointPicker lane/>
                     <CompositionEditor lane/>
                     <LaneSettings lane/>
-                    <p class="paper">{move || strategy().summary} " " {move || cited(strategy().paper)}</p>
+                    <p class="paper">{move || strategy_summary(strategy())} " " {move || cited(strategy().paper)}</p>
                     <button class="sheet-button primary" on:click=move |_| shows_settings.set(false)>
                         {words().close_sheet}
                     </button>
@@ -134,7 +138,7 @@ fn StrategyPicker(
                 value=strategy.name
                 selected=is_selected
                 disabled=move || lacks().is_some()
-                title=lacks
+                title=move || lacks().map(lacks_text)
             >
                 {strategy.title}
             </option>
@@ -165,7 +169,7 @@ fn StrategyPicker(
         <select
             class="strategy"
             data-testid=move || format!("lane-{}-strategy", number() - 1)
-            aria-label=move || format!("Strategy of lane {}", number())
+            aria-label=move || of_number(words().strategy_of_lane, number())
             on:change=on_change
         >
             {STRATEGIES.iter().map(option).collect_view()}
@@ -183,7 +187,7 @@ fn Untrained(lane: Lane, index: Memo<usize>) -> impl IntoView {
         let suits =
             |known: &Catalogue| Some(known.entry(&choice.model)?.suits(choice.strategy.name));
         (catalogue.with_value(suits) == Some(false))
-            .then(|| format!("⚠ {} was not trained for this strategy.", choice.model))
+            .then(|| fill(words().untrained, &[("model", &choice.model)]))
     };
     view! {
         {move || warning().map(|text| view! {
@@ -213,7 +217,7 @@ fn EndedEarly(lane: Lane, index: Memo<usize>) -> impl IntoView {
     view! {
         {move || n_steps.get().map(|n_steps| view! {
             <p class="ended-early" data-testid=move || format!("lane-{}-ended-early", index.get())>
-                {format!("Ended early by Cold Stop, after {n_steps} thinking steps. ")}
+                {of_number(words().ended_early, n_steps)} " "
                 <button
                     class="quiet"
                     data-testid=move || format!("lane-{}-without-cold-stop", index.get())
@@ -231,7 +235,8 @@ fn EndedEarly(lane: Lane, index: Memo<usize>) -> impl IntoView {
 fn CheckpointPicker(lane: Lane) -> impl IntoView {
     let catalogue = expect_context::<SiteCatalogue>().catalogue;
     let task = expect_context::<PageSignals>().task;
-    let model = Memo::new(move |_| lane.choice.with(|choice| choice.model.clone()));
+    let full_name = Memo::new(move |_| lane.choice.with(|choice| choice.model.clone()));
+    let model = Memo::new(move |_| full_name.with(|name| folder_and_adapters(name).0.to_string()));
     let strategy = Memo::new(move |_| lane.choice.with(|choice| choice.strategy.name));
     let site = expect_context::<SiteCatalogue>();
     let offered = move || {
@@ -250,7 +255,7 @@ fn CheckpointPicker(lane: Lane) -> impl IntoView {
                 value=name.clone()
                 selected=is_selected
                 disabled=lacks.is_some() && !is_selected
-                title=lacks
+                title=lacks.map(lacks_text)
             >
                 {name.clone()}
             </option>
@@ -264,7 +269,7 @@ fn CheckpointPicker(lane: Lane) -> impl IntoView {
         let told = |entry: &Entry| {
             view! {
                 <p class="paper">{entry.summary.clone()}</p>
-                <p class="paper">{entry.contemplation().map(contemplation_text)}</p>
+                <p class="paper">{entry.contemplation_of(&full_name.get()).map(contemplation_text)}</p>
             }
         };
         catalogue.with_value(|known| known.entry(&model.get()).map(told))
@@ -276,17 +281,50 @@ fn CheckpointPicker(lane: Lane) -> impl IntoView {
                 {move || offered().into_iter().map(option).collect_view()}
             </select>
         </label>
+        <AdaptersPicker lane full_name/>
         {about}
         <Accuracies model/>
     }
 }
 
+/// Which of a checkpoint's adapters contemplate: a choice of r, where it has several folders of them.
+#[component]
+fn AdaptersPicker(lane: Lane, full_name: Memo<String>) -> impl IntoView {
+    let catalogue = expect_context::<SiteCatalogue>().catalogue;
+    let named = Memo::new(move |_| {
+        let contemplates = lane.choice.with(|choice| choice.strategy.contemplates());
+        let of = |known: &Catalogue| Some(known.entry(&full_name.get())?.contemplations());
+        let named = catalogue.with_value(of).filter(|_| contemplates);
+        named.filter(|named| named.len() > 1)
+    });
+    let option = move |(name, spec): (String, ContemplationSpec)| {
+        let is_selected = name == full_name.get();
+        view! { <option value=name selected=is_selected>{format!("r = {}", spec.ratio)}</option> }
+    };
+    let on_change = move |event| {
+        let name = event_target_value(&event);
+        lane.choice.update(|choice| choice.model = name);
+    };
+    move || {
+        named.get().map(|named| {
+            view! {
+                <label class="field wide">
+                    {words().adapters}
+                    <select data-testid="adapters" on:change=on_change>
+                        {named.into_iter().map(option).collect_view()}
+                    </select>
+                </label>
+            }
+        })
+    }
+}
+
 /// How a checkpoint contemplates, in words.
 fn contemplation_text(ContemplationSpec { layer, ratio }: ContemplationSpec) -> String {
-    format!(
-        "CCOT: the base reads the problem, the generator contemplates and the decoder answers. \
-         What is fed is the state after layer ℓ = {layer}, counted from 0; r = {ratio} steps stand \
-         for each token of a written solution."
+    let (layer, ratio) = (layer.to_string(), ratio.to_string());
+    fill(
+        words().contemplates_with,
+        &[("layer", &layer), ("ratio", &ratio)],
     )
 }
 
@@ -297,7 +335,7 @@ fn Accuracies(model: Memo<String>) -> impl IntoView {
     let lines = move || match shipped.accuracies(&model.get()) {
         None => vec![words().fetching_accuracies.to_string()],
         Some(Ok(found)) => found.iter().map(Accuracy::sentence).collect(),
-        Some(Err(error)) => vec![format!("How often it was right is not known: {error}")],
+        Some(Err(error)) => vec![fill(words().accuracies_unknown, &[("error", &error)])],
     };
     let line = |text: String| view! { <li>{text}</li> };
     view! { <ul class="accuracies">{move || lines().into_iter().map(line).collect_view()}</ul> }
@@ -306,15 +344,16 @@ fn Accuracies(model: Memo<String>) -> impl IntoView {
 /// In place of the stream before there is one: what will run.
 #[component]
 fn BeforeRun(lane: Lane) -> impl IntoView {
-    let model = Memo::new(move |_| lane.choice.with(|choice| choice.model.clone()));
+    let full_name = Memo::new(move |_| lane.choice.with(|choice| choice.model.clone()));
+    let model = Memo::new(move |_| full_name.with(|name| folder_and_adapters(name).0.to_string()));
     let strategy = move || lane.choice.with(|choice| choice.strategy);
     let is_asked = RwSignal::new(false);
     view! {
         // It may scroll, so keys must reach it.
         <div class="stream before-run" tabindex="0">
-            <p class="long">{move || strategy().summary}</p>
+            <p class="long">{move || strategy_summary(strategy())}</p>
             <p>{move || cited(strategy().paper)}</p>
-            <p>"Checkpoint " <b>{model}</b></p>
+            <p>{words().checkpoint} " " <b>{full_name}</b></p>
             <details on:toggle=move |_| is_asked.set(true)>
                 <summary>{words().how_often_right}</summary>
                 <Show when=move || is_asked.get()>
@@ -356,6 +395,7 @@ fn LaneFoot(index: Memo<usize>, lane: Lane) -> impl IntoView {
     };
     let testid = move |part: &str| format!("lane-{}-{part}", index.get());
     let word = move || verdict().map_or(String::new(), |verdict| verdict.to_string());
+    let told = move || verdict().map(verdict_word);
     let mark = move || match verdict() {
         Some(Grade::Right) => "✓ ",
         Some(Grade::Wrong) => "✗ ",
@@ -369,7 +409,7 @@ fn LaneFoot(index: Memo<usize>, lane: Lane) -> impl IntoView {
                 <span class="text" title=answer data-testid=move || testid("answer")>{answer}</span>
                 <span class="verdict" data-verdict=word>
                     <span aria-hidden="true">{mark}</span>
-                    <span data-testid=move || testid("verdict")>{word}</span>
+                    <span data-testid=move || testid("verdict")>{told}</span>
                 </span>
             </p>
             <p class="numbers" title=words().numbers_title>
@@ -378,6 +418,11 @@ fn LaneFoot(index: Memo<usize>, lane: Lane) -> impl IntoView {
             </p>
         </footer>
     }
+}
+
+/// A text with its place `{n}` filled.
+fn of_number(text: &str, n: usize) -> String {
+    fill(text, &[("n", &n.to_string())])
 }
 
 /// What the lane is doing, in words.
@@ -408,9 +453,21 @@ fn numbers_text(run: &LaneRun) -> String {
         return String::new();
     }
     let entropy = run.view.mean_entropy().map_or(String::new(), |nats| {
-        format!(" · ⌀ {nats:.2} nats, {} words", words_at_once(nats))
+        fill(
+            words().lane_mean_entropy,
+            &[
+                ("nats", &format!("{nats:.2}")),
+                ("words", &words_at_once(nats)),
+            ],
+        )
     });
     // The status counts all steps of a run; here are those in which the lane thought.
-    let n_thinking = run.view.think_steps();
-    format!("{n_thinking} thinking{entropy} · {:.2} s", run.elapsed_secs)
+    fill(
+        words().lane_numbers,
+        &[
+            ("n", &run.view.think_steps().to_string()),
+            ("entropy", &entropy),
+            ("seconds", &format!("{:.2}", run.elapsed_secs)),
+        ],
+    )
 }

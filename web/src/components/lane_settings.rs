@@ -3,7 +3,10 @@
 use latent_model::strategy::{Setting, Settings};
 use leptos::prelude::*;
 
-use crate::{lanes::Lane, words::words};
+use crate::{
+    lanes::Lane,
+    words::{fill, tables::setting_words, words},
+};
 
 /// All settings of the lane's strategy.
 #[component]
@@ -39,6 +42,7 @@ pub fn LaneSettings(lane: Lane) -> impl IntoView {
 #[component]
 fn SettingControl(lane: Lane, setting: Setting) -> impl IntoView {
     let spec = setting.spec();
+    let (label, explanation) = setting_words(setting);
     let value = move || {
         let value = lane
             .choice
@@ -60,13 +64,13 @@ fn SettingControl(lane: Lane, setting: Setting) -> impl IntoView {
     view! {
         <div class="setting">
             <label>
-                {spec.label}
+                {label}
                 <input
                     type="range"
                     min=low.clone()
                     max=high.clone()
                     step=step.clone()
-                    aria-label=spec.label
+                    aria-label=label
                     prop:value=value
                     on:input=move |event| set(event_target_value(&event))
                 />
@@ -75,12 +79,12 @@ fn SettingControl(lane: Lane, setting: Setting) -> impl IntoView {
                     min=low
                     max=high
                     step=step
-                    aria-label=format!("{}, as a number", spec.label)
+                    aria-label=fill(words().as_number, &[("label", label)])
                     prop:value=value
                     on:change=move |event| set(event_target_value(&event))
                 />
             </label>
-            <p>{spec.explanation}</p>
+            <p>{explanation}</p>
         </div>
     }
 }

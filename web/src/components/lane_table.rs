@@ -19,7 +19,7 @@ pub fn LaneTable(
     /// What is told of it.
     label: &'static str,
     /// The heads of the columns before the lanes'.
-    heads: &'static [&'static str],
+    heads: Vec<&'static str>,
     rows: impl Fn() -> Vec<TableRow> + Copy + Send + Sync + 'static,
 ) -> impl IntoView {
     let lanes = expect_context::<PageSignals>().lanes;

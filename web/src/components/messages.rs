@@ -29,19 +29,24 @@ pub fn Messages() -> impl IntoView {
 #[component]
 fn Loading(download: Download) -> impl IntoView {
     let megabytes = |bytes: u64| format!("{:.2} MB", bytes as f64 / 1e6);
-    let of_total = download
-        .total
-        .map_or(String::new(), |total| format!(" of {}", megabytes(total)));
     let left = download.seconds_left(now_ms());
     let left = left.map_or(String::new(), |seconds| {
         let seconds = format!("{:.0}", seconds.ceil());
         format!(", {}", fill(words().time_left, &[("seconds", &seconds)]))
     });
-    let text = format!(
-        "Loading {}: {}{of_total}{left}",
-        download.name,
-        megabytes(download.received)
-    );
+    let (name, received) = (&*download.name, megabytes(download.received));
+    let so_far = [("name", name), ("received", &received)];
+    let text = match download.total.map(megabytes) {
+        Some(total) => {
+            let [name, received] = so_far;
+            fill(
+                words().loading_file_of,
+                &[name, received, ("total", &total)],
+            )
+        }
+        None => fill(words().loading_file, &so_far),
+    };
+    let text = format!("{text}{left}");
     let downloading = expect_context::<Downloading>();
     let stop = download.can_stop.then(|| {
         view! {

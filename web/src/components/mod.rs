@@ -1,5 +1,6 @@
 //! The components: each places what the views compute.
 
+mod analysis;
 mod app;
 mod arena;
 mod chart;

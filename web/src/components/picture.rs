@@ -40,6 +40,8 @@ pub fn Picture() -> impl IntoView {
             }
         })
     };
+    // A text that asks nothing yet is not whole enough to be written again after an edit.
+    let is_asked = move || graph.with(|graph| graph.as_ref().is_some_and(|graph| graph.is_asked));
     move || match (task.get().picture(), graph.get()) {
         (tasks::Picture::Story, _) => EitherOf4::A(view! {
             <Story/>
@@ -55,7 +57,7 @@ pub fn Picture() -> impl IntoView {
                 {teacher}
                 <Statements/>
                 <Paint/>
-                <EditorBar editor/>
+                {is_asked().then(|| view! { <EditorBar editor/> })}
             </div>
         }),
         (tasks::Picture::Text, _) => EitherOf4::D(view! {

@@ -8,7 +8,7 @@ use crate::{
     page_signals::{PageSignals, typed_problem},
     page_state::ProblemChoice,
     question::AllExamples,
-    words::words,
+    words::{tables::task_title, words},
 };
 
 /// The task, the source and the question.
@@ -43,7 +43,7 @@ fn TaskPicker() -> impl IntoView {
     };
     let option = move |task: Task| {
         let is_selected = move || signals.task.get() == task;
-        view! { <option value=task.name() selected=is_selected>{task.title()}</option> }
+        view! { <option value=task.name() selected=is_selected>{task_title(task)}</option> }
     };
     let on_change = move |event| {
         if let Ok(task) = event_target_value(&event).parse::<Task>() {

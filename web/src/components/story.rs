@@ -8,6 +8,7 @@ use crate::{
     lanes::{Lane, LaneRun},
     page_signals::PageSignals,
     run_state::RunNumber,
+    words::{fill, words},
 };
 
 /// The whole story, a sentence a line, and below it each lane's computations.
@@ -23,7 +24,7 @@ pub fn Story() -> impl IntoView {
     let reason = move || {
         let reason = question.with(|question| question.problem.clone().err());
         reason.map(|reason| {
-            view! { <p class="warning" data-testid="no-verdict">"No verdict: " {reason} "."</p> }
+            view! { <p class="warning" data-testid="no-verdict">{fill(words().no_verdict, &[("reason", &reason)])} "."</p> }
         })
     };
     view! {

@@ -16,7 +16,7 @@ use crate::{
         shares::{Shares, shares},
         steps::{Chip, ONE_WORD, RowKind, StepView},
     },
-    words::{fill, words as texts},
+    words::{fill, words},
 };
 
 /// Words narrower than this share of the bar are left to the line below it.
@@ -140,13 +140,15 @@ fn Row(
         view! { <span class="kept" data-testid="kept-share" title=kept_title(share)>{format!("Σ {}", percent(share))}</span> }
     });
     let entropy = row.entropy.map(|nats| {
-        let words = words_at_once(nats);
+        let n_words = words_at_once(nats);
         let sampler = row.sampler_entropy.map_or(String::new(), |nats| {
-            format!("; {nats:.2} nats at the sampler's temperature")
+            fill(
+                words().row_sampler_title,
+                &[("nats", &format!("{nats:.2}"))],
+            )
         });
-        let title = format!(
-            "Entropy at temperature 1, in nats: as of {words} equally likely words{sampler}"
-        );
+        let parts = [("words", &*n_words), ("sampler", &sampler)];
+        let title = fill(words().row_entropy_title, &parts);
         view! { <span class="nats" title=title>{format!("{nats:.2}")} {kept}</span> }
     });
     let end_probability = row.end_probability.map(|probability| {
@@ -154,9 +156,9 @@ fn Row(
             <span
                 class="norm enough"
                 data-testid="end-probability"
-                title="How sure the model's own classifier is that it has thought enough"
+                title=words().enough_title
             >
-                {format!("enough: {}", percent(probability))}
+                {fill(words().enough, &[("share", &percent(probability))])}
             </span>
         }
     });
@@ -177,12 +179,15 @@ fn Row(
             {stands_for.map(stands_for_view)}
             {thought(&row)}
             {shares.map(|shares| view! { <Reached row=row.clone() shares/> })}
-            <span class="norm" title="Norm of this hidden state, beside the mean norm of a word's embedding">
-                {move || format!("‖h‖ {norm:.2} · words {:.2}", mean_norm.get())}
+            <span class="norm" title=words().norms_title>
+                {move || {
+                    let (norm, mean) = (format!("{norm:.2}"), format!("{:.2}", mean_norm.get()));
+                    fill(words().norms, &[("norm", &norm), ("mean", &mean)])
+                }}
             </span>
         }),
         _ => EitherOf3::C(view! {
-            {words(&row)}
+            {chosen_word(&row)}
             {completed.map(|sentence| view! { <Judged sentence/> })}
         }),
     };
@@ -216,15 +221,15 @@ fn Reached(row: StepView, shares: Shares) -> impl IntoView {
         let oracle = oracle.as_ref()?;
         let ring = oracle.ring(thought?);
         let search = match ring.is_empty() {
-            true => "search over".to_string(),
-            false => format!("search: {}", ring.join(", ")),
+            true => words().search_over.to_string(),
+            false => fill(words().search_ring, &[("words", &ring.join(", "))]),
         };
         let mass = oracle.mass(&shares, thought).sentence();
         Some(view! {
             <div
                 class="norm reached"
                 data-testid="reached"
-                title="The frontier of a breadth-first search after as many steps, and where this thought's mass lies"
+                title=words().search_title
             >
                 {format!("{search} | {mass}")}
             </div>
@@ -271,7 +276,7 @@ pub fn Judged(sentence: Sentence) -> impl IntoView {
 }
 
 fn kept_title(share: f32) -> String {
-    fill(texts().kept_share, &[("share", &percent(share))])
+    fill(words().kept_share, &[("share", &percent(share))])
 }
 
 fn percent(share: f32) -> String {
@@ -279,7 +284,7 @@ fn percent(share: f32) -> String {
 }
 
 /// One word, and after it the words that it was chosen among.
-fn words(row: &StepView) -> impl IntoView + use<> {
+fn chosen_word(row: &StepView) -> impl IntoView + use<> {
     let chosen = row.chips.first().map(|chip| {
         view! { <b class="word">{chip.word.clone()}</b> }
     });
@@ -310,8 +315,8 @@ fn mixtures(row: &StepView) -> impl IntoView + use<> {
     let before = is_noisy.then(|| {
         let shown: f32 = row.before_noise.iter().map(|chip| chip.share).sum();
         view! {
-            <div class="bars is-before" data-testid="before-noise" title="Probabilities before the noise">
-                {label("before noise")} {bar(&row.before_noise, (1.0 - shown).max(0.0), row.kept_share)}
+            <div class="bars is-before" data-testid="before-noise" title=words().before_noise_title>
+                {label(words().before_noise)} {bar(&row.before_noise, (1.0 - shown).max(0.0), row.kept_share)}
             </div>
         }
     });
@@ -323,7 +328,7 @@ fn mixtures(row: &StepView) -> impl IntoView + use<> {
     let weights = row.chips.iter().take(6).map(weight).collect_view();
     view! {
         {before}
-        <div class="bars">{label("fed")} {bar(&row.chips, row.rest, row.kept_share)}</div>
+        <div class="bars">{label(words().fed)} {bar(&row.chips, row.rest, row.kept_share)}</div>
         <div class="weights">{weights}</div>
     }
 }
@@ -343,7 +348,7 @@ fn bar(chips: &[Chip], rest: f32, kept_share: Option<f32>) -> impl IntoView + us
     let parts = chips.iter().enumerate().map(part).collect_view();
     let rest = (rest > 0.01).then(|| {
         view! {
-            <span class="part rest" style:flex-grow=rest.to_string() title="all others"></span>
+            <span class="part rest" style:flex-grow=rest.to_string() title=words().all_others></span>
         }
     });
     view! { <div class="mixture">{parts} {rest}</div> }
@@ -355,9 +360,9 @@ fn stands_for_view(word: String) -> impl IntoView {
         <span
             class="norm"
             data-testid="stands-for"
-            title="The token of the written solution that this contemplation token was trained to stand for"
+            title=words().stands_for_title
         >
-            {format!("for {word}")}
+            {fill(words().stands_for, &[("word", &word)])}
         </span>
     }
 }

@@ -29,31 +29,32 @@ pub fn TakeAway() -> impl IntoView {
         offer_text("latent-run.json", "application/json", &text);
     };
     let table = move |_| offer_text("latent-run.csv", "text/csv", &table(signals));
-    let drawing = move |testid: &'static str, name: &'static str| {
-        let svg = move |_| {
-            let text = svg_text(testid);
-            offer_text(&format!("{name}.svg"), "image/svg+xml", &text);
+    let drawing =
+        move |testid: &'static str, name: &'static str, [as_svg, as_png]: [&'static str; 2]| {
+            let svg = move |_| {
+                let text = svg_text(testid);
+                offer_text(&format!("{name}.svg"), "image/svg+xml", &text);
+            };
+            let png = move |_| {
+                spawn_local(async move {
+                    let drawn = offer_png(&format!("{name}.png"), &svg_text(testid)).await;
+                    if drawn.is_err() {
+                        told.set(words().png_failed.into());
+                    }
+                });
+            };
+            view! {
+                <button data-testid=format!("{name}-svg") on:click=svg>{as_svg}</button>
+                <button data-testid=format!("{name}-png") on:click=png>{as_png}</button>
+            }
         };
-        let png = move |_| {
-            spawn_local(async move {
-                let drawn = offer_png(&format!("{name}.png"), &svg_text(testid)).await;
-                if drawn.is_err() {
-                    told.set("The browser did not draw the picture; the SVG has it too.".into());
-                }
-            });
-        };
-        view! {
-            <button data-testid=format!("{name}-svg") on:click=svg>{format!("{name} as SVG")}</button>
-            <button data-testid=format!("{name}-png") on:click=png>{format!("{name} as PNG")}</button>
-        }
-    };
     let embed = move |_| {
         let page = window().location().href().unwrap_or_default();
         let page = page.split('#').next().unwrap_or_default().to_string();
         let html = frame(&page, hash().trim_start_matches('#'));
         spawn_local(async move {
             let told_now = match copy_text(&html).await {
-                true => "The frame's HTML is on the clipboard.".to_string(),
+                true => words().frame_copied.to_string(),
                 false => html,
             };
             told.set(told_now);
@@ -64,14 +65,13 @@ pub fn TakeAway() -> impl IntoView {
         <details class="take-away panel" data-testid="take-away">
             <summary>{words().take_away}</summary>
             <p class="hint">
-                "The address holds the whole set-up and what is shown of it: the step, the shading lane, \
-                 letters and theme. Add &run=yes and the run begins by itself."
+                {words().take_away_hint}
             </p>
             <div class="options">
                 <button data-testid="run-json" disabled=move || !has_run() on:click=json>{words().run_json}</button>
                 <button data-testid="run-csv" disabled=move || !has_run() on:click=table>{words().run_csv}</button>
-                <Show when=has_graph>{drawing("graph", "graph")}</Show>
-                {drawing("entropy-chart", "chart")}
+                <Show when=has_graph>{drawing("graph", "graph", [words().graph_svg, words().graph_png])}</Show>
+                {drawing("entropy-chart", "chart", [words().chart_svg, words().chart_png])}
                 <Recordings/>
                 <button data-testid="embed" on:click=embed>{words().frame}</button>
             </div>

@@ -11,7 +11,7 @@ use crate::{
     page_state::PageState,
     run_state::RunStatus,
     runner::Runner,
-    words::words,
+    words::{fill, words},
 };
 
 /// What the visitor has done with a chapter.
@@ -74,6 +74,7 @@ pub fn Tour() -> impl IntoView {
 #[component]
 fn Opened(number: usize, chapter: &'static Chapter) -> impl IntoView {
     let guide = Guide::of_page();
+    let text = chapter.text();
     let runner = expect_context::<Runner>();
     let prediction = RwSignal::new(Prediction::Open);
     let is_done = move || runner.status.get() == RunStatus::Done;
@@ -104,7 +105,7 @@ fn Opened(number: usize, chapter: &'static Chapter) -> impl IntoView {
         keys.remove();
         speak_of(None);
     });
-    let option = move |(index, text): (usize, &&'static str)| {
+    let option = move |(index, option): (usize, &&'static str)| {
         let is_right = index == chapter.right;
         let mark = move || match prediction.get() {
             Prediction::Made(made) if made == index && is_done() => match is_right {
@@ -122,38 +123,40 @@ fn Opened(number: usize, chapter: &'static Chapter) -> impl IntoView {
                 on:click=move |_| go(Prediction::Made(index))
             >
                 {mark}
-                {*text}
+                {*option}
             </button>
         }
     };
-    let options = chapter
-        .options
-        .iter()
-        .enumerate()
-        .map(option)
-        .collect_view();
+    let options = text.options.iter().enumerate().map(option).collect_view();
     let said = move || match (prediction.get(), is_done()) {
-        (Prediction::Open, _) => {
-            "Commit to an answer, and the run begins. Space goes on without one.".to_string()
-        }
-        (_, false) => "Running …".to_string(),
+        (Prediction::Open, _) => words().chapter_commit.to_string(),
+        (_, false) => words().chapter_runs.to_string(),
         (Prediction::Made(made), true) if made == chapter.right => {
-            format!("As you predicted. {}", chapter.reveal)
+            fill(words().chapter_as_predicted, &[("reveal", text.reveal)])
         }
         (Prediction::Made(made), true) => {
-            format!(
-                "You predicted: {}. {}",
-                chapter.options[made], chapter.reveal
+            let option = text.options[made];
+            fill(
+                words().chapter_otherwise,
+                &[("option", option), ("reveal", text.reveal)],
             )
         }
-        (Prediction::Skipped, true) => chapter.reveal.to_string(),
+        (Prediction::Skipped, true) => text.reveal.to_string(),
     };
     let is_last = number == CHAPTERS.len();
+    let head = fill(
+        words().chapter_head,
+        &[
+            ("n", &number.to_string()),
+            ("total", &CHAPTERS.len().to_string()),
+            ("title", text.title),
+        ],
+    );
     view! {
         <section class="panel tour" data-testid="tour" aria-label=words().tour>
             <div class="panel-head">
                 <h2 data-testid="chapter">
-                    {format!("{number} of {}: {}", CHAPTERS.len(), chapter.title)}
+                    {head}
                 </h2>
                 <button
                     class="quiet"
@@ -176,9 +179,9 @@ fn Opened(number: usize, chapter: &'static Chapter) -> impl IntoView {
                     "✕"
                 </button>
             </div>
-            <p>{chapter.sentences[0]} " " {chapter.sentences[1]}</p>
-            <p class="asks"><b>{chapter.asks}</b></p>
-            <div class="options" role="group" aria-label="Your prediction">{options}</div>
+            <p>{text.sentences[0]} " " {text.sentences[1]}</p>
+            <p class="asks"><b>{text.asks}</b></p>
+            <div class="options" role="group" aria-label=words().your_answer>{options}</div>
             <p class="said" data-testid="chapter-says" role="status">{said}</p>
         </section>
     }

@@ -5,7 +5,7 @@ use latent_model::record::{StepRecord, flag};
 /// Width of the drawing, in its own units.
 pub const WIDTH: f32 = 560.0;
 /// Height of the drawing.
-pub const HEIGHT: f32 = 330.0;
+pub const HEIGHT: f32 = 260.0;
 /// Room for the labels of the vertical axis.
 pub const LEFT: f32 = 46.0;
 /// Room for the labels of the horizontal axis.

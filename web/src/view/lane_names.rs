@@ -2,7 +2,10 @@
 
 use latent_model::{address::LaneChoice, tasks::Grade};
 
-use crate::page_state::streams;
+use crate::{
+    page_state::streams,
+    words::{fill, tables::verdict_word, words},
+};
 
 /// A lane's number and what it is.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -77,11 +80,12 @@ pub fn lane_names(lanes: &[LaneChoice]) -> Vec<LaneName> {
 /// The end of a run in a sentence, for those who hear it.
 pub fn announcement(names: &[LaneName], verdicts: &[Option<Grade>]) -> String {
     let lane = |(name, verdict): (&LaneName, &Option<Grade>)| {
-        let verdict = verdict.map_or("no verdict".into(), |grade| grade.to_string());
-        format!("Lane {}: {verdict}.", name.text())
+        let verdict = verdict.map_or(words().announce_no_verdict, verdict_word);
+        let parts = [("name", &*name.text()), ("verdict", verdict)];
+        fill(words().announce_lane, &parts)
     };
     let lanes: Vec<String> = names.iter().zip(verdicts).map(lane).collect();
-    format!("The run is done. {}", lanes.join(" "))
+    fill(words().announce_done, &[("lanes", &lanes.join(" "))])
 }
 
 #[cfg(test)]

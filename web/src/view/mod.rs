@@ -6,6 +6,7 @@ pub mod csv;
 pub mod lane;
 pub mod lane_names;
 pub mod layout;
+pub mod looks;
 pub mod prediction;
 pub mod reach;
 pub mod score;

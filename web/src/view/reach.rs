@@ -6,6 +6,7 @@ use std::collections::BTreeMap;
 use latent_model::tasks::Graph;
 
 use super::shares::Shares;
+use crate::words::{fill, words};
 
 /// What a breadth-first search from the root says of every word of the graph.
 #[derive(Clone, Debug, Default, PartialEq)]
@@ -96,13 +97,14 @@ impl Mass {
     /// `93 % reachable · 71 % on the frontier · 45 % on a shortest way · 7 % outside`
     pub fn sentence(&self) -> String {
         let percent = |share: f32| format!("{:.0} %", 100.0 * share);
-        let mut parts = vec![format!("{} reachable", percent(self.reachable))];
+        let said = |text, share| fill(text, &[("share", &percent(share))]);
+        let mut parts = vec![said(words().mass_reachable, self.reachable)];
         parts.extend(
             self.frontier
-                .map(|share| format!("{} on the frontier", percent(share))),
+                .map(|share| said(words().mass_frontier, share)),
         );
-        parts.push(format!("{} on a shortest way", percent(self.on_way)));
-        parts.push(format!("{} outside", percent(self.outside)));
+        parts.push(said(words().mass_on_way, self.on_way));
+        parts.push(said(words().mass_outside, self.outside));
         parts.join(" · ")
     }
 }

@@ -2,6 +2,7 @@
 
 use latent_model::{
     address::LaneChoice,
+    catalogue::folder_and_adapters,
     evaluation::Evaluation,
     metrics::Proportion,
     strategy::Setting,
@@ -115,10 +116,12 @@ impl Row {
             .map(|(setting, value)| format!(" --set {setting}={value}"))
             .collect();
         let engine = if self.is_on_gpu { "gpu" } else { "reference" };
+        let (folder, adapters) = folder_and_adapters(&choice.model);
+        let adapters = adapters.map(|adapters| format!(" --adapters {adapters}"));
         format!(
-            "latent eval --model public/models/{} --strategy {}{set} --task {} --difficulty {} \
-             --n {} --samples {} --seed {} --engine {engine}",
-            choice.model,
+            "latent eval --model public/models/{folder}{} --strategy {}{set} --task {} \
+             --difficulty {} --n {} --samples {} --seed {} --engine {engine}",
+            adapters.unwrap_or_default(),
             choice.strategy.name,
             trial.task.name(),
             trial.difficulty.name(),

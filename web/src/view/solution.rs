@@ -2,6 +2,8 @@
 
 use latent_model::tasks::Problem;
 
+use crate::words::{fill, words};
+
 /// A worked solution.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Solution {
@@ -30,15 +32,20 @@ impl Solution {
             answer,
             n_ways,
         } = self;
-        let n_steps = match steps.len() {
-            1 => "1 step".into(),
-            n => format!("{n} steps"),
+        let (n, n_ways_said) = (steps.len().to_string(), n_ways.to_string());
+        let ways = ("ways", &*n_ways_said);
+        let ways = match (n_ways, steps.len()) {
+            (1, 1) => words().solution_one_step.to_string(),
+            (1, _) => fill(words().solution_steps, &[("n", &n)]),
+            (_, 1) => fill(words().solution_ways_one_step, &[ways]),
+            _ => fill(words().solution_ways, &[ways, ("n", &n)]),
         };
-        let ways = match n_ways {
-            1 => format!("In {n_steps}"),
-            n => format!("{n} shortest ways, one of them in {n_steps}"),
-        };
-        format!("{ways}: {} Answer: {answer}", steps.join(" "))
+        let parts = [
+            ("ways", &*ways),
+            ("steps", &steps.join(" ")),
+            ("answer", answer),
+        ];
+        fill(words().solution, &parts)
     }
 }
 

@@ -6,6 +6,8 @@ use latent_model::{
     trace::{StepKind, step_kind},
 };
 
+use crate::words::{fill, words};
+
 /// Chips below this share are summed up instead of shown.
 const SMALLEST_SHARE: f32 = 0.02;
 /// The largest number of chips in a row.
@@ -101,20 +103,28 @@ impl StepView {
     pub fn sentence(&self) -> String {
         let Self { step, nth, .. } = self;
         let kind = match self.kind {
-            RowKind::Marker => "marker".to_string(),
-            RowKind::Token => "word".to_string(),
-            RowKind::Concept => "mixture".to_string(),
-            RowKind::Thought => format!("thought {nth}, decoded"),
-            RowKind::Pause => "pause".to_string(),
-            RowKind::Answer => "word of the answer".to_string(),
+            RowKind::Marker => words().row_marker.to_string(),
+            RowKind::Token => words().row_word.to_string(),
+            RowKind::Concept => words().row_mixture.to_string(),
+            RowKind::Thought => fill(words().row_thought, &[("n", &nth.to_string())]),
+            RowKind::Pause => words().row_pause.to_string(),
+            RowKind::Answer => words().row_answer.to_string(),
         };
         let chip = |chip: &Chip| match self.kind {
             RowKind::Marker | RowKind::Pause => chip.word.clone(),
             _ => format!("{} {:.0} %", chip.word, 100.0 * chip.share),
         };
         let chips: Vec<String> = self.chips.iter().map(chip).collect();
-        let mut parts = vec![format!("Step {step}, {kind}: {}", chips.join(", "))];
-        parts.extend(self.entropy.map(|nats| format!("entropy {nats:.2} nats")));
+        let mut parts = vec![fill(
+            words().row_sentence,
+            &[
+                ("n", &step.to_string()),
+                ("kind", &kind),
+                ("words", &chips.join(", ")),
+            ],
+        )];
+        let entropy = |nats: f32| fill(words().row_entropy, &[("nats", &format!("{nats:.2}"))]);
+        parts.extend(self.entropy.map(entropy));
         parts.extend(self.marks.iter().map(|mark| mark.label().to_string()));
         parts.join("; ")
     }
@@ -124,22 +134,22 @@ impl Mark {
     /// The mark in a word.
     pub fn label(self) -> &'static str {
         match self {
-            Self::Forced => "forced",
-            Self::Stop => "chosen",
-            Self::ColdStop => "Cold Stop",
-            Self::EndClassifier => "classifier",
-            Self::Cap => "full length",
+            Self::Forced => words().mark_forced,
+            Self::Stop => words().mark_chosen,
+            Self::ColdStop => words().mark_cold_stop,
+            Self::EndClassifier => words().mark_classifier,
+            Self::Cap => words().mark_cap,
         }
     }
 
     /// The mark in a sentence.
     pub fn explanation(self) -> &'static str {
         match self {
-            Self::Forced => "The program put this marker here; the model was not asked.",
-            Self::Stop => "The model chose this marker itself, which ends the phase.",
-            Self::ColdStop => "The entropy stayed low for long enough, so thinking was ended.",
-            Self::EndClassifier => "The model's own classifier said that it had thought enough.",
-            Self::Cap => "The phase had used all its steps.",
+            Self::Forced => words().mark_forced_why,
+            Self::Stop => words().mark_chosen_why,
+            Self::ColdStop => words().mark_cold_stop_why,
+            Self::EndClassifier => words().mark_classifier_why,
+            Self::Cap => words().mark_cap_why,
         }
     }
 }

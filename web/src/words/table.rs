@@ -216,8 +216,8 @@ words! {
     task: "Task", "Aufgabenart";
     task_title: "What kind of problem", "Welche Art von Aufgabe";
     source_label: "Source of the problem", "Herkunft der Aufgabe";
-    drawn_class: "Drawn: class size", "Gezogen: Klassengröße";
-    drawn_official: "Drawn: official size", "Gezogen: offizielle Größe";
+    drawn_class: "Drawn: class size", "Gezogen: Klasse";
+    drawn_official: "Drawn: official size", "Gezogen: offiziell";
     number_title: "Number of the drawn problem", "Nummer der gezogenen Aufgabe";
     number: "No.", "Nr.";
     next: "Next", "Nächste";
@@ -315,4 +315,218 @@ words! {
     take_back: "Take this change back", "Diese Änderung zurücknehmen";
     run_settings: "Settings of the run", "Einstellungen des Laufs";
     close_sheet: "Close", "Schließen";
+
+    // Messages
+    lists_missing: "The page did not load all of its files", "Die Seite hat nicht alle ihre Dateien geladen";
+    lists_missing_advice: "Check the network, then reload the page.", "Das Netz prüfen, dann die Seite neu laden.";
+    address_not_understood: "The address was not understood", "Die Adresse wurde nicht verstanden";
+    address_not_understood_advice: "The page opened with its default lanes instead. The address stays as it is until you change something on the page.", "Die Seite hat stattdessen ihre üblichen Bahnen geöffnet. Die Adresse bleibt, wie sie ist, bis du auf der Seite etwas änderst.";
+    address_changed_nothing: "Nothing on the page was changed.", "Auf der Seite wurde nichts geändert.";
+    left_out: "Not everything of the address is on this page", "Nicht alles aus der Adresse ist auf dieser Seite";
+    left_out_advice: "All else in it was kept. The address stays as it is until you change something on the page.", "Alles andere daraus wurde übernommen. Die Adresse bleibt, wie sie ist, bis du auf der Seite etwas änderst.";
+    left_out_task: "No checkpoint of the task {task} ships with this page, so no lane can run on it; there are some of: {known}.", "Zur Aufgabenart {task} liegt dieser Seite kein Checkpoint bei, also kann keine Bahn darauf laufen; es gibt welche zu: {known}.";
+    left_out_lane: "Lane {n} ({label}) was left out: {model} is a checkpoint of the task {of}, and the page's task is {task}.", "Bahn {n} ({label}) wurde weggelassen: {model} ist ein Checkpoint der Aufgabenart {of}, und die der Seite ist {task}.";
+    left_out_rest: "The address has {n} lanes and a page holds {most}; the rest was left out.", "Die Adresse hat {n} Bahnen, und eine Seite fasst {most}; der Rest wurde weggelassen.";
+    left_out_source: "Lane {n} looked at lane {of}, which was left out; it runs on its own.", "Bahn {n} sah auf Bahn {of}, die weggelassen wurde; sie läuft für sich.";
+    checkpoint_not_here: "A checkpoint is not on this site", "Ein Checkpoint ist nicht auf dieser Website";
+    checkpoint_not_loaded: "A checkpoint did not load", "Ein Checkpoint ließ sich nicht laden";
+    checkpoint_unusable: "A checkpoint cannot be used", "Ein Checkpoint ist nicht zu gebrauchen";
+    checkpoint_advice: "Choose another one in the lane's settings, or remove the lane.", "In den Einstellungen der Bahn einen anderen wählen oder die Bahn entfernen.";
+    network_advice: "Check the network and press Run again.", "Das Netz prüfen und noch einmal starten.";
+    unreadable_problem: "The model cannot read this problem", "Das Modell kann diese Aufgabe nicht lesen";
+    unreadable_problem_advice: "Change the word in the problem's text, then press Run.", "Das Wort im Text der Aufgabe ändern, dann starten.";
+    lane_cannot_run: "A lane cannot run", "Eine Bahn kann nicht laufen";
+    lane_cannot_run_advice: "Change the lane's settings or remove it, then press Run.", "Die Einstellungen der Bahn ändern oder sie entfernen, dann starten.";
+    run_stopped: "The run stopped", "Der Lauf hat angehalten";
+    run_stopped_advice: "Press Run to begin again.", "Starten, um neu zu beginnen.";
+    gpu_too_small: "This GPU has no room for the lanes", "Diese GPU hat keinen Platz für die Bahnen";
+    gpu_too_small_advice: "Remove lanes or choose smaller checkpoints, or go on with the reference engine, which computes the same on the CPU.", "Bahnen entfernen oder kleinere Checkpoints wählen, oder mit der Referenz-Engine weitermachen, die dasselbe auf der CPU rechnet.";
+    gpu_stopped: "The GPU stopped working", "Die GPU arbeitet nicht mehr";
+    gpu_stopped_advice: "Reload the page to try the GPU again, or go on with the reference engine, which computes the same on the CPU. Nothing that you set or typed is lost.", "Die Seite neu laden, um es noch einmal mit der GPU zu versuchen, oder mit der Referenz-Engine weitermachen, die dasselbe auf der CPU rechnet. Nichts von dem, was du eingestellt oder getippt hast, geht verloren.";
+    gpu_disagrees: "The GPU computes something else than the CPU", "Die GPU rechnet etwas anderes als die CPU";
+    gpu_disagrees_advice: "Do not trust runs on this GPU; go on with the reference engine, and please report the adapter's name.", "Läufen auf dieser GPU nicht trauen; mit der Referenz-Engine weitermachen, und bitte den Namen des Adapters melden.";
+    loading_file: "Loading {name}: {received}", "Lädt {name}: {received}";
+    loading_file_of: "Loading {name}: {received} of {total}", "Lädt {name}: {received} von {total}";
+    no_verdict: "No verdict: {reason}", "Kein Urteil: {reason}";
+    no_graph_no_verdict: "No graph and no verdict: {reason}", "Kein Graph und kein Urteil: {reason}";
+
+    // Self-test
+    test_waits: "self-test: waiting", "Selbsttest: wartet";
+    test_runs: "self-test: running …", "Selbsttest: läuft …";
+    test_not_needed: "no WebGPU in use: the reference engine runs, nothing to compare", "kein WebGPU in Gebrauch: die Referenz-Engine läuft, nichts zu vergleichen";
+    test_not_possible: "no self-test: {reason}", "kein Selbsttest: {reason}";
+    test_failed: "self-test failed: {error}", "Selbsttest misslungen: {error}";
+    test_no_checkpoint: "no checkpoint is loaded", "kein Checkpoint ist geladen";
+    test_agrees: "GPU agrees with CPU, max difference {difference} in {checkpoint}", "GPU und CPU stimmen überein, größter Unterschied {difference} in {checkpoint}";
+    test_disagrees: "GPU disagrees with CPU at {what}, max difference {difference} in {checkpoint}", "GPU und CPU unterscheiden sich bei {what}, größter Unterschied {difference} in {checkpoint}";
+
+    // Tour
+    chapter_head: "{n} of {total}: {title}", "{n} von {total}: {title}";
+    chapter_commit: "Commit to an answer, and the run begins. Space goes on without one.", "Lege dich fest, dann beginnt der Lauf. Die Leertaste geht ohne weiter.";
+    chapter_runs: "Running …", "Läuft …";
+    chapter_as_predicted: "As you predicted. {reveal}", "Wie vorhergesagt. {reveal}";
+    chapter_otherwise: "You predicted: {option}. {reveal}", "Vorhergesagt: {option}. {reveal}";
+
+    // Lanes
+    lane_named: "Lane {name}", "Bahn {name}";
+    settings_of_lane: "Settings of lane {n}", "Einstellungen von Bahn {n}";
+    remove_lane_n: "Remove lane {n}", "Bahn {n} entfernen";
+    strategy_of_lane: "Strategy of lane {n}", "Strategie von Bahn {n}";
+    untrained: "⚠ {model} was not trained for this strategy.", "⚠ {model} wurde für diese Strategie nicht trainiert.";
+    ended_early: "Ended early by Cold Stop, after {n} thinking steps.", "Von Cold Stop früh beendet, nach {n} Denkschritten.";
+    contemplates_with: "CCOT: the base reads the problem, the generator contemplates and the decoder answers. What is fed is the state after layer ℓ = {layer}, counted from 0; r = {ratio} steps stand for each token of a written solution.", "CCOT: die Basis liest die Aufgabe, der Generator kontempliert und der Decoder antwortet. Eingespeist wird der Zustand nach Schicht ℓ = {layer}, von 0 an gezählt; r = {ratio} Schritte stehen für jedes Token einer geschriebenen Lösung.";
+    adapters: "Adapters (r)", "Adapter (r)";
+    accuracies_unknown: "How often it was right is not known: {error}", "Wie oft es richtig lag, ist nicht bekannt: {error}";
+    lane_numbers: "{n} thinking{entropy} · {seconds} s", "{n} Denkschritte{entropy} · {seconds} s";
+    lane_mean_entropy: " · ⌀ {nats} nats, {words} words", " · ⌀ {nats} Nats, {words} Wörter";
+    change_at: "{change} at {step}", "{change} bei {step}";
+    right: "right", "richtig";
+    wrong: "wrong", "falsch";
+    malformed: "malformed", "keine Antwort";
+    announce_no_verdict: "no verdict", "kein Urteil";
+    announce_lane: "Lane {name}: {verdict}.", "Bahn {name}: {verdict}.";
+    announce_done: "The run is done. {lanes}", "Der Lauf ist fertig. {lanes}";
+    as_number: "{label}, as a number", "{label}, als Zahl";
+    step_reached: " · step {n}", " · Schritt {n}";
+
+    // Steps
+    row_marker: "marker", "Marke";
+    row_word: "word", "Wort";
+    row_mixture: "mixture", "Mischung";
+    row_thought: "thought {n}, decoded", "Gedanke {n}, decodiert";
+    row_pause: "pause", "Pause";
+    row_answer: "word of the answer", "Wort der Antwort";
+    row_sentence: "Step {n}, {kind}: {words}", "Schritt {n}, {kind}: {words}";
+    row_entropy: "entropy {nats} nats", "Entropie {nats} Nats";
+    mark_forced: "forced", "gesetzt";
+    mark_chosen: "chosen", "gewählt";
+    mark_cold_stop: "Cold Stop", "Cold Stop";
+    mark_classifier: "classifier", "Klassifikator";
+    mark_cap: "full length", "volle Länge";
+    mark_forced_why: "The program put this marker here; the model was not asked.", "Das Programm hat diese Marke gesetzt; das Modell wurde nicht gefragt.";
+    mark_chosen_why: "The model chose this marker itself, which ends the phase.", "Das Modell hat diese Marke selbst gewählt; sie beendet die Phase.";
+    mark_cold_stop_why: "The entropy stayed low for long enough, so thinking was ended.", "Die Entropie blieb lange genug niedrig, also wurde das Denken beendet.";
+    mark_classifier_why: "The model's own classifier said that it had thought enough.", "Der eigene Klassifikator des Modells sagte, es habe genug gedacht.";
+    mark_cap_why: "The phase had used all its steps.", "Die Phase hatte alle ihre Schritte verbraucht.";
+    row_entropy_title: "Entropy at temperature 1, in nats: as of {words} equally likely words{sampler}", "Entropie bei Temperatur 1, in Nats: wie von {words} gleich wahrscheinlichen Wörtern{sampler}";
+    row_sampler_title: "; {nats} nats at the sampler's temperature", "; {nats} Nats bei der Temperatur des Samplers";
+    enough: "enough: {share}", "genug: {share}";
+    enough_title: "How sure the model's own classifier is that it has thought enough", "Wie sicher der eigene Klassifikator des Modells ist, dass es genug gedacht hat";
+    norms: "‖h‖ {norm} · words {mean}", "‖h‖ {norm} · Wörter {mean}";
+    norms_title: "Norm of this hidden state, beside the mean norm of a word's embedding", "Norm dieses verborgenen Zustands, neben der mittleren Norm der Einbettung eines Worts";
+    search_over: "search over", "Suche vorbei";
+    search_ring: "search: {words}", "Suche: {words}";
+    search_title: "The frontier of a breadth-first search after as many steps, and where this thought's mass lies", "Die Front einer Breitensuche nach ebenso vielen Schritten, und wo die Masse dieses Gedankens liegt";
+    before_noise: "before noise", "vor dem Rauschen";
+    before_noise_title: "Probabilities before the noise", "Wahrscheinlichkeiten vor dem Rauschen";
+    fed: "fed", "eingespeist";
+    all_others: "all others", "alle anderen";
+    stands_for: "for {word}", "für {word}";
+    stands_for_title: "The token of the written solution that this contemplation token was trained to stand for", "Das Token der geschriebenen Lösung, für das dieses Kontemplations-Token stehen soll";
+
+    // Shares of the graph
+    mass_title: "Reachable: a way of arrows leads there from the start. Frontier: as many arrows away as thoughts were made. Outside: no way leads there (hatched), or no word of the problem.", "Erreichbar: vom Start führt ein Weg aus Pfeilen dorthin. Front: so viele Pfeile entfernt, wie Gedanken gemacht wurden. Außerhalb: kein Weg führt hin (schraffiert), oder kein Wort der Aufgabe.";
+    mass_thought: "Thought {n}: {mass}", "Gedanke {n}: {mass}";
+    mass_step: "Step {n}: {mass}", "Schritt {n}: {mass}";
+    mass_reachable: "{share} reachable", "{share} erreichbar";
+    mass_frontier: "{share} on the frontier", "{share} auf der Front";
+    mass_on_way: "{share} on a shortest way", "{share} auf einem kürzesten Weg";
+    mass_outside: "{share} outside", "{share} außerhalb";
+    not_reachable: "not reachable", "nicht erreichbar";
+    head_word: "word", "Wort";
+    head_arrows_to: "arrows to", "Pfeile zu";
+    head_arrows_from: "arrows from the start", "Pfeile vom Start";
+    node_unreached: ", which the start does not reach", ", vom Start nicht erreichbar";
+    node_start: "{name} (start)", "{name} (Start)";
+    node_option: "{name} (option)", "{name} (Möglichkeit)";
+    solution: "{ways}: {steps} Answer: {answer}", "{ways}: {steps} Antwort: {answer}";
+    solution_one_step: "In 1 step", "In 1 Schritt";
+    solution_steps: "In {n} steps", "In {n} Schritten";
+    solution_ways_one_step: "{ways} shortest ways, one of them in 1 step", "{ways} kürzeste Wege, einer davon in 1 Schritt";
+    solution_ways: "{ways} shortest ways, one of them in {n} steps", "{ways} kürzeste Wege, einer davon in {n} Schritten";
+
+    // Chart
+    chart_cold_stop: "Cold Stop ended thinking here: the sampler's entropy stayed low for long enough", "Cold Stop hat das Denken hier beendet: die Entropie des Samplers blieb lange genug niedrig";
+    chart_answer: "Thinking ends, the answer begins", "Das Denken endet, die Antwort beginnt";
+    chart_sampler: "Entropy at the sampler's temperature", "Entropie bei der Temperatur des Samplers";
+    chart_step: "step", "Schritt";
+    legend_at: "at step {n}: nats, words", "bei Schritt {n}: Nats, Wörter";
+    legend_newest: "newest, or ⌀ of the thinking: nats, words", "Neuester, oder ⌀ des Denkens: Nats, Wörter";
+
+    // Take away and evidence
+    png_failed: "The browser did not draw the picture; the SVG has it too.", "Der Browser hat das Bild nicht gezeichnet; im SVG ist es auch.";
+    graph_svg: "graph as SVG", "Graph als SVG";
+    graph_png: "graph as PNG", "Graph als PNG";
+    chart_svg: "chart as SVG", "Diagramm als SVG";
+    chart_png: "chart as PNG", "Diagramm als PNG";
+    frame_copied: "The frame's HTML is on the clipboard.", "Das HTML des Rahmens ist in der Zwischenablage.";
+    take_away_hint: "The address holds the whole set-up and what is shown of it: the step, the shading lane, letters and theme. Add &run=yes and the run begins by itself.", "Die Adresse enthält den ganzen Aufbau und was davon gezeigt wird: den Schritt, die schattierende Bahn, Schrift und Farben. Mit &run=yes beginnt der Lauf von selbst.";
+    evidence: "Evidence", "Belege";
+    evidence_fetching: "Fetching …", "Wird geladen …";
+    evidence_failed: "The measurements could not be fetched: {error}", "Die Messungen ließen sich nicht laden: {error}";
+    case_study: "Case study:", "Fallstudie:";
+    case_study_link: "One thought is too few, two or more are enough: a problem of {n} steps", "Ein Gedanke ist zu wenig, zwei oder mehr genügen: eine Aufgabe mit {n} Schritten";
+    thoughts_figure: "Accuracy against the number of continuous thoughts, with 95 % bands", "Anteil richtig gegen die Zahl der stetigen Gedanken, mit 95-%-Bändern";
+    evidence_how: "Accuracy in percent with its 95 % interval; our models have about a million parameters. Made by", "Anteil richtig in Prozent mit 95-%-Intervall; unsere Modelle haben etwa eine Million Parameter. Gemacht mit";
+    evidence_tokens: "tokens", "Token";
+    evidence_paper: "paper", "Paper";
+    evidence_checkpoint: "checkpoint", "Checkpoint";
+    evidence_table: "{suite}: table of {task}", "{suite}: Tabelle zu {task}";
+
+    // What am I looking at
+    guide: "What am I looking at?", "Was sehe ich hier?";
+    guide_inputs: "A transformer reads vectors, one a position. Usually each is the embedding of a word. But it can also be fed a mixture of words (a concept token), or its own last hidden state (a continuous thought), which stands for no word at all. Every lane reads the same problem and differs only in what it is fed while it thinks.", "Ein Transformer liest Vektoren, einen je Stelle. Sonst ist jeder die Einbettung eines Worts. Man kann ihm aber auch eine Mischung von Wörtern einspeisen (ein Konzept-Token) oder seinen eigenen letzten verborgenen Zustand (einen stetigen Gedanken), der für gar kein Wort steht. Jede Bahn liest dieselbe Aufgabe; sie unterscheiden sich nur darin, was ihnen beim Denken eingespeist wird.";
+    guide_graph: "Where the problem is a graph, every arrow says that one thing is another, and the question asks which of the two marked ends follows from the start. The shading shows how much of each word is in the step that you look at: one word in token chain of thought, several in a mixture, and in a thought the words that its hidden state decodes to. Words that the start does not reach are hatched. The line below the graph measures the step: how much of it lies on words that can be reached, on the frontier (as many arrows away as thoughts were made), on a shortest way, and outside. A word problem is a story; what a lane computes in words stands below it, digits joined and checked.", "Wo die Aufgabe ein Graph ist, sagt jeder Pfeil, dass eines ein anderes ist, und gefragt ist, welches der beiden markierten Enden aus dem Start folgt. Die Schattierung zeigt, wie viel von jedem Wort in dem Schritt steckt, den man ansieht: ein Wort bei einer Gedankenkette in Token, mehrere bei einer Mischung, und bei einem Gedanken die Wörter, zu denen sein verborgener Zustand decodiert. Wörter, die der Start nicht erreicht, sind schraffiert. Die Zeile unter dem Graphen misst den Schritt: wie viel davon auf erreichbaren Wörtern liegt, auf der Front (so viele Pfeile entfernt, wie Gedanken gemacht wurden), auf einem kürzesten Weg und außerhalb. Eine Textaufgabe ist eine Geschichte; was eine Bahn in Wörtern rechnet, steht darunter, Ziffern verbunden und geprüft.";
+    guide_chart: "The chart shows the entropy H of each step's distribution at temperature 1, for every lane alike, before any truncation or noise. e^H is how many equally likely words have that entropy: how many words at once. For a word it tells how unsure the choice was, for a thought how broad it is. A lane's sampler draws at a temperature of its own; its entropy is a thin line on demand, and it is what Cold Stop looks at.", "Das Diagramm zeigt die Entropie H der Verteilung jedes Schritts bei Temperatur 1, für alle Bahnen gleich, vor jedem Abschneiden oder Rauschen. e^H ist, wie viele gleich wahrscheinliche Wörter diese Entropie haben: wie viele Wörter zugleich. Bei einem Wort sagt sie, wie unsicher die Wahl war, bei einem Gedanken, wie breit er ist. Der Sampler einer Bahn zieht bei einer eigenen Temperatur; seine Entropie ist auf Wunsch eine dünne Linie, und auf sie schaut Cold Stop.";
+    guide_lanes: "The lanes", "Die Bahnen";
+    guide_glossary: "Glossary", "Glossar";
+
+    // Analysis
+    analysis: "Look inside: layers, mixtures, noise", "Hineinschauen: Schichten, Mischungen, Rauschen";
+    analysis_hint: "Each lane of the finished run is run once more on an engine of its own and asked at every step; the run above stays as it is.", "Jede Bahn des fertigen Laufs läuft noch einmal auf einer eigenen Engine und wird bei jedem Schritt gefragt; der Lauf oben bleibt, wie er ist.";
+    analysis_waits: "Waits for a finished run.", "Wartet auf einen fertigen Lauf.";
+    analysis_not_possible: "A recording plays: there is no model here that could be asked.", "Eine Aufzeichnung läuft: hier ist kein Modell, das man fragen könnte.";
+    analysis_looks: "Asking …", "Fragt …";
+    analysis_done: "All steps have been asked about.", "Alle Schritte sind befragt.";
+    analysis_failed: "The analysis stopped: {error}", "Die Analyse hat angehalten: {error}";
+    analysis_lane: "Lane that is looked into", "Bahn, in die man hineinschaut";
+    js: "What follows a mixture, and what follows its words", "Was einer Mischung folgt, und was ihren Wörtern folgt";
+    js_hint: "Jensen-Shannon divergence in nats, 0 to 0.693, over the whole vocabulary at the run's temperature: between what follows the mixture and what would follow its first, second or third word alone; and between the weights with and without noise. Near 0, the mixture is that word.", "Jensen-Shannon-Divergenz in Nats, 0 bis 0,693, über das ganze Vokabular bei der Temperatur des Laufs: zwischen dem, was der Mischung folgt, und dem, was ihrem ersten, zweiten oder dritten Wort allein folgen würde; und zwischen den Gewichten mit und ohne Rauschen. Nahe 0 ist die Mischung dieses Wort.";
+    js_label: "Jensen-Shannon divergences at each step, nats", "Jensen-Shannon-Divergenzen bei jedem Schritt, Nats";
+    js_empty: "This lane mixes no words", "Diese Bahn mischt keine Wörter";
+    js_top1: "1st word", "1. Wort";
+    js_top2: "2nd word", "2. Wort";
+    js_top3: "3rd word", "3. Wort";
+    js_noised: "noised, clean", "mit und ohne Rauschen";
+    lens: "What each layer would say", "Was jede Schicht sagen würde";
+    lens_hint: "The logit lens at temperature 1: the state after each layer, read through the final norm and the LM head. A column for what is fed at each step, thoughts too; the last layer stands above.", "Die Logit-Linse bei Temperatur 1: der Zustand nach jeder Schicht, gelesen durch die letzte Norm und den LM-Kopf. Eine Spalte je Eingabe, auch für Gedanken; die letzte Schicht steht oben.";
+    lens_keys: "What each layer would say: arrow keys choose a cell", "Was jede Schicht sagen würde: Pfeiltasten wählen eine Zelle";
+    lens_colour: "Colour", "Farbe";
+    lens_probability: "probability of the final token", "Wahrscheinlichkeit des letzten Tokens";
+    lens_rank: "rank of the final token", "Rang des letzten Tokens";
+    lens_entropy: "entropy", "Entropie";
+    lens_divergence: "KL to the last layer", "KL zur letzten Schicht";
+    lens_choose: "Choose a cell to see its most probable tokens.", "Eine Zelle wählen, um ihre wahrscheinlichsten Token zu sehen.";
+    lens_cell: "{position}, layer {layer}: {top}. The final token has probability {probability}, rank {rank}; entropy {entropy} nats, KL to the last layer {divergence} nats.", "{position}, Schicht {layer}: {top}. Das letzte Token hat Wahrscheinlichkeit {probability}, Rang {rank}; Entropie {entropy} Nats, KL zur letzten Schicht {divergence} Nats.";
+    lens_layer: "layer {n}", "Schicht {n}";
+    lens_fed: "fed", "eingespeist";
+    position_thought: "thought {n}", "Gedanke {n}";
+    stages: "The distribution of the step", "Die Verteilung des Schritts";
+    stage: "Shown", "Gezeigt";
+    stage_raw: "raw", "roh";
+    stage_tempered: "after temperature", "nach der Temperatur";
+    stage_truncated: "truncated", "abgeschnitten";
+    stage_noised: "as it is fed", "wie eingespeist";
+    stage_label: "Step {n}, {stage}: T = {temperature}{noise}", "Schritt {n}, {stage}: T = {temperature}{noise}";
+    stage_no_noise: ", no noise", ", kein Rauschen";
+    draws: "What noise would make of it", "Was Rauschen daraus machen würde";
+    draws_hint: "{n} draws on the step's mixture: how often each word would have which weight, 0 left to 1 right; the line is its weight without noise.", "{n} Ziehungen auf der Mischung des Schritts: wie oft jedes Wort welches Gewicht hätte, 0 links bis 1 rechts; der Strich ist sein Gewicht ohne Rauschen.";
+    draws_token: "{word}: {clean} without noise, {mean} on average with it", "{word}: {clean} ohne Rauschen, im Mittel {mean} damit";
+    strips: "Beside the greedy words", "Neben den wahrscheinlichsten Wörtern";
+    strips_hint: "What each lane says, markers left out; marked is what stands in the same order in the first lane of greedy words (ROUGE-L).", "Was jede Bahn sagt, ohne Marken; markiert ist, was in derselben Reihenfolge in der ersten Bahn mit den wahrscheinlichsten Wörtern steht (ROUGE-L).";
+    strips_no_greedy: "There is no lane of greedy words (Token CoT) to compare with.", "Es gibt keine Bahn mit den wahrscheinlichsten Wörtern (Token CoT) zum Vergleich.";
+    strip_partner: "word {n} of the greedy lane", "Wort {n} der Vergleichsbahn";
+    strip_itself: "these are the greedy words", "das sind die wahrscheinlichsten Wörter";
+    strip_equal: "the same words", "dieselben Wörter";
+    strip_rouge: "ROUGE-L F1 {f1}", "ROUGE-L F1 {f1}";
 }

@@ -24,7 +24,7 @@ use latent_model::{
     reference::{LayerStates, MAX_LANES, Precision},
     strategy::{Settings, Strategy},
     tasks::{Grade, Problem},
-    trace::{StepKind, answer_ids, step_kind, summary},
+    trace::{StepKind, answer_ids, emitted, step_kind, summary},
 };
 
 use super::{AnalyzeArgs, Method};
@@ -369,21 +369,6 @@ impl<'a> Bench<'a> {
             .and_then(|mut file| file.write_all(line.as_bytes()))
             .with_context(|| format!("cannot write {}", path.display()))
     }
-}
-
-/// The tokens that a lane emits: what it thinks and answers, without markers.
-fn emitted(records: &[StepRecord], program: &Program) -> Vec<u32> {
-    let speaks = |record: &&StepRecord| {
-        matches!(
-            step_kind(record, program),
-            StepKind::Think | StepKind::Answer
-        )
-    };
-    records
-        .iter()
-        .filter(speaks)
-        .map(|record| record.token)
-        .collect()
 }
 
 /// What a position is called: what is fed there.

@@ -5,8 +5,8 @@ use std::{fmt, str::FromStr};
 use percent_encoding::{AsciiSet, NON_ALPHANUMERIC, percent_decode_str, utf8_percent_encode};
 
 use super::{
-    Address, AddressError, DEFAULT_TASK, EngineChoice, LaneChoice, Language, ProblemChoice, Shown,
-    Speed,
+    Address, AddressError, ArenaChoice, DEFAULT_TASK, EngineChoice, LaneChoice, Language,
+    ProblemChoice, Shown, Speed,
     touched::{self, tidied, unescaped_once, without_sentence},
 };
 use crate::strategy::{COMPOSED, Composition, Settings, Strategy};
@@ -73,7 +73,9 @@ impl fmt::Display for ProblemChoice {
 /// change and `from=…` for a fork.
 impl fmt::Display for LaneChoice {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "{}:{}", escaped(&self.model), self.strategy.name)?;
+        // Other adapters than the default ones stand behind a slash, which separates nothing here.
+        let model = escaped(&self.model).replace("%2F", "/");
+        write!(f, "{model}:{}", self.strategy.name)?;
         for (setting, value) in self.settings.iter() {
             write!(f, ",{setting}={value}")?;
         }
@@ -90,6 +92,20 @@ impl fmt::Display for LaneChoice {
             Some(fork) => write!(f, ",from={fork}"),
             None => Ok(()),
         }
+    }
+}
+
+/// `class-100-1` or `official-50-5-sweep`.
+impl fmt::Display for ArenaChoice {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let Self {
+            difficulty,
+            n,
+            samples,
+            sweeps,
+        } = self;
+        let sweep = if *sweeps { "-sweep" } else { "" };
+        write!(f, "{}-{n}-{samples}{sweep}", difficulty.name())
     }
 }
 
@@ -154,6 +170,34 @@ impl FromStr for Speed {
                 .map(Self::PerSecond)
                 .ok_or_else(|| wrong("speed", "steps per second, 1 to 1000, or max", text)),
         }
+    }
+}
+
+impl FromStr for ArenaChoice {
+    type Err = AddressError;
+
+    fn from_str(text: &str) -> Result<Self, AddressError> {
+        let wrong = || {
+            let expected = "SIZE-PROBLEMS-RUNS, such as class-100-1, or the same with -sweep";
+            wrong("arena", expected, text)
+        };
+        let number = |text: &str, most: usize| {
+            let number = text.parse().ok();
+            let number = number.filter(|number| (1..=most).contains(number));
+            number.ok_or_else(wrong)
+        };
+        let parts: Vec<&str> = text.split('-').collect();
+        let (difficulty, n, samples, sweeps) = match parts[..] {
+            [difficulty, n, samples] => (difficulty, n, samples, false),
+            [difficulty, n, samples, "sweep"] => (difficulty, n, samples, true),
+            _ => return Err(wrong()),
+        };
+        Ok(Self {
+            difficulty: difficulty.parse().map_err(AddressError::Task)?,
+            n: number(n, Self::MOST_PROBLEMS)?,
+            samples: number(samples, Self::MOST_SAMPLES)?,
+            sweeps,
+        })
     }
 }
 
@@ -234,6 +278,8 @@ fn read(text: &str) -> Result<Address, AddressError> {
                     false => Language::English,
                 });
             }
+            "arena" => address.shown.arena = Some(value.parse()?),
+            "analysis" => address.shown.shows_analysis = read_word("analysis", value, SWITCH)?,
             "answers" => address.shown.hides_answers = read_word("answers", value, COVERS)?,
             "predict" => address.shown.predicts_first = read_word("predict", value, SWITCH)?,
             "controls" => address.shown.hides_controls = read_word("controls", value, COVERS)?,
@@ -256,6 +302,8 @@ impl Shown {
             is_large,
             is_dark,
             language,
+            arena,
+            shows_analysis,
             hides_answers,
             predicts_first,
             hides_controls,
@@ -274,7 +322,9 @@ impl Shown {
         let is_german = |language: &Language| *language == Language::German;
         let language = language.as_ref().map(is_german);
         parts.extend(language.map(|is| format!("lang={}", word(is, LANGUAGES))));
+        parts.extend(arena.map(|arena| format!("arena={arena}")));
         for (key, is_set, words) in [
+            ("analysis", shows_analysis, SWITCH),
             ("answers", hides_answers, COVERS),
             ("predict", predicts_first, SWITCH),
             ("controls", hides_controls, COVERS),

@@ -156,6 +156,16 @@ impl LaneChoice {
         self
     }
 
+    /// The lanes that its changes and its fork look at, counted from 1.
+    pub fn looks_at(&self) -> Vec<usize> {
+        let changes = self.changes.iter();
+        let swaps = changes.filter_map(|change| match change.kind {
+            ChangeKind::Swap(lane) => Some(lane),
+            _ => None,
+        });
+        swaps.chain(self.fork.map(|fork| fork.lane)).collect()
+    }
+
     /// The same once the lane of this number, from 1, is gone: what looked at it looks at nothing,
     /// and the lanes behind it have moved up.
     pub fn without_lane(mut self, removed: usize) -> Self {

@@ -93,19 +93,32 @@ fn any_shown() -> impl Values<Value = Shown> {
         (number(), number()),
         (of_visitor(), of_visitor()),
         prop::option::of(prop_oneof![Just(Language::English), Just(Language::German)]),
-        any::<[bool; 6]>(),
+        any::<[bool; 7]>(),
+        prop::option::of((any::<bool>(), 1..500_usize, 1..20_usize, any::<bool>())),
     )
         .prop_map(
-            |(step, (shade, chapter), (is_large, is_dark), language, switches)| {
+            |(step, (shade, chapter), (is_large, is_dark), language, switches, arena)| {
                 let [
                     by_arrival,
+                    shows_analysis,
                     hides_answers,
                     predicts_first,
                     hides_controls,
                     is_embedded,
                     runs_at_once,
                 ] = switches;
+                let arena = arena.map(|(is_class, n, samples, sweeps)| ArenaChoice {
+                    difficulty: match is_class {
+                        true => Difficulty::Class,
+                        false => Difficulty::Official,
+                    },
+                    n,
+                    samples,
+                    sweeps,
+                });
                 Shown {
+                    arena,
+                    shows_analysis,
                     step,
                     shade,
                     by_arrival,

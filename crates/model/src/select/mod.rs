@@ -9,7 +9,7 @@
 mod distribution;
 mod sampler;
 
-pub use sampler::{clean_mixture, mixed_tokens};
+pub use sampler::{clean_mixture, mixed_tokens, noised_mixture};
 
 use distribution::{Candidate, Distribution};
 use sampler::{draw_token, make_one_hot, mix, truncated};

@@ -40,13 +40,17 @@ pub(super) fn mix(kept: &mut Vec<Candidate>, phase: &Phase, key: DrawKey) {
     } else {
         Noise::None
     };
+    mix_with(kept, &phase.sampler, noise, key);
+}
+
+fn mix_with(kept: &mut Vec<Candidate>, sampler: &Sampler, noise: Noise, key: DrawKey) {
     if let Noise::Dirichlet { alpha } = noise {
         // A Dirichlet draw is Gamma draws, normalised; on the kept support
         // only: the released sampler draws for tokens of probability 0 too, which has no meaning.
         softmax_weights(kept, |c| ln_gamma_draw(key, c.id, alpha * c.weight));
         sort(kept);
     }
-    limit_concepts(kept, &phase.sampler);
+    limit_concepts(kept, sampler);
     if let Noise::Gumbel { tau } = noise {
         softmax_weights(kept, |c| (c.weight.ln() + gumbel(key.bits(c.id)[0])) / tau);
         sort(kept);
@@ -65,6 +69,14 @@ fn limit_concepts(kept: &mut Vec<Candidate>, sampler: &Sampler) {
 pub fn clean_mixture(logits: &[f32], sampler: &Sampler) -> Vec<(u32, f32)> {
     let mut kept = truncated(Distribution::new(logits, sampler.temperature).top, sampler);
     limit_concepts(&mut kept, sampler);
+    kept.iter().map(|kept| (kept.id, kept.weight)).collect()
+}
+
+/// The same under the sampler's noise, by the draws of `key`: what a thinking phase that feeds
+/// concept tokens feeds.
+pub fn noised_mixture(logits: &[f32], sampler: &Sampler, key: DrawKey) -> Vec<(u32, f32)> {
+    let mut kept = truncated(Distribution::new(logits, sampler.temperature).top, sampler);
+    mix_with(&mut kept, sampler, sampler.noise, key);
     kept.iter().map(|kept| (kept.id, kept.weight)).collect()
 }
 

@@ -9,6 +9,9 @@ pub struct Graph {
     pub nodes: Vec<Node>,
     /// `[subject, object]` of each statement, as node indices.
     pub edges: Vec<[usize; 2]>,
+    /// Whether there is a question; without one the root is the first statement's subject, and the
+    /// options and the target stand for nothing.
+    pub is_asked: bool,
     /// The node that the question is about.
     pub root: usize,
     /// The two answers that the question leaves open.

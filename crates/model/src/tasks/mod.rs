@@ -80,6 +80,13 @@ pub trait TaskSpec: Sync {
     fn sketch(&self, _text: &str) -> Result<Graph, TextError> {
         Err(TextError(format!("{} has no graph", self.title())))
     }
+    /// The graph of a text that need not ask anything yet.
+    ///
+    /// # Errors
+    /// If a sentence of it is no statement, or the task has no graphs.
+    fn statements_graph(&self, _text: &str) -> Result<Graph, TextError> {
+        Err(TextError(format!("{} has no graph", self.title())))
+    }
     /// A sketch as the task's text.
     ///
     /// # Errors

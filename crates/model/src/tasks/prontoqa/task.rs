@@ -66,6 +66,24 @@ impl TaskSpec for ProntoQa {
         })
     }
 
+    fn statements_graph(&self, text: &str) -> Result<Graph, TextError> {
+        let (statements, asked) = Problem::parse_statements(text)?;
+        let first = statements.first().ok_or(ParseError::NoQuestion)?;
+        let asked = asked.unwrap_or(*first);
+        // What it would be true of is not asked of a graph without ways.
+        let problem = Problem {
+            entity: asked.subject,
+            query: asked.subject,
+            is_true: true,
+            statements,
+        };
+        Ok(Graph {
+            is_asked: false,
+            ways: Vec::new(),
+            ..graph(&problem)
+        })
+    }
+
     fn write_sketch(&self, sketch: &Sketch) -> Result<String, TextError> {
         Ok(write_sketch(sketch)?)
     }
@@ -171,6 +189,7 @@ fn graph(problem: &Problem) -> Graph {
     };
     Graph {
         edges,
+        is_asked: true,
         root,
         options: [asked, opposite],
         target: if problem.is_true { asked } else { opposite },

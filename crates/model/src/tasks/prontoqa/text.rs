@@ -175,6 +175,24 @@ impl Problem {
 
     /// The same whatever follows from the statements; what is asked stands for what is true.
     pub(super) fn parse_undecided(text: &str) -> Result<Problem, ParseError> {
+        let (statements, asked) = Self::parse_statements(text)?;
+        let asked = asked.ok_or(ParseError::NoQuestion)?;
+        let (Word::Name(_), Some(_)) = (asked.subject, asked.object.opposite()) else {
+            let found = asked.english();
+            return Err(ParseError::Sentence { found });
+        };
+        Ok(Problem {
+            statements,
+            entity: asked.subject,
+            query: asked.object,
+            is_true: true,
+        })
+    }
+
+    /// The statements of a text, and what it asks, if anything.
+    pub(super) fn parse_statements(
+        text: &str,
+    ) -> Result<(Vec<Statement>, Option<Statement>), ParseError> {
         let mut statements = Vec::new();
         let mut asked = None;
         let sentences = text.split(['.', '?']).map(str::trim);
@@ -192,17 +210,7 @@ impl Problem {
                 Some(claim) => asked = Some(statement(claim, sentence).map_err(|_| found())?),
             }
         }
-        let asked = asked.ok_or(ParseError::NoQuestion)?;
-        let (Word::Name(_), Some(_)) = (asked.subject, asked.object.opposite()) else {
-            let found = asked.english();
-            return Err(ParseError::Sentence { found });
-        };
-        Ok(Problem {
-            statements,
-            entity: asked.subject,
-            query: asked.object,
-            is_true: true,
-        })
+        Ok((statements, asked))
     }
 }
 

@@ -64,6 +64,14 @@ impl TaskSpec for ProsQa {
         Ok(graph(&problem, Vec::new()))
     }
 
+    fn statements_graph(&self, text: &str) -> Result<Graph, TextError> {
+        let (problem, is_asked) = Problem::parse_statements(text)?;
+        Ok(Graph {
+            is_asked,
+            ..graph(&problem, Vec::new())
+        })
+    }
+
     fn write_sketch(&self, sketch: &Sketch) -> Result<String, TextError> {
         Ok(write_sketch(sketch)?)
     }
@@ -198,6 +206,7 @@ fn graph(problem: &Problem, ways: Vec<Vec<usize>>) -> Graph {
     Graph {
         nodes: problem.symbols.iter().map(node).collect(),
         edges: problem.edges.clone(),
+        is_asked: true,
         root: problem.root,
         options: problem.options(),
         target: problem.target,

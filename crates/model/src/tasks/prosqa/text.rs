@@ -153,6 +153,13 @@ impl Problem {
 
     /// The same whatever follows from the statements; the first option stands for the target.
     pub(super) fn parse_undecided(text: &str) -> Result<Problem, ParseError> {
+        let (problem, is_asked) = Self::parse_statements(text)?;
+        is_asked.then_some(problem).ok_or(ParseError::NoQuestion)
+    }
+
+    /// The same of a text that may ask nothing yet, and whether it asks; if not, the subject of the
+    /// first statement stands for all that would be asked about.
+    pub(super) fn parse_statements(text: &str) -> Result<(Problem, bool), ParseError> {
         let mut reader = Reader::default();
         let mut asked = None;
         for sentence in sentences(text) {
@@ -187,9 +194,12 @@ impl Problem {
                 _ => return Err(found()),
             }
         }
+        let first = reader.edges.first().map(|[subject, _]| *subject);
+        let is_asked = asked.is_some();
+        let asked = asked.or(first.map(|first| vec![first; 3]));
         let asked = asked.ok_or(ParseError::NoQuestion)?;
         let (root, a, b) = (asked[0], asked[1], asked[2]);
-        Ok(Problem {
+        let problem = Problem {
             statement_order: (0..reader.edges.len()).collect(),
             symbols: reader.symbols,
             edges: reader.edges,
@@ -197,7 +207,8 @@ impl Problem {
             target: a,
             neg_target: b,
             target_first: true,
-        })
+        };
+        Ok((problem, is_asked))
     }
 }
 

@@ -1,6 +1,7 @@
 //! The arena counts what `latent eval` counts.
 
 use anyhow::{Context, Result, ensure};
+use serde_json::json;
 
 use super::{LIMIT, check_quiet, in_browser};
 use crate::chromium::{Browser, WebGpu};
@@ -77,6 +78,42 @@ fn a_sweep_has_a_row_for_every_number_of_thoughts() {
         );
         browser.press_at_once(&["arena-stop"]).await?;
         ensure!(browser.count("[data-testid=sweep]").await? == 1, "a chart");
+        check_quiet(browser).await
+    });
+}
+
+#[test]
+fn a_link_opens_the_arena_as_it_was_set() {
+    in_browser(WebGpu::Off, async |browser| {
+        browser.open(LANES).await?;
+        browser.wait_enabled("run", LIMIT).await?;
+        browser.unfold("arena").await?;
+        browser.choose("arena-size", "official").await?;
+        browser.choose("arena-n", "50").await?;
+        browser.choose("arena-samples", "5").await?;
+        browser.click("arena-sweep").await?;
+        let is_set = |hash: &str| hash.ends_with("&arena=official-50-5-sweep");
+        let hash = browser.wait_hash(is_set, LIMIT).await?;
+        browser.open(&hash).await?;
+        browser.wait_enabled("arena-start", LIMIT).await?;
+        let values = "return ['size', 'n', 'samples'].map(name => \
+                      document.querySelector(`[data-testid=arena-${name}]`).value)";
+        let found = browser.execute(values, json!(null)).await?;
+        ensure!(found == json!(["official", "50", "5"]), "found {found}");
+        let is_open = "return document.querySelector('[data-testid=arena]').open";
+        ensure!(
+            browser.execute(is_open, json!(null)).await? == json!(true),
+            "open"
+        );
+        browser
+            .execute(
+                "document.querySelector('[data-testid=arena] summary').click()",
+                json!(null),
+            )
+            .await?;
+        browser
+            .wait_hash(|hash| !hash.contains("arena"), LIMIT)
+            .await?;
         check_quiet(browser).await
     });
 }

@@ -28,6 +28,89 @@ fn a_zeroed_thought_changes_a_copy_and_leaves_its_source_alone() {
     });
 }
 
+/// Every button that makes a copy: the source stays, the copy is the same up to the step, and the
+/// address has what was done.
+#[test]
+fn every_change_makes_a_copy_that_is_the_same_up_to_its_step() {
+    const STEP: u64 = 2;
+    in_browser(WebGpu::Off, async |browser| {
+        let lanes = "prosqa-unified:coconut,at=1-zero;prosqa-unified:coconut";
+        let run = open_and_run(browser, lanes).await?;
+        let hash = browser.hash().await?;
+        for (change, in_address) in [
+            ("noise", "at=2-noise-1-1"),
+            ("shuffle", "at=2-shuffle-1"),
+            ("freeze", "at=2-freeze"),
+            ("nearest", "at=2-nearest"),
+            ("zero", "at=2-zero"),
+            ("swap", "at=2-swap-1"),
+            ("force", "at=2-force-"),
+        ] {
+            browser.open(&hash).await?;
+            browser.wait_enabled("run", LIMIT).await?;
+            browser.click("run").await?;
+            finished_run_of(browser, 2).await?;
+            pin_of(browser, 1, STEP).await?;
+            match change {
+                "swap" => browser.choose("do-swap", "1").await?,
+                "force" => browser.fill("do-force", "gerpus").await?,
+                _ => browser.click(&format!("do-{change}")).await?,
+            }
+            let has_it = |hash: &str| hash.contains(in_address);
+            browser.wait_hash(has_it, LIMIT).await.context(change)?;
+            let all = finished_run_of(browser, 3).await?;
+            for lane in 0..2 {
+                let source = compare_lanes(&all["lanes"][lane], &run["lanes"][lane]);
+                source.with_context(|| format!("{change}: lane {lane} stays"))?;
+            }
+            let norm = |lane: usize, step: u64| {
+                let steps = &all["lanes"][lane]["steps"];
+                steps[step as usize]["hidden_norm"].clone()
+            };
+            ensure!(
+                norm(2, STEP) == norm(1, STEP),
+                "{change}: the same up to it"
+            );
+            let (copy, source) = (norm(2, STEP + 1), norm(1, STEP + 1));
+            ensure!(copy != source, "{change}: another way after it");
+        }
+        check_quiet(browser).await
+    });
+}
+
+#[test]
+fn a_composed_strategy_runs_its_parts_in_order_and_is_in_the_address() {
+    in_browser(WebGpu::Off, async |browser| {
+        browser
+            .open("problem=class:4&lanes=prosqa-unified:token-cot&speed=max")
+            .await?;
+        browser.wait_enabled("run", LIMIT).await?;
+        browser.choose("lane-0-strategy", "compose").await?;
+        browser.wait_text("composition", |_| true, LIMIT).await?;
+        browser.fill("compose-name", "two thoughts").await?;
+        browser.choose("part-0-kind", "thoughts").await?;
+        browser.fill("part-0-steps", "2").await?;
+        browser.click("part-1-remove").await?;
+        let is_composed =
+            |hash: &str| hash.contains("compose,name=two%20thoughts,parts=thoughts-2");
+        browser.wait_hash(is_composed, LIMIT).await?;
+        browser.click("run").await?;
+        let run = finished_run(browser).await?;
+        // What the strategy of the table does with as many thoughts.
+        let table = open_and_run(browser, "prosqa-unified:coconut,thoughts=2").await?;
+        let thought = |run: &Value| -> Vec<Value> {
+            let steps = run["lanes"][0]["steps"].as_array().cloned();
+            let steps = steps.unwrap_or_default();
+            steps
+                .iter()
+                .map(|step| step["hidden_norm"].clone())
+                .collect()
+        };
+        ensure!(thought(&run) == thought(&table), "the same steps");
+        check_quiet(browser).await
+    });
+}
+
 #[test]
 fn a_mixture_by_hand_is_fed_as_it_was_set() {
     in_browser(WebGpu::Off, async |browser| {
@@ -68,7 +151,13 @@ fn a_fork_goes_on_as_its_source_did_and_answers_where_it_is_told_to() {
         let tokens = |steps: &[Value]| -> Vec<Value> {
             steps.iter().map(|step| step["token"].clone()).collect()
         };
-        // What the source said after its fifth step, the fork says from its first on.
+        // What the source was after its fifth step, the fork is from its first on.
+        for key in ["hidden_norm", "raw_entropy"] {
+            let of = |steps: &[Value]| -> Vec<Value> {
+                steps.iter().map(|step| step[key].clone()).collect()
+            };
+            ensure!(of(&steps(1)) == of(&steps(0)[5..]), "the same {key}");
+        }
         ensure!(
             tokens(&steps(1)) == tokens(&steps(0)[5..]),
             "expected {:?}, found {:?}",
@@ -104,7 +193,14 @@ async fn finished_run_of(browser: &Browser, n_lanes: usize) -> Result<Value> {
 }
 
 async fn pin(browser: &Browser, step: u64) -> Result<()> {
-    let row = format!("[data-testid=lane-0] .stream .row:nth-child({})", step + 1);
+    pin_of(browser, 0, step).await
+}
+
+async fn pin_of(browser: &Browser, lane: usize, step: u64) -> Result<()> {
+    let row = format!(
+        "[data-testid=lane-{lane}] .stream .row:nth-child({})",
+        step + 1
+    );
     browser.click_on(&row).await?;
     browser.wait_text("step-actions", |_| true, LIMIT).await?;
     browser.unfold("step-actions").await?;

@@ -134,6 +134,10 @@ async fn open_all(browser: &Browser) -> Result<()> {
     browser.execute(open, Value::Null).await?;
     let is_there = |text: &str| text.contains("checkpoint");
     browser.wait_text("evidence", is_there, LIMIT).await?;
+    let is_at_rest = |text: &str| text.starts_with("All steps") || text.starts_with("Waits");
+    browser
+        .wait_text("analysis-status", is_at_rest, LIMIT)
+        .await?;
     Ok(())
 }
 

@@ -1,15 +1,18 @@
 //! The tests that start a browser, and what they share.
 
+mod analysis;
 mod arena;
 mod brought;
 mod brought_files;
 mod buttons;
 mod class;
+mod contemplation;
 mod engine;
 mod graph;
 mod hosts;
 mod interventions;
 mod keyboard;
+mod language;
 mod links;
 mod looks;
 mod offline;

@@ -39,6 +39,29 @@ fn a_pinned_step_survives_the_pointer_and_a_new_run_is_followed() {
 }
 
 #[test]
+fn scrubbing_back_and_forth_shows_the_same_records() {
+    in_browser(WebGpu::Off, async |browser| {
+        run(browser, &address("max")).await?;
+        let recorded = finished_run(browser).await?;
+        on_row(browser, 0, "click").await?;
+        let mut forth = Vec::new();
+        for step in 0..8 {
+            shows(browser, &format!("Step {step}")).await?;
+            forth.push(drawn(browser).await?);
+            browser.press_key("ArrowRight").await?;
+        }
+        ensure!(forth[1] != forth[5], "another step looks different");
+        for (step, before) in forth.iter().enumerate().rev() {
+            browser.press_key("ArrowLeft").await?;
+            shows(browser, &format!("Step {step}")).await?;
+            ensure!(drawn(browser).await? == *before, "step {step} as before");
+        }
+        ensure!(finished_run(browser).await? == recorded, "the same records");
+        check_quiet(browser).await
+    });
+}
+
+#[test]
 fn a_link_shows_the_same_step_of_the_same_run() {
     let hash = format!("{}&step=4&shade=2&theme=dark&run=yes", address("max"));
     let mut told = Vec::new();
@@ -224,6 +247,14 @@ async fn shows(browser: &Browser, step: &str) -> Result<()> {
         .wait_text("shown-step", |text| text == step, SOON)
         .await?;
     Ok(())
+}
+
+/// All that the graph, the line below it and the legend show.
+async fn drawn(browser: &Browser) -> Result<String> {
+    let script = "return ['graph', 'mass', 'legend'].map(name => \
+                  document.querySelector(`[data-testid=${name}]`).outerHTML).join()";
+    let drawn = browser.execute(script, json!(null)).await?;
+    Ok(drawn.to_string())
 }
 
 async fn mass(browser: &Browser) -> Result<String> {
