@@ -2,10 +2,10 @@
 // prefix, its lane's own positions, and itself.
 // Query head h reads key and value head h / (heads / kv heads).
 //
-// One workgroup: one head of one row. Its threads share the positions for the scores, then
-// the head's dimensions for the weighted sum of values; two barriers in all.
+// One workgroup: one head of one row. Its threads share the positions for the scores; how they share
+// the weighted sum of values, whole_mix.wgsl or split_mix.wgsl says.
 
-override THREADS: u32;    // at most 64
+override THREADS: u32;    // at most MOST_THREADS
 override N_HEADS: u32;
 override N_KV_HEADS: u32;
 override HEAD_DIM: u32;
@@ -17,8 +17,8 @@ override HEAD_DIM: u32;
 @group(0) @binding(4) var<storage, read_write> scores: array<f32>;              // (rows, heads, positions)
 @group(0) @binding(5) var<storage, read_write> attended: array<vec4<f32>>;      // (rows, heads, head_dim)
 
-var<workgroup> maxima: array<f32, 64>;
-var<workgroup> sums: array<f32, 64>;
+var<workgroup> maxima: array<f32, MOST_THREADS>;
+var<workgroup> sums: array<f32, MOST_THREADS>;
 
 // Index of the first vec4 of a cached key or value.
 fn cached(row: Row, position: u32, kv_head: u32) -> u32 {
@@ -85,11 +85,5 @@ fn main(
     for (var t = 0u; t < THREADS; t++) {
         total += sums[t];
     }
-    for (var i = thread; i < quads; i += THREADS) {
-        var mixed = vec4<f32>();
-        for (var p = 0u; p < n_keys; p++) {
-            mixed += scores[score_row + p] * values[cached(row, p, kv_head) + i];
-        }
-        attended[head_row * quads + i] = mixed / total;
-    }
+    mix(row, kv_head, head_row, score_row, total, thread);
 }

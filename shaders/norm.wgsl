@@ -13,6 +13,9 @@ override BIAS: bool = false; // whether there is a bias
 @group(0) @binding(1) var<storage, read> residual: array<vec4<f32>>;            // (rows, d)
 @group(0) @binding(2) var<storage, read> vectors: array<vec4<f32>>;             // the gain, (d), then the matmul's biases
 
+// Outputs are scaled by the input's length.
+const NORMED = true;
+
 // The mean of a row, or 0 where the norm does not ask.
 fn mean(row: u32) -> f32 {
     var sum = vec4<f32>();
@@ -24,11 +27,6 @@ fn mean(row: u32) -> f32 {
     return dot(sum, vec4(1.0)) / f32(4u * WIDTH);
 }
 
-// Of four rows.
-fn means(first: u32) -> vec4<f32> {
-    return vec4(mean(first), mean(first + 1u), mean(first + 2u), mean(first + 3u));
-}
-
 // Four values of a row, less its mean.
 fn centred(at: u32, mean: f32) -> vec4<f32> {
     let x = residual[at];
@@ -38,14 +36,9 @@ fn centred(at: u32, mean: f32) -> vec4<f32> {
     return x;
 }
 
-// Of four rows.
-fn four_centred(at: u32, means: vec4<f32>) -> mat4x4<f32> {
-    return mat4x4(
-        centred(at, means[0]),
-        centred(at + WIDTH, means[1]),
-        centred(at + 2u * WIDTH, means[2]),
-        centred(at + 3u * WIDTH, means[3]),
-    );
+// What each of four rows is scaled by, of its squared length.
+fn scale_of(squares: vec4<f32>) -> vec4<f32> {
+    return inverseSqrt(squares / f32(4u * WIDTH) + EPSILON);
 }
 
 // The gain of columns k.

@@ -143,7 +143,9 @@ impl Question {
             (Err(_), Picture::Story | Picture::Text) if !self.text.trim().is_empty() => {
                 last_sentence(&self.text).into()
             }
-            (Err(reason), Picture::Story | Picture::Text) => fill(words().no_verdict, &[("reason", reason)]),
+            (Err(reason), Picture::Story | Picture::Text) => {
+                fill(words().no_verdict, &[("reason", reason)])
+            }
             (Err(reason), Picture::Graph) if self.sketch.is_some() => {
                 fill(words().no_verdict, &[("reason", reason)])
             }

@@ -111,7 +111,7 @@ pub struct Checkpoint {
 }
 
 /// Rows of an embedding table that are looked at between two turns of the browser.
-const ROWS_AT_ONCE: usize = 512;
+const ROWS_AT_ONCE: usize = 64;
 
 /// Owns checkpoints, device and engines.
 pub struct Session {
@@ -164,6 +164,7 @@ impl Session {
             checkpoints: RefCell::default(),
             engines: Mutex::default(),
             groups: RefCell::default(),
+            treated: Default::default(),
             self_tests: RefCell::default(),
         }
     }

@@ -1,4 +1,4 @@
-//! The command `latent`: runs, evaluates, checks, trains and gathers evidence from a terminal.
+//! The command `latent`: runs, evaluates, checks, measures, trains and gathers evidence from a terminal.
 
 #[macro_use]
 mod output;
@@ -6,6 +6,7 @@ mod output;
 mod agreement;
 mod analyze;
 mod asking;
+mod bench;
 mod case_study;
 mod chart;
 mod check;
@@ -51,6 +52,8 @@ enum Command {
     Eval(eval::EvalArgs),
     /// Compares the GPU engine with the reference, layer by layer; exit code 1 on any difference.
     Check(check::CheckArgs),
+    /// Measures how fast the GPU engine decodes here, beside this adapter's best and its peers.
+    Bench(bench::BenchArgs),
     /// Measures a paper's table on the checkpoints that ship, as a suite file asks for it.
     Table(table::TableArgs),
     /// Asks at every step what would follow, had one word been fed in place of the mixture, and
@@ -91,6 +94,7 @@ fn main() -> ExitCode {
         Command::Run(args) => pollster::block_on(run::run(&args)),
         Command::Eval(args) => pollster::block_on(eval::eval(&args)),
         Command::Check(args) => pollster::block_on(check::check(&args)),
+        Command::Bench(args) => pollster::block_on(bench::bench(&args)),
         Command::Table(args) => pollster::block_on(table::table(&args)),
         Command::Analyze(args) => pollster::block_on(analyze::analyze(&args)),
         Command::Intervene(args) => pollster::block_on(intervene::intervene(&args)),

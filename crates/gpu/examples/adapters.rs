@@ -53,12 +53,11 @@ impl Bench {
             ("N_QUADS", (outputs / 4) as f64),
             ("N_SETS", n_sets as f64),
         ];
-        let device = self.context.device();
-        let pipeline = PROJECT.pipeline(device, threads, &constants);
+        let pipeline = PROJECT.pipeline(&self.context, threads, &constants);
         let pipeline = pipeline.expect("a shape that runs");
         Bound {
             // Without a bias its binding is not read.
-            bind_group: pipeline.bind(device, &[rows, x, weights, weights, y]),
+            bind_group: pipeline.bind(&self.context, &[rows, x, weights, weights, y]),
             grid: [
                 (outputs as u32 / 4).div_ceil(threads),
                 self.n_rows as u32 / tile,

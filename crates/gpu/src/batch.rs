@@ -71,9 +71,8 @@ impl Batch {
         let mut all: Vec<Row> = rows.iter().map(|(row, _)| *row).collect();
         all.resize(self.n_rows as usize, Row::default());
         let inputs: Vec<RowInput> = rows.iter().map(|(_, input)| RowInput::new(input)).collect();
-        let queue = &context.queue;
-        queue.write_buffer(&self.rows, 0, bytemuck::cast_slice(&all));
-        queue.write_buffer(&self.inputs, 0, bytemuck::cast_slice(&inputs));
+        context.write(&self.rows, 0, bytemuck::cast_slice(&all));
+        context.write(&self.inputs, 0, bytemuck::cast_slice(&inputs));
         for (index, (_, input)) in rows.iter().enumerate() {
             self.write_vector(context, index, input);
         }
@@ -83,9 +82,8 @@ impl Batch {
     pub fn write_row(&self, context: &GpuContext, index: usize, row: &Row, input: &Input) {
         let entry = RowInput::new(input);
         let (row_at, input_at) = (index * size_of::<Row>(), index * size_of::<RowInput>());
-        let queue = &context.queue;
-        queue.write_buffer(&self.rows, row_at as u64, bytemuck::bytes_of(row));
-        queue.write_buffer(&self.inputs, input_at as u64, bytemuck::bytes_of(&entry));
+        context.write(&self.rows, row_at as u64, bytemuck::bytes_of(row));
+        context.write(&self.inputs, input_at as u64, bytemuck::bytes_of(&entry));
         self.write_vector(context, index, input);
     }
 
@@ -94,7 +92,7 @@ impl Batch {
         if let Input::Vector(vector) = input {
             let bytes: &[u8] = bytemuck::cast_slice(vector);
             let offset = (index * bytes.len()) as u64;
-            context.queue.write_buffer(&self.hidden, offset, bytes);
+            context.write(&self.hidden, offset, bytes);
         }
     }
 }

@@ -4,6 +4,8 @@ use std::sync::{Arc, Mutex, PoisonError};
 
 use latent_model::engine::EngineError;
 
+use crate::{counts::DeviceCounts, kernels::Table};
+
 /// A GPU that cannot be used, or stopped being usable. Each text says what to expect of it.
 #[derive(Clone, Debug, PartialEq, thiserror::Error)]
 pub enum GpuError {
@@ -47,6 +49,17 @@ pub enum GpuError {
         /// All loops of one invocation.
         iterations: u64,
     },
+    /// A shape that takes more workgroups than WebGPU lets a dispatch have in one dimension.
+    #[error(
+        "the kernel {kernel} takes {needed} workgroups in a dispatch, and devices run at most {}",
+        crate::kernels::MOST_WORKGROUPS
+    )]
+    TooManyWorkgroups {
+        /// The kernel's name.
+        kernel: &'static str,
+        /// Its workgroups.
+        needed: u64,
+    },
     /// A vocabulary that the select stage cannot merge.
     #[error("the GPU engine runs vocabularies of at most {most} tokens, found {found}")]
     TooManyTokens {
@@ -75,17 +88,30 @@ impl From<GpuError> for EngineError {
 /// One device and its queue. Cheap to clone; any number of engines may share it.
 #[derive(Clone, Debug)]
 pub struct GpuContext {
-    pub(crate) device: wgpu::Device,
-    pub(crate) queue: wgpu::Queue,
+    device: wgpu::Device,
+    queue: wgpu::Queue,
     adapter: wgpu::AdapterInfo,
     /// The first thing that went wrong outside of an error scope.
     fault: Arc<Mutex<Option<GpuError>>>,
+    /// The kernels that engines on it run.
+    table: Table,
+    counts: Arc<Mutex<DeviceCounts>>,
 }
 
 impl GpuContext {
     /// Asks for the fastest adapter, and a device with WebGPU's default limits and no optional
     /// feature, so that what runs here runs on every device that has WebGPU.
     pub async fn request() -> Result<Self, GpuError> {
+        Self::request_with(wgpu::Features::empty()).await
+    }
+
+    /// [`GpuContext::request`], with timestamps where the adapter has them.
+    pub async fn request_profiling() -> Result<Self, GpuError> {
+        Self::request_with(wgpu::Features::TIMESTAMP_QUERY).await
+    }
+
+    /// `optional` are features that are taken where they are.
+    async fn request_with(optional: wgpu::Features) -> Result<Self, GpuError> {
         if wgpu::Instance::enabled_backend_features().is_empty() {
             return Err(GpuError::NoBackend);
         }
@@ -98,13 +124,16 @@ impl GpuContext {
             .request_adapter(&options)
             .await
             .map_err(|error| GpuError::NoAdapter(error.to_string()))?;
-        Self::from_adapter(&adapter).await
+        Self::from_adapter(&adapter, optional & adapter.features()).await
     }
 
-    async fn from_adapter(adapter: &wgpu::Adapter) -> Result<Self, GpuError> {
+    async fn from_adapter(
+        adapter: &wgpu::Adapter,
+        required_features: wgpu::Features,
+    ) -> Result<Self, GpuError> {
         let description = wgpu::DeviceDescriptor {
             label: Some("latent"),
-            required_features: wgpu::Features::empty(),
+            required_features,
             required_limits: wgpu::Limits::default(),
             ..Default::default()
         };
@@ -127,8 +156,10 @@ impl GpuContext {
         Ok(Self {
             device,
             queue,
+            table: table_for(&adapter.get_info()),
             adapter: adapter.get_info(),
             fault,
+            counts: Arc::default(),
         })
     }
 
@@ -141,6 +172,22 @@ impl GpuContext {
             name => name,
         };
         format!("{name} ({:?})", self.adapter.backend)
+    }
+
+    /// What the adapter says of its driver; empty in browsers.
+    pub fn driver(&self) -> String {
+        let wgpu::AdapterInfo {
+            driver,
+            driver_info,
+            ..
+        } = &self.adapter;
+        format!("{driver} {driver_info}").trim().to_owned()
+    }
+
+    /// Whether passes can be timed.
+    pub fn has_timestamps(&self) -> bool {
+        let features = self.device.features();
+        features.contains(wgpu::Features::TIMESTAMP_QUERY)
     }
 
     /// The device, for tests of single kernels.
@@ -156,6 +203,38 @@ impl GpuContext {
     /// Whether the adapter runs on the CPU (lavapipe, SwiftShader, WARP).
     pub fn is_software(&self) -> bool {
         self.adapter.device_type == wgpu::DeviceType::Cpu
+    }
+
+    /// The table of kernels that engines on this context run: that of the adapter's kind.
+    pub fn table(&self) -> Table {
+        self.table
+    }
+
+    /// The same device with a table that was not chosen by its kind: to test one without the adapters
+    /// that it is for, and to measure both.
+    pub fn with_table(&self, table: Table) -> Self {
+        Self {
+            table,
+            ..self.clone()
+        }
+    }
+
+    /// The same device, counting from nothing what is asked of it through this context and its
+    /// clones.
+    pub fn counting(&self) -> Self {
+        Self {
+            counts: Arc::default(),
+            ..self.clone()
+        }
+    }
+
+    /// What was asked of the device through this context and its clones.
+    pub fn counts(&self) -> DeviceCounts {
+        *self.counts.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    pub(crate) fn count(&self, add: impl FnOnce(&mut DeviceCounts)) {
+        add(&mut self.counts.lock().unwrap_or_else(PoisonError::into_inner));
     }
 
     /// The error that ended the device, if one did.
@@ -194,38 +273,6 @@ impl GpuContext {
         created
     }
 
-    /// A storage buffer of `bytes` bytes, zeroed, within the device's limits.
-    pub(crate) fn storage(&self, what: &str, bytes: u64) -> Result<wgpu::Buffer, GpuError> {
-        self.check_size(what, bytes)?;
-        Ok(self.device.create_buffer(&wgpu::BufferDescriptor {
-            label: Some(what),
-            size: bytes,
-            usage: wgpu::BufferUsages::STORAGE
-                | wgpu::BufferUsages::COPY_SRC
-                | wgpu::BufferUsages::COPY_DST,
-            mapped_at_creation: false,
-        }))
-    }
-
-    /// A storage buffer that holds `contents`.
-    pub(crate) fn storage_of<T: bytemuck::NoUninit>(
-        &self,
-        what: &str,
-        contents: &[T],
-    ) -> Result<wgpu::Buffer, GpuError> {
-        let bytes: &[u8] = bytemuck::cast_slice(contents);
-        let buffer = self.storage(what, bytes.len() as u64)?;
-        self.queue.write_buffer(&buffer, 0, bytes);
-        Ok(buffer)
-    }
-
-    /// Hands what was written to the device, so that it does not wait in memory for more.
-    pub(crate) fn flush(&self) {
-        self.queue.submit([]);
-        // It only frees what is done; a lost device is told by whatever uses it next.
-        let _ = self.device.poll(wgpu::PollType::Poll);
-    }
-
     /// Bytes of the largest storage buffer that a kernel can read.
     pub fn max_binding(&self) -> u64 {
         let limits = self.device.limits();
@@ -234,7 +281,7 @@ impl GpuContext {
             .min(limits.max_buffer_size)
     }
 
-    fn check_size(&self, what: &str, needed: u64) -> Result<(), GpuError> {
+    pub(crate) fn check_size(&self, what: &str, needed: u64) -> Result<(), GpuError> {
         let limits = self.device.limits();
         let checks = [
             (
@@ -255,6 +302,14 @@ impl GpuContext {
             }),
             None => Ok(()),
         }
+    }
+}
+
+/// The kernels for a kind of adapter; what does not say that it is a CPU is taken for a GPU.
+fn table_for(adapter: &wgpu::AdapterInfo) -> Table {
+    match adapter.device_type {
+        wgpu::DeviceType::Cpu => Table::Cpu,
+        _ => Table::Gpu,
     }
 }
 

@@ -12,13 +12,15 @@ use latent_model::{
     input::{Input, Tap},
     record::StepRecord,
     reference::LayerStates,
+    select::LaneState,
 };
 
 use crate::{
     batch::{Batch, KvCache, SCRATCH_ROWS},
     context::{GpuContext, GpuError},
-    forward::{Cost, Dispatch, Forward},
-    kernels::{MAX_TILE, Pipeline, RING_STEPS, tile_for},
+    counts::DeviceCounts,
+    forward::{Dispatch, Forward},
+    kernels::{MAX_TILE, Pipeline, RING_STEPS, cost::Cost, tile_for},
     layout::Row,
     pipelines::{RowPipelines, TilePipelines, check_positions, tap_pipeline},
     run::{Run, SelectBuffers, lane_rows, positions_needed, prefill_rows, submit_rows, taps_of},
@@ -37,7 +39,7 @@ const PREFILL_ROWS: usize = 64;
 pub struct EngineStats {
     /// Dispatches of one step of all lanes.
     pub dispatches_per_step: usize,
-    /// Declared work of one step of all lanes.
+    /// Declared work of the first step of all lanes.
     pub step_cost: Cost,
     /// Steps, counted once for all lanes together.
     pub steps: u64,
@@ -47,6 +49,8 @@ pub struct EngineStats {
     pub maps: u64,
     /// Bytes read back.
     pub bytes_read_back: u64,
+    /// All of what was asked of the device; the three before are among it.
+    pub device: DeviceCounts,
 }
 
 /// Runs programs on a device. Several engines may share one [`GpuContext`].
@@ -58,11 +62,12 @@ pub struct GpuEngine {
     pub(crate) row_pipelines: RowPipelines,
     /// One set per tile that was asked for so far.
     tile_pipelines: Vec<TilePipelines>,
-    /// What keeps a tap's state in a block of the hidden states, by block and kind of tap, as far
-    /// as a run has needed it. One kernel serves all layers.
-    tap_pipelines: Vec<((usize, Discriminant<Tap>), Pipeline)>,
-    run: Option<Run>,
-    stats: EngineStats,
+    /// What keeps a tap's state in a block of the hidden states, as far as a run has needed it.
+    /// One kernel serves all layers.
+    tap_pipelines: Vec<(TapKey, Pipeline)>,
+    pub(crate) run: Option<Run>,
+    first_step_cost: Cost,
+    steps: u64,
 }
 
 impl GpuEngine {
@@ -72,30 +77,48 @@ impl GpuEngine {
         weights: &Weights,
         context: &GpuContext,
     ) -> Result<Self, GpuError> {
-        let create = || DeviceWeights::upload(context, config, weights);
+        let context = context.counting();
+        let create = || DeviceWeights::upload(&context, config, weights);
         let weights = context.checked("the model's weights", create).await?;
         let create = || {
-            let device = &context.device;
-            let rows = RowPipelines::new(device, config, &weights)?;
-            let tiles = vec![TilePipelines::new(device, config, &weights, MAX_TILE)?];
+            let rows = RowPipelines::new(&context, config, &weights)?;
+            let tiles = vec![TilePipelines::new(&context, config, &weights, MAX_TILE)?];
             Ok((rows, tiles))
         };
         let (row_pipelines, tile_pipelines) = context.checked("the kernels", create).await?;
         Ok(Self {
-            context: context.clone(),
+            context,
             config: config.clone(),
             weights,
             row_pipelines,
             tile_pipelines,
             tap_pipelines: Vec::new(),
             run: None,
-            stats: EngineStats::default(),
+            first_step_cost: Cost::default(),
+            steps: 0,
         })
     }
 
     /// Counters for the page and the benchmark.
     pub fn stats(&self) -> EngineStats {
-        self.stats
+        let device = self.context.counts();
+        let run = self.run.as_ref();
+        EngineStats {
+            dispatches_per_step: run.map_or(0, Run::n_dispatches),
+            step_cost: self.first_step_cost,
+            steps: self.steps,
+            submits: device.submits,
+            maps: device.maps,
+            bytes_read_back: device.bytes_read_back,
+            device,
+        }
+    }
+
+    /// Declared work of the next step by kernel, one entry a dispatch, of lanes that stand where
+    /// `cursors` say; those that are not named are done. Nothing where there is no run.
+    pub fn step_costs(&self, cursors: &[LaneCursor]) -> Vec<(&'static str, Cost)> {
+        let run = self.run.as_ref();
+        run.map(|run| run.costs(cursors)).unwrap_or_default()
     }
 
     /// Bytes of the model's weights on the device.
@@ -126,8 +149,8 @@ impl GpuEngine {
         if let Some(compiled) = known {
             return Ok(compiled.clone());
         }
-        let (device, weights) = (&self.context.device, &self.weights);
-        let create = || TilePipelines::new(device, &self.config, weights, tile);
+        let (context, weights) = (&self.context, &self.weights);
+        let create = || TilePipelines::new(context, &self.config, weights, tile);
         let compiled = self.context.checked("the kernels", create).await?;
         self.tile_pipelines.push(compiled.clone());
         Ok(compiled)
@@ -142,7 +165,7 @@ impl GpuEngine {
     ) -> Forward<'a> {
         debug_assert_eq!(tile_pipelines.tile, batch.tile);
         Forward {
-            device: &self.context.device,
+            context: &self.context,
             config: &self.config,
             weights: &self.weights,
             row_pipelines: &self.row_pipelines,
@@ -158,9 +181,8 @@ impl GpuEngine {
         let pipelines = &self.row_pipelines;
         let dispatch = |pipeline: &Pipeline, bound: &[&wgpu::Buffer], grid| Dispatch {
             pipeline: pipeline.clone(),
-            bind_group: pipeline.bind(&self.context.device, bound),
+            bind_group: pipeline.bind(&self.context, bound),
             grid,
-            cost: Cost::default(),
         };
         let distribution = [
             &batch.rows,
@@ -188,18 +210,18 @@ impl GpuEngine {
     }
 
     /// Compiles what keeps `taps` in their blocks, as far as no run before has needed the same.
-    async fn compile_taps(&mut self, taps: &[Tap]) -> Result<(), GpuError> {
+    async fn compile_taps(&mut self, taps: &[Tap], tile: u32) -> Result<(), GpuError> {
         for (slot, &tap) in taps.iter().enumerate() {
-            if self.compiled_tap(slot, tap).is_some() {
+            if self.compiled_tap(slot, tap, tile).is_some() {
                 continue;
             }
             let create = || {
-                let (device, config) = (&self.context.device, &self.config);
-                tap_pipeline(device, config, &self.weights, (slot, tap))
+                let (context, config) = (&self.context, &self.config);
+                tap_pipeline(context, config, &self.weights, (slot, tap), tile)
             };
             if let Some(compiled) = self.context.checked("the kernels", create).await? {
                 self.tap_pipelines
-                    .push(((slot, discriminant(&tap)), compiled));
+                    .push((tap_key(slot, tap, tile), compiled));
             }
         }
         Ok(())
@@ -207,40 +229,37 @@ impl GpuEngine {
 
     /// The kernel that keeps what `tap` reads in a block of the hidden states; none for the final
     /// norm, which does so itself.
-    fn compiled_tap(&self, slot: usize, tap: Tap) -> Option<&Pipeline> {
-        let key = (slot, discriminant(&tap));
+    fn compiled_tap(&self, slot: usize, tap: Tap, tile: u32) -> Option<&Pipeline> {
+        let key = tap_key(slot, tap, tile);
         let mut compiled = self.tap_pipelines.iter();
         compiled.find_map(|(known, pipeline)| (*known == key).then_some(pipeline))
     }
 
     /// Allocates a run's buffers, prefills its prompts, and sets its lanes' first inputs.
-    /// Returns the run and the number of submits.
     fn begin_run(
         &self,
         specs: &[LaneSpec],
         prefill_pipelines: &TilePipelines,
         lane_pipelines: &TilePipelines,
-    ) -> Result<(Run, u64), GpuError> {
+    ) -> Result<Run, GpuError> {
         let n_positions = positions_needed(specs);
-        check_positions(&self.config, n_positions)?;
+        check_positions(self.context.table(), &self.config, n_positions)?;
         let cache = KvCache::new(&self.context, &self.config, specs.len(), n_positions)?;
-        let n_submits = self.prefill(specs, prefill_pipelines, &cache)?;
+        self.prefill(specs, prefill_pipelines, &cache)?;
         let rows = lane_rows(specs, cache.n_positions);
-        let run = self.lanes_run(specs, rows, lane_pipelines, &cache)?;
-        Ok((run, n_submits))
+        self.lanes_run(specs, rows, lane_pipelines, &cache)
     }
 
-    /// Fills the cache with every distinct prompt but its last input; returns the number of
-    /// submits.
+    /// Fills the cache with every distinct prompt but its last input.
     fn prefill(
         &self,
         specs: &[LaneSpec],
         pipelines: &TilePipelines,
         cache: &KvCache,
-    ) -> Result<u64, GpuError> {
+    ) -> Result<(), GpuError> {
         let prompts = prefill_rows(specs, cache.n_positions);
         if prompts.is_empty() {
-            return Ok(0);
+            return Ok(());
         }
         let (context, n_positions) = (&self.context, cache.n_positions as usize);
         let batch = Batch::new(
@@ -253,7 +272,8 @@ impl GpuEngine {
         let forward = self.forward(pipelines, &batch, cache);
         let mut dispatches = forward.embed();
         dispatches.extend(forward.layers(&[]));
-        Ok(submit_rows(context, &batch, &dispatches, &prompts))
+        submit_rows(context, &batch, &dispatches, &prompts);
+        Ok(())
     }
 
     /// The run of prefilled lanes, whose `rows` begin with each lane's own, in order.
@@ -274,7 +294,7 @@ impl GpuEngine {
         batch.write_rows(context, &fed);
         let forward = self.forward(pipelines, &batch, cache);
         let mut dispatches = forward.embed();
-        let compiled = |(slot, &tap)| Some((tap, self.compiled_tap(slot, tap)?));
+        let compiled = |(slot, &tap)| Some((tap, self.compiled_tap(slot, tap, batch.tile)?));
         let kept: Vec<(Tap, &Pipeline)> = taps.iter().enumerate().filter_map(compiled).collect();
         dispatches.extend(forward.layers(&kept));
         dispatches.push(forward.final_norm());
@@ -283,6 +303,14 @@ impl GpuEngine {
         let placed = (batch, cache.clone(), rows);
         Ok(Run::new(context, specs, placed, buffers, dispatches))
     }
+}
+
+/// A kind of tap in a block of the hidden states, and the tile where that is a matmul.
+type TapKey = (usize, Discriminant<Tap>, Option<u32>);
+
+fn tap_key(slot: usize, tap: Tap, tile: u32) -> TapKey {
+    let tile = matches!(tap, Tap::Contemplation).then_some(tile);
+    (slot, discriminant(&tap), tile)
 }
 
 /// Rows of the prefill's batch: whole tiles of the largest kind, whatever the prompts.
@@ -303,13 +331,17 @@ impl Engine for GpuEngine {
         check_lanes(lanes, &self.limits(MAX_LANES))?;
         self.run = None;
         let prefill_pipelines = self.tile_pipelines(MAX_TILE).await?;
-        let lane_pipelines = self.tile_pipelines(tile_for(lanes.len())).await?;
-        self.compile_taps(&taps_of(lanes)).await?;
+        let tile = tile_for(lanes.len());
+        let lane_pipelines = self.tile_pipelines(tile).await?;
+        self.compile_taps(&taps_of(lanes), tile).await?;
         let create = || self.begin_run(lanes, &prefill_pipelines, &lane_pipelines);
-        let (run, n_submits) = self.context.checked("the run's lanes", create).await?;
-        self.stats.dispatches_per_step = run.n_dispatches();
-        self.stats.step_cost = run.cost();
-        self.stats.submits += n_submits;
+        let run = self.context.checked("the run's lanes", create).await?;
+        let first = |(lane, spec): (usize, &LaneSpec)| LaneCursor {
+            state: LaneState::new(lane as u32, spec),
+            input: spec.inputs.last().cloned(),
+        };
+        let cursors: Vec<LaneCursor> = lanes.iter().enumerate().map(first).collect();
+        self.first_step_cost = run.costs(&cursors).into_iter().map(|(_, cost)| cost).sum();
         self.run = Some(run);
         Ok(())
     }
@@ -322,10 +354,8 @@ impl Engine for GpuEngine {
         let mut n_left = n_steps;
         while n_left > 0 && run.is_live() {
             let n_chunk = n_left.min(RING_STEPS as usize);
-            records.extend(
-                run.advance(&self.context, n_chunk as u32, &mut self.stats)
-                    .await?,
-            );
+            records.extend(run.advance(&self.context, n_chunk as u32).await?);
+            self.steps += n_chunk as u64;
             n_left -= n_chunk;
         }
         self.run = Some(run);

@@ -4,13 +4,18 @@
 mod random;
 
 use latent_model::{
+    checkpoint::WeightFormat,
     input::Feed,
     program::{Adapter, Phase, Program, Role, Sampler, Until},
 };
 use pollster::block_on;
 
 use super::*;
-use crate::readback;
+use crate::{
+    kernels::{MOST_WORKGROUPS, PROJECT, Table, split_sums_for, threads_for},
+    pipelines::matmul,
+    readback,
+};
 
 fn lane(feed: Feed, seed: u32) -> LaneSpec {
     let phase = |role, feed, max_steps| Phase {
@@ -51,19 +56,18 @@ fn run_with(engine: &GpuEngine, specs: &[LaneSpec], probes: &[Row]) -> (Vec<Step
     let mut run = engine
         .lanes_run(specs, rows, pipelines, &cache)
         .expect("a run");
-    let mut stats = EngineStats::default();
     let mut records = Vec::new();
     while run.is_live() {
-        let advanced = block_on(run.advance(&engine.context, 3, &mut stats));
+        let advanced = block_on(run.advance(&engine.context, 3));
         records.extend(advanced.expect("records"));
     }
     let mut kept = Vec::new();
     for buffer in cache.keys.iter().chain(&cache.values) {
-        let staging = readback::staging(&engine.context, buffer.size());
-        let device = &engine.context.device;
+        let staging = engine.context.staging(buffer.size());
+        let device = engine.context.device();
         let mut encoder = device.create_command_encoder(&Default::default());
         encoder.copy_buffer_to_buffer(buffer, 0, &staging, 0, buffer.size());
-        engine.context.queue.submit([encoder.finish()]);
+        engine.context.submit(encoder);
         let bytes = block_on(readback::read(&engine.context, &staging, buffer.size()));
         let row_bytes = engine.config.kv_width() * size_of::<f32>();
         let lanes = specs.len() * n_positions * row_bytes;
@@ -144,4 +148,35 @@ fn a_row_that_does_not_commit_leaves_everything_else_bit_equal() {
         ..probe(1, 0)
     };
     assert_ne!(run_with(&engine, &specs, &[careless]).1, kept);
+}
+
+#[test]
+fn a_grid_beyond_every_devices_is_refused_by_name() {
+    let Some(engine) = engine() else {
+        return;
+    };
+    let most = MOST_WORKGROUPS as usize;
+    for table in Table::ALL {
+        let context = engine.context.with_table(table);
+        let outputs_of_group = match table {
+            Table::Cpu => 4 * threads_for(u32::MAX) as usize,
+            Table::Gpu => 4 * split_sums_for(8).1 as usize,
+        };
+        let compiled = |n_groups: usize| {
+            let outputs = n_groups * outputs_of_group;
+            let constants = [
+                ("TILE", 1.0),
+                ("WIDTH", 2.0),
+                ("N_QUADS", (outputs / 4) as f64),
+            ];
+            let kernel = (PROJECT, WeightFormat::F32);
+            matmul(&context, kernel, (8, outputs), &constants).map(|_| ())
+        };
+        assert_eq!(compiled(most), Ok(()), "{}", table.name());
+        let refused = GpuError::TooManyWorkgroups {
+            kernel: "project",
+            needed: MOST_WORKGROUPS + 1,
+        };
+        assert_eq!(compiled(most + 1), Err(refused), "{}", table.name());
+    }
 }

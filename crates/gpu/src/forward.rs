@@ -4,21 +4,11 @@ use latent_model::{config::ModelConfig, input::Tap};
 
 use crate::{
     batch::{Batch, KvCache},
+    context::GpuContext,
     kernels::Pipeline,
-    packing::packed_words,
     pipelines::{RowPipelines, TilePipelines},
-    weights::{DeviceLayer, DeviceWeights, Shard},
+    weights::{DeviceInputMap, DeviceLayer, DeviceWeights, Shard},
 };
-
-/// What one dispatch declares of its work. Attention counts no positions: its part grows with
-/// the run and is small for short contexts.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub struct Cost {
-    /// Bytes of weights read.
-    pub weight_bytes: u64,
-    /// Floating-point operations (a multiply-add is two).
-    pub flops: u64,
-}
 
 /// One dispatch: a pipeline, its buffers, its grid. Nothing in it changes from step to step;
 /// what does (positions, inputs, phases) lies in buffers that the select stage advances.
@@ -27,30 +17,17 @@ pub(crate) struct Dispatch {
     pub pipeline: Pipeline,
     pub bind_group: wgpu::BindGroup,
     pub grid: [u32; 2],
-    pub cost: Cost,
 }
 
-/// Appends the dispatches to a pass.
-pub(crate) fn record<'a>(
-    dispatches: impl IntoIterator<Item = &'a Dispatch>,
-    pass: &mut wgpu::ComputePass<'_>,
-) {
-    for dispatch in dispatches {
-        pass.set_pipeline(dispatch.pipeline.compiled());
-        pass.set_bind_group(0, &dispatch.bind_group, &[]);
-        pass.dispatch_workgroups(dispatch.grid[0], dispatch.grid[1], 1);
-    }
-}
-
-/// What a tap reads: the state after a layer, and the weights that it goes through.
+/// What a tap reads: the state after a layer, and the map that it goes through.
 struct Tapped<'a> {
     layer: usize,
-    weights: Vec<&'a wgpu::Buffer>,
+    map: Option<&'a DeviceInputMap>,
 }
 
 /// A model and a batch, from which dispatches are made.
 pub(crate) struct Forward<'a> {
-    pub device: &'a wgpu::Device,
+    pub context: &'a GpuContext,
     pub config: &'a ModelConfig,
     pub weights: &'a DeviceWeights,
     pub row_pipelines: &'a RowPipelines,
@@ -99,8 +76,14 @@ impl Forward<'_> {
                     ..
                 } = self.batch;
                 if read.layer == index {
-                    let buffers = [&[rows, residual], &read.weights[..], &[hidden]].concat();
-                    dispatches.push(self.over_width(pipeline, &buffers));
+                    dispatches.push(match read.map {
+                        None => self.over_width(pipeline, &[rows, residual, hidden]),
+                        Some(map) => self.matmul(
+                            pipeline,
+                            self.config.hidden_size,
+                            &[rows, residual, &map.bias, &map.weight, hidden],
+                        ),
+                    });
                 }
             }
         }
@@ -113,15 +96,12 @@ impl Forward<'_> {
             Tap::FinalNorm => None,
             Tap::Layer(layer) => Some(Tapped {
                 layer: layer as usize,
-                weights: Vec::new(),
+                map: None,
             }),
-            Tap::Contemplation => {
-                let map = self.weights.input_map.iter();
-                Some(Tapped {
-                    layer: self.weights.capabilities.contemplation?.layer as usize,
-                    weights: map.flat_map(|map| [&map.weight, &map.bias]).collect(),
-                })
-            }
+            Tap::Contemplation => Some(Tapped {
+                layer: self.weights.capabilities.contemplation?.layer as usize,
+                map: self.weights.input_map.as_ref(),
+            }),
         }
     }
 
@@ -133,10 +113,9 @@ impl Forward<'_> {
         let (rows, residual) = (&batch.rows, &batch.residual);
         let (d, intermediate) = (self.config.hidden_size, self.config.intermediate_size);
         let qkv_rows = self.config.q_width() + 2 * self.config.kv_width();
-        let n_expanding = if layer.gate.is_some() { 2 } else { 1 };
         let mut dispatches = vec![self.matmul(
             &pipelines.qkv,
-            (qkv_rows, d, 1),
+            qkv_rows,
             &[
                 rows,
                 residual,
@@ -153,7 +132,7 @@ impl Forward<'_> {
             self.attention(keys, values),
             self.matmul(
                 &pipelines.output,
-                (d, self.config.q_width(), 1),
+                d,
                 &[
                     rows,
                     &batch.attended,
@@ -164,7 +143,7 @@ impl Forward<'_> {
             ),
             self.matmul(
                 &pipelines.expand,
-                (intermediate, d, n_expanding),
+                intermediate,
                 &[
                     rows,
                     residual,
@@ -176,7 +155,7 @@ impl Forward<'_> {
             ),
             self.matmul(
                 &pipelines.down,
-                (d, intermediate, 1),
+                d,
                 &[
                     rows,
                     &batch.expanded,
@@ -208,9 +187,8 @@ impl Forward<'_> {
         let n_heads = self.config.n_heads + self.config.n_kv_heads;
         Some(Dispatch {
             pipeline: pipeline.clone(),
-            bind_group: pipeline.bind(self.device, &buffers),
+            bind_group: pipeline.bind(self.context, &buffers),
             grid: [n_heads as u32, batch.n_rows],
-            cost: Cost::default(),
         })
     }
 
@@ -228,9 +206,8 @@ impl Forward<'_> {
         ];
         Dispatch {
             pipeline: pipeline.clone(),
-            bind_group: pipeline.bind(self.device, &buffers),
+            bind_group: pipeline.bind(self.context, &buffers),
             grid: [batch.n_rows, 1],
-            cost: Cost::default(),
         }
     }
 
@@ -239,10 +216,9 @@ impl Forward<'_> {
         let shards = self.weights.tables.head.iter();
         let dispatch = |(shard, pipeline): (&Shard, &Pipeline)| {
             let batch = self.batch;
-            let shape = (shard.n_ids as usize, self.config.hidden_size, 1);
             self.matmul(
                 pipeline,
-                shape,
+                shard.n_ids as usize,
                 &[&batch.rows, &batch.hidden, &shard.buffer, logits],
             )
         };
@@ -258,9 +234,8 @@ impl Forward<'_> {
         let n_groups = n_quads.div_ceil(pipeline.threads as usize);
         Dispatch {
             pipeline: pipeline.clone(),
-            bind_group: pipeline.bind(self.device, buffers),
+            bind_group: pipeline.bind(self.context, buffers),
             grid: [n_groups as u32, self.batch.n_rows],
-            cost: Cost::default(),
         }
     }
 
@@ -277,31 +252,21 @@ impl Forward<'_> {
         ];
         Dispatch {
             pipeline: pipeline.clone(),
-            bind_group: pipeline.bind(self.device, &buffers),
+            bind_group: pipeline.bind(self.context, &buffers),
             grid: [self.config.n_heads as u32, batch.n_rows],
-            cost: Cost::default(),
         }
     }
 
-    /// A thread per four outputs and tile of rows; the shape is that of each of the weights.
-    fn matmul(
-        &self,
-        pipeline: &Pipeline,
-        (outputs, inputs, n_matrices): (usize, usize, usize),
-        buffers: &[&wgpu::Buffer],
-    ) -> Dispatch {
-        let n_groups = outputs.div_ceil(4).div_ceil(pipeline.threads as usize);
+    /// A workgroup per stretch of outputs and tile of rows.
+    fn matmul(&self, pipeline: &Pipeline, n_outputs: usize, buffers: &[&wgpu::Buffer]) -> Dispatch {
+        let n_groups = n_outputs
+            .div_ceil(4)
+            .div_ceil(pipeline.quads_per_group() as usize);
         let n_tiles = self.batch.n_rows / self.tile_pipelines.tile;
-        let n_weights = (n_matrices * outputs * inputs) as u64;
-        let n_words = n_matrices * packed_words(self.weights.format, outputs, inputs);
         Dispatch {
             pipeline: pipeline.clone(),
-            bind_group: pipeline.bind(self.device, buffers),
+            bind_group: pipeline.bind(self.context, buffers),
             grid: [n_groups as u32, n_tiles],
-            cost: Cost {
-                weight_bytes: u64::from(n_tiles) * (n_words * size_of::<u32>()) as u64,
-                flops: 2 * u64::from(self.batch.n_rows) * n_weights,
-            },
         }
     }
 }

@@ -11,7 +11,7 @@ use crate::{
     batch::{Batch, KvCache},
     context::GpuError,
     engine::GpuEngine,
-    forward::{self, Dispatch},
+    forward::Dispatch,
     kernels::tile_for,
     layout::Row,
     pipelines::check_positions,
@@ -32,7 +32,7 @@ impl GpuEngine {
         }
         let inputs = Input::tokens(tokens);
         check_inputs(0, &inputs, 0, &self.config)?;
-        check_positions(&self.config, tokens.len())?;
+        check_positions(self.context.table(), &self.config, tokens.len())?;
         let create = || KvCache::new(&self.context, &self.config, 1, tokens.len());
         let cache = self.context.checked("the self-test", create).await?;
         let row = |(position, input)| {
@@ -84,19 +84,16 @@ impl GpuEngine {
         n_rows: usize,
     ) -> Result<LayerStates, GpuError> {
         let n_bytes = stages.iter().map(|(_, result)| result.size()).sum();
-        let staging = readback::staging(&self.context, n_bytes);
-        let device = &self.context.device;
+        let staging = self.context.staging(n_bytes);
+        let device = self.context.device();
         let mut encoder = device.create_command_encoder(&Default::default());
         let mut copied = 0;
         for (dispatches, result) in stages {
-            forward::record(
-                dispatches,
-                &mut encoder.begin_compute_pass(&Default::default()),
-            );
+            self.context.record(&mut encoder, dispatches, 1);
             encoder.copy_buffer_to_buffer(result, 0, &staging, copied, result.size());
             copied += result.size();
         }
-        self.context.queue.submit([encoder.finish()]);
+        self.context.submit(encoder);
         let bytes = readback::read(&self.context, &staging, n_bytes).await?;
 
         let (d, vocab_size) = (self.config.hidden_size, self.config.vocab_size);

@@ -30,6 +30,18 @@
 //! steps, and a lane that is done makes its workgroups return early. `advance(n)` is the list n
 //! times in one pass, one submit, and one readback of the records.
 //!
+//! # Two tables of kernels
+//!
+//! On CPU adapters a thread sums whole outputs, without barriers; on GPUs the threads of a workgroup
+//! share every sum and every head's positions ([`kernels::Table`]). The adapter's type decides, and
+//! [`GpuContext::with_table`] lets tests and the benchmark run either anywhere.
+//!
+//! # Two tables of kernels
+//!
+//! On CPU adapters a thread sums whole outputs, without barriers; on GPUs the threads of a workgroup
+//! share every sum and every head's positions ([`kernels::Table`]). The adapter's type decides, and
+//! [`GpuContext::with_table`] lets tests and the benchmark run either anywhere.
+//!
 //! # Three lifetimes
 //!
 //! | struct | lives | holds |
@@ -46,8 +58,8 @@
 //!
 //! 1. `shaders/<name>.wgsl`, entry point `main`: the header gives the formula and what one
 //!    thread or workgroup does; bindings carry their shapes; dimensions are `override` constants.
-//! 2. A constant in [`kernels`] with the iterations of its loops, and its place in [`kernels::KERNELS`]; `tests/shaders.rs` fails
-//!    until the table and the folder agree.
+//! 2. A constant in [`kernels`] with the iterations of its loops and its cost, and its place in
+//!    [`kernels::KERNELS`]; `tests/shaders.rs` fails until the table and the folder agree.
 //! 3. A case in `tests/kernels.rs` (or `attention.rs`, `select.rs`) against an f64 twin, at
 //!    sizes 1, odd, and a real model's.
 //! 4. Its dispatch in `forward.rs`; `tests/layers.rs` and `tests/programs.rs` then cover it.
@@ -58,6 +70,7 @@
 //! or `web` (WebGPU).
 
 pub mod any_engine;
+pub mod ceiling;
 pub mod context;
 pub mod engine;
 pub mod kernels;
@@ -67,14 +80,18 @@ pub mod packing;
 pub mod weights;
 
 mod batch;
+mod counts;
 mod forward;
 mod inspect;
 mod pipelines;
+mod profile;
 mod readback;
 mod run;
 
 pub use any_engine::AnyEngine;
 pub use context::{GpuContext, GpuError};
+pub use counts::DeviceCounts;
 pub use engine::{EngineStats, GpuEngine, MAX_LANES};
-pub use forward::Cost;
+pub use kernels::cost::Cost;
 pub use memory::WeightMemory;
+pub use profile::KernelTime;

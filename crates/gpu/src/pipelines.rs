@@ -7,10 +7,11 @@ use latent_model::{
 };
 
 use crate::{
-    context::GpuError,
+    context::{GpuContext, GpuError},
     kernels::{
         ATTENTION, CONTEMPLATE, DISTRIBUTION, EMBED, EXPAND, FINAL_NORM, HEAD, Kernel, MAX_PARTS,
-        PROJECT, Pipeline, QK_NORM, QKV, RING_STEPS, SELECT, Shape, TAP, parts_of, threads_for,
+        PROJECT, Pipeline, QK_NORM, QKV, RING_STEPS, SELECT, Shape, TAP, Table, parts_of,
+        split_sums_for, threads_for,
     },
     layout::TOKENS_PER_THREAD,
     weights::{DeviceWeights, Shard},
@@ -57,26 +58,47 @@ fn attention_constants(config: &ModelConfig) -> [(&'static str, f64); 3] {
     ]
 }
 
-/// As many threads as the weighted sum of values has vec4s: none idles, and on CPU adapters a
-/// workgroup is one subgroup, whose barriers cost nothing.
-fn attention_threads(config: &ModelConfig) -> u32 {
+/// As many threads as a head's vector has vec4s: none idles, and on CPU adapters a workgroup is one
+/// subgroup, whose barriers cost nothing.
+fn head_threads(config: &ModelConfig) -> u32 {
     (config.head_dim as u32 / 4)
         .next_power_of_two()
         .clamp(8, 64)
 }
 
+/// Attention's kernel, its threads and its constants. On GPUs slices of a workgroup share the
+/// positions, where a slice is as wide as a head.
+fn attention(table: Table, config: &ModelConfig) -> (Kernel, u32, Vec<(&'static str, f64)>) {
+    const GPU_THREADS: u32 = 128;
+    let mut constants = attention_constants(config).to_vec();
+    let slices = GPU_THREADS / (config.head_dim as u32 / 4);
+    match table {
+        Table::Gpu if slices > 0 => {
+            constants.push(("SLICES", f64::from(slices)));
+            let kernel = ATTENTION.of(Table::Gpu, WeightFormat::F32);
+            (kernel, GPU_THREADS, constants)
+        }
+        Table::Gpu | Table::Cpu => (ATTENTION, head_threads(config), constants),
+    }
+}
+
 /// Whether attention over `n_positions` positions runs to its end everywhere.
-pub(crate) fn check_positions(config: &ModelConfig, n_positions: usize) -> Result<(), GpuError> {
-    ATTENTION.check(&Shape {
-        threads: attention_threads(config),
-        constants: &attention_constants(config),
+pub(crate) fn check_positions(
+    table: Table,
+    config: &ModelConfig,
+    n_positions: usize,
+) -> Result<(), GpuError> {
+    let (kernel, threads, constants) = attention(table, config);
+    kernel.check(&Shape {
+        threads,
+        constants: &constants,
         n_positions,
     })
 }
 
 impl RowPipelines {
     pub fn new(
-        device: &wgpu::Device,
+        context: &GpuContext,
         config: &ModelConfig,
         weights: &DeviceWeights,
     ) -> Result<Self, GpuError> {
@@ -100,14 +122,17 @@ impl RowPipelines {
                 flag("LEARNED_POSITIONS", made_of.positions == Positions::Learned),
             ];
             let embed = EMBED.reading(weights.format);
-            embed.pipeline(device, row_threads, &constants)
+            embed.pipeline(context, row_threads, &constants)
         };
         let epsilon = ("EPSILON", f64::from(config.norm_eps));
         let qk_norm = || {
             let constants = [&attention_constants(config)[..], &[epsilon]].concat();
-            QK_NORM.pipeline(device, attention_threads(config), &constants)
+            QK_NORM.pipeline(context, head_threads(config), &constants)
         };
         let layer_norm = flag("LAYER_NORM", made_of.norm == Norm::LayerNorm);
+        let (attention, attention_threads, of_attention) = attention(context.table(), config);
+        // A workgroup a head; every other grid is smaller than that of some matmul, or a row's.
+        attention.check_grid(config.n_heads + config.n_kv_heads)?;
         Ok(Self {
             qk_norm: made_of.qk_norm.then(qk_norm).transpose()?,
             embed: weights
@@ -116,15 +141,11 @@ impl RowPipelines {
                 .iter()
                 .map(embed)
                 .collect::<Result<_, _>>()?,
-            attention: ATTENTION.pipeline(
-                device,
-                attention_threads(config),
-                &attention_constants(config),
-            )?,
-            final_norm: FINAL_NORM.pipeline(device, row_threads, &[width, epsilon, layer_norm])?,
-            distribution: DISTRIBUTION.pipeline(device, threads, &[("VOCAB_SIZE", vocab_size)])?,
+            attention: attention.pipeline(context, attention_threads, &of_attention)?,
+            final_norm: FINAL_NORM.pipeline(context, row_threads, &[width, epsilon, layer_norm])?,
+            distribution: DISTRIBUTION.pipeline(context, threads, &[("VOCAB_SIZE", vocab_size)])?,
             select: SELECT.pipeline(
-                device,
+                context,
                 threads,
                 &[
                     ("N_PARTS", f64::from(n_parts)),
@@ -136,50 +157,80 @@ impl RowPipelines {
     }
 }
 
-/// The kernel that keeps what `tap` reads in block `slot` of the hidden states; `None` where the
-/// final norm does so itself.
+/// The kernel that keeps what `tap` reads in block `slot` of the hidden states, for a batch of tiles of
+/// `tile` rows; `None` where the final norm does so itself.
 pub(crate) fn tap_pipeline(
-    device: &wgpu::Device,
+    context: &GpuContext,
     config: &ModelConfig,
     weights: &DeviceWeights,
     (slot, tap): (usize, Tap),
+    tile: u32,
 ) -> Result<Option<Pipeline>, GpuError> {
-    let threads = threads_for(config.hidden_size as u32 / 4);
-    let place = [
-        ("WIDTH", config.hidden_size as f64 / 4.0),
-        ("SLOT", slot as f64),
-    ];
-    let epsilon = ("EPSILON", f64::from(config.norm_eps));
-    let [width, slot] = place;
+    let width = ("WIDTH", config.hidden_size as f64 / 4.0);
+    let slot = ("SLOT", slot as f64);
     let pipeline = match tap {
         Tap::FinalNorm => return Ok(None),
         Tap::Contemplation if weights.input_map.is_some() => {
-            CONTEMPLATE.pipeline(device, threads, &[width, slot, epsilon])
+            let constants = [
+                width,
+                slot,
+                ("EPSILON", f64::from(config.norm_eps)),
+                ("TILE", f64::from(tile)),
+            ];
+            let d = config.hidden_size;
+            matmul(
+                context,
+                (CONTEMPLATE, WeightFormat::F32),
+                (d, d),
+                &constants,
+            )
         }
-        Tap::Layer(_) | Tap::Contemplation => TAP.pipeline(device, threads, &place),
+        Tap::Layer(_) | Tap::Contemplation => {
+            let threads = threads_for(config.hidden_size as u32 / 4);
+            TAP.pipeline(context, threads, &[width, slot])
+        }
     };
     pipeline.map(Some)
 }
 
+/// A matmul of so many inputs and outputs, shared as the context's table of kernels shares it.
+pub(crate) fn matmul(
+    context: &GpuContext,
+    (kernel, format): (Kernel, WeightFormat),
+    (inputs, outputs): (usize, usize),
+    constants: &[(&'static str, f64)],
+) -> Result<Pipeline, GpuError> {
+    let kernel = kernel.of(context.table(), format);
+    let n_quads = outputs.div_ceil(4);
+    let pipeline = match context.table() {
+        Table::Cpu => kernel.pipeline(context, threads_for(n_quads as u32), constants),
+        Table::Gpu => {
+            let (threads, quads) = split_sums_for(inputs);
+            let constants = [constants, &[("QUADS", f64::from(quads))]].concat();
+            kernel.pipeline(context, threads, &constants)
+        }
+    }?;
+    kernel.check_grid(n_quads.div_ceil(pipeline.quads_per_group() as usize))?;
+    Ok(pipeline)
+}
+
 impl TilePipelines {
     pub fn new(
-        device: &wgpu::Device,
+        context: &GpuContext,
         config: &ModelConfig,
         weights: &DeviceWeights,
         tile: u32,
     ) -> Result<Self, GpuError> {
-        let made_of = config.architecture;
+        let (made_of, d) = (config.architecture, config.hidden_size);
         let quads = |width: usize| width.div_ceil(4) as f64;
         let tile_size = ("TILE", f64::from(tile));
         let n_sets = ("N_SETS", weights.n_sets as f64);
         let width = ("WIDTH", quads(config.hidden_size));
         let is_layer_norm = made_of.norm == Norm::LayerNorm;
-        let compiled = |kernel: Kernel, outputs: usize, constants: &[(&str, f64)]| {
-            let threads = threads_for(outputs.div_ceil(4) as u32);
-            kernel
-                .reading(weights.format)
-                .pipeline(device, threads, constants)
-        };
+        let compiled =
+            |kernel: Kernel, shape: (usize, usize), constants: &[(&'static str, f64)]| {
+                matmul(context, (kernel, weights.format), shape, constants)
+            };
         // The constants of norm.wgsl, and those of every matmul.
         let behind_norm = |has_bias: bool| {
             [
@@ -201,7 +252,7 @@ impl TilePipelines {
                 ("N_QUADS", quads(config.hidden_size)),
                 flag("BIAS", has_bias),
             ];
-            compiled(PROJECT, config.hidden_size, &constants)
+            compiled(PROJECT, (input_width, d), &constants)
         };
         let head = |shard: &Shard| {
             let constants = [
@@ -211,7 +262,7 @@ impl TilePipelines {
                 ("FIRST_QUAD", f64::from(shard.first_id / 4)),
                 ("ALL_QUADS", quads(config.vocab_size)),
             ];
-            compiled(HEAD, shard.n_ids as usize, &constants)
+            compiled(HEAD, (d, shard.n_ids as usize), &constants)
         };
         let mut qkv = behind_norm(made_of.qkv_bias).to_vec();
         qkv.extend(attention_constants(config));
@@ -224,9 +275,9 @@ impl TilePipelines {
         let heads = weights.tables.head.iter();
         Ok(Self {
             tile,
-            qkv: compiled(QKV, config.q_width() + 2 * config.kv_width(), &qkv)?,
+            qkv: compiled(QKV, (d, config.q_width() + 2 * config.kv_width()), &qkv)?,
             output: project(config.q_width(), made_of.output_bias)?,
-            expand: compiled(EXPAND, config.intermediate_size, &expand)?,
+            expand: compiled(EXPAND, (d, config.intermediate_size), &expand)?,
             down: project(config.intermediate_size, made_of.mlp_bias)?,
             head: heads.map(head).collect::<Result<_, _>>()?,
         })

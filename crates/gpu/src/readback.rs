@@ -11,22 +11,16 @@ use crate::context::{GpuContext, GpuError};
 /// that hangs is reset by its driver long before.
 const PATIENCE: Duration = Duration::from_secs(600);
 
-/// A buffer that the host can map.
-pub(crate) fn staging(context: &GpuContext, bytes: u64) -> wgpu::Buffer {
-    context.device.create_buffer(&wgpu::BufferDescriptor {
-        label: Some("staging"),
-        size: bytes,
-        usage: wgpu::BufferUsages::MAP_READ | wgpu::BufferUsages::COPY_DST,
-        mapped_at_creation: false,
-    })
-}
-
 /// The first `bytes` bytes of `staging`, once all submitted work is done.
 pub(crate) async fn read(
     context: &GpuContext,
     staging: &wgpu::Buffer,
     bytes: u64,
 ) -> Result<Vec<u8>, GpuError> {
+    context.count(|counts| {
+        counts.maps += 1;
+        counts.bytes_read_back += bytes;
+    });
     let (sender, receiver) = oneshot::channel();
     staging.map_async(wgpu::MapMode::Read, 0..bytes, move |result| {
         // The receiver is gone only where the caller gave up; then nobody wants the bytes.
@@ -38,7 +32,7 @@ pub(crate) async fn read(
         submission_index: None,
         timeout: Some(PATIENCE),
     };
-    if let Err(error) = context.device.poll(waiting) {
+    if let Err(error) = context.device().poll(waiting) {
         context.check()?;
         return Err(GpuError::Lost(format!(
             "no answer within {PATIENCE:?}: {error}"
@@ -69,14 +63,14 @@ pub(crate) async fn read_all(
     buffers: &[&wgpu::Buffer],
 ) -> Result<Vec<Vec<u8>>, GpuError> {
     let n_bytes = buffers.iter().map(|buffer| buffer.size()).sum();
-    let staging = staging(context, n_bytes);
-    let mut encoder = context.device.create_command_encoder(&Default::default());
+    let staging = context.staging(n_bytes);
+    let mut encoder = context.device().create_command_encoder(&Default::default());
     let mut copied = 0;
     for buffer in buffers {
         encoder.copy_buffer_to_buffer(buffer, 0, &staging, copied, buffer.size());
         copied += buffer.size();
     }
-    context.queue.submit([encoder.finish()]);
+    context.submit(encoder);
     let bytes = read(context, &staging, n_bytes).await?;
     let mut rest = &bytes[..];
     let part = |buffer: &&wgpu::Buffer| {

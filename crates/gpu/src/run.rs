@@ -11,9 +11,11 @@ use latent_model::{
 use crate::{
     batch::{Batch, KvCache, SCRATCH_ROWS},
     context::{GpuContext, GpuError},
-    engine::EngineStats,
-    forward::{self, Cost, Dispatch},
-    kernels::RING_STEPS,
+    forward::Dispatch,
+    kernels::{
+        RING_STEPS,
+        cost::{Cost, RowWork},
+    },
     layout::{Lane, Part, Row, RowInput, phase_table},
     readback,
 };
@@ -186,7 +188,7 @@ impl Run {
             batch,
             cache,
             rows,
-            staging: readback::staging(context, select.records.size()),
+            staging: context.staging(select.records.size()),
             select,
             dispatches,
         }
@@ -211,9 +213,7 @@ impl Run {
             let entry = Lane::new(spec, state, self.tick);
             let offset = (lane * size_of::<Lane>()) as u64;
             let lanes = &self.select.lanes;
-            context
-                .queue
-                .write_buffer(lanes, offset, bytemuck::bytes_of(&entry));
+            context.write(lanes, offset, bytemuck::bytes_of(&entry));
             self.live[lane] = !state.done;
             self.positions[lane] = state.position;
         }
@@ -283,14 +283,19 @@ impl Run {
         self.dispatches.len()
     }
 
-    /// Declared work of one step.
-    pub fn cost(&self) -> Cost {
-        self.dispatches
-            .iter()
-            .fold(Cost::default(), |sum, dispatch| Cost {
-                weight_bytes: sum.weight_bytes + dispatch.cost.weight_bytes,
-                flops: sum.flops + dispatch.cost.flops,
-            })
+    /// Declared work of one step by kernel, of lanes that stand where `cursors` say; those that
+    /// are not named are done.
+    pub fn costs(&self, cursors: &[LaneCursor]) -> Vec<(&'static str, Cost)> {
+        let mut work = vec![RowWork::default(); self.batch.n_rows as usize];
+        for LaneCursor { state, input } in cursors {
+            let index = self.own_row(state.lane as usize);
+            let row = row_at(self.rows[index], &self.specs[state.lane as usize], state);
+            if let Some(input) = input {
+                work[index] = RowWork::new(&row, input);
+            }
+        }
+        let cost = |dispatch: &Dispatch| (dispatch.pipeline.name(), dispatch.pipeline.cost(&work));
+        self.dispatches.iter().map(cost).collect()
     }
 
     /// Runs `n_steps` steps, at most [`RING_STEPS`], as one submit, and reads the records of
@@ -299,16 +304,23 @@ impl Run {
         &mut self,
         context: &GpuContext,
         n_steps: u32,
-        stats: &mut EngineStats,
+    ) -> Result<Vec<StepRecord>, GpuError> {
+        let record = |encoder: &mut wgpu::CommandEncoder, dispatches: &[Dispatch]| {
+            context.record(encoder, dispatches, n_steps);
+        };
+        self.advance_recorded(context, n_steps, record).await
+    }
+
+    /// [`Run::advance`] whose dispatches `record` puts into the submit, all `n_steps` times.
+    pub async fn advance_recorded(
+        &mut self,
+        context: &GpuContext,
+        n_steps: u32,
+        record: impl FnOnce(&mut wgpu::CommandEncoder, &[Dispatch]),
     ) -> Result<Vec<StepRecord>, GpuError> {
         context.check()?;
-        let mut encoder = context.device.create_command_encoder(&Default::default());
-        {
-            let mut pass = encoder.begin_compute_pass(&Default::default());
-            for _ in 0..n_steps {
-                forward::record(&self.dispatches, &mut pass);
-            }
-        }
+        let mut encoder = context.device().create_command_encoder(&Default::default());
+        record(&mut encoder, &self.dispatches);
         let row_bytes = self.live.len() as u64 * RECORD_BYTES;
         let mut copied = 0;
         for (first_row, n_rows) in ring_rows(self.tick, n_steps) {
@@ -322,12 +334,8 @@ impl Run {
             );
             copied += bytes;
         }
-        context.queue.submit([encoder.finish()]);
+        context.submit(encoder);
         let bytes = readback::read(context, &self.staging, copied).await?;
-        stats.steps += u64::from(n_steps);
-        stats.submits += 1;
-        stats.maps += 1;
-        stats.bytes_read_back += copied;
         self.tick += n_steps;
         Ok(self.take_live(&bytes))
     }
@@ -359,26 +367,21 @@ fn ring_rows(tick: u32, n_steps: u32) -> impl Iterator<Item = (u64, u64)> {
         .map(|(first, n_rows)| (u64::from(first), u64::from(n_rows)))
 }
 
-/// Runs rows through `dispatches`, a batch at a time; returns the number of submits.
+/// Runs rows through `dispatches`, a batch at a time.
 pub(crate) fn submit_rows(
     context: &GpuContext,
     batch: &Batch,
     dispatches: &[Dispatch],
     rows: &[(Row, &Input)],
-) -> u64 {
-    let chunks = rows.chunks(batch.n_rows as usize);
-    let n_submits = chunks.len() as u64;
-    for chunk in chunks {
+) {
+    for chunk in rows.chunks(batch.n_rows as usize) {
         batch.write_rows(context, chunk);
-        let mut encoder = context.device.create_command_encoder(&Default::default());
-        forward::record(
-            dispatches,
-            &mut encoder.begin_compute_pass(&Default::default()),
-        );
+        let device = context.device();
+        let mut encoder = device.create_command_encoder(&Default::default());
+        context.record(&mut encoder, dispatches, 1);
         // One submit per chunk: a write to `rows` takes effect before the next submit.
-        context.queue.submit([encoder.finish()]);
+        context.submit(encoder);
     }
-    n_submits
 }
 
 /// Positions of the cache that a run can need.

@@ -5,11 +5,15 @@ mod common;
 use common::twins::*;
 use latent_gpu::{
     GpuContext,
-    kernels::{ATTENTION, QK_NORM, QKV},
+    kernels::{ATTENTION, QK_NORM, QKV, Table},
     layout::Row,
     packing::{MatrixRow, rotation_order, rotation_places},
 };
-use latent_model::{checkpoint::Matrix, config::Rope, reference::Frequencies};
+use latent_model::{
+    checkpoint::{Matrix, WeightFormat},
+    config::Rope,
+    reference::Frequencies,
+};
 
 /// Heads of one test of qkv or attention.
 #[derive(Clone, Copy, Debug)]
@@ -74,7 +78,7 @@ fn check_qkv(
     heads: Heads,
     (d, n_rows): (usize, usize),
     n_sets: usize,
-    threads: u32,
+    sharing: Sharing,
     variant: Variant,
 ) {
     let (q_width, kv_width) = (heads.q_width(), heads.kv_width());
@@ -137,21 +141,14 @@ fn check_qkv(
     constants.extend(heads.constants());
     constants.extend(variant.constants());
     constants.push(("TURNS", variant.gated_or_turned.into()));
-    let pipeline = QKV
-        .reading(variant.format)
-        .pipeline(context.device(), threads, &constants)
-        .expect("a shape that runs");
-    let n_quads = (q_width + 2 * kv_width) / 4;
-    let grid = [
-        n_quads.div_ceil(threads as usize) as u32,
-        (batch.len() / tile) as u32,
-    ];
+    let pipeline = sharing.matmul(context, QKV, variant.format, &constants);
+    let grid = matmul_grid(&pipeline, q_width + 2 * kv_width, batch.len() / tile);
     common::dispatch(context, &pipeline, &buffers.each_ref(), grid);
 
     let read = |index: usize| common::contents::<f32>(context, &buffers[index]);
     let (queries, keys, values) = (read(5), read(6), read(7));
     for (r, row) in batch.iter().enumerate().take(n_rows) {
-        let at = format!("{heads:?}, d = {d}, {variant:?}, row {r}");
+        let at = format!("{heads:?}, d = {d}, {variant:?}, {sharing:?}, row {r}");
         let [q_bias, k_bias, v_bias] = &biases[row.adapter as usize];
         let [q, k, v] = &sets[row.adapter as usize];
         let position = row.position as usize;
@@ -197,10 +194,10 @@ fn qkv_norms_projects_rotates_and_caches() {
         return;
     };
     let shapes = HEADS.into_iter().zip([(4, 1), (12, 3), (20, 9), (128, 8)]);
-    let shapes = shapes.flat_map(|shape| THREADS.map(|threads| (shape, threads)));
+    let shapes = shapes.flat_map(|shape| SHARINGS.map(|sharing| (shape, sharing)));
     let cases = shapes.flat_map(|shape| [1, 3].map(|n_sets| (shape, n_sets)));
-    for (index, (((heads, shape), threads), n_sets)) in cases.enumerate() {
-        check_qkv(&context, heads, shape, n_sets, threads, Variant::nth(index));
+    for (index, (((heads, shape), sharing), n_sets)) in cases.enumerate() {
+        check_qkv(&context, heads, shape, n_sets, sharing, Variant::nth(index));
     }
 }
 
@@ -243,7 +240,7 @@ fn norms_of_heads_come_before_their_rotation_and_leave_other_rows_alone() {
             common::buffer(&context, &keys),
         ];
         let constants = [&heads.constants()[..], &[("EPSILON", EPSILON)]].concat();
-        let pipeline = QK_NORM.pipeline(context.device(), threads, &constants);
+        let pipeline = QK_NORM.pipeline(&context, threads, &constants);
         let grid = [
             (heads.n_heads + heads.n_kv_heads) as u32,
             batch.len() as u32,
@@ -268,7 +265,7 @@ fn norms_of_heads_come_before_their_rotation_and_leave_other_rows_alone() {
     }
 }
 
-fn check_attention(context: &GpuContext, heads: Heads, batch: &[Row], threads: u32) {
+fn check_attention(context: &GpuContext, heads: Heads, batch: &[Row], sharing: Sharing) {
     let (q_width, kv_width, head_dim) = (heads.q_width(), heads.kv_width(), heads.head_dim);
     // Far apart, so that the softmax must subtract its maximum.
     let queries: Vec<f32> = vectors(1, batch, q_width)
@@ -289,8 +286,14 @@ fn check_attention(context: &GpuContext, heads: Heads, batch: &[Row], threads: u
         common::buffer(context, &scores),
         common::buffer(context, &vec![0.0_f32; batch.len() * q_width]),
     ];
+    let mut constants = heads.constants().to_vec();
+    if sharing.table == Table::Gpu {
+        let slices = sharing.threads / (head_dim as u32 / 4);
+        constants.push(("SLICES", slices.into()));
+    }
     let pipeline = ATTENTION
-        .pipeline(context.device(), threads, &heads.constants())
+        .of(sharing.table, WeightFormat::F32)
+        .pipeline(context, sharing.threads, &constants)
         .expect("a shape that runs");
     let grid = [heads.n_heads as u32, batch.len() as u32];
     common::dispatch(context, &pipeline, &buffers.each_ref(), grid);
@@ -365,8 +368,8 @@ fn attention_reads_the_shared_prompt_and_the_lanes_own_positions() {
         },
     ];
     for heads in HEADS {
-        for threads in THREADS {
-            check_attention(&context, heads, &batch, threads);
+        for sharing in SHARINGS {
+            check_attention(&context, heads, &batch, sharing);
         }
     }
 }

@@ -24,6 +24,12 @@ const SHAPES: [(usize, usize, usize); 6] = [
     (256, 128, 8),
 ];
 
+/// Every shape with every way to share a matmul, for one set of weights and for three.
+fn shapes_sharings_and_sets() -> impl Iterator<Item = (((usize, usize, usize), Sharing), usize)> {
+    let shapes = SHAPES.into_iter().flat_map(|s| SHARINGS.map(|t| (s, t)));
+    shapes.flat_map(|shape| [1, 3].map(|n_sets| (shape, n_sets)))
+}
+
 /// Every shape with every number of threads, for one set of weights and for three.
 fn shapes_threads_and_sets() -> impl Iterator<Item = (((usize, usize, usize), u32), usize)> {
     let shapes = SHAPES.into_iter().flat_map(|s| THREADS.map(|t| (s, t)));
@@ -86,7 +92,7 @@ fn embed_feeds_every_kind_of_input_from_one_shard_or_several() {
                 ("LEARNED_POSITIONS", learns_positions.into()),
             ];
             let embed = EMBED.reading(format);
-            let pipeline = embed.pipeline(context.device(), threads, &constants);
+            let pipeline = embed.pipeline(&context, threads, &constants);
             let pipeline = pipeline.expect("a shape that runs");
             let grid = [
                 (d / 4).div_ceil(threads as usize) as u32,
@@ -149,7 +155,7 @@ fn a_tap_keeps_the_residual_of_live_rows_in_its_block() {
         common::buffer(&context, &vec![7.0_f32; 4 * n]),
     ];
     let constants = [("WIDTH", (d / 4) as f64), ("SLOT", f64::from(slot))];
-    let pipeline = TAP.pipeline(context.device(), 8, &constants);
+    let pipeline = TAP.pipeline(&context, 8, &constants);
     let grid = [1, batch.len() as u32];
     common::dispatch(
         &context,
@@ -177,7 +183,8 @@ fn a_contemplation_token_is_the_map_of_a_normed_state() {
         return;
     };
     let slot = 1;
-    for ((d, _, n_rows), threads) in SHAPES.into_iter().flat_map(|s| THREADS.map(|t| (s, t))) {
+    let cases = SHAPES.into_iter().flat_map(|s| SHARINGS.map(|t| (s, t)));
+    for ((d, _, n_rows), sharing) in cases {
         let mut batch = rows_of(n_rows, |_| live());
         batch[n_rows / 2].live = u32::from(n_rows == 1);
         let (residual, map) = (vectors(1, &batch, d), matrix(2, d, d));
@@ -186,24 +193,22 @@ fn a_contemplation_token_is_the_map_of_a_normed_state() {
         let buffers = [
             common::buffer(&context, &batch),
             common::buffer(&context, &residual),
+            common::buffer(&context, &bias),
             common::buffer(
                 &context,
                 &packed(&rows(&map), WeightFormat::F32, Some(&scale)),
             ),
-            common::buffer(&context, &bias),
             common::buffer(&context, &vec![7.0_f32; 2 * n]),
         ];
+        let tile = tile_for(n_rows);
         let constants = [
+            ("TILE", tile as f64),
             ("WIDTH", (d / 4) as f64),
             ("SLOT", f64::from(slot)),
             ("EPSILON", EPSILON),
         ];
-        let pipeline = CONTEMPLATE.pipeline(context.device(), threads, &constants);
-        let pipeline = pipeline.expect("a shape that runs");
-        let grid = [
-            (d / 4).div_ceil(threads as usize) as u32,
-            batch.len() as u32,
-        ];
+        let pipeline = sharing.matmul(&context, CONTEMPLATE, WeightFormat::F32, &constants);
+        let grid = matmul_grid(&pipeline, d, batch.len() / tile);
         common::dispatch(&context, &pipeline, &buffers.each_ref(), grid);
         let found = common::contents::<f32>(&context, &buffers[4]);
         assert!(found[..n].iter().all(|&x| x == 7.0), "another block");
@@ -216,7 +221,7 @@ fn a_contemplation_token_is_the_map_of_a_normed_state() {
             let normed = normed(&residual[r * d..(r + 1) * d], &scale);
             let mapped = product(&map, &normed);
             let expected = mapped.iter().zip(&bias).map(|(y, &b)| y + f64::from(b));
-            let at = format!("d = {d}, {threads} threads, row {r}");
+            let at = format!("d = {d}, {sharing:?}, row {r}");
             assert_near(&at, found, &narrow(&expected.collect::<Vec<f64>>()));
         }
     }
@@ -258,7 +263,7 @@ fn the_final_norm_tells_the_norm_and_what_the_rows_own_classifier_says() {
             ("EPSILON", EPSILON),
             ("LAYER_NORM", variant.layer_norm.into()),
         ];
-        let pipeline = FINAL_NORM.pipeline(context.device(), threads, &constants);
+        let pipeline = FINAL_NORM.pipeline(&context, threads, &constants);
         let pipeline = pipeline.expect("a shape that runs");
         common::dispatch(
             &context,
@@ -297,8 +302,8 @@ fn project_adds_to_the_residual_what_the_rows_own_set_gives() {
     let Some(context) = common::context() else {
         return;
     };
-    let cases = shapes_threads_and_sets().enumerate();
-    for (index, (((width, d, n_rows), threads), n_sets)) in cases {
+    let cases = shapes_sharings_and_sets().enumerate();
+    for (index, (((width, d, n_rows), sharing), n_sets)) in cases {
         let variant = Variant::nth(index);
         let sets: Vec<Matrix> = (0..n_sets as u32)
             .map(|set| matrix(10 + set, d, width).converted(variant.format))
@@ -323,13 +328,8 @@ fn project_adds_to_the_residual_what_the_rows_own_set_gives() {
             ("N_SETS", n_sets as f64),
             ("BIAS", variant.bias.into()),
         ];
-        let project = PROJECT.reading(variant.format);
-        let pipeline = project.pipeline(context.device(), threads, &constants);
-        let pipeline = pipeline.expect("a shape that runs");
-        let grid = [
-            (d / 4).div_ceil(threads as usize) as u32,
-            (batch.len() / tile) as u32,
-        ];
+        let pipeline = sharing.matmul(&context, PROJECT, variant.format, &constants);
+        let grid = matmul_grid(&pipeline, d, batch.len() / tile);
         common::dispatch(&context, &pipeline, &buffers.each_ref(), grid);
         let found = common::contents::<f32>(&context, &buffers[4]);
         for r in 0..n_rows {
@@ -346,7 +346,7 @@ fn project_adds_to_the_residual_what_the_rows_own_set_gives() {
                 .map(|(&r, y)| (f64::from(r) + y) as f32)
                 .collect();
             assert_near(
-                &format!("{d} ← {width}, row {r}, {n_sets} sets, {variant:?}"),
+                &format!("{d} ← {width}, row {r}, {n_sets} sets, {variant:?}, {sharing:?}"),
                 &found[r * d..(r + 1) * d],
                 &expected,
             );
@@ -359,8 +359,8 @@ fn the_mlp_expands_with_a_gate_and_without_even_where_exp_overflows() {
     let Some(context) = common::context() else {
         return;
     };
-    let cases = shapes_threads_and_sets().enumerate();
-    for (index, (((d, intermediate, n_rows), threads), n_sets)) in cases {
+    let cases = shapes_sharings_and_sets().enumerate();
+    for (index, (((d, intermediate, n_rows), sharing), n_sets)) in cases {
         let variant = Variant::nth(index);
         let set = |set: u32| {
             let mut gate = matrix(10 + set, intermediate, d);
@@ -410,13 +410,8 @@ fn the_mlp_expands_with_a_gate_and_without_even_where_exp_overflows() {
             ("GATED", variant.gated_or_turned.into()),
         ];
         constants.extend(variant.constants());
-        let expand = EXPAND.reading(variant.format);
-        let pipeline = expand.pipeline(context.device(), threads, &constants);
-        let pipeline = pipeline.expect("a shape that runs");
-        let grid = [
-            (intermediate / 4).div_ceil(threads as usize) as u32,
-            (batch.len() / tile) as u32,
-        ];
+        let pipeline = sharing.matmul(&context, EXPAND, variant.format, &constants);
+        let grid = matmul_grid(&pipeline, intermediate, batch.len() / tile);
         common::dispatch(&context, &pipeline, &buffers.each_ref(), grid);
         let found = common::contents::<f32>(&context, &buffers[5]);
         for r in 0..n_rows {
@@ -443,7 +438,7 @@ fn the_mlp_expands_with_a_gate_and_without_even_where_exp_overflows() {
                     .collect(),
             };
             let found = &found[r * intermediate..(r + 1) * intermediate];
-            let at = format!("d = {d}, row {r}, {n_sets} sets, {variant:?}");
+            let at = format!("d = {d}, row {r}, {n_sets} sets, {variant:?}, {sharing:?}");
             assert_near(&at, found, &narrow(&expected));
         }
     }
@@ -456,8 +451,8 @@ fn head_gives_logits_to_tiles_that_want_them() {
     };
     let shapes: [(usize, usize, usize); 4] = [(4, 1, 1), (12, 5, 3), (8, 64, 9), (128, 1000, 8)];
     let shapes = shapes.into_iter().zip([1, 2, 3, 1]);
-    let cases = shapes.flat_map(|shape| THREADS.map(|threads| (shape, threads)));
-    for (index, (((d, vocab_size, n_rows), n_shards), threads)) in cases.enumerate() {
+    let cases = shapes.flat_map(|shape| SHARINGS.map(|sharing| (shape, sharing)));
+    for (index, (((d, vocab_size, n_rows), n_shards), sharing)) in cases.enumerate() {
         let Variant { format, .. } = Variant::nth(index);
         let stride = vocab_size.next_multiple_of(4);
         let table = matrix(1, vocab_size, d).converted(format);
@@ -487,19 +482,10 @@ fn head_gives_logits_to_tiles_that_want_them() {
                     ("FIRST_QUAD", (first / 4) as f64),
                     ("ALL_QUADS", (stride / 4) as f64),
                 ];
-                let head = HEAD.reading(format);
-                let pipeline = head.pipeline(context.device(), threads, &constants);
-                let grid = [
-                    ((last - first) / 4).div_ceil(threads as usize) as u32,
-                    (batch.len() / tile) as u32,
-                ];
+                let pipeline = sharing.matmul(&context, HEAD, format, &constants);
+                let grid = matmul_grid(&pipeline, last - first, batch.len() / tile);
                 let buffers = [&rows_buffer, &hidden_buffer, &shard, &logits];
-                common::dispatch(
-                    &context,
-                    &pipeline.expect("a shape that runs"),
-                    &buffers,
-                    grid,
-                );
+                common::dispatch(&context, &pipeline, &buffers, grid);
             }
             let found = common::contents::<f32>(&context, &logits);
             if !is_wanted {
@@ -514,7 +500,7 @@ fn head_gives_logits_to_tiles_that_want_them() {
                 let expected = narrow(&product(&table, &x)[..vocab_size]);
                 let found = &found[r * stride..r * stride + vocab_size];
                 assert_near(
-                    &format!("V = {vocab_size}, {format:?}, row {r}"),
+                    &format!("V = {vocab_size}, {format:?}, row {r}, {sharing:?}"),
                     found,
                     &expected,
                 );

@@ -27,7 +27,7 @@ fn both_sides_draw_the_same_numbers() {
     let key_buffer = common::buffer(&context, &keys);
     let bits = common::buffer(&context, &vec![[0_u32; 4]; keys.len()]);
     let draws = common::buffer(&context, &vec![[0_f32; 4]; keys.len()]);
-    let pipeline = DRAWS.pipeline(context.device(), 8, &[]);
+    let pipeline = DRAWS.pipeline(&context, 8, &[]);
     let pipeline = pipeline.expect("a shape that runs");
     let grid = [keys.len().div_ceil(8) as u32, 1];
     common::dispatch(&context, &pipeline, &[&key_buffer, &bits, &draws], grid);

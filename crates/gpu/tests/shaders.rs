@@ -3,7 +3,7 @@
 use std::collections::BTreeSet;
 
 use latent_gpu::{
-    kernels::{KERNELS, SHARED, Shape},
+    kernels::{KERNELS, Kernel, SHARED, Shape, Table},
     layout,
 };
 use latent_model::{checkpoint::WeightFormat, record::StepRecord};
@@ -18,11 +18,17 @@ fn parsed(source: &str) -> Module {
     naga::front::wgsl::parse_str(source).expect("the other test names what is wrong")
 }
 
+/// Every kernel of both tables for weights of every format.
+fn sources() -> impl Iterator<Item = Kernel> {
+    let tables = Table::ALL.into_iter();
+    let formats = tables.flat_map(|table| WeightFormat::ALL.map(|format| (table, format)));
+    formats.flat_map(|(table, format)| KERNELS.map(|kernel| kernel.of(table, format)))
+}
+
 #[test]
 fn every_shader_is_valid() {
     let mut failures = Vec::new();
-    let of_formats = WeightFormat::ALL.map(|format| KERNELS.map(|kernel| kernel.reading(format)));
-    for kernel in of_formats.into_iter().flatten() {
+    for kernel in sources() {
         let module = match naga::front::wgsl::parse_str(kernel.source) {
             Ok(module) => module,
             Err(error) => {
@@ -268,16 +274,20 @@ fn count_loops(module: &Module, block: &naga::Block, seen: &mut BTreeSet<usize>)
 
 #[test]
 fn every_loop_has_its_place_in_the_kernels_bound() {
-    for kernel in KERNELS {
-        let module = parsed(kernel.source);
-        let main = &module.entry_points[0].function.body;
-        let shape = Shape {
-            threads: 8,
-            constants: &[],
-            n_positions: 1,
-        };
-        let declared = (kernel.loops)(&shape).len();
-        let found = count_loops(&module, main, &mut BTreeSet::new());
-        assert_eq!(declared, found, "{}", kernel.name);
+    let split_sums = [("QUADS", 4.0), ("SLICES", 2.0)];
+    for (table, constants) in Table::ALL.into_iter().zip([&[][..], &split_sums]) {
+        for kernel in KERNELS {
+            let kernel = kernel.of(table, WeightFormat::F32);
+            let module = parsed(kernel.source);
+            let main = &module.entry_points[0].function.body;
+            let shape = Shape {
+                threads: 16,
+                constants,
+                n_positions: 1,
+            };
+            let declared = (kernel.loops)(&shape).len();
+            let found = count_loops(&module, main, &mut BTreeSet::new());
+            assert_eq!(declared, found, "{} {}", kernel.name, table.name());
+        }
     }
 }

@@ -116,6 +116,7 @@ impl Dtype {
     }
 
     /// Writes the values of `bytes` to `values`; both are of the same number of values.
+    #[inline(always)]
     fn decode(self, bytes: &[u8], values: &mut [f32]) {
         debug_assert_eq!(bytes.len(), self.row_bytes(values.len()));
         match self {
@@ -237,17 +238,32 @@ impl Matrix {
 
     /// Calls `read` with each row in order, (cols), one decoded at a time.
     pub fn for_each_row(&self, mut read: impl FnMut(&[f32])) {
+        self.for_each_rows::<1>(|_, rows| read(rows));
+    }
+
+    /// Calls `read` with N rows at a time, one after the other in one slice, and the index of the
+    /// first; the last time with as many as are left.
+    #[inline(always)]
+    pub(crate) fn for_each_rows<const N: usize>(&self, mut read: impl FnMut(usize, &[f32])) {
         if self.cols == 0 {
             return;
         }
+        let firsts = (0..).step_by(N);
         if let Some(values) = self.borrowed() {
-            values.chunks_exact(self.cols).for_each(read);
+            let blocks = values.chunks(N * self.cols);
+            firsts
+                .zip(blocks)
+                .for_each(|(first, rows)| read(first, rows));
             return;
         }
-        let mut row = vec![0.0; self.cols];
-        for bytes in self.bytes.chunks_exact(self.dtype.row_bytes(self.cols)) {
-            self.dtype.decode(bytes, &mut row);
-            read(&row);
+        let row_bytes = self.dtype.row_bytes(self.cols);
+        let mut decoded = vec![0.0; N * self.cols];
+        for (first, bytes) in firsts.zip(self.bytes.chunks(N * row_bytes)) {
+            let rows = &mut decoded[..bytes.len() / row_bytes * self.cols];
+            let encoded = bytes.chunks_exact(row_bytes);
+            let each = rows.chunks_exact_mut(self.cols).zip(encoded);
+            each.for_each(|(row, bytes)| self.dtype.decode(bytes, row));
+            read(first, rows);
         }
     }
 

@@ -361,15 +361,20 @@ fn the_query_runs_under_the_base_contemplation_under_the_generator_the_rest_unde
             }
         };
         let under = (&alone, Adapter::Base);
-        let position = forward.position(&config, under, &mut cache, position, x, keep);
-        let hidden = block_on(position);
+        let hidden = forward.position(&config, under, &mut cache, position, x, keep);
         // x = M·(s·z / rms(z)) + b
         let mean = state.iter().map(|z| z * z).sum::<f32>() / state.len() as f32;
         let scale = map.scale / (mean + config.norm_eps).sqrt();
         let scaled: Vec<f32> = state.iter().map(|z| scale * z).collect();
         let mut fed = Precision::Oracle.matvec(&map.weight, &scaled);
         fed.iter_mut().zip(&map.bias).for_each(|(x, b)| *x += b);
-        (forward.logits(&alone, &hidden), hidden, fed)
+        (
+            forward
+                .logits(&alone, std::slice::from_ref(&hidden))
+                .remove(0),
+            hidden,
+            fed,
+        )
     };
     let token = |id: u32| weights.embedding.row(id as usize).into_owned();
     for (position, id) in PROMPT.into_iter().take(4).enumerate() {

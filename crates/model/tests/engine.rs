@@ -127,9 +127,13 @@ fn every_kind_of_input_is_fed_as_its_record_says() {
         let mut feed = |position: usize, input: Input| {
             let x = forward.embed(&weights, &input, position);
             let under = (&*weights, Adapter::Base);
-            let hidden =
-                block_on(forward.position(&config, under, &mut cache, position, x, |_, _| {}));
-            (forward.logits(&weights, &hidden), hidden)
+            let hidden = forward.position(&config, under, &mut cache, position, x, |_, _| {});
+            (
+                forward
+                    .logits(&weights, std::slice::from_ref(&hidden))
+                    .remove(0),
+                hidden,
+            )
         };
         for (position, token) in PROMPT.into_iter().take(4).enumerate() {
             feed(position, Input::Token(token));
@@ -315,14 +319,14 @@ fn the_classifier_looks_at_the_state_that_would_be_the_next_thought() {
             Some(token) => forward.embed(&weights, &Input::Token(token), position),
             None => hidden,
         };
-        hidden = block_on(forward.position(
+        hidden = forward.position(
             &config,
             (&weights, Adapter::Base),
             &mut cache,
             position,
             x,
             |_, _| {},
-        ));
+        );
         states.push(hidden.clone());
     }
     let states = &states[PROMPT.len()..];
@@ -396,8 +400,8 @@ fn an_engine_that_gives_others_their_turn_computes_the_same() {
     let mut patient = engine(Precision::Fast).with_breaks(turn);
     let traces = block_on(run_to_end(&mut patient, &lanes, 3, |_| {})).expect("a good run");
     assert_eq!(traces, run(&lanes, 3));
-    // One after each layer of each position, and more after parts of the head.
-    let n_positions = PROMPT.len() - 1 + traces[0].len();
+    // Two in each layer of each step, and more after parts of the head.
+    let n_positions = 2 * traces[0].len();
     let n_layers = common::config().n_layers;
     assert!(TURNS.get() > n_positions * n_layers, "{}", TURNS.get());
 }

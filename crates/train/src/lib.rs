@@ -17,6 +17,7 @@ pub mod method;
 pub mod objective;
 pub mod optimizer;
 pub mod parameters;
+pub mod peer;
 pub mod progress;
 pub mod random;
 pub mod recall;

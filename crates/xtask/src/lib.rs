@@ -1,5 +1,6 @@
 //! What the command `cargo xtask` and the browser tests share: set-up, page build, file server.
 
+pub mod bench;
 pub mod brought_model;
 pub mod offline;
 pub mod page;

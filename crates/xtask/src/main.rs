@@ -10,7 +10,7 @@ use xtask::page::{PageBuild, Screenshot};
 use xtask::server::{Host, StaticServer};
 use xtask::suite::CheckName;
 use xtask::wasm::WasmToolchain;
-use xtask::{page, requirement, setup, suite, workspace};
+use xtask::{bench, page, requirement, setup, suite, workspace};
 
 /// Sets up, serves, tests and packages the playground.
 #[derive(Parser)]
@@ -46,6 +46,12 @@ enum Task {
         /// Runs these checks alone.
         #[arg(long, value_enum, value_delimiter = ',')]
         only: Vec<CheckName>,
+    },
+    /// Measures how fast the engine is here, beside its peers, and compares with what was reached.
+    Bench {
+        /// Keeps what is measured: crates/cli/bench and docs/performance.md.
+        #[arg(long)]
+        write: bool,
     },
     /// Builds the static site in `dist/`, ready for any static host.
     Dist {
@@ -87,6 +93,7 @@ fn run(args: Args) -> Result<()> {
             server.run_forever();
             Ok(())
         }
+        Task::Bench { write } => bench::run(write),
         Task::Test { only } => suite::run(toolchain, &only),
         Task::Dist { build, model } => {
             page::build(toolchain, &build)?;

@@ -5,7 +5,7 @@ use std::path::Path;
 use anyhow::Result;
 use latent_model::{
     analysis::{
-        report::{AnalysisRow, AnalysisStudy, MethodReport},
+        report::{AnalysisRow, AnalysisStudy, MethodReport, WINDOW},
         statistics::Mean,
     },
     metrics::Proportion,
@@ -19,6 +19,20 @@ pub const FILE: &str = "analysis.json";
 /// The study in a folder.
 pub fn read(folder: &Path) -> Result<AnalysisStudy> {
     evidence::read(folder, FILE)
+}
+
+/// The section of what was measured on a pretrained model.
+pub fn pretrained(folder: &Path) -> Result<String> {
+    let study = read(folder)?;
+    Ok(format!(
+        "## The same on a pretrained model\n\n\
+         SmolLM2-135M-Instruct (Apache-2.0; `latent fetch smollm2`, the GGUF's q4_1 weights, widened) \
+         through its chat template, on problems of GSM8K's training file: it is not trained on them \
+         by anybody here, and solves few of them in any way. A model without thinking markers \
+         thinks from the beginning of the assistant's turn until \"The answer is\".\n\n\
+         ![What follows a mixture and what follows its words](../public/evidence/smollm2/analysis.svg)\n\n{}",
+        tables(&study)
+    ))
 }
 
 /// The section of the results.
@@ -40,20 +54,23 @@ pub fn section(folder: &Path) -> Result<String> {
 /// A part of a study: its name in the rows, its heading, and the table of its rows.
 type Part = (&'static str, &'static str, fn(&[&AnalysisRow]) -> String);
 
+/// All parts, in the order in which they are read.
+pub const PARTS: [Part; 5] = [
+    ("mixtures", "### What follows a mixture", mixtures),
+    (
+        "methods",
+        "### Words, mixtures and noise on the same problems",
+        methods,
+    ),
+    ("noise", "### How much noise", noise),
+    ("collapse", "### When it repeats itself", collapse),
+    ("one", "", one),
+];
+
 /// The tables of all parts.
 pub fn tables(study: &AnalysisStudy) -> String {
-    let parts: [Part; 4] = [
-        ("mixtures", "### What follows a mixture", mixtures),
-        (
-            "methods",
-            "### Words, mixtures and noise on the same problems",
-            methods,
-        ),
-        ("noise", "### How much noise", noise),
-        ("one", "", one),
-    ];
     let mut text = String::new();
-    for (part, heading, table) in parts {
+    for (part, heading, table) in PARTS {
         let rows: Vec<&AnalysisRow> = study.rows.iter().filter(|row| row.part == part).collect();
         if !rows.is_empty() {
             text += &format!("{heading}\n\n{}\n", table(&rows));
@@ -224,6 +241,37 @@ fn noise(rows: &[&AnalysisRow]) -> String {
                 mean(method.entropy.as_ref(), 2),
                 mean(method.js.noised_clean.as_ref(), 3),
                 mean(method.rouge_l.as_ref(), 2),
+            );
+        }
+    }
+    text
+}
+
+/// The share of repeated 4-grams, stretch by stretch.
+fn collapse(rows: &[&AnalysisRow]) -> String {
+    let windows = |row: &&AnalysisRow| row.methods.iter().map(|m| m.repeated_by.len()).max();
+    let n_windows = rows.iter().filter_map(windows).max().unwrap_or(0);
+    let ends = (1..=n_windows).map(|window| format!(" to token {} |", window * WINDOW));
+    let mut text = format!(
+        "The share of 4-grams that have been there before in the same run, %, among those that end \
+         in each {WINDOW} tokens, over the runs that are as long (their number in brackets).\n\n\
+         | checkpoint | problems | strategy |{}\n|---|---|---|{}\n",
+        ends.collect::<String>(),
+        "---|".repeat(n_windows)
+    );
+    for row in rows {
+        for method in &row.methods {
+            let shares = method.repeated_by.iter().map(|mean| {
+                let [value, low, high] = [mean.mean, mean.ci_low, mean.ci_high].map(|x| 100.0 * x);
+                format!(" {value:.1} [{low:.1}, {high:.1}] ({}) |", mean.n)
+            });
+            text += &format!(
+                "| {} | {} | `{}` |{}{}\n",
+                checkpoint(row),
+                problems(row),
+                strategy(method),
+                shares.collect::<String>(),
+                " – |".repeat(n_windows - method.repeated_by.len())
             );
         }
     }

@@ -13,8 +13,8 @@ use latent_model::{
     analysis::{
         lens::{Lens, LensMap},
         observe::{Observed, observe},
-        report::{AnalysisRow, MethodReport, ProblemOutcome, StepOutcome, Subject},
-        similarity::{repeated, rouge_l},
+        report::{AnalysisRow, MethodReport, ProblemOutcome, StepOutcome, Subject, WINDOW},
+        similarity::{repeated, repeated_by, rouge_l},
     },
     engine::{Engine, LaneSpec},
     input::Input,
@@ -144,8 +144,8 @@ impl<'a> Bench<'a> {
         let tokens: Vec<&Vec<u32>> = prompts.iter().map(|prompt| &prompt.tokens).collect();
         let parts = [
             weights_digest(folder, None)?,
-            fs::read_to_string(folder.join("config.json"))?,
-            fs::read_to_string(folder.join("tokenizer.json"))?,
+            beside_weights(folder, "config.json")?,
+            beside_weights(folder, "tokenizer.json")?,
             format!("{programs:?} {methods:?}"),
             format!("{tokens:?}"),
             format!("{} {:?} {lens_every}", args.seed, args.engine),
@@ -342,6 +342,7 @@ impl<'a> Bench<'a> {
             .exact_match
             .push(f64::from(u8::from(tokens == greedy)));
         outcome.repeated_4_grams.push(repeated(&tokens, 4));
+        outcome.repeated_by.push(repeated_by(&tokens, 4, WINDOW));
     }
 
     /// What was measured before, in order.
@@ -368,6 +369,14 @@ impl<'a> Bench<'a> {
             .and_then(|()| OpenOptions::new().create(true).append(true).open(path))
             .and_then(|mut file| file.write_all(line.as_bytes()))
             .with_context(|| format!("cannot write {}", path.display()))
+    }
+}
+
+/// A file of a model's folder; a GGUF file holds all of it with its weights.
+fn beside_weights(folder: &Path, name: &str) -> Result<String> {
+    match folder.is_file() {
+        true => Ok(String::new()),
+        false => Ok(fs::read_to_string(folder.join(name))?),
     }
 }
 

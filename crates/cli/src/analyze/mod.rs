@@ -22,7 +22,7 @@ use serde::{Deserialize, Serialize};
 use self::measure::{Bench, Questions};
 pub use self::{
     chart::svg,
-    document::{FILE, read, section},
+    document::{FILE, pretrained, read, section},
 };
 use crate::{
     asking::AskingArgs, engines::EngineKind, problems::ProblemArgs, progress::progress_bar,
@@ -131,23 +131,29 @@ struct Suite {
 #[derive(Debug, Deserialize)]
 #[serde(deny_unknown_fields)]
 struct SuiteRow {
-    /// `mixtures`, `methods` or `noise`: which part of the study it belongs to.
+    /// One of [`document::PARTS`]: which part of the study it belongs to.
     part: String,
     model: String,
     task: Task,
+    /// A file of problems, instead of generated ones.
+    data: Option<PathBuf>,
+    /// Whether they are put to the model through its chat template.
+    #[serde(default)]
+    chat: bool,
     #[serde(default = "official")]
     difficulty: String,
     /// At most this many problems.
     limit: Option<usize>,
-    /// Whether the logit lens is used.
-    #[serde(default = "yes")]
-    lens: bool,
+    /// The logit lens reads every step of this number, 0 for none, where the command line does
+    /// not ask for fewer.
+    #[serde(default = "every")]
+    lens_every: usize,
     #[serde(rename = "method")]
     methods: Vec<Method>,
 }
 
-fn yes() -> bool {
-    true
+fn every() -> usize {
+    1
 }
 
 fn official() -> String {
@@ -167,7 +173,7 @@ async fn run_one(args: &AnalyzeArgs, folder: &Path) -> Result<ExitCode> {
     let (questions, described) = match &args.prompt {
         Some(text) => (Questions::Text(text.clone()), "a prompt".into()),
         None => (
-            questions(args, &args.problems, args.limit)?,
+            questions((args, &args.asking), &args.problems, args.limit)?,
             args.asking.source(&args.problems).describe(),
         ),
     };
@@ -218,12 +224,21 @@ async fn run_suite(args: &AnalyzeArgs, path: &Path) -> Result<ExitCode> {
         let source = ProblemArgs {
             task: Some(row.task),
             difficulty: row.difficulty.parse()?,
-            data: None,
+            data: row.data.clone(),
         };
-        let questions = questions(args, &source, row.limit)?;
+        let asking = AskingArgs {
+            chat: row.chat,
+            ..args.asking.clone()
+        };
+        let questions = questions((args, &asking), &source, row.limit)?;
         let folder = args.models.join(&row.model);
         let described = (questions, source.describe());
-        let lens_every = if row.lens { args.lens_every } else { 0 };
+        let asks = row.lens_every.min(args.lens_every) > 0;
+        let lens_every = if asks {
+            row.lens_every.max(args.lens_every)
+        } else {
+            0
+        };
         let measured = (&row.methods[..], row.part.as_str(), lens_every);
         let bench = Bench::open(args, &folder, described, measured)?;
         let measured = bench.measure(&bar).await?;
@@ -243,9 +258,13 @@ async fn run_suite(args: &AnalyzeArgs, path: &Path) -> Result<ExitCode> {
 }
 
 /// The problems of a file, or generated ones.
-fn questions(args: &AnalyzeArgs, source: &ProblemArgs, limit: Option<usize>) -> Result<Questions> {
+fn questions(
+    (args, asking): (&AnalyzeArgs, &AskingArgs),
+    source: &ProblemArgs,
+    limit: Option<usize>,
+) -> Result<Questions> {
     let limit = limit.unwrap_or(usize::MAX);
-    let mut asked = args.asking.problems(source, args.seed, args.n.min(limit))?;
+    let mut asked = asking.problems(source, args.seed, args.n.min(limit))?;
     asked.problems.truncate(limit);
     Ok(Questions::Asked(asked))
 }
@@ -275,16 +294,20 @@ mod tests {
     use super::*;
 
     #[test]
-    fn the_suite_that_ships_is_one() {
-        let suite: Suite =
-            toml::from_str(include_str!("../../suites/analysis.toml")).expect("a suite");
-        for row in &suite.rows {
-            assert!(["mixtures", "methods", "noise"].contains(&row.part.as_str()));
-            assert!(row.difficulty.parse::<Difficulty>().is_ok());
-            assert_eq!(
-                row.methods[0].strategy, "token-cot",
-                "what the others are compared with"
-            );
+    fn the_suites_that_ship_are_some() {
+        for suite in [
+            include_str!("../../suites/analysis.toml"),
+            include_str!("../../suites/smollm2.toml"),
+        ] {
+            let suite: Suite = toml::from_str(suite).expect("a suite");
+            for row in &suite.rows {
+                assert!(document::PARTS.iter().any(|(part, ..)| *part == row.part));
+                assert!(row.difficulty.parse::<Difficulty>().is_ok());
+                assert_eq!(
+                    row.methods[0].strategy, "token-cot",
+                    "what the others are compared with"
+                );
+            }
         }
     }
 }

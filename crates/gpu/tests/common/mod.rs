@@ -8,7 +8,13 @@ pub mod twins;
 use std::sync::Arc;
 
 use latent_gpu::{GpuContext, GpuEngine, kernels::Pipeline};
-use latent_model::{checkpoint::Weights, config::ModelConfig};
+use latent_model::{
+    checkpoint::Weights,
+    config::ModelConfig,
+    program::Program,
+    strategy::{Setting, Settings, Strategy},
+    tokenizer::{Marker, Tokenizer},
+};
 use pollster::block_on;
 
 /// The device, or `None` where `LATENT_SKIP_GPU=1` says that there is none to be had. A machine
@@ -40,6 +46,44 @@ pub fn shipped() -> (ModelConfig, Arc<Weights>) {
     let json = include_str!("../../../../public/models/prosqa-coconut/config.json");
     let config = ModelConfig::from_json(json).expect("the config of a model that ships");
     (config.clone(), random::weights(&config))
+}
+
+/// A word-level tokenizer whose last six ids are the markers.
+pub fn tokenizer(vocab_size: usize) -> Tokenizer {
+    let n_words = vocab_size - Marker::ALL.len();
+    let words: Vec<String> = (0..n_words).map(|id| format!("\"w{id}\":{id}")).collect();
+    let markers: Vec<String> = (n_words..)
+        .zip(Marker::ALL)
+        .map(|(id, marker)| {
+            format!(
+                r#"{{"id":{id},"content":"{}","single_word":false,"lstrip":false,
+                "rstrip":false,"normalized":false,"special":true}}"#,
+                marker.text()
+            )
+        })
+        .collect();
+    let json = format!(
+        r#"{{"version":"1.0","truncation":null,"padding":null,"added_tokens":[{}],
+        "normalizer":null,"pre_tokenizer":{{"type":"WhitespaceSplit"}},"post_processor":null,
+        "decoder":null,"model":{{"type":"WordLevel","vocab":{{{}}},"unk_token":"w0"}}}}"#,
+        markers.join(","),
+        words.join(",")
+    );
+    Tokenizer::from_json(&json).expect("a tokenizer")
+}
+
+/// The strategy with few steps, so that the caps are met.
+pub fn program(strategy: &Strategy, config: &ModelConfig) -> Program {
+    let mut settings = Settings::default();
+    for (setting, value) in [(Setting::MaxThink, 7.0), (Setting::MaxAnswer, 4.0)] {
+        if strategy.settings.iter().any(|(known, _)| *known == setting) {
+            settings.set(setting, value);
+        }
+    }
+    let tokenizer = tokenizer(config.vocab_size);
+    let (_, weights) = small();
+    let program = strategy.program(&settings, &tokenizer, weights.capabilities());
+    program.expect("a program")
 }
 
 pub fn engine(context: &GpuContext, model: &(ModelConfig, Arc<Weights>)) -> GpuEngine {
@@ -77,7 +121,7 @@ pub fn dispatch(
     buffers: &[&wgpu::Buffer],
     grid: [u32; 2],
 ) {
-    let bind_group = pipeline.bind(context.device(), buffers);
+    let bind_group = pipeline.bind(context, buffers);
     let mut encoder = context.device().create_command_encoder(&Default::default());
     {
         let mut pass = encoder.begin_compute_pass(&Default::default());

@@ -1,6 +1,8 @@
 //! Plain f64 twins of what the kernels compute, and the inputs that they are given.
 
 use latent_gpu::{
+    GpuContext,
+    kernels::{Kernel, Pipeline, Table},
     layout::Row,
     packing::{MatrixRow, packed},
 };
@@ -27,6 +29,57 @@ pub fn assert_near(at: &str, found: &[f32], expected: &[f32]) {
 
 /// Threads of a workgroup: as few as a subgroup of a CPU adapter has, and as many as production.
 pub const THREADS: [u32; 3] = [8, 32, 64];
+
+/// How a kernel's work is shared among threads.
+#[derive(Clone, Copy, Debug)]
+pub struct Sharing {
+    pub table: Table,
+    pub threads: u32,
+    /// Fours of outputs of a workgroup that splits its sums.
+    pub quads: u32,
+}
+
+/// Both tables, at few threads and at as many as production has.
+pub const SHARINGS: [Sharing; 5] = [
+    Sharing::new(Table::Cpu, 8, 1),
+    Sharing::new(Table::Cpu, 32, 1),
+    Sharing::new(Table::Cpu, 64, 1),
+    Sharing::new(Table::Gpu, 64, 8),
+    Sharing::new(Table::Gpu, 128, 4),
+];
+
+impl Sharing {
+    const fn new(table: Table, threads: u32, quads: u32) -> Self {
+        Self {
+            table,
+            threads,
+            quads,
+        }
+    }
+
+    /// A matmul compiled for it.
+    pub fn matmul(
+        self,
+        context: &GpuContext,
+        kernel: Kernel,
+        format: WeightFormat,
+        constants: &[(&'static str, f64)],
+    ) -> Pipeline {
+        let mut all = constants.to_vec();
+        if self.table == Table::Gpu {
+            all.push(("QUADS", self.quads.into()));
+        }
+        let kernel = kernel.of(self.table, format);
+        let pipeline = kernel.pipeline(context, self.threads, &all);
+        pipeline.expect("a shape that runs")
+    }
+}
+
+/// The grid of a matmul over a batch.
+pub fn matmul_grid(pipeline: &Pipeline, n_outputs: usize, n_tiles: usize) -> [u32; 2] {
+    let n_quads = n_outputs.div_ceil(4) as u32;
+    [n_quads.div_ceil(pipeline.quads_per_group()), n_tiles as u32]
+}
 
 pub fn tile_for(n_rows: usize) -> usize {
     latent_gpu::kernels::tile_for(n_rows) as usize

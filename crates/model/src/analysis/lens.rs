@@ -34,7 +34,7 @@ impl<'a> Lens<'a> {
     /// W_U · norm(state), (V), of a residual stream, (d).
     pub fn logits(&self, state: &[f32]) -> Vec<f32> {
         let normed = self.forward.final_norm(self.config, self.weights, state);
-        self.forward.logits(self.weights, &normed)
+        self.forward.logits(self.weights, &[normed]).remove(0)
     }
 
     /// Every layer's logits of one row: (layers, V).

@@ -138,6 +138,9 @@ pub struct MethodReport {
     pub exact_match: Option<Mean>,
     /// Share of 4-grams of a run's tokens that have been there before.
     pub repeated_4_grams: Option<Mean>,
+    /// The same of the 4-grams that end among each [`WINDOW`] tokens of the runs that are as long.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub repeated_by: Vec<Mean>,
     /// Of the runs that were asked about at every step.
     pub js: Divergences,
     /// For each of a mixture's first words: by size of the sets, layer by layer.
@@ -162,6 +165,9 @@ pub struct Divergences {
     pub noised_clean: Option<Mean>,
 }
 
+/// Tokens of a stretch of a run whose repetition is told apart.
+pub const WINDOW: usize = 32;
+
 /// Of one problem, what one method's runs say: the unit that a study resumes from.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
 pub struct ProblemOutcome {
@@ -181,6 +187,9 @@ pub struct ProblemOutcome {
     pub exact_match: Vec<f64>,
     /// Per run.
     pub repeated_4_grams: Vec<Option<f64>>,
+    /// Per run: the same for each [`WINDOW`] tokens that it has whole.
+    #[serde(default)]
+    pub repeated_by: Vec<Vec<f64>>,
     /// Per step of the first run, where it was asked about.
     pub steps: Vec<StepOutcome>,
 }
@@ -253,10 +262,24 @@ impl MethodReport {
             repeated_4_grams: of_runs(|outcome| {
                 outcome.repeated_4_grams.iter().copied().flatten().collect()
             }),
+            repeated_by: repeated_by(outcomes),
             js: Divergences::new(outcomes),
             overlap: overlaps(outcomes),
         }
     }
+}
+
+/// The mean of each window over the runs that have it.
+fn repeated_by(outcomes: &[ProblemOutcome]) -> Vec<Mean> {
+    let at = |window: usize| {
+        let group = |outcome: &ProblemOutcome| -> Vec<f64> {
+            let runs = outcome.repeated_by.iter();
+            runs.filter_map(|run| run.get(window).copied()).collect()
+        };
+        let groups: Vec<Vec<f64>> = outcomes.iter().map(group).collect();
+        Mean::of_groups(&groups)
+    };
+    (0..).map_while(at).collect()
 }
 
 /// Per problem the share of its runs that were right; `None` where nobody can tell.

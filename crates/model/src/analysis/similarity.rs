@@ -1,6 +1,6 @@
 //! How alike two sequences are, and how often one repeats itself.
 
-use std::collections::HashSet;
+use std::{collections::HashSet, hash::Hash};
 
 /// ROUGE-L of one reference and one candidate (Lin 2004), by whole sequences.
 #[derive(Clone, Copy, Debug, PartialEq)]
@@ -63,11 +63,30 @@ pub fn alignment<T: PartialEq>(a: &[T], b: &[T]) -> Vec<(usize, usize)> {
 
 /// The share of n-grams that have been there before; `None` where there is no n-gram at all.
 /// Soft Thinking's reason for Cold Stop (arXiv 2505.15778) is that it rises.
-pub fn repeated<T: Eq + std::hash::Hash>(tokens: &[T], n: usize) -> Option<f64> {
+pub fn repeated<T: Eq + Hash>(tokens: &[T], n: usize) -> Option<f64> {
+    let repeats = repeats(tokens, n);
+    let n_repeats = repeats.iter().filter(|repeat| **repeat).count();
+    (!repeats.is_empty()).then(|| n_repeats as f64 / repeats.len() as f64)
+}
+
+/// The same of the n-grams that end in each stretch of `window` tokens, as far as there are whole
+/// stretches; of a first one shorter than n, 0.
+pub fn repeated_by<T: Eq + Hash>(tokens: &[T], n: usize, window: usize) -> Vec<f64> {
+    let repeats = repeats(tokens, n);
+    let of_window = |index: usize| {
+        // The n-gram that ends with token i is number i + 1 − n.
+        let place = |token: usize| (token + 1).saturating_sub(n).min(repeats.len());
+        let ended = &repeats[place(index * window)..place((index + 1) * window)];
+        let n_repeats = ended.iter().filter(|repeat| **repeat).count();
+        n_repeats as f64 / ended.len().max(1) as f64
+    };
+    (0..tokens.len() / window).map(of_window).collect()
+}
+
+/// Of each n-gram, whether it has been there before.
+fn repeats<T: Eq + Hash>(tokens: &[T], n: usize) -> Vec<bool> {
     let mut seen = HashSet::new();
-    let n_grams = tokens.windows(n).count();
-    let n_new = tokens.windows(n).filter(|gram| seen.insert(*gram)).count();
-    (n_grams > 0).then(|| (n_grams - n_new) as f64 / n_grams as f64)
+    tokens.windows(n).map(|gram| !seen.insert(gram)).collect()
 }
 
 #[cfg(test)]
@@ -121,5 +140,11 @@ mod tests {
         assert_eq!(repeated(&[1, 2, 3, 4, 5], 4), Some(0.0));
         assert_eq!(repeated(&[1; 7], 4), Some(0.75));
         assert_eq!(repeated(&[1, 2, 1, 2, 1], 2), Some(0.5));
+        // Pairs 12 · 23 31 12 · 21 11 11, and a stretch that is not whole.
+        let tokens = [1, 2, 3, 1, 2, 1, 1, 1, 9];
+        assert_eq!(repeated_by(&tokens, 2, 4), [0.0, 0.5]);
+        assert_eq!(repeated_by(&tokens, 2, 2), [0.0, 0.0, 0.5, 0.5]);
+        assert_eq!(repeated_by(&tokens, 4, 2)[0], 0.0);
+        assert!(repeated_by(&tokens, 2, 10).is_empty());
     }
 }

@@ -1,6 +1,9 @@
-//! The forward pass of a model at one position, in plain Rust, read from top to bottom.
+//! The forward pass of a model, in plain Rust, read from top to bottom.
 
-use std::pin::Pin;
+use std::{
+    pin::{Pin, pin},
+    task::{Context, Poll, Waker},
+};
 
 use super::ops::{Frequencies, Precision, Rotation, add, gelu, sigmoid, silu, softmax};
 use crate::{
@@ -50,6 +53,34 @@ pub type Breathe = fn() -> Pin<Box<dyn Future<Output = ()>>>;
 /// Rows of the head between two such turns.
 const HEAD_ROWS_AT_ONCE: usize = 2048;
 
+/// What a pass without turns for others comes to.
+pub(super) fn at_once<T>(pass: impl Future<Output = T>) -> T {
+    match pin!(pass).poll(&mut Context::from_waker(Waker::noop())) {
+        Poll::Ready(found) => found,
+        Poll::Pending => unreachable!("nobody is waited for where there are no turns"),
+    }
+}
+
+/// Positions of one lane that follow each other.
+pub struct Stretch<'a> {
+    cache: &'a mut KvCache,
+    /// The first one.
+    first: usize,
+    /// What enters the first layer at each, (d).
+    inputs: Vec<Vec<f32>>,
+}
+
+impl<'a> Stretch<'a> {
+    /// Positions from `first` on, after those in the cache.
+    pub fn new(cache: &'a mut KvCache, first: usize, inputs: Vec<Vec<f32>>) -> Self {
+        Self {
+            cache,
+            first,
+            inputs,
+        }
+    }
+}
+
 /// A model bound to the way in which it adds.
 #[derive(Clone, Debug)]
 pub struct Forward {
@@ -70,7 +101,7 @@ impl Forward {
         }
     }
 
-    /// The same, with turns for others.
+    /// The same, with turns for others, which the methods called `in_turns` give.
     pub fn with_breaks(self, breathe: Option<Breathe>) -> Self {
         Self { breathe, ..self }
     }
@@ -108,30 +139,71 @@ impl Forward {
         }
     }
 
-    /// Runs one position through all layers of an adapter; returns the hidden state after the final norm, (d).
+    /// Runs stretches of positions through all layers of an adapter, their rows side by side;
+    /// returns the hidden states after the final norm, (d), row by row. Each is that of its
+    /// stretch alone, to the bit.
     ///
-    /// `on_layer` sees the residual stream, (d), after each layer, and may change it.
-    pub async fn position(
+    /// `on_layer` sees the residual stream, (d), of a row after each layer, and may change it.
+    pub fn stretches(
         &self,
         config: &ModelConfig,
         (weights, adapter): (&Weights, Adapter),
-        cache: &mut KvCache,
-        position: usize,
-        mut x: Vec<f32>,
-        mut on_layer: impl FnMut(usize, &mut [f32]),
-    ) -> Vec<f32> {
-        let frequencies = self.frequencies.as_ref();
-        let rotation = frequencies.map(|frequencies| frequencies.at(position));
+        stretches: Vec<Stretch<'_>>,
+        on_layer: impl FnMut(usize, usize, &mut [f32]),
+    ) -> Vec<Vec<f32>> {
+        let whole = self.clone().with_breaks(None);
+        at_once(whole.stretches_in_turns(config, (weights, adapter), stretches, on_layer))
+    }
+
+    /// The same, with turns for others.
+    pub async fn stretches_in_turns(
+        &self,
+        config: &ModelConfig,
+        (weights, adapter): (&Weights, Adapter),
+        stretches: Vec<Stretch<'_>>,
+        mut on_layer: impl FnMut(usize, usize, &mut [f32]),
+    ) -> Vec<Vec<f32>> {
+        let rotations: Vec<Option<Rotation>> = stretches
+            .iter()
+            .flat_map(|stretch| stretch.first..stretch.first + stretch.inputs.len())
+            .map(|position| Some(self.frequencies.as_ref()?.at(position)))
+            .collect();
+        let mut xs: Vec<Vec<f32>> = Vec::new();
+        let mut caches: Vec<(&mut KvCache, usize)> = Vec::new();
+        for stretch in stretches {
+            caches.push((stretch.cache, stretch.inputs.len()));
+            xs.extend(stretch.inputs);
+        }
         for (index, layer) in weights.layers_under(adapter).iter().enumerate() {
-            let cache = &mut cache.layers[index];
-            let attended = self.attention(config, layer, cache, rotation.as_ref(), &x);
-            add(&mut x, &attended);
-            let expanded = self.mlp(config, layer, &x);
-            add(&mut x, &expanded);
-            on_layer(index, &mut x);
+            let caches = caches.iter_mut();
+            let caches = caches.map(|(cache, n_rows)| (&mut cache.layers[index], *n_rows));
+            let attended = self.attention(config, layer, caches, &rotations, &xs);
+            add_rows(&mut xs, &attended);
+            self.breathe().await;
+            let expanded = self.mlp(config, layer, &xs);
+            add_rows(&mut xs, &expanded);
+            let rows = xs.iter_mut().enumerate();
+            rows.for_each(|(row, x)| on_layer(row, index, x));
             self.breathe().await;
         }
-        self.final_norm(config, weights, &x)
+        let normed = xs.iter().map(|x| self.final_norm(config, weights, x));
+        normed.collect()
+    }
+
+    /// [`Forward::stretches`] of one position.
+    pub fn position(
+        &self,
+        config: &ModelConfig,
+        under: (&Weights, Adapter),
+        cache: &mut KvCache,
+        position: usize,
+        x: Vec<f32>,
+        mut on_layer: impl FnMut(usize, &mut [f32]),
+    ) -> Vec<f32> {
+        let stretch = Stretch::new(cache, position, vec![x]);
+        let on_layer = |_, layer, x: &mut [f32]| on_layer(layer, x);
+        let mut hidden = self.stretches(config, under, vec![stretch], on_layer);
+        hidden.pop().expect("a state for each input")
     }
 
     /// The state that the LM head reads, (d), of the residual stream after a layer: the last one,
@@ -163,18 +235,25 @@ impl Forward {
         x
     }
 
-    /// logits = W_head · h, (V).
-    pub fn logits(&self, weights: &Weights, hidden: &[f32]) -> Vec<f32> {
-        self.precision.matvec(weights.head(), hidden)
+    /// logits = W_head · h, (V), of each hidden state.
+    pub fn logits(&self, weights: &Weights, hidden: &[Vec<f32>]) -> Vec<Vec<f32>> {
+        self.precision.products(weights.head(), hidden)
     }
 
-    /// The same, with turns for others between its parts.
-    pub async fn logits_in_turns(&self, weights: &Weights, hidden: &[f32]) -> Vec<f32> {
+    /// The same, with turns for others.
+    pub async fn logits_in_turns(&self, weights: &Weights, hidden: &[Vec<f32>]) -> Vec<Vec<f32>> {
         let head = weights.head();
-        let mut logits = Vec::with_capacity(head.rows);
+        let mut logits = vec![Vec::with_capacity(head.rows); hidden.len()];
+        if hidden.is_empty() {
+            return logits;
+        }
         for first in (0..head.rows).step_by(HEAD_ROWS_AT_ONCE) {
             let rows = first..(first + HEAD_ROWS_AT_ONCE).min(head.rows);
-            logits.extend(self.precision.matvec(&head.slice_rows(rows), hidden));
+            let part = self.precision.products(&head.slice_rows(rows), hidden);
+            logits
+                .iter_mut()
+                .zip(part)
+                .for_each(|(of, part)| of.extend(part));
             self.breathe().await;
         }
         logits
@@ -191,47 +270,63 @@ impl Forward {
         Some(sigmoid(product + classifier.bias))
     }
 
-    /// Causal grouped-query attention of the newest position over the cache; returns (d).
-    fn attention(
+    /// Causal grouped-query attention of new rows, (d) each, over the caches, each with the number
+    /// of rows that are its own and come after what it holds; returns (d) each.
+    fn attention<'a>(
         &self,
         config: &ModelConfig,
         layer: &LayerWeights,
-        cache: &mut LayerCache,
-        rotation: Option<&Rotation>,
-        x: &[f32],
-    ) -> Vec<f32> {
+        caches: impl Iterator<Item = (&'a mut LayerCache, usize)>,
+        rotations: &[Option<Rotation>],
+        xs: &[Vec<f32>],
+    ) -> Vec<Vec<f32>> {
         let precision = self.precision;
-        let normed = self.norm(config, x, &layer.attention_norm);
-        let mut q = precision.linear(&layer.q, &normed);
-        let mut k = precision.linear(&layer.k, &normed);
-        if let Some([q_gain, k_gain]) = &layer.qk_norm {
-            for (heads, gain) in [(&mut q, q_gain), (&mut k, k_gain)] {
-                for head in heads.chunks_exact_mut(config.head_dim) {
-                    head.copy_from_slice(&precision.rms_norm(head, gain, config.norm_eps));
+        let normed: Vec<Vec<f32>> = xs
+            .iter()
+            .map(|x| self.norm(config, x, &layer.attention_norm))
+            .collect();
+        let [mut q, mut k, v] =
+            [&layer.q, &layer.k, &layer.v].map(|linear| precision.linear(linear, &normed));
+        let head_dim = config.head_dim;
+        for ((q, k), rotation) in q.iter_mut().zip(&mut k).zip(rotations) {
+            if let Some([q_gain, k_gain]) = &layer.qk_norm {
+                for (heads, gain) in [(&mut *q, q_gain), (&mut *k, k_gain)] {
+                    for head in heads.chunks_exact_mut(head_dim) {
+                        head.copy_from_slice(&precision.rms_norm(head, gain, config.norm_eps));
+                    }
                 }
             }
+            if let Some(rotation) = rotation {
+                rotation.turn(q);
+                rotation.turn(k);
+            }
         }
-        if let Some(rotation) = rotation {
-            rotation.turn(&mut q);
-            rotation.turn(&mut k);
+        let mut rows = q.iter().zip(k.iter().zip(&v));
+        let mut mixed = Vec::with_capacity(xs.len());
+        for (cache, n_rows) in caches {
+            for (q, (k, v)) in rows.by_ref().take(n_rows) {
+                cache.keys.extend_from_slice(k);
+                cache.values.extend_from_slice(v);
+                mixed.push(self.mixed(config, cache, q));
+            }
         }
-        cache.keys.extend_from_slice(&k);
-        cache.values.extend(precision.linear(&layer.v, &normed));
+        precision.linear(&layer.o, &mixed)
+    }
 
+    /// The values in a cache, mixed for each head of `q`, (n_heads · head_dim), by how well its
+    /// keys fit; as long as `q`.
+    fn mixed(&self, config: &ModelConfig, cache: &LayerCache, q: &[f32]) -> Vec<f32> {
         let (head_dim, kv_width) = (config.head_dim, config.kv_width());
         let heads_per_kv_head = config.n_heads / config.n_kv_heads;
         let scale = 1.0 / (head_dim as f32).sqrt();
         let mut mixed = vec![0.0; q.len()];
-        for (head, (q, out)) in q
-            .chunks_exact(head_dim)
-            .zip(mixed.chunks_exact_mut(head_dim))
-            .enumerate()
-        {
+        let heads = q.chunks_exact(head_dim);
+        for (head, (q, out)) in heads.zip(mixed.chunks_exact_mut(head_dim)).enumerate() {
             let offset = head / heads_per_kv_head * head_dim;
             let at_head = offset..offset + head_dim;
             let rows = cache.keys.chunks_exact(kv_width);
             let mut weights: Vec<f32> = rows
-                .map(|row| scale * precision.dot(q, &row[at_head.clone()]))
+                .map(|row| scale * self.precision.dot(q, &row[at_head.clone()]))
                 .collect();
             softmax(&mut weights);
             for (row, weight) in cache.values.chunks_exact(kv_width).zip(weights) {
@@ -241,21 +336,32 @@ impl Forward {
                     .for_each(|(out, v)| *out += weight * v);
             }
         }
-        precision.linear(&layer.o, &mixed)
+        mixed
     }
 
     /// W_down (silu(W_gate x) ⊙ W_up x), or W_down gelu(W_up x) where there is no gate, on the normed
-    /// input; returns (d).
-    fn mlp(&self, config: &ModelConfig, layer: &LayerWeights, x: &[f32]) -> Vec<f32> {
+    /// inputs; returns (d) each.
+    fn mlp(&self, config: &ModelConfig, layer: &LayerWeights, xs: &[Vec<f32>]) -> Vec<Vec<f32>> {
         let precision = self.precision;
-        let normed = self.norm(config, x, &layer.mlp_norm);
+        let normed: Vec<Vec<f32>> = xs
+            .iter()
+            .map(|x| self.norm(config, x, &layer.mlp_norm))
+            .collect();
         let gate = layer.gate.as_ref();
         let gate = gate.map(|gate| precision.linear(gate, &normed));
-        let up = precision.linear(&layer.up, &normed);
-        let expanded: Vec<f32> = match gate {
-            Some(gate) => gate.iter().zip(up).map(|(g, up)| silu(*g) * up).collect(),
-            None => up.into_iter().map(gelu).collect(),
-        };
+        let mut expanded = precision.linear(&layer.up, &normed);
+        match gate {
+            Some(gate) => {
+                let values = expanded.iter_mut().flatten().zip(gate.iter().flatten());
+                values.for_each(|(up, gate)| *up *= silu(*gate));
+            }
+            None => expanded.iter_mut().flatten().for_each(|up| *up = gelu(*up)),
+        }
         precision.linear(&layer.down, &expanded)
     }
+}
+
+/// x += y, row by row.
+fn add_rows(xs: &mut [Vec<f32>], ys: &[Vec<f32>]) {
+    xs.iter_mut().zip(ys).for_each(|(x, y)| add(x, y));
 }

@@ -3,13 +3,10 @@
 mod forward;
 mod ops;
 
-use std::{
-    pin::pin,
-    sync::Arc,
-    task::{Context, Poll, Waker},
-};
+use std::sync::Arc;
 
-pub use forward::{Breathe, Forward, KvCache};
+use forward::at_once;
+pub use forward::{Breathe, Forward, KvCache, Stretch};
 pub use ops::{Frequencies, Precision, Rotation, add, gelu, sigmoid, silu, softmax};
 
 use crate::{
@@ -27,6 +24,9 @@ use crate::{
 
 /// The largest number of lanes in a run. A limit of good sense: lanes run one after another.
 pub const MAX_LANES: usize = 64;
+
+/// Positions of a prompt that go through a layer together: as many rows as the caches hold.
+const PREFILL: usize = 16;
 
 /// Models of up to this many parameters are widened to f32 when an engine opens. Their weights
 /// stay in the processor's caches, where decoding each row for each product makes a step more than
@@ -100,14 +100,16 @@ impl ReferenceEngine {
 
     /// The cache after all inputs but the last, which is fed at every lane's first step.
     async fn prefill(&self, inputs: &[Input]) -> KvCache {
-        let mut cache = KvCache::new(self.config.n_layers);
-        for (position, input) in inputs[..inputs.len() - 1].iter().enumerate() {
-            let (config, weights) = (&self.config, &*self.weights);
-            let x = self.forward.embed(weights, input, position);
+        let (config, weights, forward) = (&self.config, &*self.weights, &self.forward);
+        let mut cache = KvCache::new(config.n_layers);
+        let inputs = &inputs[..inputs.len() - 1];
+        for (first, inputs) in (0..).step_by(PREFILL).zip(inputs.chunks(PREFILL)) {
+            let positions = (first..).zip(inputs);
+            let embed = |(position, input)| forward.embed(weights, input, position);
+            let stretch = Stretch::new(&mut cache, first, positions.map(embed).collect());
             let under = (weights, Adapter::Base);
-            self.forward
-                .position(config, under, &mut cache, position, x, |_, _| {})
-                .await;
+            let pass = forward.stretches_in_turns(config, under, vec![stretch], |_, _, _| {});
+            pass.await;
         }
         cache
     }
@@ -153,58 +155,77 @@ impl ReferenceEngine {
         watched.map_or(&[], |watched| &watched.states)
     }
 
-    async fn step(
-        config: &ModelConfig,
-        weights: &Weights,
-        forward: &Forward,
-        lane: &mut Lane,
-        input: &Input,
-    ) -> StepRecord {
-        let position = lane.state.position as usize;
-        let x = forward.embed(weights, input, position);
-        let under = (weights, lane.state.adapter);
-        let mut layers = Vec::new();
-        let program = &lane.spec.program;
-        let tapped = |(_, tap)| weights.tapped_layer(tap);
-        let tapped: Vec<usize> = program.taps().filter_map(tapped).collect();
-        let step = lane.state.step;
-        let mut watched = lane.watched.as_mut();
-        if let Some(watched) = &mut watched {
-            watched.states.push(Vec::new());
+    /// Feeds every lane that has an input, those under the same weights side by side, and lets each
+    /// choose what follows.
+    async fn step(&mut self) -> Result<Vec<StepRecord>, EngineError> {
+        let lanes = self.lanes.as_mut().ok_or(EngineError::NotBegun)?;
+        let model = (&self.config, &*self.weights, &self.forward);
+        let mut records = Vec::new();
+        for adapter in [Adapter::Base, Adapter::Generator, Adapter::Decoder] {
+            let is_due = |lane: &&mut Lane| lane.input.is_some() && lane.state.adapter == adapter;
+            let due: Vec<&mut Lane> = lanes.iter_mut().filter(is_due).collect();
+            if !due.is_empty() {
+                records.extend(step_under(model, adapter, due).await);
+            }
         }
-        let keep = |layer: usize, x: &mut [f32]| {
-            if let Some(Watched { patches, states }) = &mut watched {
-                let here = |patch: &&Patch| (patch.step, patch.layer) == (step, layer);
-                if let Some(patch) = patches.iter().find(here) {
-                    x.copy_from_slice(&patch.state);
-                }
-                states.last_mut().expect("this step's").push(x.to_vec());
-            }
-            if tapped.contains(&layer) {
-                layers.push((layer, x.to_vec()));
-            }
-        };
-        let hidden = forward
-            .position(config, under, &mut lane.cache, position, x, keep)
-            .await;
-        let logits = match lane.state.wants_logits(program, lane.spec.decode_thoughts) {
-            true => Some(forward.logits_in_turns(weights, &hidden).await),
-            false => None,
-        };
+        records.sort_by_key(|record: &StepRecord| record.lane);
+        Ok(records)
+    }
+}
+
+/// Feeds lanes that run under the same weights.
+async fn step_under(
+    (config, weights, forward): (&ModelConfig, &Weights, &Forward),
+    adapter: Adapter,
+    mut lanes: Vec<&mut Lane>,
+) -> Vec<StepRecord> {
+    let under = (weights, adapter);
+    let mut stretches = Vec::new();
+    let mut on_layers = Vec::new();
+    for lane in &mut lanes {
+        let (cache, input, on_layer) = lane.fed(weights);
+        let position = on_layer.position;
+        let x = forward.embed(weights, &input, position);
+        stretches.push(Stretch::new(cache, position, vec![x]));
+        on_layers.push(on_layer);
+    }
+    let see = |row: usize, layer: usize, x: &mut [f32]| on_layers[row].see(layer, x);
+    let hidden = forward.stretches_in_turns(config, under, stretches, see);
+    let hidden = hidden.await;
+    let tapped: Vec<_> = on_layers.into_iter().map(|lane| lane.tapped).collect();
+    let wants_logits = |lane: &Lane| {
+        let LaneSpec {
+            program,
+            decode_thoughts,
+            ..
+        } = &lane.spec;
+        lane.state.wants_logits(program, *decode_thoughts)
+    };
+    let read = lanes
+        .iter()
+        .zip(&hidden)
+        .filter(|(lane, _)| wants_logits(lane));
+    let read: Vec<Vec<f32>> = read.map(|(_, hidden)| hidden.clone()).collect();
+    let logits = forward.logits_in_turns(weights, &read).await;
+    let mut logits = logits.into_iter();
+    let mut records = Vec::new();
+    for ((lane, hidden), tapped) in lanes.into_iter().zip(hidden).zip(tapped) {
+        let logits = wants_logits(lane).then(|| logits.next()).flatten();
         let output = StepOutput {
             logits: logits.as_deref(),
             hidden_norm: Precision::Oracle.dot(&hidden, &hidden).sqrt(),
             end_probability: forward.end_probability(under, &hidden),
         };
-        let (record, next) = select(&mut lane.state, program, output);
+        let (record, next) = select(&mut lane.state, &lane.spec.program, output);
+        records.push(record);
         lane.input = match next {
             NextInput::None => None,
             NextInput::Token(id) => Some(Input::Token(id)),
             NextInput::Mixture(mixture) => Some(Input::Mixture(mixture)),
             NextInput::Hidden(Tap::FinalNorm) => Some(Input::Vector(hidden)),
             NextInput::Hidden(tap) => {
-                let tapped = weights.tapped_layer(tap);
-                let state = layers.into_iter().find(|(layer, _)| Some(*layer) == tapped);
+                let layer = weights.tapped_layer(tap);
+                let state = tapped.into_iter().find(|(known, _)| Some(*known) == layer);
                 let fed = state.map(|(_, state)| match tap {
                     Tap::Contemplation => forward.contemplation(config, weights, state),
                     Tap::FinalNorm | Tap::Layer(_) => state,
@@ -212,7 +233,57 @@ impl ReferenceEngine {
                 fed.map(Input::Vector)
             }
         };
-        record
+    }
+    records
+}
+
+/// What happens between the layers of a lane that is being fed.
+struct OnLayer<'a> {
+    step: u32,
+    position: usize,
+    watched: Option<&'a mut Watched>,
+    /// Layers whose states the program may feed back.
+    taps: Vec<usize>,
+    /// Those states.
+    tapped: Vec<(usize, Vec<f32>)>,
+}
+
+impl OnLayer<'_> {
+    fn see(&mut self, layer: usize, x: &mut [f32]) {
+        if let Some(Watched { patches, states }) = &mut self.watched {
+            let here = |patch: &&Patch| (patch.step, patch.layer) == (self.step, layer);
+            if let Some(patch) = patches.iter().find(here) {
+                x.copy_from_slice(&patch.state);
+            }
+            if layer == 0 {
+                states.push(Vec::new());
+            }
+            states
+                .last_mut()
+                .expect("begun at layer 0")
+                .push(x.to_vec());
+        }
+        if self.taps.contains(&layer) {
+            self.tapped.push((layer, x.to_vec()));
+        }
+    }
+}
+
+impl Lane {
+    /// Takes its input, which must be there, with what feeding it needs.
+    fn fed(&mut self, weights: &Weights) -> (&mut KvCache, Input, OnLayer<'_>) {
+        let taps = self.spec.program.taps();
+        let on_layer = OnLayer {
+            step: self.state.step,
+            position: self.state.position as usize,
+            watched: self.watched.as_mut(),
+            taps: taps
+                .filter_map(|(_, tap)| weights.tapped_layer(tap))
+                .collect(),
+            tapped: Vec::new(),
+        };
+        let input = self.input.take().expect("the lane has an input");
+        (&mut self.cache, input, on_layer)
     }
 }
 
@@ -260,18 +331,11 @@ impl Engine for ReferenceEngine {
     }
 
     async fn advance(&mut self, n_steps: usize) -> Result<Vec<StepRecord>, EngineError> {
-        let lanes = self.lanes.as_mut().ok_or(EngineError::NotBegun)?;
-        let (config, weights, forward) = (&self.config, &self.weights, &self.forward);
         let mut records = Vec::new();
         for _ in 0..n_steps {
-            for lane in lanes.iter_mut() {
-                if let Some(input) = lane.input.take() {
-                    let record = Self::step(config, weights, forward, lane, &input).await;
-                    records.push(record);
-                }
-            }
+            records.extend(self.step().await?);
         }
-        check_records(records, config.vocab_size, || self.description())
+        check_records(records, self.config.vocab_size, || self.description())
     }
 
     fn set_cursors(&mut self, cursors: &[LaneCursor]) -> Result<(), EngineError> {
@@ -299,16 +363,22 @@ impl Engine for ReferenceEngine {
     async fn peek(&mut self, cursors: &[LaneCursor]) -> Result<LayerStates, EngineError> {
         let lanes = self.lanes.as_ref().ok_or(EngineError::NotBegun)?;
         let inputs = check_peek(cursors, &under_way(lanes), &self.config)?;
-        let mut states = LayerStates::new(self.config.n_layers);
-        for (LaneCursor { state, .. }, input) in cursors.iter().zip(inputs) {
-            let position = state.position as usize;
-            let mut cache = lanes[state.lane as usize].cache.clone();
-            cache.truncate(&self.config, position);
-            let under = (&*self.weights, state.adapter);
-            let model = (&self.forward, &self.config, under);
-            states.push(model, &mut cache, position, input).await;
-        }
-        Ok(states)
+        let rows = cursors
+            .iter()
+            .zip(inputs)
+            .map(|(LaneCursor { state, .. }, input)| {
+                let position = state.position as usize;
+                let mut cache = lanes[state.lane as usize].cache.clone();
+                cache.truncate(&self.config, position);
+                Row {
+                    cache,
+                    position,
+                    adapter: state.adapter,
+                    input,
+                }
+            });
+        let model = (&self.forward, &self.config, &*self.weights);
+        Ok(LayerStates::of(model, rows.collect()).await)
     }
 }
 
@@ -318,6 +388,14 @@ fn under_way(lanes: &[Lane]) -> Vec<(&LaneSpec, u32)> {
     lanes
         .map(|lane| (&lane.spec, lane.state.position))
         .collect()
+}
+
+/// An input that is tried at a position after those of a cache.
+struct Row<'a> {
+    cache: KvCache,
+    position: usize,
+    adapter: Adapter,
+    input: &'a Input,
 }
 
 /// What every layer makes of some rows: the positions of a sequence, or inputs that are tried at
@@ -345,24 +423,39 @@ impl LayerStates {
         }
     }
 
-    /// Runs an input at a position after those in the cache and keeps everything.
-    async fn push(
-        &mut self,
-        (forward, config, under): (&Forward, &ModelConfig, (&Weights, Adapter)),
-        cache: &mut KvCache,
-        position: usize,
-        input: &Input,
-    ) {
-        let x = forward.embed(under.0, input, position);
-        self.embedded.push(x.clone());
-        let layers = &mut self.layers;
-        let keep = |layer: usize, x: &mut [f32]| layers[layer].push(x.to_vec());
-        let hidden = forward
-            .position(config, under, cache, position, x, keep)
-            .await;
-        let logits = forward.logits_in_turns(under.0, &hidden).await;
-        self.logits.push(logits);
-        self.hidden.push(hidden);
+    /// Runs inputs, each in a cache of its own, those under the same weights side by side, and
+    /// keeps everything.
+    async fn of(
+        (forward, config, weights): (&Forward, &ModelConfig, &Weights),
+        mut rows: Vec<Row<'_>>,
+    ) -> Self {
+        let mut states = Self::new(config.n_layers);
+        let embed = |row: &Row<'_>| forward.embed(weights, row.input, row.position);
+        states.embedded = rows.iter().map(embed).collect();
+        states.hidden = vec![Vec::new(); rows.len()];
+        states.layers = vec![vec![Vec::new(); rows.len()]; config.n_layers];
+        for adapter in [Adapter::Base, Adapter::Generator, Adapter::Decoder] {
+            let under = rows.iter_mut().enumerate();
+            let (indices, stretches): (Vec<usize>, Vec<Stretch<'_>>) = under
+                .filter(|(_, row)| row.adapter == adapter)
+                .map(|(index, row)| {
+                    let x = states.embedded[index].clone();
+                    (index, Stretch::new(&mut row.cache, row.position, vec![x]))
+                })
+                .unzip();
+            let layers = &mut states.layers;
+            let keep = |row: usize, layer: usize, x: &mut [f32]| {
+                layers[layer][indices[row]] = x.to_vec();
+            };
+            let under = (weights, adapter);
+            let pass = forward.stretches_in_turns(config, under, stretches, keep);
+            let hidden = pass.await;
+            for (&index, hidden) in indices.iter().zip(hidden) {
+                states.hidden[index] = hidden;
+            }
+        }
+        states.logits = forward.logits_in_turns(weights, &states.hidden).await;
+        states
     }
 
     /// Appends the rows of `more`, which is of the same model.
@@ -380,19 +473,10 @@ impl LayerStates {
 /// adapter, with f64 sums and keeps everything.
 pub fn layer_states(
     config: &ModelConfig,
-    (weights, adapter): (&Weights, Adapter),
+    under: (&Weights, Adapter),
     tokens: &[u32],
 ) -> LayerStates {
-    let states = pin!(layer_states_in_turns(
-        config,
-        (weights, adapter),
-        tokens,
-        None
-    ));
-    match states.poll(&mut Context::from_waker(Waker::noop())) {
-        Poll::Ready(states) => states,
-        Poll::Pending => unreachable!("nobody is waited for where there are no breaks"),
-    }
+    at_once(layer_states_in_turns(config, under, tokens, None))
 }
 
 /// The same on a thread that others use, too, with their turns where there are any.
@@ -403,12 +487,17 @@ pub async fn layer_states_in_turns(
     breathe: Option<Breathe>,
 ) -> LayerStates {
     let forward = Forward::new(config, Precision::Oracle).with_breaks(breathe);
-    let mut cache = KvCache::new(config.n_layers);
     let mut states = LayerStates::new(config.n_layers);
-    for (position, &token) in tokens.iter().enumerate() {
-        let model = (&forward, config, (weights, adapter));
-        let input = Input::Token(token);
-        states.push(model, &mut cache, position, &input).await;
-    }
+    let embed =
+        |(position, &token): (usize, &u32)| forward.embed(weights, &Input::Token(token), position);
+    states.embedded = tokens.iter().enumerate().map(embed).collect();
+    let mut cache = KvCache::new(config.n_layers);
+    let stretch = Stretch::new(&mut cache, 0, states.embedded.clone());
+    let layers = &mut states.layers;
+    let keep = |_, layer: usize, x: &mut [f32]| layers[layer].push(x.to_vec());
+    let under = (weights, adapter);
+    let pass = forward.stretches_in_turns(config, under, vec![stretch], keep);
+    states.hidden = pass.await;
+    states.logits = forward.logits_in_turns(weights, &states.hidden).await;
     states
 }

@@ -29,21 +29,35 @@ impl Precision {
         }
     }
 
-    /// y = W x: `w` is (rows, cols), `x` is (cols), the result is (rows).
-    pub fn matvec(self, w: &Matrix, x: &[f32]) -> Vec<f32> {
-        debug_assert_eq!(w.cols, x.len());
-        let mut y = Vec::with_capacity(w.rows);
-        w.for_each_row(|row| y.push(self.dot(row, x)));
-        y
+    /// y = W x for each of `xs`: `w` is (rows, cols), an x is (cols) and its result (rows). A row
+    /// of `w` is read, and decoded where it is no f32, once for all of them; each result is that
+    /// of its x alone, to the bit.
+    pub fn products(self, w: &Matrix, xs: &[Vec<f32>]) -> Vec<Vec<f32>> {
+        debug_assert!(xs.iter().all(|x| x.len() == w.cols));
+        let mut ys = vec![vec![0.0; w.rows]; xs.len()];
+        match self {
+            Self::Oracle => w.for_each_rows::<1>(|index, row| {
+                let products = xs.iter().zip(&mut ys);
+                products.for_each(|(x, y)| y[index] = self.dot(row, x));
+            }),
+            Self::Fast => vectorized(Products { w, xs, ys: &mut ys }),
+        }
+        ys
     }
 
-    /// y = W x + b.
-    pub fn linear(self, linear: &Linear, x: &[f32]) -> Vec<f32> {
-        let mut y = self.matvec(&linear.weight, x);
+    /// y = W x.
+    pub fn matvec(self, w: &Matrix, x: &[f32]) -> Vec<f32> {
+        let mut ys = self.products(w, &[x.to_vec()]);
+        ys.pop().expect("a result for each x")
+    }
+
+    /// y = W x + b for each of `xs`.
+    pub fn linear(self, linear: &Linear, xs: &[Vec<f32>]) -> Vec<Vec<f32>> {
+        let mut ys = self.products(&linear.weight, xs);
         if let Some(bias) = &linear.bias {
-            add(&mut y, bias);
+            ys.iter_mut().for_each(|y| add(y, bias));
         }
-        y
+        ys
     }
 
     /// The norm of x, (d).
@@ -73,22 +87,90 @@ impl Precision {
     }
 }
 
+/// Independent sums of a fast dot product.
+const SUMS: usize = 16;
+
 fn dot_fast(a: &[f32], b: &[f32]) -> f32 {
-    const LANES: usize = 16;
-    let mut sums = [0.0_f32; LANES];
-    let (a_chunks, b_chunks) = (a.chunks_exact(LANES), b.chunks_exact(LANES));
-    let tail: f32 = a_chunks
-        .remainder()
-        .iter()
-        .zip(b_chunks.remainder())
-        .map(|(a, b)| a * b)
-        .sum();
-    for (a, b) in a_chunks.zip(b_chunks) {
-        for lane in 0..LANES {
-            sums[lane] += a[lane] * b[lane];
+    let [dot] = dots([a], b);
+    dot
+}
+
+/// The dot product of each of `rows` with `x`, side by side. The order of each one's sums is
+/// written out and no product is fused into a sum, so that the result is the same whatever N is
+/// and whatever the processor's registers hold.
+#[inline(always)]
+fn dots<const N: usize>(rows: [&[f32]; N], x: &[f32]) -> [f32; N] {
+    let (x_chunks, x_tail) = x.as_chunks::<SUMS>();
+    let rows = rows.map(|row| row[..x.len()].as_chunks::<SUMS>());
+    let mut sums = [[0.0_f32; SUMS]; N];
+    for (index, x) in x_chunks.iter().enumerate() {
+        for (sums, (chunks, _)) in sums.iter_mut().zip(&rows) {
+            let row = &chunks[index];
+            for lane in 0..SUMS {
+                sums[lane] += row[lane] * x[lane];
+            }
         }
     }
-    sums.iter().sum::<f32>() + tail
+    let mut products = [0.0; N];
+    for (product, (sums, (_, tail))) in products.iter_mut().zip(sums.iter().zip(&rows)) {
+        let tail: f32 = tail.iter().zip(x_tail).map(|(a, b)| a * b).sum();
+        *product = sums.iter().sum::<f32>() + tail;
+    }
+    products
+}
+
+/// [`Precision::products`] in f32.
+struct Products<'a> {
+    w: &'a Matrix,
+    xs: &'a [Vec<f32>],
+    ys: &'a mut [Vec<f32>],
+}
+
+impl Products<'_> {
+    #[inline(always)]
+    fn compute(self) {
+        /// Rows that are multiplied side by side.
+        const ROWS: usize = 4;
+        let cols = self.w.cols;
+        self.w.for_each_rows::<ROWS>(|first, rows| {
+            for (x, y) in self.xs.iter().zip(self.ys.iter_mut()) {
+                let y = &mut y[first..];
+                if rows.len() == ROWS * cols {
+                    let rows = std::array::from_fn(|row| &rows[row * cols..(row + 1) * cols]);
+                    y[..ROWS].copy_from_slice(&dots::<ROWS>(rows, x));
+                } else {
+                    let rows = rows.chunks_exact(cols);
+                    y.iter_mut()
+                        .zip(rows)
+                        .for_each(|(y, row)| [*y] = dots([row], x));
+                }
+            }
+        });
+    }
+}
+
+#[cfg(target_arch = "x86_64")]
+impl pulp::WithSimd for Products<'_> {
+    type Output = ();
+
+    #[inline(always)]
+    fn with_simd<S: pulp::Simd>(self, _: S) {
+        self.compute();
+    }
+}
+
+/// Computes products with the widest registers that the processor has.
+#[cfg(target_arch = "x86_64")]
+fn vectorized(products: Products<'_>) {
+    match pulp::x86::V3::try_new() {
+        Some(simd) => pulp::Simd::vectorize(simd, products),
+        None => products.compute(),
+    }
+}
+
+#[cfg(not(target_arch = "x86_64"))]
+fn vectorized(products: Products<'_>) {
+    products.compute();
 }
 
 /// The frequencies of rotary positions: position p turns the pair (i, i + head_dim / 2) of every

@@ -1,0 +1,293 @@
+//! `docs/performance.md`: a report as a person reads it.
+
+use latent_gpu::kernels::split_sums_for;
+
+use super::{measured::Measured, report::Report};
+
+/// The document.
+pub fn document(report: &Report) -> String {
+    let sections = [
+        head(report),
+        decoding(report),
+        peers(report),
+        counters(report),
+        kernels(report),
+        ceiling(report),
+        about_gpus(report),
+    ];
+    let written: Vec<String> = sections
+        .into_iter()
+        .filter(|text| !text.is_empty())
+        .collect();
+    written.join("\n")
+}
+
+fn head(report: &Report) -> String {
+    let Report {
+        adapter,
+        machine,
+        model,
+        parity,
+        settings,
+        ..
+    } = report;
+    let load = machine.load.map_or("is not told here".to_owned(), |load| {
+        format!("was {:.1} before and {:.1} at the end", load[0], load[1])
+    });
+    let versions = report.versions.iter();
+    let versions: Vec<String> = versions.map(|(name, of)| format!("{name} {of}")).collect();
+    format!(
+        "\
+# Performance
+
+<!-- `cargo xtask bench --write` measures and writes this file; a test fails where it is not what
+crates/cli/bench/measured.json says. -->
+
+| | |
+|---|---|
+| adapter | {}{}; kernels {} |
+| driver | {} |
+| machine | {}, {} CPUs; the load {load} |
+| build | {}; {} |
+| model | {}: {} parameters, {} layers, d = {}, V = {}, {} |
+| parity | {}: {} strategies step by step from the reference's inputs, activations within {:.1e} |
+| measured | {} interleaved rounds after one to warm up, {} tokens of prompt, {} steps; median (lowest – highest) |
+",
+        adapter.name,
+        if adapter.is_software { ", which runs on the CPU" } else { "" },
+        adapter.kernels,
+        adapter.driver,
+        machine.system,
+        machine.n_cpus,
+        if machine.is_release { "release" } else { "debug: these are not its speeds" },
+        versions.join(", "),
+        model.name,
+        model.n_parameters,
+        model.n_layers,
+        model.hidden_size,
+        model.vocab_size,
+        model.weights,
+        if parity.agrees { "the engines agree" } else { "THE ENGINES DIFFER" },
+        parity.n_strategies,
+        parity.max_difference,
+        settings.rounds,
+        settings.prompt_tokens,
+        settings.steps,
+    )
+}
+
+fn decoding(report: &Report) -> String {
+    let mut text = "\
+## Decoding
+
+Steps of all lanes; every step feeds the token that was chosen, or a mixture of 32.
+
+| feeds | lanes | steps a submit | tokens/s in all | tokens/s a lane | GB/s | GFLOP/s |
+|---|--:|--:|--:|--:|--:|--:|
+"
+    .to_owned();
+    for decode in &report.decode {
+        text += &format!(
+            "| {} | {} | {} | {} | {:.0} | {:.2} | {:.2} |\n",
+            decode.feed,
+            decode.lanes,
+            decode.steps_per_submit,
+            spread(decode.tokens_per_second, 0),
+            decode.tokens_per_second_per_lane.median,
+            decode.bytes_per_second.median * 1e-9,
+            decode.flops_per_second.median * 1e-9,
+        );
+    }
+    let prefill = &report.prefill;
+    text + &format!(
+        "
+A prompt of {} tokens is read at {} tokens/s; its first token is there after {} ms.
+Bytes and FLOPs are what the kernels declare. A copy within the device moves {} GB/s.
+Buffers take {:.1} MB: {:.1} MB of weights, and {:.1} MB for a run of eight lanes.
+",
+        prefill.prompt_tokens,
+        spread(prefill.tokens_per_second, 0),
+        spread(prefill.first_token_seconds.times(1e3), 1),
+        spread(report.copy_bytes_per_second.times(1e-9), 2),
+        megabytes(report.memory.weights + report.memory.run),
+        megabytes(report.memory.weights),
+        megabytes(report.memory.run),
+    )
+}
+
+fn peers(report: &Report) -> String {
+    let mut text = "\
+## Side by side
+
+The same weights and prompt in the same rounds, greedily.
+
+| who | lanes | tokens/s in all | tokens as the GPU engine's |
+|---|--:|--:|--:|
+"
+    .to_owned();
+    for peer in &report.peers {
+        text += &format!(
+            "| {} | {} | {} | {} of {} |\n",
+            peer.name,
+            peer.lanes,
+            spread(peer.tokens_per_second, 0),
+            peer.same_tokens,
+            peer.tokens,
+        );
+    }
+    text += "\n| ratio | median (lowest – highest round) |\n|---|--:|\n";
+    for (name, ratio) in &report.ratios {
+        text += &format!("| {name} | {} |\n", spread(*ratio, 2));
+    }
+    text
+}
+
+fn counters(report: &Report) -> String {
+    let counters = &report.counters;
+    format!(
+        "\
+## What steady decoding asks of the device
+
+Exact, whatever the machine; `crates/gpu/tests/counters.rs` holds every strategy to them, and the \
+declared bytes to within 5 % of what no engine can do without.
+One submit of {} steps of one lane: {} dispatches in {} pass, {} submit, {} map; {} buffers, {} bind \
+groups and {} pipelines made, {} bytes written, {} read back. A step declares {:.2} MB and {:.2} MFLOP.
+",
+        counters.steps,
+        counters.dispatches,
+        counters.passes,
+        counters.submits,
+        counters.maps,
+        counters.buffers_made,
+        counters.bind_groups_made,
+        counters.pipelines_made,
+        counters.bytes_written,
+        counters.bytes_read_back,
+        counters.bytes_per_step as f64 * 1e-6,
+        counters.flops_per_step as f64 * 1e-6,
+    )
+}
+
+fn kernels(report: &Report) -> String {
+    if report.kernels.is_empty() {
+        return "## Time by kernel\n\nThe device has no timestamps.\n".into();
+    }
+    let mut text = "\
+## Time by kernel
+
+One lane, a pass with two timestamps for every dispatch, which is slower than decoding: shares count.
+
+| kernel | dispatches a step | µs a step | share | GB/s | GFLOP/s |
+|---|--:|--:|--:|--:|--:|
+"
+    .to_owned();
+    for kernel in &report.kernels {
+        text += &format!(
+            "| {} | {:.0} | {:.0} | {:.0} % | {:.2} | {:.2} |\n",
+            kernel.name,
+            kernel.dispatches,
+            kernel.microseconds,
+            100.0 * kernel.share,
+            kernel.bytes_per_second * 1e-9,
+            kernel.flops_per_second * 1e-9,
+        );
+    }
+    text
+}
+
+fn ceiling(report: &Report) -> String {
+    let mut text = "\
+## This adapter's best
+
+The plainest matmul kernel at the model's shapes, over and over in one pass, at the number of threads \
+that is quickest: what a step's matmuls would take if nothing else were there.
+
+| matmul | inputs → outputs | lanes | kernel | threads | µs | GB/s | GFLOP/s |
+|---|---|--:|---|--:|--:|--:|--:|
+"
+    .to_owned();
+    for best in &report.ceiling {
+        text += &format!(
+            "| {} | {} → {} | {} | {} | {} | {:.1} | {:.2} | {:.2} |\n",
+            best.matmul,
+            best.inputs,
+            best.outputs,
+            best.lanes,
+            best.kernels,
+            best.threads,
+            best.microseconds,
+            best.bytes_per_second * 1e-9,
+            best.flops_per_second * 1e-9,
+        );
+    }
+    text
+}
+
+/// What the kernels for GPUs do at the model's shapes, which is known without one.
+fn about_gpus(report: &Report) -> String {
+    let mut text = String::from("## On a GPU\n\n");
+    if report.adapter.is_software {
+        text += "\
+Unmeasured on a GPU: no figure above is one's. What follows is argued from what the kernels for GPUs \
+read, and from the counters. They are held to the same f64 twins as the others, on every adapter.
+
+";
+    }
+    text += "\
+A projection of one row has few outputs, and where a thread owns four of them a GPU has nothing to do \
+while it waits for memory. So a workgroup owns a few fours side by side, and its slices of threads \
+take the inputs in turns: more threads are under way, each has a short chain of loads, and what a \
+slice reads at once lies side by side, in whole sectors of 32 bytes that nobody reads twice.
+
+| matmul of one row | threads that own outputs | threads that split sums | workgroups | loads in a chain | bytes side by side |
+|---|--:|--:|--:|--:|--:|
+";
+    for best in report.ceiling.iter().filter(|best| best.lanes == 1) {
+        let (threads, quads) = split_sums_for(best.inputs);
+        let n_quads = best.outputs.div_ceil(4);
+        let n_groups = n_quads.div_ceil(quads as usize);
+        let (n_steps, slices) = (best.inputs.div_ceil(4), (threads / quads) as usize);
+        text += &format!(
+            "| {}, {} → {} | {n_quads} | {} | {n_groups} | {} instead of {n_steps} | {} |\n",
+            best.matmul,
+            best.inputs,
+            best.outputs,
+            n_groups * threads as usize,
+            n_steps.div_ceil(slices),
+            BLOCK_BYTES * quads as usize,
+        );
+    }
+    text + "\nThe bytes side by side are those of f32 weights; f16 has half of them, int8 a quarter.\n"
+}
+
+/// Bytes of a block of 4 × 4 weights in f32.
+const BLOCK_BYTES: usize = 64;
+
+fn megabytes(bytes: u64) -> f64 {
+    bytes as f64 / (1024.0 * 1024.0)
+}
+
+fn spread(measured: Measured, digits: usize) -> String {
+    let Measured { median, low, high } = measured;
+    format!("{median:.digits$} ({low:.digits$} – {high:.digits$})")
+}
+
+#[cfg(test)]
+mod tests {
+    use std::fs;
+
+    use super::*;
+
+    #[test]
+    fn the_document_is_what_was_measured() {
+        let root = concat!(env!("CARGO_MANIFEST_DIR"), "/../..");
+        let json = fs::read_to_string(format!("{root}/crates/cli/bench/measured.json"));
+        let report: Report = serde_json::from_str(&json.expect("it ships")).expect("a report");
+        assert!(report.parity.agrees && report.machine.is_release);
+        let written = fs::read_to_string(format!("{root}/docs/performance.md")).expect("it ships");
+        assert!(
+            document(&report) == written,
+            "run `cargo xtask bench --write`"
+        );
+    }
+}

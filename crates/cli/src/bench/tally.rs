@@ -1,0 +1,105 @@
+//! What the rounds say: speeds, peers, and ratios.
+
+use std::collections::BTreeMap;
+
+use latent_model::input::Feed;
+
+use super::{
+    LANES, PEER_LANES, STEPS_PER_SUBMIT,
+    ceiling::step_seconds,
+    contestant::{Contestant, Job},
+    facts::Counted,
+    measured::Measured,
+    report,
+};
+
+/// The GPU engine's jobs.
+pub fn decodes(engine: &Contestant, counters: &Counted) -> Vec<report::Decode> {
+    let jobs = engine.jobs.iter().zip(&engine.seconds);
+    let decode = |(job, seconds): (&Job, &Vec<f64>)| {
+        let mut declared = counters.declared.iter();
+        let [bytes, flops] = declared
+            .find(|(feed, n_lanes, _)| (*feed, *n_lanes) == (job.feed, job.n_lanes))
+            .map_or([0; 2], |(_, _, declared)| *declared);
+        report::Decode {
+            feed: match job.feed {
+                Feed::Concept => "mixture".into(),
+                _ => "token".into(),
+            },
+            lanes: job.n_lanes,
+            steps_per_submit: job.steps_per_submit,
+            tokens_per_second: Measured::rate(job.n_lanes as f64, seconds),
+            tokens_per_second_per_lane: Measured::rate(1.0, seconds),
+            bytes_per_second: Measured::rate(bytes as f64, seconds),
+            flops_per_second: Measured::rate(flops as f64, seconds),
+        }
+    };
+    jobs.map(decode).collect()
+}
+
+pub fn peers(contestants: &[Contestant]) -> Vec<report::Peer> {
+    let (engine, others) = contestants
+        .split_first()
+        .expect("the GPU engine is the first");
+    let mut peers = Vec::new();
+    for contestant in others {
+        for (place, job) in contestant.jobs.iter().enumerate() {
+            let own = engine.jobs.iter().position(|own| own == job);
+            let expected = &engine.tokens[own.expect("every job of a peer is the engine's too")];
+            let tokens = &contestant.tokens[place];
+            let pairs = expected.iter().zip(tokens);
+            peers.push(report::Peer {
+                name: contestant.name.into(),
+                lanes: job.n_lanes,
+                tokens_per_second: Measured::rate(job.n_lanes as f64, &contestant.seconds[place]),
+                same_tokens: pairs
+                    .take_while(|(expected, found)| expected == found)
+                    .count(),
+                tokens: tokens.len(),
+            });
+        }
+    }
+    peers
+}
+
+/// All ratios, by the names under which `crates/cli/bench/floor.toml` holds them.
+pub fn ratios(
+    contestants: &[Contestant],
+    ceiling: &[report::Ceiling],
+    steps: usize,
+) -> BTreeMap<String, Measured> {
+    let (engine, others) = contestants
+        .split_first()
+        .expect("the GPU engine is the first");
+    let token = |n_lanes, per_submit| engine.seconds(Job::tokens(n_lanes, steps, per_submit));
+    let one = token(1, STEPS_PER_SUBMIT);
+    let mut ratios = BTreeMap::new();
+    let mut insert = |name: String, ratio: Measured| ratios.insert(name, ratio);
+    for n_lanes in &LANES[1..] {
+        let lanes = Measured::speed_ratio(token(*n_lanes, STEPS_PER_SUBMIT), one);
+        let in_all = lanes.times(*n_lanes as f64);
+        insert(format!("{n_lanes} lanes in all over 1"), in_all);
+    }
+    let single = Measured::speed_ratio(one, token(1, 1));
+    insert(format!("{STEPS_PER_SUBMIT} steps a submit over 1"), single);
+    for n_lanes in PEER_LANES {
+        let tokens = token(n_lanes, STEPS_PER_SUBMIT);
+        let mixtures = Measured::speed_ratio(
+            engine.seconds(Job::mixtures(n_lanes, steps, STEPS_PER_SUBMIT)),
+            tokens,
+        );
+        insert(format!("mixtures over tokens, lanes {n_lanes}"), mixtures);
+        let best = step_seconds(ceiling, n_lanes);
+        let share = Measured::of(tokens.iter().map(|seconds| best / seconds));
+        insert(
+            format!("share of the adapter's best, lanes {n_lanes}"),
+            share,
+        );
+        for other in others {
+            let others = other.seconds(Job::tokens(n_lanes, steps, STEPS_PER_SUBMIT));
+            let ratio = Measured::speed_ratio(tokens, others);
+            insert(format!("over {}, lanes {n_lanes}", other.name), ratio);
+        }
+    }
+    ratios
+}

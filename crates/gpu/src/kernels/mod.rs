@@ -1,0 +1,398 @@
+//! The kernels: their sources, the iterations of their loops, and what their dispatches cost.
+
+pub mod cost;
+mod pipeline;
+
+use latent_model::{
+    checkpoint::WeightFormat,
+    program::{MAX_KEPT, MAX_PHASES, MAX_STOP_TOKENS},
+};
+
+use self::cost::{Cost, Work};
+pub use self::pipeline::Pipeline;
+use crate::layout::TOKENS_PER_THREAD;
+
+/// The most iterations that all loops of one invocation may take together. Mesa's llvmpipe ends
+/// them there, in silence, whatever they were doing (`LP_MAX_TGSI_LOOP_ITERATIONS`).
+pub const MOST_ITERATIONS: u64 = 65_535;
+
+/// The most workgroups of a dispatch in one dimension that every device has
+/// (`maxComputeWorkgroupsPerDimension`).
+pub const MOST_WORKGROUPS: u64 = 65_535;
+
+/// How work is shared among threads. What an adapter is quick at, another is slow at, so there are two
+/// tables of kernels; they differ in the order of their sums and in nothing else.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Table {
+    /// For adapters on the CPU: a thread computes whole outputs, without barriers. A workgroup that
+    /// reduces is up to 40 times slower there (SwiftShader, 256 threads).
+    Cpu,
+    /// For GPUs: threads read side by side and share every sum, so that a small matrix has work for
+    /// thousands of them.
+    Gpu,
+}
+
+impl Table {
+    /// Both.
+    pub const ALL: [Self; 2] = [Self::Cpu, Self::Gpu];
+
+    /// What people call it.
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::Cpu => "for CPU adapters",
+            Self::Gpu => "for GPUs",
+        }
+    }
+}
+
+/// One file of `shaders/`.
+#[derive(Clone, Copy, Debug)]
+pub struct Kernel {
+    /// The file's name without `.wgsl`.
+    pub name: &'static str,
+    /// The prelude, the parts that it shares with others, and the file.
+    pub source: &'static str,
+    /// The same of each [`Table`], for weights of each of [`WeightFormat::ALL`]; equal where the kernel
+    /// is in both tables, and where it reads no weights that are packed.
+    pub sources: [[&'static str; WeightFormat::ALL.len()]; Table::ALL.len()],
+    /// For every loop statement that `main` reaches, in no order: the most iterations that one
+    /// invocation makes of it, all its entries together.
+    pub loops: fn(&Shape<'_>) -> Vec<u64>,
+    /// What one dispatch moves and computes.
+    pub cost: fn(&Work<'_>) -> Cost,
+    /// The format of the weights that `source` reads.
+    pub format: WeightFormat,
+}
+
+/// What the number of a kernel's iterations depends on.
+#[derive(Clone, Copy, Debug)]
+pub struct Shape<'a> {
+    /// Threads of a workgroup.
+    pub threads: u32,
+    /// The kernel's other constants.
+    pub constants: &'a [(&'a str, f64)],
+    /// Positions of the longest lane; 1 where no run is known yet.
+    pub n_positions: usize,
+}
+
+impl Shape<'_> {
+    /// A constant of the kernel.
+    fn get(&self, name: &str) -> u64 {
+        let found = self.constants.iter().find(|(known, _)| *known == name);
+        found.map_or(0, |(_, value)| *value as u64)
+    }
+
+    /// Iterations of a thread that takes every THREADS-th of `n`.
+    fn shared(&self, n: u64) -> u64 {
+        n.div_ceil(u64::from(self.threads))
+    }
+
+    /// Tokens of a part of the vocabulary.
+    fn tokens_of_part(&self) -> u64 {
+        u64::from(self.threads * TOKENS_PER_THREAD)
+    }
+}
+
+/// Loops of a matmul over sets of weights, and of each set over its rows and its inputs.
+fn loops_of_sets(shape: &Shape<'_>) -> Vec<u64> {
+    let n_sets = shape.get("N_SETS").max(1);
+    let times = |n| n_sets * n;
+    // A slice of threads has a part of the inputs; the sums of slices are added twice for each four
+    // rows at most.
+    let slices = match shape.get("QUADS") {
+        0 => 1,
+        quads => u64::from(shape.threads) / quads,
+    };
+    let mut loops = vec![
+        n_sets,
+        times(shape.get("TILE")),
+        times(shape.get("WIDTH").div_ceil(slices)),
+    ];
+    if slices > 1 {
+        loops.push(times(4 * u64::from(slices.ilog2())));
+    }
+    loops
+}
+
+/// The same behind a norm, which may read every row once more for its mean.
+fn loops_behind_norm(shape: &Shape<'_>) -> Vec<u64> {
+    let for_means = shape.get("LAYER_NORM") * shape.get("TILE") * shape.get("WIDTH");
+    let mut loops = loops_of_sets(shape);
+    loops.push(for_means);
+    loops
+}
+
+/// The prelude, the parts that a kernel shares with others, and its own file.
+macro_rules! source {
+    ($($part:literal),+) => {
+        concat!(
+            include_str!("../../../../shaders/prelude.wgsl"),
+            $(include_str!(concat!("../../../../shaders/", $part, ".wgsl"))),+
+        )
+    };
+}
+
+/// The same source for weights of every format.
+macro_rules! of_formats {
+    ($($part:literal),+) => {
+        [
+            source!("weights_f32", $($part),+),
+            source!("weights_f16", $($part),+),
+            source!("weights_int8", $($part),+),
+        ]
+    };
+}
+
+macro_rules! kernel {
+    ($name:literal, $loops:expr, $cost:path) => {
+        Kernel {
+            name: $name,
+            source: source!($name),
+            sources: [[source!($name); WeightFormat::ALL.len()]; 2],
+            loops: $loops,
+            cost: $cost,
+            format: WeightFormat::F32,
+        }
+    };
+    // A kernel that reads packed weights.
+    ($name:literal, weights; $loops:expr, $cost:path) => {
+        Kernel {
+            source: source!("weights_f32", $name),
+            sources: [of_formats!($name), of_formats!($name)],
+            ..kernel!($name, $loops, $cost)
+        }
+    };
+    // A matmul, with what it is made of beside the skeleton.
+    ($name:literal, matmul $(, $part:literal)+; $loops:expr, $cost:path) => {
+        Kernel {
+            source: source!("weights_f32" $(, $part)+, "tile", "whole_sums", $name),
+            sources: [
+                of_formats!($($part),+, "tile", "whole_sums", $name),
+                of_formats!($($part),+, "tile", "split_sums", $name),
+            ],
+            ..kernel!($name, $loops, $cost)
+        }
+    };
+    // A kernel with a part of its own in each table.
+    ($name:literal, cpu $cpu:literal, gpu $gpu:literal; $loops:expr, $cost:path) => {
+        Kernel {
+            source: source!($cpu, $name),
+            sources: [
+                [source!($cpu, $name); WeightFormat::ALL.len()],
+                [source!($gpu, $name); WeightFormat::ALL.len()],
+            ],
+            ..kernel!($name, $loops, $cost)
+        }
+    };
+}
+
+/// The files of `shaders/` that kernels share; all others are kernels.
+pub const SHARED: [&str; 12] = [
+    "prelude",
+    "norm",
+    "plain",
+    "ungated",
+    "tile",
+    "whole_sums",
+    "split_sums",
+    "whole_mix",
+    "split_mix",
+    "weights_f32",
+    "weights_f16",
+    "weights_int8",
+];
+
+const KEPT: u64 = MAX_KEPT as u64;
+
+/// The input vectors of a batch.
+pub const EMBED: Kernel = kernel!("embed", weights; |_| vec![KEPT], cost::embed);
+/// Attention norm, query, key and value projections, rotation.
+pub const QKV: Kernel = kernel!("qkv", matmul, "norm", "ungated"; loops_behind_norm, cost::qkv);
+/// Norms of heads, rotation.
+pub const QK_NORM: Kernel = kernel!(
+    "qk_norm",
+    |shape| {
+        let quads = shape.shared(shape.get("HEAD_DIM") / 4);
+        vec![quads, shape.threads.into(), quads]
+    },
+    cost::qk_norm
+);
+/// Attention over the cache.
+pub const ATTENTION: Kernel = kernel!("attention", cpu "whole_mix", gpu "split_mix"; |shape| {
+    let (positions, quads) = (shape.n_positions as u64, shape.get("HEAD_DIM") / 4);
+    let (threads, four_positions) = (shape.threads.into(), shape.shared(positions.div_ceil(4)));
+    // Where slices share the positions, there is a loop over each.
+    let (own_quads, own_positions) = match shape.get("SLICES") {
+        0 => (shape.shared(quads), shape.shared(quads) * positions),
+        slices => (slices, positions.div_ceil(slices)),
+    };
+    vec![
+        four_positions,
+        four_positions * quads,
+        four_positions * 4,
+        threads,
+        shape.shared(positions),
+        threads,
+        own_quads,
+        own_positions,
+    ]
+}, cost::attention);
+/// Output and down projections, added to the residual stream.
+pub const PROJECT: Kernel =
+    kernel!("project", matmul, "plain", "ungated"; loops_of_sets, cost::project);
+/// MLP norm, gate and up projections, activation.
+pub const EXPAND: Kernel = kernel!("expand", matmul, "norm"; loops_behind_norm, cost::expand);
+/// A layer's state, kept to be fed back.
+pub const TAP: Kernel = kernel!("tap", |_| Vec::new(), cost::tap);
+/// A contemplation token, made of a layer's state.
+pub const CONTEMPLATE: Kernel =
+    kernel!("contemplate", matmul, "norm", "ungated"; loops_behind_norm, cost::contemplate);
+/// Final norm, and what the end classifier says of it.
+pub const FINAL_NORM: Kernel = kernel!(
+    "final_norm",
+    |shape| vec![
+        shape.shared(shape.get("WIDTH")),
+        shape.threads.into(),
+        shape.shared(shape.get("WIDTH")),
+        shape.get("LAYER_NORM") * shape.get("WIDTH"),
+    ],
+    cost::final_norm
+);
+/// LM head.
+pub const HEAD: Kernel = kernel!("head", matmul, "plain", "ungated"; loops_of_sets, cost::head);
+/// The distribution over each part of the vocabulary.
+pub const DISTRIBUTION: Kernel = kernel!(
+    "distribution",
+    |shape| {
+        let (own, threads) = (u64::from(TOKENS_PER_THREAD), u64::from(shape.threads));
+        let pool = own * threads;
+        vec![
+            MAX_PHASES as u64,
+            own,
+            threads,
+            shape.shared(KEPT),
+            own,
+            own,
+            own * pool,
+            threads,
+        ]
+    },
+    cost::distribution
+);
+/// The distribution of all parts, the decision, and the next input.
+pub const SELECT: Kernel = kernel!(
+    "select",
+    |shape| {
+        let parts = shape.get("N_PARTS");
+        let pool = KEPT * parts.min(KEPT);
+        vec![
+            // ln_gamma_draw, for every kept token
+            16 * KEPT,
+            // merge_top
+            shape.shared(KEPT),
+            shape.shared(parts),
+            shape.shared(parts) * parts,
+            shape.shared(parts),
+            shape.shared(parts) * KEPT,
+            shape.shared(pool),
+            shape.shared(pool) * pool,
+            // bad_logits, finish_distribution
+            parts,
+            parts,
+            KEPT,
+            // normalise, at most six times
+            6 * KEPT,
+            6 * KEPT,
+            // softmax_weights, sort
+            KEPT,
+            KEPT,
+            KEPT,
+            KEPT * KEPT / 2,
+            // truncated, mix, draw_token, make_one_hot twice
+            KEPT,
+            KEPT,
+            KEPT,
+            KEPT,
+            KEPT,
+            KEPT,
+            2 * KEPT,
+            // is_stop_token, decide, main
+            MAX_STOP_TOKENS as u64,
+            MAX_PHASES as u64,
+            shape.shared(KEPT),
+        ]
+    },
+    cost::select
+);
+
+/// Every kernel: `tests/shaders.rs` compares this with the folder.
+pub const KERNELS: [Kernel; 12] = [
+    EMBED,
+    QKV,
+    QK_NORM,
+    ATTENTION,
+    PROJECT,
+    EXPAND,
+    TAP,
+    CONTEMPLATE,
+    FINAL_NORM,
+    HEAD,
+    DISTRIBUTION,
+    SELECT,
+];
+
+/// Steps that the ring of records holds: the most that one submit runs.
+pub const RING_STEPS: u32 = 64;
+
+/// Rows that one thread of a matmul can hold.
+pub const MAX_TILE: u32 = 8;
+
+/// The most parts of a vocabulary that the select stage merges.
+pub const MAX_PARTS: u32 = 256;
+
+impl Kernel {
+    /// The kernel for weights in a format; kernels are for f32 and for CPU adapters unless they are
+    /// asked.
+    pub fn reading(self, format: WeightFormat) -> Self {
+        self.of(Table::Cpu, format)
+    }
+
+    /// The kernel of a table, for weights in a format.
+    pub fn of(self, table: Table, format: WeightFormat) -> Self {
+        Self {
+            source: self.sources[table as usize][format as usize],
+            format,
+            ..self
+        }
+    }
+}
+
+/// Threads of a workgroup for `n_items` equal pieces of work.
+///
+/// Small shapes are cut into about eight workgroups, so that the cores of a CPU adapter and the
+/// processors of a GPU all get one; large shapes get workgroups of two warps.
+pub fn threads_for(n_items: u32) -> u32 {
+    (n_items / 8).next_power_of_two().clamp(8, 64)
+}
+
+/// Threads and fours of outputs of a workgroup that splits the sums of a matmul with so many inputs: a
+/// stretch of 256 bytes of f32 weights for each slice, and two to four slices' turns at small widths.
+pub fn split_sums_for(n_inputs: usize) -> (u32, u32) {
+    const QUADS: u32 = 4;
+    let slices = (n_inputs as u32 / 8).next_power_of_two();
+    (slices.clamp(8, 32) * QUADS, QUADS)
+}
+
+/// Parts that a vocabulary is cut into, with `threads` threads for each.
+pub fn parts_of(vocab_size: usize, threads: u32) -> u32 {
+    (vocab_size as u32).div_ceil(threads * TOKENS_PER_THREAD)
+}
+
+/// Rows per thread for a batch of `n_rows`.
+pub fn tile_for(n_rows: usize) -> u32 {
+    match n_rows {
+        1 => 1,
+        2..=4 => 4,
+        _ => MAX_TILE,
+    }
+}

@@ -1,0 +1,152 @@
+//! Kernels compiled for a shape, and bound to buffers.
+
+use std::sync::Arc;
+
+use super::{
+    Kernel, MOST_ITERATIONS, MOST_WORKGROUPS, Shape,
+    cost::{Cost, RowWork, Work},
+};
+use crate::context::{GpuContext, GpuError};
+
+/// A kernel that is compiled for a shape.
+#[derive(Clone, Debug)]
+pub struct Pipeline {
+    /// Threads of one workgroup.
+    pub threads: u32,
+    kernel: Kernel,
+    constants: Arc<[(&'static str, f64)]>,
+    compiled: wgpu::ComputePipeline,
+}
+
+impl Kernel {
+    /// Whether a dispatch may have so many workgroups in one dimension.
+    pub fn check_grid(&self, n_groups: usize) -> Result<(), GpuError> {
+        let needed = n_groups as u64;
+        if needed <= MOST_WORKGROUPS {
+            return Ok(());
+        }
+        Err(GpuError::TooManyWorkgroups {
+            kernel: self.name,
+            needed,
+        })
+    }
+
+    /// The most iterations that all loops of one invocation take together.
+    pub fn iterations(&self, shape: &Shape<'_>) -> u64 {
+        (self.loops)(shape).into_iter().sum()
+    }
+
+    /// Whether every driver runs the kernel to its end at this shape.
+    pub fn check(&self, shape: &Shape<'_>) -> Result<(), GpuError> {
+        let iterations = self.iterations(shape);
+        if iterations <= MOST_ITERATIONS {
+            return Ok(());
+        }
+        let constants = shape.constants.iter();
+        let constants: Vec<String> = constants
+            .map(|(name, value)| format!("{name} {value}"))
+            .collect();
+        Err(GpuError::TooManyIterations {
+            kernel: self.name,
+            shape: format!(
+                "{} threads, {} positions, {}",
+                shape.threads,
+                shape.n_positions,
+                constants.join(", ")
+            ),
+            iterations,
+        })
+    }
+
+    /// Compiles the kernel with `threads` threads a workgroup and its other constants.
+    pub fn pipeline(
+        &self,
+        context: &GpuContext,
+        threads: u32,
+        constants: &[(&'static str, f64)],
+    ) -> Result<Pipeline, GpuError> {
+        self.check(&Shape {
+            threads,
+            constants,
+            n_positions: 1,
+        })?;
+        context.count(|counts| counts.pipelines += 1);
+        let device = context.device();
+        let module = device.create_shader_module(wgpu::ShaderModuleDescriptor {
+            label: Some(self.name),
+            source: wgpu::ShaderSource::Wgsl(self.source.into()),
+        });
+        let mut all = vec![("THREADS", f64::from(threads))];
+        all.extend_from_slice(constants);
+        let compiled = device.create_compute_pipeline(&wgpu::ComputePipelineDescriptor {
+            label: Some(self.name),
+            // Bindings exist in WGSL only; every dispatch has a bind group of its own.
+            layout: None,
+            module: &module,
+            entry_point: Some("main"),
+            compilation_options: wgpu::PipelineCompilationOptions {
+                constants: &all,
+                ..Default::default()
+            },
+            cache: None,
+        });
+        Ok(Pipeline {
+            threads,
+            kernel: *self,
+            constants: constants.into(),
+            compiled,
+        })
+    }
+}
+
+impl Pipeline {
+    /// The kernel's name.
+    pub fn name(&self) -> &'static str {
+        self.kernel.name
+    }
+
+    /// The compiled kernel.
+    pub fn compiled(&self) -> &wgpu::ComputePipeline {
+        &self.compiled
+    }
+
+    /// Fours of outputs of one workgroup of a matmul: QUADS where sums are split, else one a thread.
+    pub fn quads_per_group(&self) -> u32 {
+        let mut constants = self.constants.iter();
+        let quads = constants.find(|(name, _)| *name == "QUADS");
+        quads.map_or(self.threads, |(_, quads)| *quads as u32)
+    }
+
+    /// What one dispatch over a batch moves and computes.
+    pub fn cost(&self, rows: &[RowWork]) -> Cost {
+        let shape = Shape {
+            threads: self.threads,
+            constants: &self.constants,
+            n_positions: 1,
+        };
+        (self.kernel.cost)(&Work {
+            shape: &shape,
+            format: self.kernel.format,
+            rows,
+        })
+    }
+
+    /// Binds `buffers` to the bindings 0, 1, …
+    pub fn bind(&self, context: &GpuContext, buffers: &[&wgpu::Buffer]) -> wgpu::BindGroup {
+        let entries: Vec<wgpu::BindGroupEntry<'_>> = (0..)
+            .zip(buffers)
+            .map(|(binding, buffer)| wgpu::BindGroupEntry {
+                binding,
+                resource: buffer.as_entire_binding(),
+            })
+            .collect();
+        context.count(|counts| counts.bind_groups += 1);
+        context
+            .device()
+            .create_bind_group(&wgpu::BindGroupDescriptor {
+                label: Some(self.name()),
+                layout: &self.compiled.get_bind_group_layout(0),
+                entries: &entries,
+            })
+    }
+}

@@ -1,0 +1,37 @@
+// How a matmul's work is shared on CPU adapters: a thread owns four outputs and sums all of their
+// inputs, without barriers. Threads side by side own outputs side by side.
+
+fn quad_of(group: u32, thread: u32) -> u32 {
+    return group * THREADS + thread;
+}
+
+fn is_idle(quad: u32) -> bool {
+    return quad >= n_quads();
+}
+
+fn first_input(thread: u32) -> u32 {
+    return 0u;
+}
+
+fn input_step() -> u32 {
+    return 1u;
+}
+
+// Stores the products of up to four rows from `first` on.
+fn finish(
+    first: u32,
+    quad: u32,
+    weight_set: u32,
+    product: mat4x4<f32>,
+    gate: mat4x4<f32>,
+    squares: vec4<f32>,
+    thread: u32,
+) {
+    let scale = scale_of(squares);
+    store(first, quad, weight_set, product[0], gate[0], scale[0]);
+    if (TILE > 1u) {
+        store(first + 1u, quad, weight_set, product[1], gate[1], scale[1]);
+        store(first + 2u, quad, weight_set, product[2], gate[2], scale[2]);
+        store(first + 3u, quad, weight_set, product[3], gate[3], scale[3]);
+    }
+}
