@@ -13,7 +13,7 @@ use wasm_bindgen_futures::JsFuture;
 
 /// How long work goes on before the browser gets a turn: with what it then does, and a part that
 /// began just before, well below the 50 ms from which on a page is felt to hang.
-const LONGEST_BREATH_MS: f64 = 12.0;
+const LONGEST_BREATH_MS: f64 = 6.0;
 
 /// Milliseconds since the page was opened.
 pub fn now_ms() -> f64 {

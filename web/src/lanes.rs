@@ -95,12 +95,15 @@ impl LaneRun {
     /// Goes on with what is thought and answered as text, by whole characters.
     fn append_text(&mut self, new: &[StepRecord], program: &Program, tokenizer: &Tokenizer) {
         for record in new {
-            let known = self.texts.get(record.step as usize).cloned();
-            let text = known.unwrap_or_else(|| self.stream.push(tokenizer, record.token));
+            let text = match self.texts.get(record.step as usize) {
+                Some(text) => text.clone(),
+                None if tokenizer.end_tokens().contains(&record.token) => String::new(),
+                None => self.stream.push(tokenizer, record.token),
+            };
             match step_kind(record, program) {
                 StepKind::Answer => self.answer.push_str(&text),
-                StepKind::Think | StepKind::Marker => self.thought.push_str(&text),
-                StepKind::Stop => {}
+                // What is forced in the place of a stop token is text like any other.
+                StepKind::Think | StepKind::Marker | StepKind::Stop => self.thought.push_str(&text),
             }
         }
     }

@@ -354,7 +354,12 @@ fn texts(run: &LaneRun, tokenizer: &Tokenizer) -> Vec<String> {
     let mut stream = TextStream::default();
     let records = run.records.iter();
     records
-        .map(|record| stream.push(tokenizer, record.token))
+        .map(
+            |record| match tokenizer.end_tokens().contains(&record.token) {
+                true => String::new(),
+                false => stream.push(tokenizer, record.token),
+            },
+        )
         .collect()
 }
 

@@ -10,8 +10,10 @@ use latent_model::{
     reference::{Precision, ReferenceEngine, layer_states_in_turns},
 };
 
-use crate::browser::BREATHE;
-use crate::words::{fill, words};
+use crate::{
+    browser::BREATHE,
+    words::{fill, words},
+};
 
 /// Tokens of the prompt: a few more than a tile of the kernels, and quickly computed on a CPU.
 const N_TOKENS: usize = 20;

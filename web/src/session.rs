@@ -111,7 +111,7 @@ pub struct Checkpoint {
 }
 
 /// Rows of an embedding table that are looked at between two turns of the browser.
-const ROWS_AT_ONCE: usize = 512;
+const ROWS_AT_ONCE: usize = 64;
 
 /// Owns checkpoints, device and engines.
 pub struct Session {
@@ -164,7 +164,7 @@ impl Session {
             checkpoints: RefCell::default(),
             engines: Mutex::default(),
             groups: RefCell::default(),
-            treated: RefCell::default(),
+            treated: Default::default(),
             self_tests: RefCell::default(),
         }
     }
@@ -226,13 +226,11 @@ impl Session {
         if let Some(known) = self.loaded(name) {
             return Ok(known);
         }
+        let (folder, adapters) = folder_and_adapters(name);
+        let default = (self.adapted.contains(folder)).then_some(contemplation::FOLDER);
         let model = match self.brought.load(name).await {
             Some(loaded) => loaded?,
-            None => {
-                let (folder, adapters) = folder_and_adapters(name);
-                let default = (self.adapted.contains(folder)).then_some(contemplation::FOLDER);
-                fetch_model(folder, adapters.or(default), downloading).await?
-            }
+            None => fetch_model(folder, adapters.or(default), downloading).await?,
         };
         Ok(self.take(name, model).await)
     }

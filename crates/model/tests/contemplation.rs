@@ -390,8 +390,7 @@ fn the_query_runs_under_the_base_contemplation_under_the_generator_the_rest_unde
             }
         };
         let under = (&alone, Adapter::Base);
-        let position = forward.position(&config, under, &mut cache, position, x, keep);
-        let hidden = block_on(position);
+        let hidden = forward.position(&config, under, &mut cache, position, x, keep);
         // x = M·(s·z / rms(z)) + b
         let mean = state.iter().map(|z| z * z).sum::<f32>() / state.len() as f32;
         let scale = map.scale / (mean + config.norm_eps).sqrt();

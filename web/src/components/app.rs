@@ -18,7 +18,7 @@ use super::{
     lanes_panel::LanesPanel,
     messages::Messages,
     offline::{Offline, OfflineNote, UpdateOffer},
-    open_model::{ForgetModel, OpenModel, OpenModelPanel, ShowModel, Taker},
+    open_model::{ForgetModel, OpenModel, OpenModelPanel, ShowModel, Taker, needs_model},
     picture::Picture,
     playback::PlayingNote,
     problem::ProblemPanel,
@@ -190,7 +190,8 @@ fn Page() -> impl IntoView {
         event.prevent_default();
         taker.take(event.into());
     };
-    let is_free = move || signals.task.get().picture() == tasks::Picture::Text;
+    let needs_model = Memo::new(move |_| needs_model(signals));
+    let needs_model = move || needs_model.get();
     view! {
         <Header/>
         <main
@@ -208,6 +209,9 @@ fn Page() -> impl IntoView {
                 <FirstSteps/>
                 <Tour/>
                 <PredictFirst/>
+                <Show when=needs_model>
+                    <OpenModelPanel/>
+                </Show>
                 <div class="stage">
                     <div class="panel problem-panel" data-testid="problem-panel">
                         <ProblemPanel/>
@@ -217,13 +221,10 @@ fn Page() -> impl IntoView {
                         <EntropyChart/>
                     </div>
                 </div>
-                <Show when=is_free>
-                    <OpenModelPanel/>
-                </Show>
                 <LanesPanel/>
             </div>
             <AnalysisDrawer/>
-            <Show when=move || !is_free()>
+            <Show when=move || !needs_model()>
                 <OpenModelPanel/>
             </Show>
             <ForAClass/>

@@ -29,9 +29,14 @@ pub fn Messages() -> impl IntoView {
 #[component]
 fn Loading(download: Download) -> impl IntoView {
     let megabytes = |bytes: u64| format!("{:.2} MB", bytes as f64 / 1e6);
+    let left = download.seconds_left(now_ms());
+    let left = left.map_or(String::new(), |seconds| {
+        let seconds = format!("{:.0}", seconds.ceil());
+        format!(", {}", fill(words().time_left, &[("seconds", &seconds)]))
+    });
     let (name, received) = (&*download.name, megabytes(download.received));
     let so_far = [("name", name), ("received", &received)];
-    let mut text = match download.total.map(megabytes) {
+    let text = match download.total.map(megabytes) {
         Some(total) => {
             let [name, received] = so_far;
             fill(
@@ -41,10 +46,7 @@ fn Loading(download: Download) -> impl IntoView {
         }
         None => fill(words().loading_file, &so_far),
     };
-    if let Some(seconds) = download.seconds_left(now_ms()) {
-        let seconds = format!("{:.0}", seconds.ceil());
-        text += &format!(", {}", fill(words().time_left, &[("seconds", &seconds)]));
-    }
+    let text = format!("{text}{left}");
     let downloading = expect_context::<Downloading>();
     let stop = download.can_stop.then(|| {
         view! {

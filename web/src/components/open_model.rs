@@ -63,11 +63,16 @@ impl Taker {
     }
 }
 
-/// The panel: open on a page of free text, where nothing runs without a model, folded elsewhere.
+/// Whether nothing can run before somebody opens a model.
+pub fn needs_model(signals: PageSignals) -> bool {
+    signals.task.get().picture() == Picture::Text && signals.lanes.get().is_empty()
+}
+
+/// The panel: open where nothing runs without a model, folded elsewhere.
 #[component]
 pub fn OpenModelPanel() -> impl IntoView {
-    let task = expect_context::<PageSignals>().task;
-    let is_open = move || task.get().picture() == Picture::Text;
+    let signals = expect_context::<PageSignals>();
+    let is_open = move || needs_model(signals);
     let taker = Taker::of_page();
     view! {
         <details class="take-away open-model panel" data-testid="open-model" prop:open=is_open>

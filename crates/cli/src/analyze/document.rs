@@ -21,20 +21,6 @@ pub fn read(folder: &Path) -> Result<AnalysisStudy> {
     evidence::read(folder, FILE)
 }
 
-/// The section of what was measured on a pretrained model.
-pub fn pretrained(folder: &Path) -> Result<String> {
-    let study = read(folder)?;
-    Ok(format!(
-        "## The same on a pretrained model\n\n\
-         SmolLM2-135M-Instruct (Apache-2.0; `latent fetch smollm2`, the GGUF's q4_1 weights, widened) \
-         through its chat template, on problems of GSM8K's training file: it is not trained on them \
-         by anybody here, and solves few of them in any way. A model without thinking markers \
-         thinks from the beginning of the assistant's turn until \"The answer is\".\n\n\
-         ![What follows a mixture and what follows its words](../public/evidence/smollm2/analysis.svg)\n\n{}",
-        tables(&study)
-    ))
-}
-
 /// The section of the results.
 pub fn section(folder: &Path) -> Result<String> {
     let study = read(folder)?;

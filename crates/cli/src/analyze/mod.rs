@@ -22,7 +22,7 @@ use serde::{Deserialize, Serialize};
 use self::measure::{Bench, Questions};
 pub use self::{
     chart::svg,
-    document::{FILE, pretrained, read, section},
+    document::{FILE, read, section},
 };
 use crate::{
     asking::AskingArgs, engines::EngineKind, problems::ProblemArgs, progress::progress_bar,

@@ -114,7 +114,12 @@ impl Ran<'_> {
         };
         let mut stream = TextStream::default();
         let texts = records.iter();
-        let texts = texts.map(|record| stream.push(tokenizer, record.token));
+        let texts = texts.map(
+            |record| match tokenizer.end_tokens().contains(&record.token) {
+                true => String::new(),
+                false => stream.push(tokenizer, record.token),
+            },
+        );
         let texts: Vec<String> = texts.collect();
         let is_text = !self.job.task.prompts().is_empty();
         let embedding = &self.model.weights.embedding;

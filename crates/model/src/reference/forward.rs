@@ -1,6 +1,9 @@
 //! The forward pass of a model, in plain Rust, read from top to bottom.
 
-use std::pin::Pin;
+use std::{
+    pin::{Pin, pin},
+    task::{Context, Poll, Waker},
+};
 
 use super::ops::{Frequencies, Precision, Rotation, add, gelu, sigmoid, silu, softmax};
 use crate::{
@@ -50,6 +53,14 @@ pub type Breathe = fn() -> Pin<Box<dyn Future<Output = ()>>>;
 /// Rows of the head between two such turns.
 const HEAD_ROWS_AT_ONCE: usize = 2048;
 
+/// What a pass without turns for others comes to.
+pub(super) fn at_once<T>(pass: impl Future<Output = T>) -> T {
+    match pin!(pass).poll(&mut Context::from_waker(Waker::noop())) {
+        Poll::Ready(found) => found,
+        Poll::Pending => unreachable!("nobody is waited for where there are no turns"),
+    }
+}
+
 /// Positions of one lane that follow each other.
 pub struct Stretch<'a> {
     cache: &'a mut KvCache,
@@ -90,7 +101,7 @@ impl Forward {
         }
     }
 
-    /// The same, with turns for others.
+    /// The same, with turns for others, which the methods called `in_turns` give.
     pub fn with_breaks(self, breathe: Option<Breathe>) -> Self {
         Self { breathe, ..self }
     }
@@ -133,7 +144,19 @@ impl Forward {
     /// stretch alone, to the bit.
     ///
     /// `on_layer` sees the residual stream, (d), of a row after each layer, and may change it.
-    pub async fn stretches(
+    pub fn stretches(
+        &self,
+        config: &ModelConfig,
+        (weights, adapter): (&Weights, Adapter),
+        stretches: Vec<Stretch<'_>>,
+        on_layer: impl FnMut(usize, usize, &mut [f32]),
+    ) -> Vec<Vec<f32>> {
+        let whole = self.clone().with_breaks(None);
+        at_once(whole.stretches_in_turns(config, (weights, adapter), stretches, on_layer))
+    }
+
+    /// The same, with turns for others.
+    pub async fn stretches_in_turns(
         &self,
         config: &ModelConfig,
         (weights, adapter): (&Weights, Adapter),
@@ -156,6 +179,7 @@ impl Forward {
             let caches = caches.map(|(cache, n_rows)| (&mut cache.layers[index], *n_rows));
             let attended = self.attention(config, layer, caches, &rotations, &xs);
             add_rows(&mut xs, &attended);
+            self.breathe().await;
             let expanded = self.mlp(config, layer, &xs);
             add_rows(&mut xs, &expanded);
             let rows = xs.iter_mut().enumerate();
@@ -167,7 +191,7 @@ impl Forward {
     }
 
     /// [`Forward::stretches`] of one position.
-    pub async fn position(
+    pub fn position(
         &self,
         config: &ModelConfig,
         under: (&Weights, Adapter),
@@ -178,8 +202,7 @@ impl Forward {
     ) -> Vec<f32> {
         let stretch = Stretch::new(cache, position, vec![x]);
         let on_layer = |_, layer, x: &mut [f32]| on_layer(layer, x);
-        let hidden = self.stretches(config, under, vec![stretch], on_layer);
-        let mut hidden = hidden.await;
+        let mut hidden = self.stretches(config, under, vec![stretch], on_layer);
         hidden.pop().expect("a state for each input")
     }
 
@@ -217,15 +240,20 @@ impl Forward {
         self.precision.products(weights.head(), hidden)
     }
 
-    /// The same, with turns for others between its parts.
+    /// The same, with turns for others.
     pub async fn logits_in_turns(&self, weights: &Weights, hidden: &[Vec<f32>]) -> Vec<Vec<f32>> {
         let head = weights.head();
         let mut logits = vec![Vec::with_capacity(head.rows); hidden.len()];
+        if hidden.is_empty() {
+            return logits;
+        }
         for first in (0..head.rows).step_by(HEAD_ROWS_AT_ONCE) {
             let rows = first..(first + HEAD_ROWS_AT_ONCE).min(head.rows);
-            let parts = self.precision.products(&head.slice_rows(rows), hidden);
-            let logits = logits.iter_mut().zip(parts);
-            logits.for_each(|(logits, part)| logits.extend(part));
+            let part = self.precision.products(&head.slice_rows(rows), hidden);
+            logits
+                .iter_mut()
+                .zip(part)
+                .for_each(|(of, part)| of.extend(part));
             self.breathe().await;
         }
         logits

@@ -3,12 +3,9 @@
 mod forward;
 mod ops;
 
-use std::{
-    pin::pin,
-    sync::Arc,
-    task::{Context, Poll, Waker},
-};
+use std::sync::Arc;
 
+use forward::at_once;
 pub use forward::{Breathe, Forward, KvCache, Stretch};
 pub use ops::{Frequencies, Precision, Rotation, add, gelu, sigmoid, silu, softmax};
 
@@ -112,7 +109,7 @@ impl ReferenceEngine {
             let embed = |(position, input)| forward.embed(weights, input, position);
             let stretch = Stretch::new(&mut cache, first, positions.map(embed).collect());
             let under = (weights, Adapter::Base);
-            let pass = forward.stretches(config, under, vec![stretch], |_, _, _| {});
+            let pass = forward.stretches_in_turns(config, under, vec![stretch], |_, _, _| {});
             pass.await;
         }
         cache
@@ -199,9 +196,8 @@ async fn step_under(
         stretches.push(Stretch::new(cache, position, vec![x]));
         on_layers.push(on_layer);
     }
-    let hidden = forward.stretches(config, under, stretches, |row, layer, x| {
-        on_layers[row].see(layer, x);
-    });
+    let see = |row: usize, layer: usize, x: &mut [f32]| on_layers[row].see(layer, x);
+    let hidden = forward.stretches_in_turns(config, under, stretches, see);
     let hidden = hidden.await;
     let tapped: Vec<_> = on_layers.into_iter().map(|lane| lane.tapped).collect();
     let wants_logits = |lane: &Lane| {
@@ -217,7 +213,8 @@ async fn step_under(
         .zip(&hidden)
         .filter(|(lane, _)| wants_logits(lane));
     let read: Vec<Vec<f32>> = read.map(|(_, hidden)| hidden.clone()).collect();
-    let mut logits = forward.logits_in_turns(weights, &read).await.into_iter();
+    let logits = forward.logits_in_turns(weights, &read).await;
+    let mut logits = logits.into_iter();
     let mut records = Vec::new();
     for ((lane, hidden), tapped) in lanes.into_iter().zip(hidden).zip(tapped) {
         let logits = wants_logits(lane).then(|| logits.next()).flatten();
@@ -457,8 +454,9 @@ impl LayerStates {
             let keep = |row: usize, layer: usize, x: &mut [f32]| {
                 layers[layer][indices[row]] = x.to_vec();
             };
-            let hidden = forward.stretches(config, (weights, adapter), stretches, keep);
-            let hidden = hidden.await;
+            let under = (weights, adapter);
+            let pass = forward.stretches_in_turns(config, under, stretches, keep);
+            let hidden = pass.await;
             for (&index, hidden) in indices.iter().zip(hidden) {
                 states.hidden[index] = hidden;
             }
@@ -482,14 +480,10 @@ impl LayerStates {
 /// adapter, with f64 sums and keeps everything.
 pub fn layer_states(
     config: &ModelConfig,
-    (weights, adapter): (&Weights, Adapter),
+    under: (&Weights, Adapter),
     tokens: &[u32],
 ) -> LayerStates {
-    let states = layer_states_in_turns(config, (weights, adapter), tokens, None);
-    match pin!(states).poll(&mut Context::from_waker(Waker::noop())) {
-        Poll::Ready(states) => states,
-        Poll::Pending => unreachable!("nobody is waited for where there are no breaks"),
-    }
+    at_once(layer_states_in_turns(config, under, tokens, None))
 }
 
 /// The same on a thread that others use, too, with their turns where there are any.
@@ -509,8 +503,8 @@ pub async fn layer_states_in_turns(
         let stretch = Stretch::new(&mut cache, first, embedded.to_vec());
         let layers = &mut states.layers;
         let keep = |_, layer: usize, x: &mut [f32]| layers[layer].push(x.to_vec());
-        let hidden = forward.stretches(config, (weights, adapter), vec![stretch], keep);
-        states.hidden.extend(hidden.await);
+        let pass = forward.stretches_in_turns(config, (weights, adapter), vec![stretch], keep);
+        states.hidden.extend(pass.await);
     }
     states.logits = forward.logits_in_turns(weights, &states.hidden).await;
     states

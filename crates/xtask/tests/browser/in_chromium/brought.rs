@@ -58,7 +58,9 @@ fn a_gguf_file_that_is_dropped_runs_and_is_there_without_a_network() {
         for (before, after) in lanes(&run).zip(lanes(&again)) {
             ensure!(before["answer"] == after["answer"], "another answer");
         }
+        browser.unfold("open-model").await?;
         browser.click("forget-small").await?;
+        wait_until_none_is_kept(browser).await?;
         browser.reload().await?;
         let known = browser.count("[data-testid=known-model]").await?;
         ensure!(known == 0, "it was cleared");
@@ -150,6 +152,7 @@ fn every_fault_has_words_of_its_own_and_takes_nothing_away() {
             ),
             ("/cut.gguf", &["cut.gguf"][..]),
         ] {
+            browser.unfold("open-model").await?;
             browser.fill("model-address", &host.url(address)).await?;
             browser.click("load-address").await?;
             expect_error(browser, address, words).await?;
@@ -234,6 +237,7 @@ fn recorded_runs_of_a_language_model_play_without_one() {
             .wait_text("recorded-runs", |text| text.contains("SmolLM2"), LIMIT)
             .await?;
         for file in ["smollm2-sum", "smollm2-riddle", "smollm2-story"] {
+            browser.unfold("open-model").await?;
             browser.click(&format!("play-{file}")).await?;
             browser
                 .wait_text(
@@ -282,6 +286,15 @@ async fn run_with(browser: &Browser, name: &str) -> Result<Value> {
     browser.wait_enabled("run", LIMIT).await?;
     browser.click("run").await?;
     finished_run(browser).await
+}
+
+async fn wait_until_none_is_kept(browser: &Browser) -> Result<()> {
+    let started = std::time::Instant::now();
+    while !kept_names(browser).await?.is_empty() {
+        ensure!(started.elapsed() < LIMIT, "it is still kept");
+        tokio::time::sleep(std::time::Duration::from_millis(100)).await;
+    }
+    Ok(())
 }
 
 async fn expect_error(browser: &Browser, fault: &str, words: &[&str]) -> Result<()> {

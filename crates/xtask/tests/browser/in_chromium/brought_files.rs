@@ -136,12 +136,12 @@ pub fn faults() -> Result<Vec<Fault>> {
         fault(
             "a cut GGUF",
             one("cut.gguf", whole[..whole.len() / 2].to_vec()),
-            &["cut.gguf", "expected"],
+            &["cut.gguf", "is the file cut off?"],
         ),
         fault(
             "a GGUF of 2^60 keys",
             one("keys.gguf", many_keys),
-            &["keys.gguf", "expected"],
+            &["keys.gguf", "the header counts 1152921504606846976"],
         ),
         fault(
             "a GGUF with NaN",
@@ -156,7 +156,7 @@ pub fn faults() -> Result<Vec<Fault>> {
         fault(
             "no GGUF",
             one("words.gguf", b"once upon a time".to_vec()),
-            &["words.gguf"],
+            &["words.gguf", "not a GGUF file"],
         ),
         fault(
             "cut safetensors",
