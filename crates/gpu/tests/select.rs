@@ -241,12 +241,12 @@ impl Pipelines {
     fn new(context: &GpuContext, vocab_size: usize, threads: u32) -> Self {
         let n_parts = parts_of(vocab_size, threads);
         let constants = [("VOCAB_SIZE", vocab_size as f64)];
-        let distribution = DISTRIBUTION.pipeline(&context, threads, &constants);
+        let distribution = DISTRIBUTION.pipeline(context, threads, &constants);
         let constants = [
             ("N_PARTS", f64::from(n_parts)),
             ("RING_STEPS", f64::from(RING_STEPS)),
         ];
-        let select = SELECT.pipeline(&context, threads, &constants);
+        let select = SELECT.pipeline(context, threads, &constants);
         Self {
             distribution: distribution.expect("a shape that runs"),
             select: select.expect("a shape that runs"),

@@ -376,7 +376,7 @@ pub fn threads_for(n_items: u32) -> u32 {
 }
 
 /// Threads and fours of outputs of a workgroup that splits the sums of a matmul with so many inputs: a
-/// stretch of 256 bytes of f32 weights for each slice, and two to four slices' turns at small widths.
+/// stretch of 256 bytes of f32 weights for each slice, which takes two turns at 64 to 256 inputs.
 pub fn split_sums_for(n_inputs: usize) -> (u32, u32) {
     const QUADS: u32 = 4;
     let slices = (n_inputs as u32 / 8).next_power_of_two();
