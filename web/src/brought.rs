@@ -778,7 +778,7 @@ fn wanted<'a>(paths: impl Iterator<Item = &'a str>) -> Result<Vec<usize>, LoadEr
     let weights = names.iter().enumerate();
     let is_weights = |(_, name): &(usize, &&str)| name.ends_with(".safetensors");
     let weights: Vec<usize> = weights.filter(is_weights).map(|(at, _)| at).collect();
-    if weights.is_empty() || TEXTS.iter().any(|text| is_needed(text)) {
+    if weights.is_empty() || TEXTS.iter().any(is_needed) {
         let found = names.iter().take(8).copied().collect::<Vec<_>>().join(", ");
         return Err(LoadError::NoModel { found });
     }
