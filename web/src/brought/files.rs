@@ -1,0 +1,184 @@
+//! A model out of the files that make it, in the number format that fits.
+
+use std::sync::Arc;
+
+use latent_gpu::WeightMemory;
+use latent_model::{
+    checkpoint::{WeightFormat, Weights, shard_names},
+    config::ModelConfig,
+    model::{Model, ModelError, ModelFiles},
+};
+
+use crate::{browser::breathe, load::LoadError};
+
+/// Weights of up to so many bindings of the device are kept as exactly as they can be.
+pub(super) const MOST_BINDINGS: u64 = 2;
+
+/// Bytes of a binding on every device of this page, which asks for WebGPU's default limits.
+pub(super) const BINDING: u64 = 128 << 20;
+
+/// The files of a folder beside its weights, and whether a model needs them.
+pub(super) const TEXTS: [(&str, bool); 5] = [
+    ("config.json", true),
+    ("tokenizer.json", true),
+    ("generation_config.json", false),
+    ("tokenizer_config.json", false),
+    ("chat_template.jinja", false),
+];
+
+/// Which of some files make a model, by their places, in the order in which they are read: the
+/// texts first, which are soon seen to be wrong.
+pub(super) fn wanted<'a>(paths: impl Iterator<Item = &'a str>) -> Result<Vec<usize>, LoadError> {
+    let names: Vec<&str> = paths.map(last_part).collect();
+    if let Some(gguf) = names.iter().position(|name| is_gguf(name)) {
+        return Ok(vec![gguf]);
+    }
+    let place = |wished: &str| names.iter().position(|name| *name == wished);
+    let texts = TEXTS.iter().filter_map(|(name, _)| place(name));
+    let mut chosen: Vec<usize> = texts.collect();
+    let is_needed = |(name, is_needed): &(&str, bool)| *is_needed && place(name).is_none();
+    let weights = names.iter().enumerate();
+    let is_weights = |(_, name): &(usize, &&str)| name.ends_with(".safetensors");
+    let weights: Vec<usize> = weights.filter(is_weights).map(|(at, _)| at).collect();
+    if weights.is_empty() || TEXTS.iter().any(is_needed) {
+        let found = names.iter().take(8).copied().collect::<Vec<_>>().join(", ");
+        return Err(LoadError::NoModel { found });
+    }
+    match place("model.safetensors") {
+        // Adapters and the like lie beside it.
+        Some(single) => chosen.push(single),
+        None => chosen.extend(weights),
+    }
+    Ok(chosen)
+}
+
+pub(super) fn shards_of(name: &str, json: &[u8]) -> Result<Vec<String>, LoadError> {
+    let json = String::from_utf8_lossy(json);
+    shard_names(&json).map_err(|reason| LoadError::Model {
+        name: name.into(),
+        reason: Box::new(reason.into()),
+    })
+}
+
+/// Reads a model out of its files.
+pub(super) fn model_of(name: &str, files: Vec<(String, Vec<u8>)>) -> Result<Model, LoadError> {
+    let wrong = |reason: ModelError| LoadError::Model {
+        name: name.into(),
+        reason: Box::new(reason),
+    };
+    let mut read = ModelFiles {
+        config: String::new(),
+        generation_config: None,
+        tokenizer: String::new(),
+        tokenizer_config: None,
+        chat_template: None,
+        weights: Vec::new(),
+        contemplation: None,
+    };
+    for (file, bytes) in files {
+        if is_gguf(&file) {
+            let files = ModelFiles::from_gguf(&file, bytes.into())?;
+            return Model::from_files(&files).map_err(wrong);
+        }
+        if file.ends_with(".safetensors") {
+            read.weights.push((file, bytes.into()));
+            continue;
+        }
+        let url = format!("{name}/{file}");
+        let text = String::from_utf8(bytes).map_err(|_| LoadError::Utf8 { url })?;
+        match file.as_str() {
+            "config.json" => read.config = text,
+            "tokenizer.json" => read.tokenizer = text,
+            "generation_config.json" => read.generation_config = Some(text),
+            "tokenizer_config.json" => read.tokenizer_config = Some(text),
+            "chat_template.jinja" => read.chat_template = Some(text),
+            _ => {}
+        }
+    }
+    Model::from_files(&read).map_err(wrong)
+}
+
+/// The most exact format in which the weights take no more than some bindings of the device; the
+/// smallest one where none does.
+pub(super) fn fitting_format(model: &Model) -> WeightFormat {
+    let fits = |format: &WeightFormat| {
+        needed(&model.config, *format, &model.weights) <= MOST_BINDINGS * BINDING
+    };
+    let formats = WeightFormat::ALL;
+    formats
+        .into_iter()
+        .find(fits)
+        .unwrap_or(formats[formats.len() - 1])
+}
+
+pub(super) fn needed(config: &ModelConfig, format: WeightFormat, weights: &Weights) -> u64 {
+    WeightMemory::of(config, format, weights.capabilities(), BINDING).n_bytes
+}
+
+/// The same model with its matrices in a format, one after the other: the page draws in between.
+pub(super) async fn in_format(model: Model, format: WeightFormat) -> Model {
+    if format == model.weights.format {
+        return model;
+    }
+    // Nobody else has them yet.
+    let mut weights = Arc::unwrap_or_clone(model.weights);
+    weights.format = format;
+    for layer in &mut weights.layers {
+        for (_, matrix) in layer.matrices_mut() {
+            *matrix = matrix.converted(format);
+        }
+        breathe().await;
+    }
+    weights.embedding = weights.embedding.converted(format);
+    breathe().await;
+    weights.lm_head = weights.lm_head.map(|head| head.converted(format));
+    let weights = Arc::new(weights);
+    Model { weights, ..model }
+}
+
+pub(super) fn is_gguf(path: &str) -> bool {
+    path.to_ascii_lowercase().ends_with(".gguf")
+}
+
+pub(super) fn last_part(path: &str) -> &str {
+    path.rsplit('/').next().unwrap_or(path)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn chosen(paths: &[&str]) -> Result<Vec<String>, String> {
+        let wanted = wanted(paths.iter().copied()).map_err(|error| error.to_string())?;
+        Ok(wanted.into_iter().map(|at| paths[at].to_string()).collect())
+    }
+
+    #[test]
+    fn a_folder_is_read_texts_first_and_nothing_beside_it() {
+        let folder = [
+            "m/README.md",
+            "m/model.safetensors",
+            "m/tokenizer.json",
+            "m/config.json",
+            "m/ccot/contemplation.safetensors",
+        ];
+        let expected = ["m/config.json", "m/tokenizer.json", "m/model.safetensors"];
+        assert_eq!(chosen(&folder).expect("a model"), expected);
+        assert_eq!(
+            chosen(&["a.GGUF", "notes.txt"]).expect("a file"),
+            ["a.GGUF"]
+        );
+        let shards = [
+            "b-2.safetensors",
+            "b-1.safetensors",
+            "config.json",
+            "tokenizer.json",
+        ];
+        assert_eq!(chosen(&shards).expect("shards").len(), 4);
+        let error = chosen(&["config.json", "model.safetensors"]).expect_err("no tokenizer");
+        assert!(
+            error.contains("found config.json, model.safetensors"),
+            "{error}"
+        );
+    }
+}
