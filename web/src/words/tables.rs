@@ -1,5 +1,5 @@
-//! German for the tables of `latent_model`, by their names there: strategies, settings, tasks,
-//! verdicts. The names of methods are the same in both languages.
+//! German for the tables of `latent_model`, by their names there: strategies, settings, verdicts.
+//! The names of methods are the same in both languages.
 
 use latent_model::{
     address::Language,
@@ -146,14 +146,6 @@ const SETTINGS: &[(&str, &str, &str)] = &[
     ),
 ];
 
-/// A task's title by its name.
-const TASKS: &[(&str, &str)] = &[
-    ("prosqa", "ProsQA"),
-    ("prontoqa", "ProntoQA"),
-    ("arithmetic", "Textaufgaben"),
-    ("free-text", "Freier Text"),
-];
-
 /// What a checkpoint lacks, by the catalogue's own words.
 const LACKS: &[(&str, &str)] = &[
     (
@@ -192,7 +184,10 @@ pub fn setting_words(setting: Setting) -> (&'static str, &'static str) {
 
 /// A task's title.
 pub fn task_title(task: Task) -> &'static str {
-    german(TASKS, task.name()).unwrap_or(task.title())
+    match current_language() {
+        Language::English => task.title(),
+        Language::German => task.german_title(),
+    }
 }
 
 /// What a checkpoint lacks for a strategy.
@@ -214,13 +209,13 @@ mod tests {
     use latent_model::{
         catalogue::Entry,
         strategy::{SETTINGS as MODEL_SETTINGS, STRATEGIES as MODEL_STRATEGIES},
-        tasks::{TASKS as MODEL_TASKS, prosqa},
+        tasks::prosqa,
     };
 
     use super::*;
     use crate::words::speak;
 
-    /// A strategy, setting or task without German fails here.
+    /// A strategy or setting without German fails here.
     #[test]
     fn every_row_of_the_models_tables_has_its_german() {
         speak(Language::German);
@@ -231,10 +226,6 @@ mod tests {
         for spec in MODEL_SETTINGS {
             let (_, explanation) = setting_words(spec.setting);
             assert_ne!(explanation, spec.explanation, "{}", spec.key);
-        }
-        for task in MODEL_TASKS {
-            let name = task.name();
-            assert!(TASKS.iter().any(|(known, _)| *known == name), "{name}");
         }
         let plain = Entry {
             name: "a".into(),

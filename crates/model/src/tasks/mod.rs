@@ -50,6 +50,10 @@ pub trait TaskSpec: Sync {
     fn name(&self) -> &'static str;
     /// Its name for people.
     fn title(&self) -> &'static str;
+    /// Its name for people who read German; a proper name stays.
+    fn german_title(&self) -> &'static str {
+        self.title()
+    }
 
     /// All tokens in the order of their ids; the [`MARKERS`] come last.
     fn vocabulary(&self) -> Vec<String>;

@@ -29,6 +29,10 @@ impl TaskSpec for Arithmetic {
         "Word problems"
     }
 
+    fn german_title(&self) -> &'static str {
+        "Textaufgaben"
+    }
+
     fn vocabulary(&self) -> Vec<String> {
         vocabulary().map(String::from).collect()
     }

@@ -26,6 +26,10 @@ impl TaskSpec for FreeText {
         "Free text"
     }
 
+    fn german_title(&self) -> &'static str {
+        "Freier Text"
+    }
+
     /// No words: they are the model's.
     fn vocabulary(&self) -> Vec<String> {
         MARKERS.map(String::from).to_vec()
