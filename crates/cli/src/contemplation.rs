@@ -28,6 +28,7 @@ use crate::{
     engines::{EngineKind, open_engine},
     evidence,
     folder::{adapter_folders, load_adapted, load_training_record, model_name, weights_digest},
+    made::{CommandText, VERSION},
     problems::ProblemSet,
     progress::progress_bar,
 };
@@ -127,7 +128,7 @@ pub struct LengthCount {
 pub async fn contemplation(args: &ContemplationArgs) -> Result<ExitCode> {
     let mut document = ContemplationDocument {
         command: args.command(),
-        version: concat!("latent ", env!("CARGO_PKG_VERSION")).into(),
+        version: VERSION.into(),
         engine: String::new(),
         seed: args.seed,
         sets: Vec::new(),
@@ -167,11 +168,12 @@ pub fn section(folder: &Path) -> Result<String> {
 
 impl ContemplationArgs {
     fn command(&self) -> String {
-        let mut command = String::from("latent contemplation");
-        for model in &self.model {
-            command += &format!(" --model {}", model.display());
-        }
-        command + &format!(" --n {} --seed {}", self.n, self.seed)
+        let mut command = CommandText::new("contemplation");
+        let models = self.model.iter();
+        models.for_each(|model| command.say("model", model.display()));
+        command.say("n", self.n);
+        command.say("seed", self.seed);
+        command.into_text()
     }
 }
 

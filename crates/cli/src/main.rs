@@ -17,6 +17,7 @@ mod evidence;
 mod fetch;
 mod folder;
 mod intervene;
+mod made;
 mod models;
 mod problems;
 mod progress;

@@ -13,7 +13,7 @@ use latent_model::{
 use serde::{Deserialize, Serialize};
 use sha2::{Digest, Sha256};
 
-use crate::folder::hex;
+use crate::{folder::hex, made::CommandText};
 
 /// A source of problems.
 #[derive(Args, Clone, Debug, PartialEq, Serialize, Deserialize)]
@@ -47,6 +47,16 @@ mod difficulty_name {
 }
 
 impl ProblemArgs {
+    /// Adds what says where the problems come from to a command.
+    pub fn say(&self, command: &mut CommandText) {
+        let task = self.task.iter();
+        task.for_each(|task| command.say("task", task.name()));
+        match &self.data {
+            Some(data) => command.say("data", data.display()),
+            None => command.say("difficulty", self.difficulty.name()),
+        }
+    }
+
     /// The problems of `--data`, whole.
     pub fn read_file(&self) -> Result<Option<Vec<Problem>>> {
         let Some(path) = &self.data else {

@@ -3,36 +3,23 @@
 
 mod common;
 
-use std::sync::Arc;
-
 use latent_model::{
     analysis::{
         fork::{Continue, ForkError, continuation, fork},
         intervention::{Change, Intervention, Ran, run_to_end_with, thinking_step},
     },
-    checkpoint::Weights,
-    config::ModelConfig,
     engine::{LaneSpec, run_to_end},
     input::Input,
     program::{Adapter, Feed, Phase, Program, Role, Sampler, Until},
     record::{StepRecord, flag},
-    reference::{Precision, ReferenceEngine},
 };
 use pollster::block_on;
+
+use common::{engine, model};
 
 const BOT: u32 = 30;
 const EOT: u32 = 31;
 const THINK_STEPS: u32 = 5;
-
-fn model() -> (ModelConfig, Arc<Weights>) {
-    let config = common::config();
-    (config.clone(), common::weights(&config))
-}
-
-fn engine() -> ReferenceEngine {
-    let (config, weights) = model();
-    ReferenceEngine::new(&config, weights, Precision::Fast)
-}
 
 fn phase(role: Role, feed: Feed, max_steps: u32) -> Phase {
     Phase {

@@ -2,37 +2,25 @@
 
 mod common;
 
-use std::sync::Arc;
-
 use latent_model::{
     analysis::{
         intervention::{Change, Intervention, run_to_end_with},
         patching::{WatchedRun, cone, patched_runs, run_watched},
     },
-    checkpoint::Weights,
-    config::ModelConfig,
     engine::{Engine, EngineError, LaneSpec},
     input::Input,
     program::{Adapter, Feed, Phase, Program, Role, Sampler, Until},
     record::StepRecord,
-    reference::{Forward, Patch, Precision, ReferenceEngine},
+    reference::{Forward, Patch, Precision},
 };
 use pollster::block_on;
+
+use common::{engine, model};
 
 const BOT: u32 = 30;
 const EOT: u32 = 31;
 /// The marker is fed, then five thoughts.
 const THINK_STEPS: u32 = 5;
-
-fn model() -> (ModelConfig, Arc<Weights>) {
-    let config = common::config();
-    (config.clone(), common::weights(&config))
-}
-
-fn engine() -> ReferenceEngine {
-    let (config, weights) = model();
-    ReferenceEngine::new(&config, weights, Precision::Fast)
-}
 
 fn lane(prompt: &[u32]) -> LaneSpec {
     let phase = |role, feed, max_steps, then_force| Phase {

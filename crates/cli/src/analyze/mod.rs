@@ -25,7 +25,8 @@ pub use self::{
     document::{FILE, read, section},
 };
 use crate::{
-    asking::AskingArgs, engines::EngineKind, problems::ProblemArgs, progress::progress_bar,
+    asking::AskingArgs, engines::EngineKind, made::CommandText, problems::ProblemArgs,
+    progress::progress_bar,
 };
 
 /// Arguments of `latent analyze`.
@@ -270,23 +271,29 @@ fn questions(
 }
 
 fn made(args: &AnalyzeArgs, engine: &str) -> Made {
-    let mut command = String::from("latent analyze");
-    let mut say = |option: &str, value: String| command += &format!(" --{option} {value}");
+    let mut command = CommandText::new("analyze");
     match (&args.suite, &args.model) {
-        (Some(suite), _) => say("suite", suite.display().to_string()),
+        (Some(suite), _) => command.say("suite", suite.display()),
         (None, Some(model)) => {
-            say("model", model.display().to_string());
-            say("strategy", args.strategy.clone());
+            command.say("model", model.display());
+            command.say("strategy", &args.strategy);
+            args.set.iter().for_each(|set| command.say("set", set));
+            command.say_unless("samples", args.samples, 1);
+            match &args.prompt {
+                Some(prompt) => command.say("prompt", format!("{prompt:?}")),
+                None => args.problems.say(&mut command),
+            }
+            args.limit
+                .iter()
+                .for_each(|limit| command.say("limit", limit));
         }
         (None, None) => {}
     }
-    say("n", args.n.to_string());
-    say("seed", args.seed.to_string());
-    Made {
-        command,
-        version: concat!("latent ", env!("CARGO_PKG_VERSION")).into(),
-        engine: engine.into(),
-    }
+    command.switch("chat", args.asking.chat);
+    command.say_unless("shots", args.asking.shots, 0);
+    command.say("n", args.n);
+    command.say("seed", args.seed);
+    command.made(engine)
 }
 
 #[cfg(test)]

@@ -21,7 +21,9 @@ use serde::{Deserialize, Serialize};
 
 pub use self::document::section;
 use self::measure::Bench;
-use crate::{engines::EngineKind, evidence, problems::ProblemArgs, progress::progress_bar};
+use crate::{
+    engines::EngineKind, evidence, made::CommandText, problems::ProblemArgs, progress::progress_bar,
+};
 
 /// Arguments of `latent intervene`.
 #[derive(Args)]
@@ -177,11 +179,7 @@ pub async fn intervene(args: &InterveneArgs) -> Result<ExitCode> {
 }
 
 async fn run_one(args: &InterveneArgs, folder: &Path) -> Result<ExitCode> {
-    let problems = ProblemArgs {
-        task: args.task,
-        difficulty: args.difficulty,
-        data: args.data.clone(),
-    };
+    let problems = problems(args);
     let kinds = args.kind.iter().filter(|kind| **kind != Kind::Patch);
     let conditions = kinds.map(|&kind| Condition {
         kind,
@@ -268,37 +266,35 @@ async fn run_suite(args: &InterveneArgs, path: &Path) -> Result<ExitCode> {
 }
 
 fn made(args: &InterveneArgs, engine: String) -> Made {
-    let mut command = String::from("latent intervene");
-    let mut say = |option: &str, value: String| command += &format!(" --{option} {value}");
+    let mut command = CommandText::new("intervene");
     match (&args.suite, &args.model) {
-        (Some(suite), _) => say("suite", suite.display().to_string()),
+        (Some(suite), _) => command.say("suite", suite.display()),
         (None, Some(model)) => {
-            say("model", model.display().to_string());
-            say("strategy", args.strategy.clone());
-            args.set.iter().for_each(|set| say("set", set.clone()));
+            command.say("model", model.display());
+            command.say("strategy", &args.strategy);
+            args.set.iter().for_each(|set| command.say("set", set));
             let kinds: Vec<String> = args.kind.iter().filter_map(Kind::option).collect();
-            say("kind", kinds.join(","));
+            command.say("kind", kinds.join(","));
             if let Steps::Some(steps) = &args.steps {
                 let steps: Vec<String> = steps.iter().map(u32::to_string).collect();
-                say("steps", steps.join(","));
+                command.say("steps", steps.join(","));
             }
-            say("noise", args.noise.to_string());
-            if let Some(task) = &args.task {
-                say("task", task.name().into());
-            }
-            if let Some(data) = &args.data {
-                say("data", data.display().to_string());
-            }
+            command.say("noise", args.noise);
+            problems(args).say(&mut command);
         }
         (None, None) => {}
     }
-    say("difficulty", args.difficulty.name().into());
-    say("n", args.n.to_string());
-    say("seed", args.seed.to_string());
-    Made {
-        command,
-        version: concat!("latent ", env!("CARGO_PKG_VERSION")).into(),
-        engine,
+    command.say("n", args.n);
+    command.say("seed", args.seed);
+    command.made(engine)
+}
+
+/// Where the problems of one row come from.
+fn problems(args: &InterveneArgs) -> ProblemArgs {
+    ProblemArgs {
+        task: args.task,
+        difficulty: args.difficulty,
+        data: args.data.clone(),
     }
 }
 

@@ -29,6 +29,7 @@ use self::{
 };
 use crate::{
     engines::EngineKind,
+    made::{CommandText, VERSION},
     output::{json, write},
     problems::ProblemSet,
     progress::progress_bar,
@@ -170,26 +171,21 @@ async fn thinking(suite: &Suite, bench: &mut Bench<'_>) -> Result<Vec<RowOfThink
 }
 
 fn origin(args: &TableArgs, sets: &[ProblemSet], engine: Option<String>) -> Origin {
-    let mut command = String::from("latent table");
-    for (option, value, default) in [
-        ("suite", args.suite.display().to_string(), COCONUT),
-        ("models", args.models.display().to_string(), MODELS),
-        ("n", args.n.to_string(), "500"),
-        ("seed", args.seed.to_string(), "1"),
-    ] {
-        if value != default {
-            command += &format!(" --{option} {value}");
-        }
-    }
+    let mut command = CommandText::new("table");
+    let (suite, models) = (args.suite.display(), args.models.display());
+    command.say_unless("suite", suite.to_string(), COCONUT.into());
+    command.say_unless("models", models.to_string(), MODELS.into());
+    command.say_unless("n", args.n, 500);
+    command.say_unless("seed", args.seed, 1);
     for only in &args.only {
-        command += &format!(" --only {only:?}");
+        command.say("only", format!("{only:?}"));
     }
     if !matches!(args.engine, EngineKind::Reference) {
-        command += " --engine gpu";
+        command.say("engine", "gpu");
     }
     Origin {
-        command,
-        version: concat!("latent ", env!("CARGO_PKG_VERSION")).into(),
+        command: command.into_text(),
+        version: VERSION.into(),
         engine: engine.unwrap_or_else(|| "nothing was measured".into()),
         seed: args.seed,
         sets: sets.iter().map(|set| set.shown.clone()).collect(),

@@ -127,8 +127,10 @@ pub fn cone(clean: &WatchedRun, patched: &WatchedRun) -> Vec<Vec<f64>> {
 }
 
 fn distance(x: &[f32], moved: &[f32]) -> f64 {
-    let square = |values: &mut dyn Iterator<Item = f64>| values.map(|v| v * v).sum::<f64>();
-    let difference = x.iter().zip(moved).map(|(x, m)| f64::from(m - x));
-    let length = square(&mut x.iter().map(|&x| f64::from(x)));
-    (square(&mut { difference }) / length.max(f64::MIN_POSITIVE)).sqrt()
+    let pairs = x.iter().zip(moved);
+    let (moved, length) = pairs.fold((0.0, 0.0), |(moved, length), (&x, &m)| {
+        let (x, m) = (f64::from(x), f64::from(m));
+        (moved + (m - x).powi(2), length + x.powi(2))
+    });
+    (moved / length.max(f64::MIN_POSITIVE)).sqrt()
 }

@@ -22,7 +22,7 @@ use crate::{
     select::{LaneState, StepOutput, select},
 };
 
-/// The largest number of lanes in a run. A limit of good sense: lanes run one after another.
+/// The largest number of lanes in a run. A limit of good sense: every lane takes its time.
 pub const MAX_LANES: usize = 64;
 
 /// Positions of a prompt that go through a layer together: as many rows as the caches hold, and
@@ -167,7 +167,7 @@ impl ReferenceEngine {
             .map(|lane| lane.input.as_ref().map(|_| lane.state.adapter))
             .collect();
         let mut records = Vec::new();
-        for adapter in [Adapter::Base, Adapter::Generator, Adapter::Decoder] {
+        for adapter in Adapter::ALL {
             let lanes = lanes.iter_mut().zip(&due);
             let under = lanes.filter(|(_, due)| **due == Some(adapter));
             let lanes: Vec<&mut Lane> = under.map(|(lane, _)| lane).collect();
@@ -441,7 +441,7 @@ impl LayerStates {
         states.embedded = rows.iter().map(embed).collect();
         states.hidden = vec![Vec::new(); rows.len()];
         states.layers = vec![vec![Vec::new(); rows.len()]; config.n_layers];
-        for adapter in [Adapter::Base, Adapter::Generator, Adapter::Decoder] {
+        for adapter in Adapter::ALL {
             let under = rows.iter_mut().enumerate();
             let (indices, stretches): (Vec<usize>, Vec<Stretch<'_>>) = under
                 .filter(|(_, row)| row.adapter == adapter)

@@ -8,6 +8,7 @@ use latent_model::{
     },
     config::{Architecture, Mlp, ModelConfig, Norm, Positions, Rope},
     contemplation::{Contemplation, ContemplationSpec, InputMap, root_mean_square},
+    reference::{Precision, ReferenceEngine},
     rng::{normal, pcg4d},
 };
 
@@ -26,6 +27,21 @@ pub fn config() -> ModelConfig {
         tie_word_embeddings: false,
         architecture: Architecture::llama(Rope::unscaled(500.0)),
     }
+}
+
+/// [`config`] with [`weights`].
+#[allow(dead_code)] // Not every test does.
+pub fn model() -> (ModelConfig, Arc<Weights>) {
+    let config = config();
+    let weights = weights(&config);
+    (config, weights)
+}
+
+/// The reference engine on [`model`].
+#[allow(dead_code)] // Not every test does.
+pub fn engine() -> ReferenceEngine {
+    let (config, weights) = model();
+    ReferenceEngine::new(&config, weights, Precision::Fast)
 }
 
 /// Weights large enough that attention and SwiGLU leave their linear ranges, with an end

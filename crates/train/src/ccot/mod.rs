@@ -242,3 +242,62 @@ impl CcotConfig {
         Ok(())
     }
 }
+
+/// What the tests of CCOT read: a small frozen model, and problems with short chains.
+#[cfg(test)]
+mod fixtures {
+    use std::ops::Range;
+
+    use burn::tensor::Device;
+    use latent_model::program::Sampler;
+    use latent_model::tasks::prosqa;
+
+    use crate::example::{Context, LossConfig};
+    use crate::llama::Llama;
+    use crate::objective::Objective;
+    use crate::parameters::{LlamaConfig, Parameters};
+    use crate::random::Random;
+
+    /// No loss but that of words.
+    pub const LOSS: LossConfig = LossConfig {
+        gamma: 0.0,
+        floor: 0.0,
+        latent_targets: 0.0,
+        ancestors: 0.0,
+        ancestors_from_layer: 2,
+        markers: 0.1,
+    };
+
+    /// With [`LOSS`] and the markers of ProsQA.
+    pub fn objective() -> Objective<'static> {
+        Objective {
+            config: &LOSS,
+            markers: &prosqa::MARKER,
+            sampler: Sampler::GREEDY,
+        }
+    }
+
+    /// A model with random weights that reads ProsQA's vocabulary.
+    pub fn theta(sizes: &LlamaConfig) -> Llama<'_> {
+        let device = Device::flex();
+        Llama {
+            config: sizes,
+            parameters: Parameters::init(sizes, prosqa::VOCABULARY_SIZE, 1, &device),
+            device,
+        }
+    }
+
+    /// A problem of each seed, with one question.
+    pub fn contexts(seeds: Range<u64>) -> Vec<Context> {
+        let difficulty = prosqa::Difficulty {
+            nodes: 8..=12,
+            hops: 1..=4,
+        };
+        let mut random = Random::new(7);
+        let context = |seed| {
+            let graph = prosqa::Problem::generate(seed, &difficulty).statement_graph();
+            Context::new(&graph.supervised(&mut random), &LOSS)
+        };
+        seeds.map(context).collect()
+    }
+}

@@ -520,14 +520,7 @@ mod tests {
             let ccot = Ccot {
                 config,
                 objective: &Objective {
-                    config: &crate::example::LossConfig {
-                        gamma: 0.0,
-                        floor: 0.0,
-                        latent_targets: 0.0,
-                        ancestors: 0.0,
-                        ancestors_from_layer: 2,
-                        markers: 0.1,
-                    },
+                    config: &super::super::fixtures::LOSS,
                     markers: &latent_model::tasks::Markers::after(1),
                     sampler: latent_model::program::Sampler::GREEDY,
                 },

@@ -271,13 +271,11 @@ impl Pool {
 
 #[cfg(test)]
 mod tests {
-    use burn::tensor::Device;
-    use latent_model::program::Sampler;
     use latent_model::tasks::prosqa;
 
+    use super::super::fixtures::{contexts, objective, theta};
     use super::*;
-    use crate::example::LossConfig;
-    use crate::parameters::{LlamaConfig, Parameters};
+    use crate::parameters::LlamaConfig;
     use crate::tensor_ops::{flat, read};
 
     const SIZES: LlamaConfig = LlamaConfig {
@@ -289,15 +287,6 @@ mod tests {
         rope_theta: 1e4,
         rms_norm_eps: 1e-6,
     };
-    const LOSS: LossConfig = LossConfig {
-        gamma: 0.0,
-        floor: 0.0,
-        latent_targets: 0.0,
-        ancestors: 0.0,
-        ancestors_from_layer: 2,
-        markers: 0.1,
-    };
-
     fn numbers(tensor: Tensor<2>) -> Vec<f32> {
         let read = pollster::block_on(read(vec![flat(tensor)]));
         read.expect("the device works").concat()
@@ -306,24 +295,8 @@ mod tests {
     /// Each state is the last one of a sequence that ends there, read alone.
     #[test]
     fn what_is_kept_are_the_states_at_the_kept_tokens() {
-        let objective = Objective {
-            config: &LOSS,
-            markers: &prosqa::MARKER,
-            sampler: Sampler::GREEDY,
-        };
-        let theta = Llama {
-            config: &SIZES,
-            parameters: Parameters::init(&SIZES, prosqa::VOCABULARY_SIZE, 1, &Device::flex()),
-            device: Device::flex(),
-        };
-        let difficulty = prosqa::Difficulty {
-            nodes: 8..=12,
-            hops: 1..=4,
-        };
-        let mut random = Random::new(7);
-        let mut lesson = |seed| {
-            let graph = prosqa::Problem::generate(seed, &difficulty).statement_graph();
-            let context = Context::new(&graph.supervised(&mut random), &LOSS);
+        let (objective, theta) = (objective(), theta(&SIZES));
+        let lesson = |context: Context| {
             let n = context.examples[0].steps.concat().len();
             // The first and the last.
             let ranks = (0..n).map(|at| u8::from(at % (n - 1) != 0)).collect();
@@ -334,7 +307,7 @@ mod tests {
                 n_seen: 2,
             }
         };
-        let lessons: Vec<Lesson> = (0..3).map(&mut lesson).collect();
+        let lessons: Vec<Lesson> = contexts(0..3).into_iter().map(lesson).collect();
         let words: Vec<(Vec<u32>, Vec<u32>)> = lessons
             .iter()
             .map(|lesson| {

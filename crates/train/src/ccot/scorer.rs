@@ -147,14 +147,9 @@ fn highest(numbers: &[f64], k: usize) -> Vec<usize> {
 
 #[cfg(test)]
 mod tests {
-    use burn::tensor::Device;
-    use latent_model::tasks::prosqa;
-
+    use super::super::fixtures::{contexts, objective, theta};
     use super::*;
-    use crate::example::LossConfig;
-    use crate::objective::soft_sampler;
-    use crate::parameters::{LlamaConfig, Parameters};
-    use crate::random::Random;
+    use crate::parameters::LlamaConfig;
 
     const SIZES: LlamaConfig = LlamaConfig {
         hidden_size: 16,
@@ -165,49 +160,10 @@ mod tests {
         rope_theta: 1e4,
         rms_norm_eps: 1e-6,
     };
-    const LOSS: LossConfig = LossConfig {
-        gamma: 0.0,
-        floor: 0.0,
-        latent_targets: 0.0,
-        ancestors: 0.0,
-        ancestors_from_layer: 2,
-        markers: 0.1,
-    };
-
-    fn objective() -> Objective<'static> {
-        Objective {
-            config: &LOSS,
-            markers: &prosqa::MARKER,
-            sampler: soft_sampler(prosqa::TASK).expect("a strategy of the table"),
-        }
-    }
-
-    fn theta() -> Llama<'static> {
-        let device = Device::flex();
-        Llama {
-            config: &SIZES,
-            parameters: Parameters::init(&SIZES, prosqa::VOCABULARY_SIZE, 1, &device),
-            device,
-        }
-    }
-
-    fn contexts(seeds: std::ops::Range<u64>) -> Vec<Context> {
-        let difficulty = prosqa::Difficulty {
-            nodes: 8..=12,
-            hops: 1..=4,
-        };
-        let mut random = Random::new(7);
-        let context = |seed| {
-            let graph = prosqa::Problem::generate(seed, &difficulty).statement_graph();
-            Context::new(&graph.supervised(&mut random), &LOSS)
-        };
-        seeds.map(context).collect()
-    }
-
     /// The attention of the positions after a chain, of a batch and of each sequence alone.
     #[test]
     fn padding_takes_no_part_in_what_an_answer_looks_at() {
-        let (objective, theta, contexts) = (objective(), theta(), contexts(0..4));
+        let (objective, theta, contexts) = (objective(), theta(&SIZES), contexts(0..4));
         let all: Vec<&Context> = contexts.iter().collect();
         let together = Chains::read(&objective, &theta, &all, true);
         let looks_at = |chains: &Chains, index| {
@@ -230,7 +186,7 @@ mod tests {
 
     #[test]
     fn what_a_scorer_keeps_is_what_the_answer_looks_at() {
-        let (objective, theta) = (objective(), theta());
+        let (objective, theta) = (objective(), theta(&SIZES));
         let config = ScorerConfig {
             layer: 0,
             batches: 24,

@@ -4,7 +4,7 @@ use latent_model::{
     program::Noise,
     record::InputKind,
     rng::DrawKey,
-    strategy::{Setting, SettingSpec},
+    strategy::{STRATEGIES, Setting, SettingSpec, Settings},
 };
 use leptos::prelude::*;
 
@@ -136,11 +136,12 @@ fn OfNoise(setting: Setting, testid: &'static str, noise: fn(f32) -> Noise) -> i
     let looking = Looking::of_page();
     let spec: &SettingSpec = setting.spec();
     let (label, explanation) = setting_words(setting);
-    let first = match setting {
-        Setting::Tau => 0.5,
-        _ => 4.0,
-    };
-    let value = RwSignal::new(first);
+    let defaults = Settings::default();
+    let of_strategies = STRATEGIES.iter();
+    let first = of_strategies
+        .filter_map(|strategy| strategy.value(&defaults, setting))
+        .next();
+    let value = RwSignal::new(first.unwrap_or(spec.range.0));
     let seed = looking.signals.seed;
     let drawn = Memo::new(move |_| {
         let LookedStep {
