@@ -11,6 +11,12 @@ function announced(selector) {
 /** The eight bytes of a module without contents. */
 const EMPTY_MODULE = new Uint8Array([0x00, 0x61, 0x73, 0x6d, 0x01, 0x00, 0x00, 0x00]);
 
+/** A module of one function that makes 128 bits of one number, as the page's program does. */
+const SIMD_MODULE = new Uint8Array([
+  ...EMPTY_MODULE, 1, 5, 1, 0x60, 0, 1, 0x7b, 3, 2, 1, 0, 10, 10, 1, 8, 0, 0x41, 0, 0xfd, 0x0f,
+  0xfd, 0x62, 0x0b,
+]);
+
 /** Why no program can run here, or nothing. */
 function refusal() {
   if (typeof WebAssembly !== "object") {
@@ -18,7 +24,10 @@ function refusal() {
   }
   try {
     new WebAssembly.Module(EMPTY_MODULE);
-    return null;
+    return WebAssembly.validate(SIMD_MODULE)
+      ? null
+      : "This browser does not know WebAssembly's 128-bit instructions: use Chrome 91, Firefox 89, " +
+          "Safari 16.4 or a later one.";
   } catch (error) {
     return (
       "The browser was told not to run WebAssembly. Most likely the host's " +

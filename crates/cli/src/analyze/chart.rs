@@ -16,8 +16,8 @@ const DOWN: [f64; 2] = [90.0, 350.0];
 /// Size of the sets of tokens whose overlap is drawn.
 const K: usize = 5;
 
-/// What is drawn of a row: its checkpoint, and the method that was asked about.
-fn drawn(study: &AnalysisStudy) -> Vec<(&AnalysisRow, &MethodReport)> {
+/// What is drawn of each row where something was asked about: its checkpoint, and the method.
+pub fn drawn(study: &AnalysisStudy) -> Vec<(&AnalysisRow, &MethodReport)> {
     let rows = study.rows.iter();
     let rows = rows.filter(|row| row.part == "mixtures" || row.part == "one");
     let asked = |row| {

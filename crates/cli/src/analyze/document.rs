@@ -11,6 +11,9 @@ use latent_model::{
     metrics::Proportion,
 };
 
+use super::papers::{
+    Decoding, SINGLE_THREADED, SINGLE_THREADED_MEANS, SOFT_THINKING, SOFT_THINKING_ON_GSM8K,
+};
 use crate::{evidence, output::p_value};
 
 /// The name of a study's file.
@@ -33,6 +36,20 @@ pub fn section(folder: &Path) -> Result<String> {
          the k first tokens that the logit lens reads of the mixture and of the word alone. \
          Intervals are bootstraps over problems.\n\n\
          ![What follows a mixture and what follows its words](../public/evidence/analysis/analysis.svg)\n\n{}",
+        tables(&study)
+    ))
+}
+
+/// The section of what was measured on a pretrained model.
+pub fn pretrained(folder: &Path) -> Result<String> {
+    let study = read(folder)?;
+    Ok(format!(
+        "## The same on a pretrained model\n\n\
+         SmolLM2-135M-Instruct (Apache-2.0; `latent fetch smollm2`, the GGUF's q4_1 weights) \
+         through its chat template, on problems of GSM8K's training file, which nobody here \
+         trains it on. It thinks from the beginning of the assistant's turn until \"The answer \
+         is\".\n\n\
+         ![What follows a mixture and what follows its words](../public/evidence/smollm2/analysis.svg)\n\n{}",
         tables(&study)
     ))
 }
@@ -70,7 +87,7 @@ pub fn tables(study: &AnalysisStudy) -> String {
 }
 
 fn one(rows: &[&AnalysisRow]) -> String {
-    format!("{}\n{}", mixtures(rows), methods(rows))
+    format!("{}\n{}", mixtures(rows), table_of_methods(rows))
 }
 
 fn mixtures(rows: &[&AnalysisRow]) -> String {
@@ -175,6 +192,10 @@ fn sentence(row: &AnalysisRow, method: &MethodReport) -> Option<String> {
 }
 
 fn methods(rows: &[&AnalysisRow]) -> String {
+    table_of_methods(rows) + &as_the_papers_have_it(rows)
+}
+
+fn table_of_methods(rows: &[&AnalysisRow]) -> String {
     let mut text = String::from(
         "| checkpoint | problems | strategy | runs | accuracy, % | against greedy words, points | p | \
          pass@4, % | pass@16, % | tokens | ROUGE-L to greedy | repeated 4-grams, % |\n\
@@ -208,6 +229,69 @@ fn methods(rows: &[&AnalysisRow]) -> String {
         }
     }
     text
+}
+
+/// The papers' tables with these rows in their place, and the papers' own figures.
+fn as_the_papers_have_it(rows: &[&AnalysisRow]) -> String {
+    let mut text = String::from(
+        "\nSoft Thinking's table 1 (arXiv 2505.15778): accuracy, %, and tokens. The paper's models \
+         are on GSM8K.\n\n",
+    );
+    text += &paper_head(&SOFT_THINKING);
+    for row in rows {
+        text += &paper_row(row, &SOFT_THINKING, |method| {
+            let tokens = method.tokens.map(|mean| format!("{:.1}", mean.mean));
+            format!(
+                "{} in {}",
+                accuracy(method.accuracy.as_ref()),
+                tokens.unwrap_or_default()
+            )
+        });
+    }
+    for (model, figures) in SOFT_THINKING_ON_GSM8K {
+        let figures = figures.map(|(accuracy, tokens)| format!(" {accuracy:.2} in {tokens} |"));
+        text += &format!("| {model}, the paper |{}\n", figures.concat());
+    }
+    text += "\nSingle-threaded Reasoners' tables 1 and 2 (arXiv 2508.03440): accuracy, %. The \
+             paper's figures are means over its eight sets.\n\n";
+    text += &paper_head(&SINGLE_THREADED);
+    for row in rows {
+        text += &paper_row(row, &SINGLE_THREADED, |method| {
+            accuracy(method.accuracy.as_ref())
+        });
+    }
+    for (model, figures) in SINGLE_THREADED_MEANS {
+        let figures = figures.map(|accuracy| format!(" {accuracy:.2} |"));
+        text += &format!("| {model}, the paper |{}\n", figures.concat());
+    }
+    text
+}
+
+fn paper_head(columns: &[Decoding]) -> String {
+    let titles: String = columns
+        .iter()
+        .map(|column| format!(" {} |", column.title))
+        .collect();
+    format!("| model |{titles}\n|---|{}\n", "---|".repeat(columns.len()))
+}
+
+/// A row's figures in a paper's columns. A strategy that ran with several settings stands with the
+/// first, and runs that a row does not have with a dash.
+fn paper_row(
+    row: &AnalysisRow,
+    columns: &[Decoding],
+    figure: impl Fn(&MethodReport) -> String,
+) -> String {
+    let figures: String = columns
+        .iter()
+        .map(|column| {
+            let mut methods = row.methods.iter();
+            let method = methods.find(|method| method.strategy == column.strategy);
+            format!(" {} |", method.map_or("–".into(), &figure))
+        })
+        .collect();
+    let subject = &row.subject;
+    format!("| `{}`, {} |{figures}\n", subject.model, subject.problems)
 }
 
 fn noise(rows: &[&AnalysisRow]) -> String {

@@ -13,7 +13,11 @@ use latent_model::analysis::{
 };
 use serde::Serialize;
 
-use super::{chart::svg, document::FILE, measure::Measured};
+use super::{
+    chart::{drawn, svg},
+    document::FILE,
+    measure::Measured,
+};
 use crate::{evidence, output::write as write_text};
 
 /// A study of one strategy, with the divergences of that strategy at hand.
@@ -33,10 +37,13 @@ impl<'a> Flat<'a> {
     }
 }
 
-/// Writes a study, as `document` has it, and its picture.
+/// Writes a study, as `document` has it, and its picture where there is something to draw.
 pub fn write_study(out: &Path, study: &AnalysisStudy, document: &impl Serialize) -> Result<()> {
     evidence::write(out, FILE, document)?;
-    write_text(&out.join("analysis.svg"), &svg(study)?)
+    match drawn(study).is_empty() {
+        true => Ok(()),
+        false => write_text(&out.join("analysis.svg"), &svg(study)?),
+    }
 }
 
 /// Writes everything.

@@ -4,6 +4,7 @@ mod chart;
 mod document;
 mod files;
 mod measure;
+mod papers;
 
 use std::{
     fs,
@@ -22,7 +23,7 @@ use serde::{Deserialize, Serialize};
 use self::measure::{Bench, Questions};
 pub use self::{
     chart::svg,
-    document::{FILE, read, section},
+    document::{FILE, pretrained, read, section},
 };
 use crate::{
     asking::AskingArgs, engines::EngineKind, made::CommandText, problems::ProblemArgs,
@@ -298,6 +299,8 @@ fn made(args: &AnalyzeArgs, engine: &str) -> Made {
 
 #[cfg(test)]
 mod tests {
+    use latent_model::strategy::{Settings, Strategy};
+
     use super::*;
 
     #[test]
@@ -305,11 +308,18 @@ mod tests {
         for suite in [
             include_str!("../../suites/analysis.toml"),
             include_str!("../../suites/smollm2.toml"),
+            include_str!("../../suites/gsm8k.toml"),
         ] {
             let suite: Suite = toml::from_str(suite).expect("a suite");
             for row in &suite.rows {
                 assert!(document::PARTS.iter().any(|(part, ..)| *part == row.part));
                 assert!(row.difficulty.parse::<Difficulty>().is_ok());
+                for method in &row.methods {
+                    let strategy = Strategy::by_name(&method.strategy).expect("a strategy");
+                    let set = method.set.iter().map(String::as_str);
+                    let settings = Settings::parse(strategy, set);
+                    settings.unwrap_or_else(|error| panic!("{}: {error}", method.strategy));
+                }
                 assert_eq!(
                     row.methods[0].strategy, "token-cot",
                     "what the others are compared with"

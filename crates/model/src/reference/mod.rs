@@ -2,6 +2,7 @@
 
 mod forward;
 mod ops;
+mod products;
 
 use std::sync::Arc;
 

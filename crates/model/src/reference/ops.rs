@@ -1,5 +1,6 @@
 //! The maths of a transformer layer on the CPU, one position at a time.
 
+use super::products;
 use crate::{
     checkpoint::{Linear, Matrix, NormWeights},
     config::{Norm, Rope, RopeScaling},
@@ -25,7 +26,7 @@ impl Precision {
                 .zip(b)
                 .map(|(&a, &b)| f64::from(a) * f64::from(b))
                 .sum::<f64>() as f32,
-            Self::Fast => dot_fast(a, b),
+            Self::Fast => products::dot(a, b),
         }
     }
 
@@ -34,15 +35,17 @@ impl Precision {
     /// of its x alone, to the bit.
     pub fn products(self, w: &Matrix, xs: &[Vec<f32>]) -> Vec<Vec<f32>> {
         debug_assert!(xs.iter().all(|x| x.len() == w.cols));
-        let mut ys = vec![vec![0.0; w.rows]; xs.len()];
         match self {
-            Self::Oracle => w.for_each_rows::<1>(|index, row| {
-                let products = xs.iter().zip(&mut ys);
-                products.for_each(|(x, y)| y[index] = self.dot(row, x));
-            }),
-            Self::Fast => vectorized(Products { w, xs, ys: &mut ys }),
+            Self::Oracle => {
+                let mut ys = vec![vec![0.0; w.rows]; xs.len()];
+                w.for_each_rows::<1>(|index, row| {
+                    let products = xs.iter().zip(&mut ys);
+                    products.for_each(|(x, y)| y[index] = self.dot(row, x));
+                });
+                ys
+            }
+            Self::Fast => products::products(w, xs),
         }
-        ys
     }
 
     /// y = W x.
@@ -85,92 +88,6 @@ impl Precision {
             .map(|(x, gain)| x * scale * gain)
             .collect()
     }
-}
-
-/// Independent sums of a fast dot product.
-const SUMS: usize = 16;
-
-fn dot_fast(a: &[f32], b: &[f32]) -> f32 {
-    let [dot] = dots([a], b);
-    dot
-}
-
-/// The dot product of each of `rows` with `x`, side by side. The order of each one's sums is
-/// written out and no product is fused into a sum, so that the result is the same whatever N is
-/// and whatever the processor's registers hold.
-#[inline(always)]
-fn dots<const N: usize>(rows: [&[f32]; N], x: &[f32]) -> [f32; N] {
-    let (x_chunks, x_tail) = x.as_chunks::<SUMS>();
-    let rows = rows.map(|row| row[..x.len()].as_chunks::<SUMS>());
-    let mut sums = [[0.0_f32; SUMS]; N];
-    for (index, x) in x_chunks.iter().enumerate() {
-        for (sums, (chunks, _)) in sums.iter_mut().zip(&rows) {
-            let row = &chunks[index];
-            for lane in 0..SUMS {
-                sums[lane] += row[lane] * x[lane];
-            }
-        }
-    }
-    let mut products = [0.0; N];
-    for (product, (sums, (_, tail))) in products.iter_mut().zip(sums.iter().zip(&rows)) {
-        let tail: f32 = tail.iter().zip(x_tail).map(|(a, b)| a * b).sum();
-        *product = sums.iter().sum::<f32>() + tail;
-    }
-    products
-}
-
-/// [`Precision::products`] in f32.
-struct Products<'a> {
-    w: &'a Matrix,
-    xs: &'a [Vec<f32>],
-    ys: &'a mut [Vec<f32>],
-}
-
-impl Products<'_> {
-    #[inline(always)]
-    fn compute(self) {
-        /// Rows that are multiplied side by side.
-        const ROWS: usize = 4;
-        let cols = self.w.cols;
-        self.w.for_each_rows::<ROWS>(|first, rows| {
-            for (x, y) in self.xs.iter().zip(self.ys.iter_mut()) {
-                let y = &mut y[first..];
-                if rows.len() == ROWS * cols {
-                    let rows = std::array::from_fn(|row| &rows[row * cols..(row + 1) * cols]);
-                    y[..ROWS].copy_from_slice(&dots::<ROWS>(rows, x));
-                } else {
-                    let rows = rows.chunks_exact(cols);
-                    y.iter_mut()
-                        .zip(rows)
-                        .for_each(|(y, row)| [*y] = dots([row], x));
-                }
-            }
-        });
-    }
-}
-
-#[cfg(target_arch = "x86_64")]
-impl pulp::WithSimd for Products<'_> {
-    type Output = ();
-
-    #[inline(always)]
-    fn with_simd<S: pulp::Simd>(self, _: S) {
-        self.compute();
-    }
-}
-
-/// Computes products with the widest registers that the processor has.
-#[cfg(target_arch = "x86_64")]
-fn vectorized(products: Products<'_>) {
-    match pulp::x86::V3::try_new() {
-        Some(simd) => pulp::Simd::vectorize(simd, products),
-        None => products.compute(),
-    }
-}
-
-#[cfg(not(target_arch = "x86_64"))]
-fn vectorized(products: Products<'_>) {
-    products.compute();
 }
 
 /// The frequencies of rotary positions: position p turns the pair (i, i + head_dim / 2) of every
