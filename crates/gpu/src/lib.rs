@@ -71,6 +71,7 @@ pub mod kernels;
 pub mod layout;
 pub mod memory;
 pub mod packing;
+pub mod self_test;
 pub mod weights;
 
 mod batch;
