@@ -7,7 +7,10 @@ use std::{
 };
 
 use futures::lock::Mutex;
-use latent_gpu::{AnyEngine, GpuContext, GpuError};
+use latent_gpu::{
+    AnyEngine, GpuContext, GpuError,
+    self_test::{test_adapter, test_model},
+};
 use latent_model::{
     address::LaneChoice,
     analysis::{fork::ForkError, intervention::Interventions},
@@ -31,9 +34,12 @@ use crate::{
     page_state::streams,
     question::Question,
     run_state::LaneRecord,
-    self_test::{SelfTest, self_test},
+    self_test::SelfTest,
     treatment::{TreatedLane, treated},
 };
+
+/// What the model is called that every adapter is tested on once.
+const TOUCHSTONE: &str = "touchstone";
 
 /// Why a run did not begin or did not go on.
 #[derive(Debug, thiserror::Error)]
@@ -141,7 +147,7 @@ pub struct Session {
     groups: RefCell<Vec<Group>>,
     /// The lanes of the run with all that is done to them, by their number on the page.
     treated: RefCell<Vec<TreatedLane>>,
-    /// What the self-test found of each checkpoint on this GPU.
+    /// What the self-test found of each checkpoint on this GPU, and of the GPU itself.
     self_tests: RefCell<BTreeMap<String, SelfTest>>,
 }
 
@@ -279,7 +285,8 @@ impl Session {
         untested.filter(|_| self.uses_gpu()).cloned().collect()
     }
 
-    /// Tests the GPU on a loaded checkpoint, with the engine that will run it; a run that was under
+    /// Tests the GPU on a loaded checkpoint, with the engine that will run it, and before the first
+    /// of them on the model that shows what adapters get wrong; a run that was under
     /// way on it is dropped. Nothing happens where there is no GPU, or no such checkpoint.
     pub async fn self_test(&self, name: &str) -> Result<(), SessionError> {
         let mut engines = self.engines.lock().await;
@@ -291,7 +298,17 @@ impl Session {
         };
         self.groups.borrow_mut().clear();
         let found = match self.engine(&mut engines, name).await? {
-            AnyEngine::Gpu(engine) => self_test(name, &checkpoint.model, engine).await?,
+            AnyEngine::Gpu(engine) => {
+                if !self.self_tests.borrow().contains_key(TOUCHSTONE) {
+                    let verdict = test_adapter(engine.context(), BREATHE).await?;
+                    let found = SelfTest::new(TOUCHSTONE, verdict);
+                    self.self_tests
+                        .borrow_mut()
+                        .insert(TOUCHSTONE.into(), found);
+                }
+                let verdict = test_model(&checkpoint.model, engine, BREATHE).await?;
+                SelfTest::new(name, verdict)
+            }
             AnyEngine::Reference(_) => return Ok(()),
         };
         // The visitor may have given the GPU up meanwhile.
