@@ -1,9 +1,6 @@
 //! The device that engines share, and what goes wrong on one.
 
-use std::{
-    borrow::Cow,
-    sync::{Arc, Mutex, PoisonError},
-};
+use std::sync::{Arc, Mutex, PoisonError};
 
 use latent_model::engine::EngineError;
 
@@ -122,8 +119,9 @@ impl Mutation {
     /// The kernel's source with the mutation; `None` where it does not concern it.
     pub fn applied(&self, kernel: &Kernel) -> Option<String> {
         let named = self.kernels.is_empty() || self.kernels.contains(&kernel.name);
-        let concerned = named && kernel.source.contains(self.from);
-        concerned.then(|| kernel.source.replace(self.from, self.to))
+        let source = kernel.source();
+        let concerned = named && source.contains(self.from);
+        concerned.then(|| source.replace(self.from, self.to))
     }
 }
 
@@ -258,9 +256,9 @@ impl GpuContext {
     }
 
     /// What is compiled of a kernel.
-    pub(crate) fn source_of(&self, kernel: &Kernel) -> Cow<'static, str> {
+    pub(crate) fn source_of(&self, kernel: &Kernel) -> String {
         let mutated = self.mutation.and_then(|mutation| mutation.applied(kernel));
-        mutated.map_or(kernel.source.into(), Into::into)
+        mutated.unwrap_or_else(|| kernel.source())
     }
 
     /// The same device, counting from nothing what is asked of it through this context and its

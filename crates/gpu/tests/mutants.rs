@@ -13,7 +13,7 @@ use latent_gpu::{
 use latent_model::{
     checkpoint::{WeightFormat, Weights},
     model::{Model, ModelFiles},
-    reference::Breathe,
+    turns::Breathe,
 };
 use pollster::block_on;
 

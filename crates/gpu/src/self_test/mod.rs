@@ -17,7 +17,8 @@ use latent_model::{
     model::Model,
     parity::{forced_differences, runnable_lanes, sample_prompt},
     program::Adapter,
-    reference::{Breathe, Precision, ReferenceEngine, layer_states_in_turns},
+    reference::{Precision, ReferenceEngine, layer_states_in_turns},
+    turns::Breathe,
 };
 
 /// Tokens of the prompt: a few more than a tile of the kernels, and quickly computed on a CPU.
