@@ -111,11 +111,11 @@ fn main(
             pool_logits[place] = z;
             pool_ids[place] = id;
         }
-        let raw = z - largest;
+        let raw = below(z, largest, 1.0);
         let e = exp(raw);
         own_sums += vec4(0.0, 0.0, e, raw * e);
         if (temperature > 0.0) {
-            let x = raw / temperature;
+            let x = below(z, largest, temperature);
             own_sums += exp(x) * vec4(1.0, x, 0.0, 0.0);
         }
     }

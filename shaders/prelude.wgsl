@@ -159,6 +159,8 @@ const FLAG_END_TESTED = 128u;
 
 // Below every logit: where a list has no more tokens.
 const LARGE = 3.4028234663852886e38;
+// The least number that no device takes for 0.
+const LEAST_NORMAL = 1.1754943508222875e-38;
 
 // The draw that picks a token; noise uses the token's id as its draw (rng.rs).
 const DRAW_TOKEN = 0xffffffffu;
@@ -178,6 +180,12 @@ fn turned(y: vec4<f32>, rotation: vec4<f32>) -> vec4<f32> {
 // Whether logit z of token id comes before another one: larger, or as large with a smaller id.
 fn comes_before(z: f32, id: u32, other_z: f32, other_id: u32) -> bool {
     return z > other_z || (z == other_z && id < other_id);
+}
+
+// How far logit z lies below the largest one, in units of the temperature: no further than where eˣ
+// is 0 beyond doubt, because 0 · ∞ is NaN.
+fn below(z: f32, largest: f32, temperature: f32) -> f32 {
+    return max((z - largest) / temperature, -1e30);
 }
 
 // The end classifier is asked in a phase that has fed something.

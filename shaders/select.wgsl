@@ -180,11 +180,11 @@ fn finish_distribution(temperature: f32) {
     for (var p = 0u; p < N_PARTS; p++) {
         let part = row * N_PARTS + p;
         // A part's sums are relative to its own largest logit.
-        let raw_shift = parts[part].largest - largest;
+        let raw_shift = below(parts[part].largest, largest, 1.0);
         let raw_part = vec2(parts[part].raw_sum, parts[part].raw_weighted);
         raw += exp(raw_shift) * vec2(raw_part.x, raw_part.y + raw_shift * raw_part.x);
         if (temperature > 0.0) {
-            let shift = raw_shift / temperature;
+            let shift = below(parts[part].largest, largest, temperature);
             let of_part = vec2(parts[part].sum, parts[part].weighted);
             sum += exp(shift) * vec2(of_part.x, of_part.y + shift * of_part.x);
         }
@@ -200,7 +200,9 @@ fn finish_distribution(temperature: f32) {
     entropy = max(log(sum.x) - sum.y / sum.x, 0.0);
     n_top = 0u;
     while (n_top < MAX_KEPT && ids[n_top] != NO_TOKEN) {
-        probs[n_top] = exp((probs[n_top] - largest) / temperature) / sum.x;
+        let prob = exp(below(probs[n_top], largest, temperature)) / sum.x;
+        // A subnormal number is 0 on some devices, so it is on all of them.
+        probs[n_top] = select(0.0, prob, prob >= LEAST_NORMAL);
         weights[n_top] = 0.0;
         n_top += 1u;
     }

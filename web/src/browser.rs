@@ -4,7 +4,7 @@ use std::cell::Cell;
 
 use futures::channel::oneshot;
 use gloo::{render, timers::callback::Timeout};
-use latent_model::reference::Breathe;
+use latent_model::turns::Breathe;
 use leptos::prelude::{
     document, on_cleanup, request_animation_frame, request_animation_frame_with_handle, window,
 };

@@ -7,7 +7,10 @@ use std::{
 };
 
 use futures::lock::Mutex;
-use latent_gpu::{AnyEngine, GpuContext, GpuError};
+use latent_gpu::{
+    AnyEngine, GpuContext, GpuError,
+    self_test::{test_adapter, test_model},
+};
 use latent_model::{
     address::LaneChoice,
     analysis::{fork::ForkError, intervention::Interventions},
@@ -31,9 +34,12 @@ use crate::{
     page_state::streams,
     question::Question,
     run_state::LaneRecord,
-    self_test::{SelfTest, self_test},
+    self_test::SelfTest,
     treatment::{TreatedLane, treated},
 };
+
+/// What the model is called that every adapter is tested on once.
+const TOUCHSTONE: &str = "touchstone";
 
 /// Why a run did not begin or did not go on.
 #[derive(Debug, thiserror::Error)]
@@ -79,6 +85,19 @@ pub enum SessionError {
         /// How many it was fed something after.
         n: usize,
     },
+    /// A step that the run on another problem did not have.
+    #[error("on problem {seed} the lane is fed nothing after step {step}; it is after steps 0 to {}", n.saturating_sub(1))]
+    NoSuchStepThere {
+        /// The other problem's seed.
+        seed: u64,
+        /// The step.
+        step: u32,
+        /// How many it is fed something after.
+        n: usize,
+    },
+    /// A swap with another problem where none are generated.
+    #[error("a thought cannot be swapped with another problem's: none are generated for {0}")]
+    NoOtherProblem(&'static str),
     /// A lane that cannot go on from a step.
     #[error(transparent)]
     Fork(#[from] ForkError),
@@ -128,7 +147,7 @@ pub struct Session {
     groups: RefCell<Vec<Group>>,
     /// The lanes of the run with all that is done to them, by their number on the page.
     treated: RefCell<Vec<TreatedLane>>,
-    /// What the self-test found of each checkpoint on this GPU.
+    /// What the self-test found of each checkpoint on this GPU, and of the GPU itself.
     self_tests: RefCell<BTreeMap<String, SelfTest>>,
 }
 
@@ -266,7 +285,8 @@ impl Session {
         untested.filter(|_| self.uses_gpu()).cloned().collect()
     }
 
-    /// Tests the GPU on a loaded checkpoint, with the engine that will run it; a run that was under
+    /// Tests the GPU on a loaded checkpoint, with the engine that will run it, and before the first
+    /// of them on the model that shows what adapters get wrong; a run that was under
     /// way on it is dropped. Nothing happens where there is no GPU, or no such checkpoint.
     pub async fn self_test(&self, name: &str) -> Result<(), SessionError> {
         let mut engines = self.engines.lock().await;
@@ -278,7 +298,17 @@ impl Session {
         };
         self.groups.borrow_mut().clear();
         let found = match self.engine(&mut engines, name).await? {
-            AnyEngine::Gpu(engine) => self_test(name, &checkpoint.model, engine).await?,
+            AnyEngine::Gpu(engine) => {
+                if !self.self_tests.borrow().contains_key(TOUCHSTONE) {
+                    let verdict = test_adapter(engine.context(), BREATHE).await?;
+                    let found = SelfTest::new(TOUCHSTONE, verdict);
+                    self.self_tests
+                        .borrow_mut()
+                        .insert(TOUCHSTONE.into(), found);
+                }
+                let verdict = test_model(&checkpoint.model, engine, BREATHE).await?;
+                SelfTest::new(name, verdict)
+            }
             AnyEngine::Reference(_) => return Ok(()),
         };
         // The visitor may have given the GPU up meanwhile.
@@ -334,7 +364,7 @@ impl Session {
     }
 
     /// The lanes as their engines take them. Every checkpoint must be loaded.
-    pub fn specs(
+    fn specs(
         &self,
         question: &Question,
         lanes: &[LaneChoice],
@@ -364,9 +394,11 @@ impl Session {
     /// Begins a run: the lanes of one checkpoint are one batch of its engine.
     pub async fn begin(
         &self,
+        question: &Question,
         lanes: &[LaneChoice],
-        specs: &[LaneSpec],
+        seed: u32,
     ) -> Result<Vec<Begun>, SessionError> {
+        let specs = self.specs(question, lanes, seed)?;
         let mut engines = self.engines.lock().await;
         self.retain_engines(&mut engines, |_| true);
         let mut checkpoints = Vec::new();
@@ -374,7 +406,7 @@ impl Session {
             self.engine(&mut engines, &lane.model).await?;
             checkpoints.push(self.loaded(&lane.model).ok_or(SessionError::NotBegun)?);
         }
-        let treated = treated(lanes, specs, &checkpoints, &mut engines).await?;
+        let treated = treated(question.task, lanes, &specs, &checkpoints, &mut engines).await?;
         let mut begun: Vec<Begun> = treated
             .iter()
             .map(|(spec, _)| Begun {

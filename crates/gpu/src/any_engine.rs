@@ -5,7 +5,8 @@ use latent_model::{
     engine::{Engine, EngineError, LaneCursor, LaneSpec},
     model::Model,
     record::StepRecord,
-    reference::{Breathe, LayerStates, Precision, ReferenceEngine},
+    reference::{LayerStates, Precision, ReferenceEngine},
+    turns::Breathe,
 };
 
 use crate::{GpuContext, GpuEngine, GpuError};

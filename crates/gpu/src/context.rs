@@ -4,7 +4,10 @@ use std::sync::{Arc, Mutex, PoisonError};
 
 use latent_model::engine::EngineError;
 
-use crate::{counts::DeviceCounts, kernels::Table};
+use crate::{
+    counts::DeviceCounts,
+    kernels::{Kernel, Table},
+};
 
 /// A GPU that cannot be used, or stopped being usable. Each text says what to expect of it.
 #[derive(Clone, Debug, PartialEq, thiserror::Error)]
@@ -95,7 +98,31 @@ pub struct GpuContext {
     fault: Arc<Mutex<Option<GpuError>>>,
     /// The kernels that engines on it run.
     table: Table,
+    /// What is wrong with them on purpose.
+    mutation: Option<Mutation>,
     counts: Arc<Mutex<DeviceCounts>>,
+}
+
+/// A shader that is wrong on purpose: one text put in place of another in the sources of some
+/// kernels, or of all of them where none is named. For tests of what must find it.
+#[derive(Clone, Copy, Debug)]
+pub struct Mutation {
+    /// The kernels' names.
+    pub kernels: &'static [&'static str],
+    /// What is replaced, wherever it stands.
+    pub from: &'static str,
+    /// What stands there instead.
+    pub to: &'static str,
+}
+
+impl Mutation {
+    /// The kernel's source with the mutation; `None` where it does not concern it.
+    pub fn applied(&self, kernel: &Kernel) -> Option<String> {
+        let named = self.kernels.is_empty() || self.kernels.contains(&kernel.name);
+        let source = kernel.source();
+        let concerned = named && source.contains(self.from);
+        concerned.then(|| source.replace(self.from, self.to))
+    }
 }
 
 impl GpuContext {
@@ -159,6 +186,7 @@ impl GpuContext {
             table: table_for(&adapter.get_info()),
             adapter: adapter.get_info(),
             fault,
+            mutation: None,
             counts: Arc::default(),
         })
     }
@@ -217,6 +245,20 @@ impl GpuContext {
             table,
             ..self.clone()
         }
+    }
+
+    /// The same device with kernels that are wrong.
+    pub fn with_mutation(&self, mutation: Mutation) -> Self {
+        Self {
+            mutation: Some(mutation),
+            ..self.clone()
+        }
+    }
+
+    /// What is compiled of a kernel.
+    pub(crate) fn source_of(&self, kernel: &Kernel) -> String {
+        let mutated = self.mutation.and_then(|mutation| mutation.applied(kernel));
+        mutated.unwrap_or_else(|| kernel.source())
     }
 
     /// The same device, counting from nothing what is asked of it through this context and its

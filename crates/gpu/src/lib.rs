@@ -36,12 +36,6 @@
 //! share every sum and every head's positions ([`kernels::Table`]). The adapter's type decides, and
 //! [`GpuContext::with_table`] lets tests and the benchmark run either anywhere.
 //!
-//! # Two tables of kernels
-//!
-//! On CPU adapters a thread sums whole outputs, without barriers; on GPUs the threads of a workgroup
-//! share every sum and every head's positions ([`kernels::Table`]). The adapter's type decides, and
-//! [`GpuContext::with_table`] lets tests and the benchmark run either anywhere.
-//!
 //! # Three lifetimes
 //!
 //! | struct | lives | holds |
@@ -77,6 +71,7 @@ pub mod kernels;
 pub mod layout;
 pub mod memory;
 pub mod packing;
+pub mod self_test;
 pub mod weights;
 
 mod batch;

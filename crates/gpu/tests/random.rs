@@ -7,10 +7,10 @@ use latent_model::rng::{DrawKey, gumbel, ln_gamma_draw, normal, pcg4d, uniform};
 
 const DRAWS: Kernel = Kernel {
     name: "draws",
-    source: concat!(
+    parts: &[
         include_str!("../../../shaders/prelude.wgsl"),
-        include_str!("draws.wgsl")
-    ),
+        include_str!("draws.wgsl"),
+    ],
     loops: |_| vec![16],
     ..KERNELS[0]
 };

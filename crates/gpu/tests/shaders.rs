@@ -29,10 +29,11 @@ fn sources() -> impl Iterator<Item = Kernel> {
 fn every_shader_is_valid() {
     let mut failures = Vec::new();
     for kernel in sources() {
-        let module = match naga::front::wgsl::parse_str(kernel.source) {
+        let source = kernel.source();
+        let module = match naga::front::wgsl::parse_str(&source) {
             Ok(module) => module,
             Err(error) => {
-                failures.push(error.emit_to_string_with_path(kernel.source, kernel.name));
+                failures.push(error.emit_to_string_with_path(&source, kernel.name));
                 continue;
             }
         };
@@ -41,7 +42,7 @@ fn every_shader_is_valid() {
         let core = Capabilities::SHADER_FLOAT16_IN_FLOAT32;
         let mut validator = Validator::new(ValidationFlags::all(), core);
         if let Err(error) = validator.validate(&module) {
-            failures.push(error.emit_to_string_with_path(kernel.source, kernel.name));
+            failures.push(error.emit_to_string_with_path(&source, kernel.name));
         }
         let entry_points: Vec<_> = module
             .entry_points
@@ -79,7 +80,7 @@ fn the_table_is_the_folder() {
 
 /// Size and (name, offset) of each field of a struct in the prelude.
 fn wgsl_struct(name: &str) -> (u32, Vec<(String, u32)>) {
-    let module = parsed(KERNELS[0].source);
+    let module = parsed(&KERNELS[0].source());
     let (_, found) = module
         .types
         .iter()
@@ -227,7 +228,7 @@ fn structs_have_the_same_layout_on_both_sides() {
 
 #[test]
 fn constants_have_the_same_value_on_both_sides() {
-    let module = parsed(KERNELS[0].source);
+    let module = parsed(&KERNELS[0].source());
     let value = |constant: &naga::Constant| match module.global_expressions[constant.init] {
         naga::Expression::Literal(naga::Literal::U32(value)) => Some(value),
         _ => None,
@@ -278,7 +279,7 @@ fn every_loop_has_its_place_in_the_kernels_bound() {
     for (table, constants) in Table::ALL.into_iter().zip([&[][..], &split_sums]) {
         for kernel in KERNELS {
             let kernel = kernel.of(table, WeightFormat::F32);
-            let module = parsed(kernel.source);
+            let module = parsed(&kernel.source());
             let main = &module.entry_points[0].function.body;
             let shape = Shape {
                 threads: 16,

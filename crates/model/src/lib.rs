@@ -33,3 +33,4 @@ pub mod text;
 pub mod tokenizer;
 pub mod trace;
 pub mod training_record;
+pub mod turns;

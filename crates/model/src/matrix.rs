@@ -4,7 +4,10 @@ use std::{borrow::Cow, ops::Range};
 
 use bytes::Bytes;
 
-use crate::gguf::BlockFormat;
+use crate::{
+    gguf::BlockFormat,
+    turns::{Breathe, at_once, parts, turn},
+};
 
 /// How the values of a [`Matrix`] are written, little-endian.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -276,12 +279,21 @@ impl Matrix {
     /// The same numbers in another format, as near as it comes; a matrix that is in it already is
     /// shared.
     pub fn converted(&self, format: WeightFormat) -> Self {
+        at_once(self.converted_in_turns(format, None))
+    }
+
+    /// The same, with turns for others where there are any.
+    pub async fn converted_in_turns(&self, format: WeightFormat, breathe: Option<Breathe>) -> Self {
         let dtype = format.dtype();
         if self.dtype == dtype {
             return self.clone();
         }
         let mut bytes = Vec::with_capacity(self.rows * dtype.row_bytes(self.cols));
-        self.for_each_row(|row| format.encode(row, &mut bytes));
+        for rows in parts(self.rows, self.cols, breathe) {
+            let part = self.slice_rows(rows);
+            part.for_each_row(|row| format.encode(row, &mut bytes));
+            turn(breathe).await;
+        }
         Self::from_bytes(self.rows, self.cols, dtype, bytes.into())
     }
 

@@ -11,6 +11,7 @@ use crate::{
     contemplation::{Contemplation, ContemplationError, ContemplationFiles},
     engine::ModelCapabilities,
     tokenizer::{Marker, Tokenizer, TokenizerError},
+    turns::{Breathe, at_once, turn},
 };
 
 /// The files of a model folder; whoever does the I/O fills this in.
@@ -83,13 +84,27 @@ impl Model {
     /// # Errors
     /// If a file is not what its name says, or two of them disagree.
     pub fn from_files(files: &ModelFiles) -> Result<Self, ModelError> {
+        at_once(Self::from_files_in_turns(files, None))
+    }
+
+    /// The same, with turns for others where there are any.
+    ///
+    /// # Errors
+    /// As [`Model::from_files`].
+    pub async fn from_files_in_turns(
+        files: &ModelFiles,
+        breathe: Option<Breathe>,
+    ) -> Result<Self, ModelError> {
         let config = ModelConfig::from_json(&files.config)?;
         let generation_config = files.generation_config.as_deref();
         let chat_template = ChatTemplate::from_files(
             files.tokenizer_config.as_deref(),
             files.chat_template.as_deref(),
         )?;
-        let tokenizer = Tokenizer::from_json(&files.tokenizer)?
+        turn(breathe).await;
+        let tokenizer = Tokenizer::from_json(&files.tokenizer)?;
+        turn(breathe).await;
+        let tokenizer = tokenizer
             .with_end_tokens(end_tokens(&files.config, generation_config)?)
             .with_chat_template(chat_template.as_ref());
         if tokenizer.vocab_size() > config.vocab_size {
@@ -98,6 +113,7 @@ impl Model {
                 config: config.vocab_size,
             });
         }
+        turn(breathe).await;
         let mut weights = Weights::from_files(&config, &files.weights)?;
         let contemplation = files.contemplation.as_ref();
         weights.contemplation = contemplation

@@ -1,11 +1,13 @@
 //! Another engine beside the reference: what is run, and from where every step begins.
 
 use crate::{
-    compare::record_difference,
+    compare::{RECORD_TOLERANCE, record_difference},
     engine::{Engine, EngineError, LaneSpec},
-    input::Input,
+    input::{Feed, Input},
     model::Model,
+    record::{Kept, StepRecord, flag},
     reference::ReferenceEngine,
+    rng::{DRAW_TOKEN, DrawKey, uniform},
     strategy::{STRATEGIES, Settings},
 };
 
@@ -46,7 +48,8 @@ pub fn runnable_lanes(model: &Model, prompt: &[u32]) -> Vec<(&'static str, LaneS
 
 /// Runs lanes on both engines step by step, every step from the same inputs: what the reference
 /// fed and where it was is what the other engine goes on from. So rounding does not add up, and
-/// every record must agree within tolerance. Returns, per lane, the first difference in words.
+/// every record must agree within tolerance, but for choices that rounding may turn
+/// ([`is_undecided`]). Returns, per lane, the first difference in words.
 pub async fn forced_differences<E: Engine>(
     found: &mut E,
     expected: &mut ReferenceEngine,
@@ -63,8 +66,11 @@ pub async fn forced_differences<E: Engine>(
         let found_records = found.advance(1).await?;
         for record in &expected_records {
             let twin = found_records.iter().find(|found| found.lane == record.lane);
+            let spec = &lanes[record.lane as usize];
             let difference = match twin {
-                Some(twin) => record_difference(twin, record),
+                Some(twin) => {
+                    record_difference(twin, record).filter(|_| !is_undecided(record, spec))
+                }
                 None => Some(format!("step {}: no record", record.step)),
             };
             let known: &mut Option<String> = &mut differences[record.lane as usize];
@@ -72,6 +78,40 @@ pub async fn forced_differences<E: Engine>(
         }
         found.set_cursors(&expected.cursors().await?)?;
     }
+}
+
+/// Whether a step's choice hangs on less than engines may lie apart: the most probable tokens (or
+/// the heaviest concepts) differ by less than [`RECORD_TOLERANCE`] of the first one's share, or the
+/// draw falls as close to where one token's share ends and the next one's begins. Shares that are
+/// equal to the bit are decided by their ids, and so they are no such choice.
+pub fn is_undecided(record: &StepRecord, lane: &LaneSpec) -> bool {
+    let phase = &lane.program.phases[record.phase as usize];
+    if record.has(flag::FORCED) || record.n_kept == 0 {
+        return false;
+    }
+    let by = |kept: Kept| match phase.feed {
+        Feed::Concept => kept.weight,
+        _ => kept.prob,
+    };
+    let shares: Vec<f32> = record.kept().map(by).collect();
+    let first = shares[0];
+    let is_near = |share: &f32| *share != first && first - share <= RECORD_TOLERANCE * first;
+    if phase.feed != Feed::Token || phase.sampler.greedy {
+        return shares.iter().any(is_near);
+    }
+    let key = DrawKey {
+        seed: lane.seed,
+        stream: lane.stream,
+        step: record.step,
+    };
+    let draw = uniform(key.bits(DRAW_TOKEN)[0]);
+    let whole: f32 = shares.iter().sum();
+    let mut mass = 0.0;
+    let mut ends = shares.iter().map(|share| {
+        mass += share / whole;
+        mass
+    });
+    ends.any(|end| (end - draw).abs() <= RECORD_TOLERANCE)
 }
 
 #[cfg(test)]

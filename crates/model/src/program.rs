@@ -21,6 +21,10 @@ pub const MAX_STOP_TOKENS: usize = 8;
 /// The largest number of tokens of a text that is forced, or at which a phase ends.
 pub const MAX_TEXT: usize = 16;
 
+/// The least temperature and min-p beside 0. Devices may take an f32 below 1.2e-38 for 0, and what
+/// is computed of these two is up to 1e8 times smaller.
+pub const LEAST_POSITIVE: f32 = 1e-30;
+
 /// A decoding strategy, ready to run: what is fed, how it is chosen, when it ends.
 ///
 /// A lane's prompt is followed by `start` (a marker such as `<think>` or `<bot>`, or a text, where
@@ -106,13 +110,15 @@ pub enum Role {
 /// Soft Thinking (arXiv 2505.15778).
 #[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
 pub struct Sampler {
-    /// Divides the logits; 0 means a one-hot distribution on the largest logit.
+    /// Divides the logits, 0 or at least [`LEAST_POSITIVE`]; 0 means a one-hot distribution on the
+    /// largest logit.
     pub temperature: f32,
     /// Keeps the k most probable tokens, 1 ..= [`MAX_KEPT`].
     pub top_k: u32,
     /// Keeps the smallest prefix of them with at least this mass, in (0, 1].
     pub top_p: f32,
-    /// Drops tokens below this fraction of the largest probability, in [0, 1).
+    /// Drops tokens below this fraction of the largest probability: 0, or at least
+    /// [`LEAST_POSITIVE`] and below 1.
     pub min_p: f32,
     /// Mixes at most this many tokens, 1 ..= [`MAX_KEPT`] (the paper's `max_topk`).
     pub max_concepts: u32,
@@ -280,10 +286,8 @@ impl Phase {
         let sampler = &self.sampler;
         let n_stop_tokens = self.until.stop_tokens.len() as f32;
         let mut checks = vec![
-            ("temperature", sampler.temperature, 0.0..=100.0),
             ("top_k", sampler.top_k as f32, kept.clone()),
             ("top_p", sampler.top_p, f32::MIN_POSITIVE..=1.0),
-            ("min_p", sampler.min_p, 0.0..=0.999),
             ("max_concepts", sampler.max_concepts as f32, kept),
             (
                 "the number of stop tokens",
@@ -310,6 +314,19 @@ impl Phase {
                     phase,
                     field,
                     expected,
+                    found,
+                });
+            }
+        }
+        for (field, found, most) in [
+            ("temperature", sampler.temperature, 100.0),
+            ("min_p", sampler.min_p, 0.999),
+        ] {
+            if found != 0.0 && !(LEAST_POSITIVE..=most).contains(&found) {
+                return Err(ProgramError::OutOfRange {
+                    phase,
+                    field,
+                    expected: format!("0 or in {LEAST_POSITIVE:e} ..= {most}"),
                     found,
                 });
             }

@@ -5,7 +5,7 @@ mod common;
 use std::{cell::Cell, pin::Pin, sync::Arc};
 
 use latent_model::{
-    checkpoint::{EndClassifierWeights, Weights},
+    checkpoint::{EndClassifierWeights, Matrix, WeightFormat, Weights},
     engine::{Engine, EngineError, LaneSpec, run_to_end},
     input::Input,
     program::{
@@ -13,6 +13,7 @@ use latent_model::{
     },
     record::{InputKind, StepRecord, flag},
     reference::{Forward, KvCache, Precision, ReferenceEngine, layer_states},
+    turns::NUMBERS_AT_ONCE,
 };
 use pollster::block_on;
 
@@ -400,8 +401,40 @@ fn an_engine_that_gives_others_their_turn_computes_the_same() {
     let mut patient = engine(Precision::Fast).with_breaks(turn);
     let traces = block_on(run_to_end(&mut patient, &lanes, 3, |_| {})).expect("a good run");
     assert_eq!(traces, run(&lanes, 3));
-    // Two in each layer of each step, and more after parts of the head.
-    let n_positions = 2 * traces[0].len();
-    let n_layers = common::config().n_layers;
-    assert!(TURNS.get() > n_positions * n_layers, "{}", TURNS.get());
+    // After every matrix of every layer, of each position.
+    let (n_positions, n_layers) = (traces[0].len(), common::config().n_layers);
+    assert!(TURNS.get() > 7 * n_positions * n_layers, "{}", TURNS.get());
+}
+
+/// As many rows as a pretrained model's table of words has would keep a page for long.
+#[test]
+fn a_large_matrix_is_converted_and_multiplied_in_parts() {
+    thread_local! {
+        static TURNS: Cell<usize> = const { Cell::new(0) };
+    }
+    fn turn() -> Pin<Box<dyn Future<Output = ()>>> {
+        TURNS.set(TURNS.get() + 1);
+        Box::pin(async {})
+    }
+    let config = common::config();
+    let (rows, cols) = (
+        3 * NUMBERS_AT_ONCE / config.hidden_size + 1,
+        config.hidden_size,
+    );
+    let values: Vec<f32> = (0..rows * cols).map(|i| (i % 7) as f32 - 3.0).collect();
+    let matrix = Matrix::from_f32(rows, cols, &values);
+    let converted = matrix.converted(WeightFormat::F16);
+    let in_turns = matrix.converted_in_turns(WeightFormat::F16, Some(turn));
+    assert_eq!(block_on(in_turns), converted);
+    assert_eq!(TURNS.replace(0), 4, "one for each part");
+    let weights = Weights {
+        lm_head: Some(matrix),
+        ..(*common::weights(&config)).clone()
+    };
+    let hidden = vec![vec![0.5; cols], vec![-1.0; cols]];
+    let forward = Forward::new(&config, Precision::Fast);
+    let whole = forward.logits(&weights, &hidden);
+    let forward = forward.with_breaks(Some(turn));
+    assert_eq!(block_on(forward.logits_in_turns(&weights, &hidden)), whole);
+    assert_eq!(TURNS.get(), 7, "two rows take twice as many");
 }

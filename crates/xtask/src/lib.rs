@@ -9,6 +9,7 @@ pub mod python;
 pub mod requirement;
 pub mod server;
 pub mod setup;
+pub mod size;
 pub mod suite;
 pub mod wasm;
 pub mod workspace;

@@ -14,6 +14,7 @@ use crate::page::{self, PageBuild};
 use crate::progress::{command_text, duration_text, read_lines, spawn_piped};
 use crate::requirement;
 use crate::setup;
+use crate::size::{self, Size};
 use crate::wasm::{Route, TARGET, WasmToolchain};
 use crate::workspace;
 
@@ -88,7 +89,14 @@ fn run_check(check: CheckName, route: Route, closing_lines: &mut Vec<String>) ->
     closing_lines.extend(lines);
     ensure!(status.success(), "`{shown}` failed ({status})");
     match check {
-        CheckName::Page => page::write_worker(),
+        CheckName::Page => {
+            page::write_worker()?;
+            let Size { raw_kb, gzip_kb } = size::check(&workspace::dist())?;
+            closing_lines.push(format!(
+                "page: {raw_kb} kB of program and glue, {gzip_kb} kB gzip"
+            ));
+            Ok(())
+        }
         _ => Ok(()),
     }
 }

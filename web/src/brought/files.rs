@@ -9,7 +9,7 @@ use latent_model::{
     model::{Model, ModelError, ModelFiles},
 };
 
-use crate::{browser::breathe, load::LoadError};
+use crate::{browser::BREATHE, load::LoadError};
 
 /// Weights of up to so many bindings of the device are kept as exactly as they can be.
 pub(super) const MOST_BINDINGS: u64 = 2;
@@ -60,8 +60,11 @@ pub(super) fn shards_of(name: &str, json: &[u8]) -> Result<Vec<String>, LoadErro
     })
 }
 
-/// Reads a model out of its files.
-pub(super) fn model_of(name: &str, files: Vec<(String, Vec<u8>)>) -> Result<Model, LoadError> {
+/// Reads a model out of its files; the page draws in between.
+pub(super) async fn model_of(
+    name: &str,
+    files: Vec<(String, Vec<u8>)>,
+) -> Result<Model, LoadError> {
     let wrong = |reason: ModelError| LoadError::Model {
         name: name.into(),
         reason: Box::new(reason),
@@ -77,8 +80,9 @@ pub(super) fn model_of(name: &str, files: Vec<(String, Vec<u8>)>) -> Result<Mode
     };
     for (file, bytes) in files {
         if is_gguf(&file) {
-            let files = ModelFiles::from_gguf(&file, bytes.into())?;
-            return Model::from_files(&files).map_err(wrong);
+            let files = ModelFiles::from_gguf_in_turns(&file, bytes.into(), Some(BREATHE)).await?;
+            let read = Model::from_files_in_turns(&files, Some(BREATHE)).await;
+            return read.map_err(wrong);
         }
         if file.ends_with(".safetensors") {
             read.weights.push((file, bytes.into()));
@@ -95,7 +99,8 @@ pub(super) fn model_of(name: &str, files: Vec<(String, Vec<u8>)>) -> Result<Mode
             _ => {}
         }
     }
-    Model::from_files(&read).map_err(wrong)
+    let read = Model::from_files_in_turns(&read, Some(BREATHE)).await;
+    read.map_err(wrong)
 }
 
 /// The most exact format in which the weights take no more than some bindings of the device; the
@@ -115,7 +120,7 @@ pub(super) fn needed(config: &ModelConfig, format: WeightFormat, weights: &Weigh
     WeightMemory::of(config, format, weights.capabilities(), BINDING).n_bytes
 }
 
-/// The same model with its matrices in a format, one after the other: the page draws in between.
+/// The same model with its matrices in a format: the page draws in between.
 pub(super) async fn in_format(model: Model, format: WeightFormat) -> Model {
     if format == model.weights.format {
         return model;
@@ -125,13 +130,13 @@ pub(super) async fn in_format(model: Model, format: WeightFormat) -> Model {
     weights.format = format;
     for layer in &mut weights.layers {
         for (_, matrix) in layer.matrices_mut() {
-            *matrix = matrix.converted(format);
+            *matrix = matrix.converted_in_turns(format, Some(BREATHE)).await;
         }
-        breathe().await;
     }
-    weights.embedding = weights.embedding.converted(format);
-    breathe().await;
-    weights.lm_head = weights.lm_head.map(|head| head.converted(format));
+    let tables = [Some(&mut weights.embedding), weights.lm_head.as_mut()];
+    for table in tables.into_iter().flatten() {
+        *table = table.converted_in_turns(format, Some(BREATHE)).await;
+    }
     let weights = Arc::new(weights);
     Model { weights, ..model }
 }

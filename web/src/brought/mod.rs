@@ -142,7 +142,7 @@ impl Brought {
         self.downloading.begin();
         let files = self.kept_files(manifest).await;
         self.downloading.end();
-        let model = model_of(&manifest.name, files?)?;
+        let model = model_of(&manifest.name, files?).await?;
         let mut formats = WeightFormat::ALL.into_iter();
         let format = formats.find(|format| format.name() == manifest.format);
         Ok(in_format(model, format.unwrap_or_default()).await)
@@ -215,7 +215,7 @@ impl Brought {
         };
         let listed = files.iter().map(listed).collect();
         breathe().await;
-        let model = model_of(name, files)?;
+        let model = model_of(name, files).await?;
         let format = match (self.format.get_untracked(), webgpu_obstacle()) {
             (FormatChoice::Of(format), _) => format,
             // The CPU reads files as they are.

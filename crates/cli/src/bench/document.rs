@@ -1,6 +1,7 @@
 //! `docs/performance.md`: a report as a person reads it.
 
 use latent_gpu::kernels::split_sums_for;
+use serde::Deserialize;
 
 use super::{measured::Measured, report::Report};
 
@@ -14,6 +15,7 @@ pub fn document(report: &Report) -> String {
         kernels(report),
         ceiling(report),
         about_gpus(report),
+        page(),
     ];
     let written: Vec<String> = sections
         .into_iter()
@@ -262,6 +264,50 @@ slice reads at once lies side by side, in whole sectors of 32 bytes that nobody 
 
 /// Bytes of a block of 4 × 4 weights in f32.
 const BLOCK_BYTES: usize = 64;
+
+/// How the page became as small as it is: `cargo xtask test` holds it to the last row.
+fn page() -> String {
+    let sizes: PageSizes = serde_json::from_str(PAGE).expect("it ships");
+    let mut text = "\
+## What a visitor downloads
+
+The page's program and its glue, in kB, as it lies there, gzipped and with Brotli (both at their best).
+A shipped checkpoint is 1 to 2 MB beside it.
+
+| step | raw | gzip | Brotli |
+|---|---:|---:|---:|
+"
+    .to_owned();
+    for Step {
+        step,
+        raw,
+        gzip,
+        brotli,
+    } in &sizes.steps
+    {
+        text += &format!("| {step} | {raw} | {gzip} | {brotli} |\n");
+    }
+    text + &format!("\n{}\n", sizes.speed)
+}
+
+const PAGE: &str = include_str!("../../bench/page.json");
+
+/// `crates/cli/bench/page.json`
+#[derive(Deserialize)]
+struct PageSizes {
+    steps: Vec<Step>,
+    /// What became of the reference engine's speed in the page.
+    speed: String,
+}
+
+/// A step, and the sizes after it.
+#[derive(Deserialize)]
+struct Step {
+    step: String,
+    raw: u64,
+    gzip: u64,
+    brotli: u64,
+}
 
 fn megabytes(bytes: u64) -> f64 {
     bytes as f64 / (1024.0 * 1024.0)

@@ -45,22 +45,26 @@ impl Table {
     }
 }
 
+/// Texts that make a shader, one behind the other. They are put together where a pipeline is made:
+/// put together by the compiler, each with the prelude, they were 700 kB of the page.
+pub type Parts = &'static [&'static str];
+
 /// One file of `shaders/`.
 #[derive(Clone, Copy, Debug)]
 pub struct Kernel {
     /// The file's name without `.wgsl`.
     pub name: &'static str,
     /// The prelude, the parts that it shares with others, and the file.
-    pub source: &'static str,
+    pub parts: Parts,
     /// The same of each [`Table`], for weights of each of [`WeightFormat::ALL`]; equal where the kernel
     /// is in both tables, and where it reads no weights that are packed.
-    pub sources: [[&'static str; WeightFormat::ALL.len()]; Table::ALL.len()],
+    pub all_parts: [[Parts; WeightFormat::ALL.len()]; Table::ALL.len()],
     /// For every loop statement that `main` reaches, in no order: the most iterations that one
     /// invocation makes of it, all its entries together.
     pub loops: fn(&Shape<'_>) -> Vec<u64>,
     /// What one dispatch moves and computes.
     pub cost: fn(&Work<'_>) -> Cost,
-    /// The format of the weights that `source` reads.
+    /// The format of the weights that `parts` read.
     pub format: WeightFormat,
 }
 
@@ -123,12 +127,12 @@ fn loops_behind_norm(shape: &Shape<'_>) -> Vec<u64> {
 }
 
 /// The prelude, the parts that a kernel shares with others, and its own file.
-macro_rules! source {
+macro_rules! parts {
     ($($part:literal),+) => {
-        concat!(
+        &[
             include_str!("../../../../shaders/prelude.wgsl"),
             $(include_str!(concat!("../../../../shaders/", $part, ".wgsl"))),+
-        )
+        ]
     };
 }
 
@@ -136,9 +140,9 @@ macro_rules! source {
 macro_rules! of_formats {
     ($($part:literal),+) => {
         [
-            source!("weights_f32", $($part),+),
-            source!("weights_f16", $($part),+),
-            source!("weights_int8", $($part),+),
+            parts!("weights_f32", $($part),+),
+            parts!("weights_f16", $($part),+),
+            parts!("weights_int8", $($part),+),
         ]
     };
 }
@@ -147,8 +151,8 @@ macro_rules! kernel {
     ($name:literal, $loops:expr, $cost:path) => {
         Kernel {
             name: $name,
-            source: source!($name),
-            sources: [[source!($name); WeightFormat::ALL.len()]; 2],
+            parts: parts!($name),
+            all_parts: [[parts!($name); WeightFormat::ALL.len()]; 2],
             loops: $loops,
             cost: $cost,
             format: WeightFormat::F32,
@@ -157,16 +161,16 @@ macro_rules! kernel {
     // A kernel that reads packed weights.
     ($name:literal, weights; $loops:expr, $cost:path) => {
         Kernel {
-            source: source!("weights_f32", $name),
-            sources: [of_formats!($name), of_formats!($name)],
+            parts: parts!("weights_f32", $name),
+            all_parts: [of_formats!($name), of_formats!($name)],
             ..kernel!($name, $loops, $cost)
         }
     };
     // A matmul, with what it is made of beside the skeleton.
     ($name:literal, matmul $(, $part:literal)+; $loops:expr, $cost:path) => {
         Kernel {
-            source: source!("weights_f32" $(, $part)+, "tile", "whole_sums", $name),
-            sources: [
+            parts: parts!("weights_f32" $(, $part)+, "tile", "whole_sums", $name),
+            all_parts: [
                 of_formats!($($part),+, "tile", "whole_sums", $name),
                 of_formats!($($part),+, "tile", "split_sums", $name),
             ],
@@ -176,10 +180,10 @@ macro_rules! kernel {
     // A kernel with a part of its own in each table.
     ($name:literal, cpu $cpu:literal, gpu $gpu:literal; $loops:expr, $cost:path) => {
         Kernel {
-            source: source!($cpu, $name),
-            sources: [
-                [source!($cpu, $name); WeightFormat::ALL.len()],
-                [source!($gpu, $name); WeightFormat::ALL.len()],
+            parts: parts!($cpu, $name),
+            all_parts: [
+                [parts!($cpu, $name); WeightFormat::ALL.len()],
+                [parts!($gpu, $name); WeightFormat::ALL.len()],
             ],
             ..kernel!($name, $loops, $cost)
         }
@@ -351,6 +355,11 @@ pub const MAX_TILE: u32 = 8;
 pub const MAX_PARTS: u32 = 256;
 
 impl Kernel {
+    /// Its WGSL.
+    pub fn source(&self) -> String {
+        self.parts.concat()
+    }
+
     /// The kernel for weights in a format; kernels are for f32 and for CPU adapters unless they are
     /// asked.
     pub fn reading(self, format: WeightFormat) -> Self {
@@ -360,7 +369,7 @@ impl Kernel {
     /// The kernel of a table, for weights in a format.
     pub fn of(self, table: Table, format: WeightFormat) -> Self {
         Self {
-            source: self.sources[table as usize][format as usize],
+            parts: self.all_parts[table as usize][format as usize],
             format,
             ..self
         }

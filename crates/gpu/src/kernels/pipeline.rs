@@ -74,7 +74,7 @@ impl Kernel {
         let device = context.device();
         let module = device.create_shader_module(wgpu::ShaderModuleDescriptor {
             label: Some(self.name),
-            source: wgpu::ShaderSource::Wgsl(self.source.into()),
+            source: wgpu::ShaderSource::Wgsl(context.source_of(self).into()),
         });
         let mut all = vec![("THREADS", f64::from(threads))];
         all.extend_from_slice(constants);

@@ -24,6 +24,7 @@ use crate::{
     checkpoint::{CheckpointError, Tensor, TensorSource},
     matrix::{Dtype, Matrix},
     model::ModelFiles,
+    turns::{Breathe, at_once, turn},
 };
 use architecture::{Architecture, RowOrder};
 use header::{Header, TensorLine};
@@ -139,22 +140,43 @@ impl ModelFiles {
     /// # Errors
     /// If the header is broken, or of a kind that this project does not run.
     pub fn from_gguf(file: &str, bytes: Bytes) -> Result<Self, GgufError> {
-        let read = || -> Result<Self, GgufFault> {
+        at_once(Self::from_gguf_in_turns(file, bytes, None))
+    }
+
+    /// The same, with turns for others where there are any.
+    ///
+    /// # Errors
+    /// As [`ModelFiles::from_gguf`].
+    pub async fn from_gguf_in_turns(
+        file: &str,
+        bytes: Bytes,
+        breathe: Option<Breathe>,
+    ) -> Result<Self, GgufError> {
+        let read = async || -> Result<Self, GgufFault> {
             let header = Header::read(&bytes)?;
+            turn(breathe).await;
             let gguf = Gguf::new(&header, &bytes)?;
             let metadata = &header.metadata;
             let config = gguf.architecture.config(metadata, &gguf)?;
+            turn(breathe).await;
+            let generation_config = vocabulary::generation_config(metadata)?;
+            let tokenizer = vocabulary::tokenizer(metadata, breathe).await?;
+            turn(breathe).await;
+            let written = tokenizer.to_string();
+            turn(breathe).await;
+            drop(tokenizer);
+            turn(breathe).await;
             Ok(Self {
                 config: config.to_string(),
-                generation_config: Some(vocabulary::generation_config(metadata)?.to_string()),
-                tokenizer: vocabulary::tokenizer(metadata)?.to_string(),
+                generation_config: Some(generation_config.to_string()),
+                tokenizer: written,
                 tokenizer_config: Some(vocabulary::tokenizer_config(metadata)?.to_string()),
                 chat_template: None,
                 weights: vec![(file.into(), bytes.clone())],
                 contemplation: None,
             })
         };
-        read().map_err(|fault| GgufError {
+        read().await.map_err(|fault| GgufError {
             file: file.into(),
             fault,
         })

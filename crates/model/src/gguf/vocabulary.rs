@@ -6,6 +6,7 @@ use super::{
     GgufFault,
     metadata::{Metadata, Value as Metadatum, needed},
 };
+use crate::turns::{Breathe, turn};
 
 /// Who asks for metadata here.
 const ASKED_BY: &str = "its tokenizer";
@@ -22,6 +23,9 @@ const UNKNOWN: u64 = 2;
 const CONTROL: u64 = 3;
 /// The same of a token that somebody added and that is text.
 const USER_DEFINED: u64 = 4;
+
+/// Tokens that are read between two turns for others.
+const TOKENS_AT_ONCE: usize = 2048;
 
 /// How text is split before its bytes are merged, by `tokenizer.ggml.pre`.
 struct Splitting {
@@ -81,11 +85,14 @@ const SPLITTINGS: [Splitting; 5] = [
 
 /// The file's tokenizer as Hugging Face's library reads it: BPE on bytes, as GPT-2 has it, or on
 /// characters, as SentencePiece has it.
-pub(super) fn tokenizer(metadata: &Metadata<'_>) -> Result<Value, GgufFault> {
+pub(super) async fn tokenizer(
+    metadata: &Metadata<'_>,
+    breathe: Option<Breathe>,
+) -> Result<Value, GgufFault> {
     let model = needed(metadata.text(MODEL)?, MODEL, ASKED_BY)?;
     match model {
-        "gpt2" => on_bytes(metadata),
-        "llama" => on_characters(metadata),
+        "gpt2" => on_bytes(metadata, breathe).await,
+        "llama" => on_characters(metadata, breathe).await,
         _ => {
             let expected = "\"gpt2\" (BPE on bytes) or \"llama\" (SentencePiece)".into();
             Err(unsupported(MODEL, expected, model))
@@ -101,7 +108,7 @@ fn unsupported(what: &'static str, expected: String, found: &str) -> GgufFault {
     }
 }
 
-fn on_bytes(metadata: &Metadata<'_>) -> Result<Value, GgufFault> {
+async fn on_bytes(metadata: &Metadata<'_>, breathe: Option<Breathe>) -> Result<Value, GgufFault> {
     let pre = metadata.text(PRE)?.unwrap_or("gpt-2");
     let known = SPLITTINGS.iter().find(|known| known.names.contains(&pre));
     let Some(splitting) = known else {
@@ -120,7 +127,8 @@ fn on_bytes(metadata: &Metadata<'_>) -> Result<Value, GgufFault> {
         pair.map(|(left, right)| [left, right])
     });
     let pairs: Vec<[&str; 2]> = pairs.collect::<Result<_, _>>()?;
-    let vocabulary = Vocabulary::read(metadata)?;
+    turn(breathe).await;
+    let vocabulary = Vocabulary::read(metadata, breathe).await?;
     Ok(json!({
         "version": "1.0",
         "truncation": null,
@@ -136,8 +144,11 @@ fn on_bytes(metadata: &Metadata<'_>) -> Result<Value, GgufFault> {
 
 /// SentencePiece's BPE joins the pair whose whole has the best score: the merges are all pairs of
 /// tokens that make a token, by falling score of it.
-fn on_characters(metadata: &Metadata<'_>) -> Result<Value, GgufFault> {
-    let vocabulary = Vocabulary::read(metadata)?;
+async fn on_characters(
+    metadata: &Metadata<'_>,
+    breathe: Option<Breathe>,
+) -> Result<Value, GgufFault> {
+    let vocabulary = Vocabulary::read(metadata, breathe).await?;
     let scores = metadata.list(SCORES, "a list of numbers", |value| value.as_number())?;
     let scores = needed(scores, SCORES, ASKED_BY)?;
     let tokens = &vocabulary.tokens;
@@ -151,7 +162,11 @@ fn on_characters(metadata: &Metadata<'_>) -> Result<Value, GgufFault> {
     let mut by_score: Vec<usize> = (0..tokens.len()).collect();
     by_score.sort_by(|&a, &b| scores[b].total_cmp(&scores[a]));
     let mut pairs = Vec::new();
-    for whole in by_score.into_iter().map(|id| tokens[id]) {
+    for (place, id) in by_score.into_iter().enumerate() {
+        if place % TOKENS_AT_ONCE == 0 {
+            turn(breathe).await;
+        }
+        let whole = tokens[id];
         let splits = whole.char_indices().skip(1);
         let splits = splits.map(|(at, _)| whole.split_at(at));
         let is_token = |part| vocabulary.ids.contains_key(part);
@@ -195,7 +210,7 @@ struct Vocabulary<'a> {
 }
 
 impl<'a> Vocabulary<'a> {
-    fn read(metadata: &Metadata<'a>) -> Result<Self, GgufFault> {
+    async fn read(metadata: &Metadata<'a>, breathe: Option<Breathe>) -> Result<Self, GgufFault> {
         let tokens = needed(metadata.texts(TOKENS)?, TOKENS, ASKED_BY)?;
         let of_type = |value: Metadatum<'_>| value.as_count();
         let types = metadata.list(TOKEN_TYPES, "a list of whole numbers", of_type)?;
@@ -209,6 +224,9 @@ impl<'a> Vocabulary<'a> {
         }
         let mut ids = Map::new();
         for (id, token) in tokens.iter().enumerate() {
+            if id % TOKENS_AT_ONCE == 0 {
+                turn(breathe).await;
+            }
             if ids.insert((*token).into(), id.into()).is_some() {
                 return Err(GgufFault::Duplicate {
                     what: "tokens",

@@ -1,16 +1,12 @@
 //! The forward pass of a model, in plain Rust, read from top to bottom.
 
-use std::{
-    pin::{Pin, pin},
-    task::{Context, Poll, Waker},
-};
-
 use super::ops::{Frequencies, Precision, Rotation, add, gelu, sigmoid, silu, softmax};
 use crate::{
-    checkpoint::{LayerWeights, NormWeights, Weights},
+    checkpoint::{LayerWeights, Linear, Matrix, NormWeights, Weights},
     config::ModelConfig,
     input::Input,
     program::Adapter,
+    turns::{Breathe, at_once, parts, turn},
 };
 
 /// Keys and values of the positions that a lane has seen.
@@ -43,21 +39,6 @@ impl KvCache {
             layer.keys.truncate(n_values);
             layer.values.truncate(n_values);
         }
-    }
-}
-
-/// Lets others have their turn on a thread that this work shares with them, as a page's does; it is
-/// asked after every part of a pass.
-pub type Breathe = fn() -> Pin<Box<dyn Future<Output = ()>>>;
-
-/// Rows of the head between two such turns.
-const HEAD_ROWS_AT_ONCE: usize = 2048;
-
-/// What a pass without turns for others comes to.
-pub(super) fn at_once<T>(pass: impl Future<Output = T>) -> T {
-    match pin!(pass).poll(&mut Context::from_waker(Waker::noop())) {
-        Poll::Ready(found) => found,
-        Poll::Pending => unreachable!("nobody is waited for where there are no turns"),
     }
 }
 
@@ -106,10 +87,8 @@ impl Forward {
         Self { breathe, ..self }
     }
 
-    async fn breathe(&self) {
-        if let Some(breathe) = self.breathe {
-            breathe().await;
-        }
+    pub(super) async fn breathe(&self) {
+        turn(self.breathe).await;
     }
 
     /// The vector that enters the first layer at a position, (d).
@@ -177,14 +156,12 @@ impl Forward {
         for (index, layer) in weights.layers_under(adapter).iter().enumerate() {
             let caches = caches.iter_mut();
             let caches = caches.map(|(cache, n_rows)| (&mut cache.layers[index], *n_rows));
-            let attended = self.attention(config, layer, caches, &rotations, &xs);
+            let attended = self.attention(config, layer, caches, &rotations, &xs).await;
             add_rows(&mut xs, &attended);
-            self.breathe().await;
-            let expanded = self.mlp(config, layer, &xs);
+            let expanded = self.mlp(config, layer, &xs).await;
             add_rows(&mut xs, &expanded);
             let rows = xs.iter_mut().enumerate();
             rows.for_each(|(row, x)| on_layer(row, index, x));
-            self.breathe().await;
         }
         let normed = xs.iter().map(|x| self.final_norm(config, weights, x));
         normed.collect()
@@ -242,21 +219,30 @@ impl Forward {
 
     /// The same, with turns for others.
     pub async fn logits_in_turns(&self, weights: &Weights, hidden: &[Vec<f32>]) -> Vec<Vec<f32>> {
-        let head = weights.head();
-        let mut logits = vec![Vec::with_capacity(head.rows); hidden.len()];
-        if hidden.is_empty() {
-            return logits;
+        match hidden.is_empty() {
+            true => Vec::new(),
+            false => self.products(weights.head(), hidden).await,
         }
-        for first in (0..head.rows).step_by(HEAD_ROWS_AT_ONCE) {
-            let rows = first..(first + HEAD_ROWS_AT_ONCE).min(head.rows);
-            let part = self.precision.products(&head.slice_rows(rows), hidden);
-            logits
-                .iter_mut()
-                .zip(part)
-                .for_each(|(of, part)| of.extend(part));
+    }
+
+    /// y = W x for each of `xs`, with turns for others between parts of the rows of W.
+    async fn products(&self, w: &Matrix, xs: &[Vec<f32>]) -> Vec<Vec<f32>> {
+        let mut ys = vec![Vec::with_capacity(w.rows); xs.len()];
+        for rows in parts(w.rows, w.cols * xs.len(), self.breathe) {
+            let part = self.precision.products(&w.slice_rows(rows), xs);
+            ys.iter_mut().zip(part).for_each(|(y, part)| y.extend(part));
             self.breathe().await;
         }
-        logits
+        ys
+    }
+
+    /// y = W x + b for each of `xs`, with the same turns.
+    async fn linear(&self, linear: &Linear, xs: &[Vec<f32>]) -> Vec<Vec<f32>> {
+        let mut ys = self.products(&linear.weight, xs).await;
+        if let Some(bias) = &linear.bias {
+            ys.iter_mut().for_each(|y| add(y, bias));
+        }
+        ys
     }
 
     /// σ(w · h + b), where there is a classifier for inputs that ran under `adapter`.
@@ -272,7 +258,7 @@ impl Forward {
 
     /// Causal grouped-query attention of new rows, (d) each, over the caches, each with the number
     /// of rows that are its own and come after what it holds; returns (d) each.
-    fn attention<'a>(
+    async fn attention<'a>(
         &self,
         config: &ModelConfig,
         layer: &LayerWeights,
@@ -285,8 +271,9 @@ impl Forward {
             .iter()
             .map(|x| self.norm(config, x, &layer.attention_norm))
             .collect();
-        let [mut q, mut k, v] =
-            [&layer.q, &layer.k, &layer.v].map(|linear| precision.linear(linear, &normed));
+        let mut q = self.linear(&layer.q, &normed).await;
+        let mut k = self.linear(&layer.k, &normed).await;
+        let v = self.linear(&layer.v, &normed).await;
         let head_dim = config.head_dim;
         for ((q, k), rotation) in q.iter_mut().zip(&mut k).zip(rotations) {
             if let Some([q_gain, k_gain]) = &layer.qk_norm {
@@ -308,9 +295,10 @@ impl Forward {
                 cache.keys.extend_from_slice(k);
                 cache.values.extend_from_slice(v);
                 mixed.push(self.mixed(config, cache, q));
+                self.breathe().await;
             }
         }
-        precision.linear(&layer.o, &mixed)
+        self.linear(&layer.o, &mixed).await
     }
 
     /// The values in a cache, mixed for each head of `q`, (n_heads · head_dim), by how well its
@@ -341,15 +329,21 @@ impl Forward {
 
     /// W_down (silu(W_gate x) ⊙ W_up x), or W_down gelu(W_up x) where there is no gate, on the normed
     /// inputs; returns (d) each.
-    fn mlp(&self, config: &ModelConfig, layer: &LayerWeights, xs: &[Vec<f32>]) -> Vec<Vec<f32>> {
-        let precision = self.precision;
+    async fn mlp(
+        &self,
+        config: &ModelConfig,
+        layer: &LayerWeights,
+        xs: &[Vec<f32>],
+    ) -> Vec<Vec<f32>> {
         let normed: Vec<Vec<f32>> = xs
             .iter()
             .map(|x| self.norm(config, x, &layer.mlp_norm))
             .collect();
-        let gate = layer.gate.as_ref();
-        let gate = gate.map(|gate| precision.linear(gate, &normed));
-        let mut expanded = precision.linear(&layer.up, &normed);
+        let gate = match &layer.gate {
+            Some(gate) => Some(self.linear(gate, &normed).await),
+            None => None,
+        };
+        let mut expanded = self.linear(&layer.up, &normed).await;
         match gate {
             Some(gate) => {
                 let values = expanded.iter_mut().flatten().zip(gate.iter().flatten());
@@ -357,7 +351,7 @@ impl Forward {
             }
             None => expanded.iter_mut().flatten().for_each(|up| *up = gelu(*up)),
         }
-        precision.linear(&layer.down, &expanded)
+        self.linear(&layer.down, &expanded).await
     }
 }
 

@@ -6,8 +6,7 @@ mod products;
 
 use std::sync::Arc;
 
-use forward::at_once;
-pub use forward::{Breathe, Forward, KvCache, Stretch};
+pub use forward::{Forward, KvCache, Stretch};
 pub use ops::{Frequencies, Precision, Rotation, add, gelu, sigmoid, silu, softmax};
 
 use crate::{
@@ -21,6 +20,7 @@ use crate::{
     program::Adapter,
     record::StepRecord,
     select::{LaneState, StepOutput, select},
+    turns::{Breathe, at_once},
 };
 
 /// The largest number of lanes in a run. A limit of good sense: every lane takes its time.
@@ -226,6 +226,7 @@ async fn step_under(
         };
         let (record, next) = select(&mut lane.state, &lane.spec.program, output);
         records.push(record);
+        forward.breathe().await;
         lane.input = match next {
             NextInput::None => None,
             NextInput::Token(id) => Some(Input::Token(id)),

@@ -2,7 +2,7 @@
 
 use super::products;
 use crate::{
-    checkpoint::{Linear, Matrix, NormWeights},
+    checkpoint::{Matrix, NormWeights},
     config::{Norm, Rope, RopeScaling},
 };
 
@@ -52,15 +52,6 @@ impl Precision {
     pub fn matvec(self, w: &Matrix, x: &[f32]) -> Vec<f32> {
         let mut ys = self.products(w, &[x.to_vec()]);
         ys.pop().expect("a result for each x")
-    }
-
-    /// y = W x + b for each of `xs`.
-    pub fn linear(self, linear: &Linear, xs: &[Vec<f32>]) -> Vec<Vec<f32>> {
-        let mut ys = self.products(&linear.weight, xs);
-        if let Some(bias) = &linear.bias {
-            ys.iter_mut().for_each(|y| add(y, bias));
-        }
-        ys
     }
 
     /// The norm of x, (d).

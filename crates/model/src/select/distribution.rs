@@ -4,6 +4,10 @@
 
 use crate::program::MAX_KEPT;
 
+/// No logit counts as lying further below the largest one, in units of the temperature: far below
+/// where eˣ is 0, and not −∞, whose product with that 0 is NaN.
+const LOWEST: f32 = -1e30;
+
 /// The distribution of one step.
 pub(super) struct Distribution {
     /// Entropy in nats of the full distribution after temperature.
@@ -42,7 +46,7 @@ impl Distribution {
     pub fn new(logits: &[f32], temperature: f32) -> Self {
         let max = logits.iter().copied().fold(f32::NEG_INFINITY, f32::max);
         let order = most_probable(logits);
-        let raw = Sums::new(logits, |z| z - max);
+        let raw = Sums::new(logits, |z| (z - max).max(LOWEST));
         if temperature == 0.0 {
             return Self {
                 entropy: 0.0,
@@ -50,9 +54,9 @@ impl Distribution {
                 top: vec![Candidate::new(order[0], 1.0)],
             };
         }
-        let scaled = |z: f32| (z - max) / temperature;
+        let scaled = |z: f32| ((z - max) / temperature).max(LOWEST);
         let sums = Sums::new(logits, scaled);
-        let prob = |id: u32| scaled(logits[id as usize]).exp() / sums.sum as f32;
+        let prob = |id: u32| normal(scaled(logits[id as usize]).exp() / sums.sum as f32);
         Self {
             entropy: sums.entropy,
             raw_entropy: raw.entropy,
@@ -62,6 +66,11 @@ impl Distribution {
                 .collect(),
         }
     }
+}
+
+/// The number, or 0 where it is subnormal: devices may take those for 0.
+fn normal(x: f32) -> f32 {
+    if x < f32::MIN_POSITIVE { 0.0 } else { x }
 }
 
 impl Sums {
