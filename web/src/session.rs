@@ -96,7 +96,9 @@ pub enum SessionError {
 impl SessionError {
     /// Whether it was the GPU's own doing.
     pub fn is_of_gpu(&self) -> bool {
-        let is_device = |error: &EngineError| matches!(error, EngineError::Device(_));
+        let is_device = |error: &EngineError| {
+            matches!(error, EngineError::Device(_) | EngineError::DeviceLost(_))
+        };
         match self {
             Self::Gpu(_) => true,
             Self::Engine(error) => is_device(error),
