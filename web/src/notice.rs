@@ -120,6 +120,8 @@ impl Notice {
             | SessionError::Engine(_)
             | SessionError::Source { .. }
             | SessionError::NoSuchStep { .. }
+            | SessionError::NoSuchStepThere { .. }
+            | SessionError::NoOtherProblem(_)
             | SessionError::Fork(_) => {
                 Self::new(words().lane_cannot_run, error).advice(words().lane_cannot_run_advice)
             }

@@ -309,10 +309,9 @@ impl Runner {
         }
         let Plan { choices, .. } = plan;
         self.reports.test(&session, choices, self.notices).await;
-        let specs = session.specs(&plan.question, choices, plan.seed)?;
         // Let the page show that it runs before the prompt is computed.
         next_frame().await;
-        let begun = session.begin(choices, &specs).await?;
+        let begun = session.begin(&plan.question, choices, plan.seed).await?;
         let lanes = begun.into_iter().zip(&checkpoints);
         let lanes = lanes.map(|(Begun { program, engine }, checkpoint)| LaneRun {
             run,

@@ -85,6 +85,19 @@ pub enum SessionError {
         /// How many it was fed something after.
         n: usize,
     },
+    /// A step that the run on another problem did not have.
+    #[error("on problem {seed} the lane is fed nothing after step {step}; it is after steps 0 to {}", n.saturating_sub(1))]
+    NoSuchStepThere {
+        /// The other problem's seed.
+        seed: u64,
+        /// The step.
+        step: u32,
+        /// How many it is fed something after.
+        n: usize,
+    },
+    /// A swap with another problem where none are generated.
+    #[error("a thought cannot be swapped with another problem's: none are generated for {0}")]
+    NoOtherProblem(&'static str),
     /// A lane that cannot go on from a step.
     #[error(transparent)]
     Fork(#[from] ForkError),
@@ -353,7 +366,7 @@ impl Session {
     }
 
     /// The lanes as their engines take them. Every checkpoint must be loaded.
-    pub fn specs(
+    fn specs(
         &self,
         question: &Question,
         lanes: &[LaneChoice],
@@ -383,9 +396,11 @@ impl Session {
     /// Begins a run: the lanes of one checkpoint are one batch of its engine.
     pub async fn begin(
         &self,
+        question: &Question,
         lanes: &[LaneChoice],
-        specs: &[LaneSpec],
+        seed: u32,
     ) -> Result<Vec<Begun>, SessionError> {
+        let specs = self.specs(question, lanes, seed)?;
         let mut engines = self.engines.lock().await;
         self.retain_engines(&mut engines, |_| true);
         let mut checkpoints = Vec::new();
@@ -393,7 +408,7 @@ impl Session {
             self.engine(&mut engines, &lane.model).await?;
             checkpoints.push(self.loaded(&lane.model).ok_or(SessionError::NotBegun)?);
         }
-        let treated = treated(lanes, specs, &checkpoints, &mut engines).await?;
+        let treated = treated(question.task, lanes, &specs, &checkpoints, &mut engines).await?;
         let mut begun: Vec<Begun> = treated
             .iter()
             .map(|(spec, _)| Begun {

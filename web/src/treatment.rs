@@ -4,19 +4,24 @@ use std::{collections::BTreeMap, sync::Arc};
 
 use latent_gpu::AnyEngine;
 use latent_model::{
-    address::{ChangeKind, LaneChoice},
+    address::{ChangeChoice, ChangeKind, ForkChoice, LaneChoice},
     analysis::{
         fork::{Continue, continuation, fork},
         intervention::{Change, Intervention, Ran, run_to_end_with},
     },
-    engine::LaneSpec,
+    engine::{Engine, EngineError, LaneSpec},
     input::Input,
+    model::Model,
+    tasks::{Picture, Task},
 };
 
 use crate::session::{Checkpoint, SessionError};
 
 /// A lane as its engine runs it.
 pub type TreatedLane = (LaneSpec, Vec<Intervention>);
+
+/// A swap with another problem, and what the lane is fed there.
+type OtherProblem = (ChangeKind, Vec<Input>);
 
 /// The lanes that others look at: what they were fed must be known first. Counted from 0.
 pub fn sources(lanes: &[LaneChoice]) -> Vec<usize> {
@@ -47,9 +52,11 @@ pub fn check_sources(lanes: &[LaneChoice]) -> Result<(), SessionError> {
     Ok(())
 }
 
-/// The lanes with all that is done to them. Lanes that others look at run once beforehand, on the
-/// engine of their checkpoint; a run that was under way there is dropped.
+/// The lanes with all that is done to them. Lanes that others look at, and other problems that
+/// thoughts are swapped with, run once beforehand, on the engine of their checkpoint; a run that
+/// was under way there is dropped.
 pub async fn treated(
+    task: Task,
     lanes: &[LaneChoice],
     specs: &[LaneSpec],
     checkpoints: &[Arc<Checkpoint>],
@@ -60,10 +67,12 @@ pub async fn treated(
     let mut done: Vec<TreatedLane> = Vec::new();
     let mut ran: BTreeMap<usize, Ran> = BTreeMap::new();
     for (index, (lane, spec)) in lanes.iter().zip(specs).enumerate() {
-        let treated = treat(lane, spec, &done, &ran)?;
+        let model = &checkpoints[index].model;
+        let engine = engines.get_mut(&lane.model).ok_or(SessionError::NotBegun)?;
+        let others = other_problems(task, lane, spec, model, engine).await;
+        let others = others?.map_err(|error| error.with_lane(|_| index + 1))?;
+        let treated = treat(lanes, lane, spec, &done, (&ran, &others))?;
         if sources.contains(&index) {
-            let model = &checkpoints[index].model;
-            let engine = engines.get_mut(&lane.model).ok_or(SessionError::NotBegun)?;
             let one = std::slice::from_ref(&treated);
             let found = run_to_end_with(engine, (&model.config, &model.weights), one, true).await;
             let found = found.map_err(|error| error.with_lane(|_| index + 1))?;
@@ -74,12 +83,58 @@ pub async fn treated(
     Ok(done)
 }
 
-/// One lane, after those that it looks at.
+/// What a lane is fed on the other problems that its thoughts are swapped with, nothing being done
+/// to it there. The inner error is the engine's, which counts lanes in its own way.
+async fn other_problems<E: Engine>(
+    task: Task,
+    lane: &LaneChoice,
+    spec: &LaneSpec,
+    model: &Model,
+    engine: &mut E,
+) -> Result<Result<Vec<OtherProblem>, EngineError>, SessionError> {
+    let mut others: Vec<OtherProblem> = Vec::new();
+    for ChangeChoice { kind, .. } in &lane.changes {
+        let ChangeKind::SwapProblem(difficulty, seed) = *kind else {
+            continue;
+        };
+        if others.iter().any(|(known, _)| known == kind) {
+            continue;
+        }
+        if task.picture() == Picture::Text {
+            return Err(SessionError::NoOtherProblem(task.title()));
+        }
+        let problem = task.generate(seed, difficulty);
+        let there = LaneSpec {
+            inputs: Input::tokens(&model.prompt(problem.question())?),
+            ..spec.clone()
+        };
+        let run = (&model.config, &model.weights);
+        match run_to_end_with(engine, run, &[(there, Vec::new())], true).await {
+            Ok(ran) => {
+                let fed = ran.into_iter().flat_map(|ran| ran.fed).collect();
+                others.push((kind.clone(), fed));
+            }
+            Err(error) => return Ok(Err(error)),
+        }
+    }
+    Ok(Ok(others))
+}
+
+/// The steps that a fork takes over from the lanes that it goes on from: its own step 0 is so
+/// many steps behind the prompt.
+fn steps_before(lanes: &[LaneChoice], lane: &LaneChoice) -> u32 {
+    let before = |fork: ForkChoice| fork.step + 1 + steps_before(lanes, &lanes[fork.lane - 1]);
+    lane.fork.map_or(0, before)
+}
+
+/// One of the lanes, after those that it looks at and on the other problems that it is given
+/// thoughts of.
 fn treat(
+    lanes: &[LaneChoice],
     lane: &LaneChoice,
     spec: &LaneSpec,
     before: &[TreatedLane],
-    ran: &BTreeMap<usize, Ran>,
+    (ran, others): (&BTreeMap<usize, Ran>, &[OtherProblem]),
 ) -> Result<TreatedLane, SessionError> {
     let source = |index: usize| ran.get(&index).ok_or(SessionError::NotBegun);
     let spec = match lane.fork {
@@ -123,6 +178,15 @@ fn treat(
                 })?;
                 Change::Replace(input.clone())
             }
+            ChangeKind::SwapProblem(_, seed) => {
+                let other = others.iter().find(|(kind, _)| *kind == choice.kind);
+                let (_, fed) = other.ok_or(SessionError::NotBegun)?;
+                let (step, n) = (step + steps_before(lanes, lane), fed.len());
+                let input = fed.get(step as usize);
+                let seed = *seed;
+                let input = input.ok_or(SessionError::NoSuchStepThere { seed, step, n })?;
+                Change::Replace(input.clone())
+            }
         };
         interventions.push(Intervention::at(step, change));
     }
@@ -136,7 +200,7 @@ mod tests {
         program::Program,
         record::StepRecord,
         strategy::Strategy,
-        tasks::prosqa,
+        tasks::{Difficulty, prosqa},
         tokenizer::Tokenizer,
     };
 
@@ -192,15 +256,30 @@ mod tests {
             },
         )]);
         let before = [(spec.clone(), Vec::new())];
-        let choices = lanes("a:coconut;a:coconut,at=1-swap-1;a:coconut,from=1-1-answer");
-        let (_, changes) = treat(&choices[1], &spec, &before, &ran).expect("it was fed there");
+        let choices = lanes(
+            "a:coconut;a:coconut,at=1-swap-1;a:coconut,from=1-1-answer;\
+             a:coconut,from=1-1,at=0-swap-class-9",
+        );
+        let treated = |index: usize, others: &[OtherProblem]| {
+            treat(&choices, &choices[index], &spec, &before, (&ran, others))
+        };
+        let (_, changes) = treated(1, &[]).expect("it was fed there");
         let expected = Intervention::at(1, Change::Replace(fed[1].clone()));
         assert_eq!(changes, [expected]);
-        let (forked, _) = treat(&choices[2], &spec, &before, &ran).expect("it was fed there");
+        let (forked, _) = treated(2, &[]).expect("it was fed there");
         assert_eq!(forked.inputs, [&spec.inputs[..], &fed[..]].concat());
         assert_eq!(forked.program.phases.len(), 1, "it answers");
         let late = lanes("a:coconut;a:coconut,at=2-swap-1");
-        let error = treat(&late[1], &spec, &before, &ran).expect_err("there is no such step");
+        let late = treat(&late, &late[1], &spec, &before, (&ran, &[]));
+        let error = late.expect_err("there is no such step");
         assert!(error.to_string().contains("lane 1"), "{error}");
+        // The fork's step 0 is step 2 of a run from the prompt.
+        let kind = ChangeKind::SwapProblem(Difficulty::Class, 9);
+        let there = |n: u32| vec![(kind.clone(), Input::tokens(&[7, 8, 9][..n as usize]))];
+        let (_, changes) = treated(3, &there(3)).expect("it is fed there");
+        let expected = Intervention::at(0, Change::Replace(Input::Token(9)));
+        assert_eq!(changes, [expected]);
+        let error = treated(3, &there(2)).expect_err("it has ended there");
+        assert!(error.to_string().contains("on problem 9"), "{error}");
     }
 }

@@ -2,8 +2,9 @@
 //! lane that goes on from there. The lane itself stays as it is.
 
 use latent_model::{
-    address::{ChangeChoice, ChangeKind, ForkChoice, LaneChoice},
+    address::{ChangeChoice, ChangeKind, ForkChoice, LaneChoice, ProblemChoice},
     record::{InputKind, StepRecord, flag},
+    tasks::{Difficulty, Picture},
 };
 use leptos::prelude::*;
 use wasm_bindgen::JsCast;
@@ -47,10 +48,21 @@ fn ChangeList(lane: Lane, index: Memo<usize>) -> impl IntoView {
     let changes = Memo::new(move |_| lane.choice.with(|choice| choice.changes.clone()));
     let entry = move |(place, change): (usize, ChangeChoice)| {
         let step = change.step.to_string();
-        let text = fill(
-            words().change_at,
-            &[("change", change.kind.word()), ("step", &step)],
-        );
+        let text = match change.kind {
+            ChangeKind::SwapProblem(difficulty, seed) => {
+                let size = match difficulty {
+                    Difficulty::Class => words().arena_class,
+                    Difficulty::Official => words().arena_official,
+                };
+                let seed = seed.to_string();
+                let values = [("seed", &*seed), ("size", size), ("step", &*step)];
+                fill(words().change_problem, &values)
+            }
+            _ => fill(
+                words().change_at,
+                &[("change", change.kind.word()), ("step", &step)],
+            ),
+        };
         let take_back = move |_| {
             lane.choice.update(|choice| {
                 if place < choice.changes.len() {
@@ -70,7 +82,40 @@ fn ChangeList(lane: Lane, index: Memo<usize>) -> impl IntoView {
             <ul class="changes" data-testid=move || format!("lane-{}-changes", index.get())>
                 {move || changes.get().into_iter().enumerate().map(entry).collect_view()}
             </ul>
+            <WhatItDid lane index/>
         </Show>
+    }
+}
+
+/// Whether the answer is another one than that of the same lane without its changes, where both
+/// are on the page and done.
+#[component]
+fn WhatItDid(lane: Lane, index: Memo<usize>) -> impl IntoView {
+    let signals = expect_context::<PageSignals>();
+    let answer = |lane: Lane| {
+        lane.run
+            .with(|run| run.is_done().then(|| run.answer.clone()))
+    };
+    let told = Memo::new(move |_| {
+        let unchanged = LaneChoice {
+            changes: Vec::new(),
+            ..lane.choice.get()
+        };
+        let all = signals.lanes.get().into_iter().zip(1..);
+        let mut alike = all.filter(|(other, _)| other.choice.with(|choice| *choice == unchanged));
+        let (source, number) = alike.next()?;
+        let is_same = answer(source)? == answer(lane)?;
+        let text = match is_same {
+            true => words().same_answer,
+            false => words().other_answer,
+        };
+        let told = fill(text, &[("n", &number.to_string())]);
+        (!signals.covers_answers()).then_some(told)
+    });
+    view! {
+        {move || told.get().map(|told| view! {
+            <p class="hint" data-testid=format!("lane-{}-changed-answer", index.get())>{told}</p>
+        })}
     }
 }
 
@@ -81,7 +126,17 @@ fn Actions(
     record: StepRecord,
     is_open: RwSignal<bool>,
 ) -> impl IntoView {
-    let PageSignals { lanes, .. } = expect_context();
+    let PageSignals {
+        lanes,
+        problem,
+        task,
+        ..
+    } = expect_context();
+    // The next problem of the same size, until another number is typed.
+    let other_seed = RwSignal::new(problem.with_untracked(|problem| match problem {
+        ProblemChoice::Drawn { seed, .. } => seed.wrapping_add(1),
+        _ => 1,
+    }));
     let runner = expect_context::<Runner>();
     let step = record.step;
     let is_full = move || lanes.get().len() >= MAX_LANES;
@@ -127,6 +182,18 @@ fn Actions(
             change(ChangeKind::Swap(source));
         }
     };
+    let on_swap_problem = move |event: leptos::ev::SubmitEvent| {
+        event.prevent_default();
+        change(ChangeKind::SwapProblem(
+            problem.with_untracked(difficulty),
+            other_seed.get_untracked(),
+        ));
+    };
+    let on_other_seed = move |event| match event_target_value(&event).trim().parse() {
+        Ok(seed) => other_seed.set(seed),
+        Err(_) => other_seed.notify(),
+    };
+    let has_others = move || task.get().picture() != Picture::Text;
     let on_force = move |event| {
         let word = event_target_value(&event);
         let id = lane.run.with_untracked(|run| {
@@ -163,6 +230,20 @@ fn Actions(
                 <option value="" selected=true>{words().do_swap}</option>
                 {move || swap(())}
             </select>
+            <Show when=has_others>
+                <form class="other-problem" on:submit=on_swap_problem>
+                    <button data-testid="do-swap-problem" disabled=is_full>{words().do_swap_problem}</button>
+                    <input
+                        type="number"
+                        min="0"
+                        data-testid="other-problem"
+                        aria-label=words().other_problem_label
+                        disabled=is_full
+                        prop:value=move || other_seed.get().to_string()
+                        on:change=on_other_seed
+                    />
+                </form>
+            </Show>
             <input
                 data-testid="do-force"
                 aria-label=words().do_force
@@ -179,6 +260,16 @@ fn Actions(
             {is_mixture.then(|| view! { <MixtureEditor lane record change=Callback::new(change)/> })}
             </div>
         </details>
+    }
+}
+
+/// The size of the problems that a choice is compared with: its own, or the class's.
+fn difficulty(choice: &ProblemChoice) -> Difficulty {
+    match choice {
+        ProblemChoice::Drawn { difficulty, .. } => *difficulty,
+        // The shipped examples are official problems.
+        ProblemChoice::Example(_) => Difficulty::Official,
+        ProblemChoice::Typed(_) | ProblemChoice::Said(_) => Difficulty::Class,
     }
 }
 

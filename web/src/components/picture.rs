@@ -134,53 +134,54 @@ fn Footer(has_shades: bool) -> impl IntoView {
     view! {
         <div class="graph-foot" data-testid="picture-foot">
             {shades}
-            <span class="spring"></span>
-            <button
-                class="quiet"
-                data-testid="step-back"
-                aria-label=words().step_before
-                title=words().step_before_title
-                disabled=is_first
-                on:click=move |_| walk(-1)
-            >
-                "◀"
-            </button>
-            <label class="field">
-                <span data-testid="shown-step">
-                    {move || match cursor.get() {
-                        Some(step) => fill(words().step_number, &[("n", &step.to_string())]),
-                        None => words().newest.to_string(),
-                    }}
-                </span>
-                <input
-                    type="range"
-                    min="0"
-                    max=move || last_step.get().to_string()
-                    prop:value=value
-                    disabled=move || last_step.get() == 0
-                    aria-label=words().step_shown
-                    data-testid="step-slider"
-                    on:input=on_slide
-                />
-            </label>
-            <button
-                class="quiet"
-                data-testid="step-on"
-                aria-label=words().step_after
-                title=words().step_after_title
-                disabled=is_last
-                on:click=move |_| walk(1)
-            >
-                "▶"
-            </button>
-            <button
-                class="quiet"
-                data-testid="follow"
-                disabled=move || cursor.pinned().is_none()
-                on:click=move |_| cursor.follow()
-            >
-                {words().follow}
-            </button>
+            <span class="scrubber">
+                <button
+                    class="quiet"
+                    data-testid="step-back"
+                    aria-label=words().step_before
+                    title=words().step_before_title
+                    disabled=is_first
+                    on:click=move |_| walk(-1)
+                >
+                    "◀"
+                </button>
+                <label class="field">
+                    <span data-testid="shown-step">
+                        {move || match cursor.get() {
+                            Some(step) => fill(words().step_number, &[("n", &step.to_string())]),
+                            None => words().newest.to_string(),
+                        }}
+                    </span>
+                    <input
+                        type="range"
+                        min="0"
+                        max=move || last_step.get().to_string()
+                        prop:value=value
+                        disabled=move || last_step.get() == 0
+                        aria-label=words().step_shown
+                        data-testid="step-slider"
+                        on:input=on_slide
+                    />
+                </label>
+                <button
+                    class="quiet"
+                    data-testid="step-on"
+                    aria-label=words().step_after
+                    title=words().step_after_title
+                    disabled=is_last
+                    on:click=move |_| walk(1)
+                >
+                    "▶"
+                </button>
+                <button
+                    class="quiet"
+                    data-testid="follow"
+                    disabled=move || cursor.pinned().is_none()
+                    on:click=move |_| cursor.follow()
+                >
+                    {words().follow}
+                </button>
+            </span>
         </div>
     }
 }

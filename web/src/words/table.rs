@@ -307,6 +307,8 @@ words! {
     do_nearest: "the nearest word is fed", "das nächste Wort eingespeist wird";
     do_swap: "another lane's input is fed …", "die Eingabe einer anderen Bahn …";
     do_force: "this word is fed", "dieses Wort eingespeist wird";
+    do_swap_problem: "another problem's input is fed", "die Eingabe einer anderen Aufgabe kommt";
+    other_problem_label: "Number of the other problem", "Nummer der anderen Aufgabe";
     lane_number: "of lane {n}", "von Bahn {n}";
     go_on_thinking: "Think on from there", "Von dort weiterdenken";
     go_on_answering: "Answer from there", "Von dort antworten";
@@ -380,6 +382,9 @@ words! {
     lane_numbers: "{n} thinking{entropy} · {seconds} s", "{n} Denkschritte{entropy} · {seconds} s";
     lane_mean_entropy: " · ⌀ {nats} nats, {words} words", " · ⌀ {nats} Nats, {words} Wörter";
     change_at: "{change} at {step}", "{change} bei {step}";
+    change_problem: "swap with problem {seed} ({size}) at {step}", "Tausch mit Aufgabe {seed} ({size}) bei {step}";
+    same_answer: "The same answer as lane {n}, without it.", "Dieselbe Antwort wie Bahn {n}, ohne das.";
+    other_answer: "Another answer than lane {n}, without it.", "Eine andere Antwort als Bahn {n}, ohne das.";
     right: "right", "richtig";
     wrong: "wrong", "falsch";
     malformed: "malformed", "keine Antwort";

@@ -409,7 +409,7 @@ fn read_lane(text: &str, number: usize) -> Result<LaneChoice, AddressError> {
             Some(("at", value)) => lane.changes.push(value.parse().map_err(|_| {
                 self::wrong(
                     "at",
-                    "STEP-CHANGE, such as 5-zero, 5-noise-0.5-1 or 5-swap-2",
+                    "STEP-CHANGE, such as 5-zero, 5-noise-0.5-1, 5-swap-2 or 5-swap-class-9",
                     value,
                 )
             })?),

@@ -6,6 +6,7 @@ use crate::{
     engine::ModelCapabilities,
     program::{MAX_KEPT, Program},
     strategy::{Composition, Setting, Settings, Strategy, StrategyError},
+    tasks::Difficulty,
     tokenizer::Tokenizer,
 };
 
@@ -54,6 +55,9 @@ pub enum ChangeKind {
     Mix(Vec<(u32, f32)>),
     /// What another lane, counted from 1, was fed after the same step.
     Swap(usize),
+    /// What the same lane is fed after the same step on another problem of the task, which is
+    /// generated of this size and from this seed.
+    SwapProblem(Difficulty, u64),
 }
 
 /// Where a forked lane begins.
@@ -132,7 +136,7 @@ impl LaneChoice {
         let parts = self.composition.as_ref().map(|known| format!(", {known}"));
         let changes = self.changes.iter();
         let changes: String = changes
-            .map(|change| format!(", {} at {}", change.kind.word(), change.step))
+            .map(|change| format!(", {} at {}", change.kind.label(), change.step))
             .collect();
         let fork = self.fork.map(|fork| {
             let how = if fork.answers { ", answering" } else { "" };
@@ -208,12 +212,22 @@ impl ChangeKind {
             Self::Nearest => "nearest",
             Self::Force(_) => "force",
             Self::Mix(_) => "mix",
-            Self::Swap(_) => "swap",
+            Self::Swap(_) | Self::SwapProblem(..) => "swap",
+        }
+    }
+
+    /// Its name, with what is told of it beside a lane.
+    fn label(&self) -> String {
+        match self {
+            Self::SwapProblem(difficulty, seed) => {
+                format!("{} with {} problem {seed}", self.word(), difficulty.name())
+            }
+            _ => self.word().into(),
         }
     }
 }
 
-/// `5-zero`, `5-noise-0.5-1`, `5-force-17`, `5-mix-17-0.5-23-0.5`
+/// `5-zero`, `5-noise-0.5-1`, `5-swap-2`, `5-swap-class-9`, `5-mix-17-0.5-23-0.5`
 impl fmt::Display for ChangeChoice {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(f, "{}-{}", self.step, self.kind.word())?;
@@ -222,6 +236,9 @@ impl fmt::Display for ChangeChoice {
             ChangeKind::Noise(relative, seed) => write!(f, "-{relative}-{seed}"),
             ChangeKind::Shuffle(number) | ChangeKind::Force(number) => write!(f, "-{number}"),
             ChangeKind::Swap(lane) => write!(f, "-{lane}"),
+            ChangeKind::SwapProblem(difficulty, seed) => {
+                write!(f, "-{}-{seed}", difficulty.name())
+            }
             ChangeKind::Mix(parts) => parts
                 .iter()
                 .try_for_each(|(id, weight)| write!(f, "-{id}-{weight}")),
@@ -266,6 +283,10 @@ impl FromStr for ChangeChoice {
                 0 => return Err(Malformed),
                 lane => ChangeKind::Swap(lane as usize),
             },
+            ("swap", [difficulty, seed]) => ChangeKind::SwapProblem(
+                difficulty.parse().map_err(|_| Malformed)?,
+                seed.parse().map_err(|_| Malformed)?,
+            ),
             ("mix", parts) if !parts.is_empty() && parts.len() <= 2 * MAX_KEPT => {
                 let pair = |pair: &[&str]| match *pair {
                     [id, weight] => Ok((whole(id)?, size(weight)?)),

@@ -56,6 +56,14 @@ fn any_treated_lane() -> impl Values<Value = LaneChoice> {
         any::<u32>().prop_map(ChangeKind::Shuffle),
         any::<u32>().prop_map(ChangeKind::Force),
         (1..9_usize).prop_map(ChangeKind::Swap),
+        (any::<bool>(), any::<u64>()).prop_map(|(is_class, seed)| {
+            let difficulty = if is_class {
+                Difficulty::Class
+            } else {
+                Difficulty::Official
+            };
+            ChangeKind::SwapProblem(difficulty, seed)
+        }),
         prop::collection::vec((any::<u32>(), size()), 1..5).prop_map(ChangeKind::Mix),
     ];
     let change = (any::<u32>(), kind).prop_map(|(step, kind)| ChangeChoice { step, kind });

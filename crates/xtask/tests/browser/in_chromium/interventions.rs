@@ -44,6 +44,7 @@ fn every_change_makes_a_copy_that_is_the_same_up_to_its_step() {
             ("nearest", "at=2-nearest"),
             ("zero", "at=2-zero"),
             ("swap", "at=2-swap-1"),
+            ("swap-problem", "at=2-swap-class-5"),
             ("force", "at=2-force-"),
         ] {
             browser.open(&hash).await?;
@@ -73,6 +74,63 @@ fn every_change_makes_a_copy_that_is_the_same_up_to_its_step() {
             );
             let (copy, source) = (norm(2, STEP + 1), norm(1, STEP + 1));
             ensure!(copy != source, "{change}: another way after it");
+        }
+        check_quiet(browser).await
+    });
+}
+
+/// In words, what another problem gives can be typed: the word that stood there.
+#[test]
+fn another_problems_word_is_fed_as_if_it_were_typed() {
+    in_browser(WebGpu::Off, async |browser| {
+        let lane = "prosqa-cot:token-cot";
+        let there = open_and_run_on(browser, 5, lane).await?;
+        let here = open_and_run(browser, lane).await?;
+        let [here, there] = [here, there].map(|run| run["lanes"][0]["steps"].clone());
+        let differs = |step: &usize| here[step]["token"] != there[step]["token"];
+        let step = (1..6).find(differs).context("a word that differs")?;
+        let word = there[step]["token"].as_str().context("a word")?;
+        let swapped = format!("{lane};{lane},at={step}-swap-class-5");
+        open_and_run(browser, &swapped).await?;
+        pin(browser, step as u64).await?;
+        browser.fill("do-force", word).await?;
+        let all = finished_run_of(browser, 3).await?;
+        let norms = |lane: usize| -> Vec<Value> {
+            let steps = all["lanes"][lane]["steps"].as_array().into_iter().flatten();
+            steps.map(|step| step["hidden_norm"].clone()).collect()
+        };
+        ensure!(norms(1) != norms(0), "another word goes another way");
+        ensure!(norms(1) == norms(2), "{word} at {step}, given and typed");
+        check_quiet(browser).await
+    });
+}
+
+/// The thoughts of the next problem lead elsewhere on this one; its own change nothing.
+#[test]
+fn what_another_problems_thoughts_do_to_the_answer_is_told() {
+    in_browser(WebGpu::Off, async |browser| {
+        let lane = "prosqa-coconut:coconut";
+        for (problem, is_same) in [(7, false), (6, true)] {
+            let swaps = (1..7).map(|step| format!(",at={step}-swap-class-{problem}"));
+            let swapped = format!("{lane};{lane}{}", swaps.collect::<String>());
+            let run = open_and_run_on(browser, 6, &swapped).await?;
+            let [without, with] = [0, 1].map(|lane| &run["lanes"][lane]["answer"]);
+            let is_as_expected = (without == with) == is_same;
+            ensure!(is_as_expected, "{problem}: {without} and {with}");
+            let expected = match is_same {
+                true => "The same answer as lane 1",
+                false => "Another answer than lane 1",
+            };
+            let is_told = |text: &str| text.starts_with(expected);
+            browser
+                .wait_text("lane-1-changed-answer", is_told, LIMIT)
+                .await?;
+            let changes = browser.texts("lane-1-changes").await?.concat();
+            let listed = format!("swap with problem {problem} (class) at 1");
+            ensure!(changes.starts_with(&listed), "found {changes}");
+            if is_same {
+                compare_lanes(&run["lanes"][1], &run["lanes"][0])?;
+            }
         }
         check_quiet(browser).await
     });
@@ -174,8 +232,12 @@ fn a_fork_goes_on_as_its_source_did_and_answers_where_it_is_told_to() {
 }
 
 async fn open_and_run(browser: &Browser, lanes: &str) -> Result<Value> {
+    open_and_run_on(browser, 4, lanes).await
+}
+
+async fn open_and_run_on(browser: &Browser, problem: u32, lanes: &str) -> Result<Value> {
     browser
-        .open(&format!("problem=class:4&lanes={lanes}&speed=max"))
+        .open(&format!("problem=class:{problem}&lanes={lanes}&speed=max"))
         .await?;
     browser.wait_enabled("run", LIMIT).await?;
     browser.click("run").await?;
