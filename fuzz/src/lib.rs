@@ -153,10 +153,10 @@ pub fn address(bytes: &[u8]) {
 /// Programs as recordings hold them, settings as people type them, compositions.
 pub fn program(bytes: &[u8]) {
     let Some(text) = text_of(bytes) else { return };
-    if let Ok(program) = serde_json::from_str::<Program>(&text) {
-        if program.validate(64).is_ok() {
-            program.max_positions();
-        }
+    if let Ok(program) = serde_json::from_str::<Program>(&text)
+        && program.validate(64).is_ok()
+    {
+        program.max_positions();
     }
     let tokenizer = Tokenizer::from_json(include_str!("../corpus/tokenizer/words.json"));
     let tokenizer = tokenizer.expect("a tokenizer of the corpus");

@@ -32,6 +32,8 @@ fn on_cpu((config, weights): &Model) -> AnyEngine {
 #[derive(Clone, Copy, Debug, PartialEq)]
 enum Next {
     Device,
+    /// A device that is lost as soon as it is there.
+    Dead,
     Cpu,
     /// The CPU with another model, which goes another way.
     Other,
@@ -51,11 +53,17 @@ fn renewable(next: &[Next]) -> (GpuContext, Renewable<AnyEngine>) {
     let device = || block_on(GpuContext::request()).expect("a device");
     let context = device();
     let engine = on_gpu(&context, &common::small());
-    let mut next = next.to_vec().into_iter();
+    let mut left: Vec<Next> = next.iter().rev().copied().collect();
     let renew: Renew<AnyEngine> = Box::new(move |lost| {
         assert!(matches!(lost, EngineError::DeviceLost(_)), "{lost}");
-        let engine = match next.next().unwrap_or(Next::Nothing) {
+        let engine = match left.pop().unwrap_or(Next::Nothing) {
             Next::Device => Ok(on_gpu(&device(), &common::small())),
+            Next::Dead => {
+                let context = device();
+                let engine = on_gpu(&context, &common::small());
+                context.destroy();
+                Ok(engine)
+            }
             Next::Cpu => Ok(on_cpu(&common::small())),
             Next::Other => Ok(on_cpu(&other_model())),
             Next::Nothing => Err(lost),
@@ -100,8 +108,8 @@ fn finished(
 }
 
 /// A run whose device is lost after as many calls.
-fn interrupted(next: Next, n_calls: usize) -> Result<Vec<Vec<StepRecord>>, EngineError> {
-    let (context, mut engine) = renewable(&[next]);
+fn interrupted(next: &[Next], n_calls: usize) -> Result<Vec<Vec<StepRecord>>, EngineError> {
+    let (context, mut engine) = renewable(next);
     let lanes = lanes();
     block_on(engine.begin(&lanes))?;
     let mut traces = vec![Vec::new(); lanes.len()];
@@ -123,9 +131,9 @@ fn a_run_goes_on_with_the_same_tokens_wherever_its_device_is_lost() {
     let n_steps = expected.iter().map(Vec::len).max().expect("lanes");
     for n_calls in 0..=n_steps.div_ceil(3) {
         // Another device of the adapter computes the same to the bit.
-        let found = interrupted(Next::Device, n_calls);
+        let found = interrupted(&[Next::Device], n_calls);
         assert_eq!(found.as_ref(), Ok(&expected), "after {n_calls} calls");
-        let found = interrupted(Next::Cpu, n_calls).expect("a run");
+        let found = interrupted(&[Next::Dead, Next::Cpu], n_calls).expect("a run");
         for (lane, (found, expected)) in found.iter().zip(&expected).enumerate() {
             let difference = first_record_difference(found, expected);
             assert_eq!(difference, None, "after {n_calls} calls, lane {lane}");
@@ -138,12 +146,12 @@ fn an_engine_that_goes_another_way_says_where_and_none_at_all_gives_the_loss() {
     if common::context().is_none() {
         return;
     }
-    let other = interrupted(Next::Other, 2);
+    let other = interrupted(&[Next::Other], 2);
     assert!(
         matches!(other, Err(EngineError::OtherRun { .. })),
         "{other:?}"
     );
-    let lost = interrupted(Next::Nothing, 2);
+    let lost = interrupted(&[Next::Dead, Next::Nothing], 2);
     assert!(matches!(lost, Err(EngineError::DeviceLost(_))), "{lost:?}");
 }
 

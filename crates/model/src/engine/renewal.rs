@@ -10,8 +10,8 @@ use crate::{
     reference::LayerStates,
 };
 
-/// Makes the next engine of the same checkpoint, told why the last one ended; an error of it, or
-/// the old one given back, ends the run.
+/// Makes the next engine of the same checkpoint, told why the last one ended; an error of it ends
+/// the run, and it must come to one, or to an engine that has no device.
 pub type Renew<E> =
     Box<dyn FnMut(EngineError) -> Pin<Box<dyn Future<Output = Result<E, EngineError>>>>>;
 
@@ -59,9 +59,20 @@ impl<E: Engine> Renewable<E> {
         &mut self.engine
     }
 
-    /// Another engine in the place of the lost one, where the run stood.
-    async fn renewed(&mut self, lost: EngineError) -> Result<(), EngineError> {
-        self.engine = (self.renew)(lost).await?;
+    /// Another engine in the place of the lost one, where the run stood; the next one where that is
+    /// lost, too.
+    async fn renewed(&mut self, mut lost: EngineError) -> Result<(), EngineError> {
+        loop {
+            self.engine = (self.renew)(lost).await?;
+            match self.taken_up().await {
+                Err(again @ EngineError::DeviceLost(_)) => lost = again,
+                other => return other,
+            }
+        }
+    }
+
+    /// Takes the engine through the run.
+    async fn taken_up(&mut self) -> Result<(), EngineError> {
         if self.lanes.is_empty() {
             return Ok(());
         }
@@ -136,15 +147,14 @@ fn steps_of(records: &[StepRecord]) -> Vec<Vec<StepRecord>> {
     steps
 }
 
-/// Calls the engine, and once more on another one where the device is lost.
-macro_rules! twice {
+/// Calls the engine, and again on another one where the device is lost.
+macro_rules! lasting {
     ($this:ident, $call:expr) => {
-        match $call {
-            Err(lost @ EngineError::DeviceLost(_)) => {
-                $this.renewed(lost).await?;
-                $call
+        loop {
+            match $call {
+                Err(lost @ EngineError::DeviceLost(_)) => $this.renewed(lost).await?,
+                other => break other,
             }
-            other => other,
         }
     };
 }
@@ -161,7 +171,7 @@ impl<E: Engine> Engine for Renewable<E> {
     async fn begin(&mut self, lanes: &[LaneSpec]) -> Result<(), EngineError> {
         self.lanes.clear();
         self.asked.clear();
-        let begun = twice!(self, self.engine.begin(lanes).await);
+        let begun = lasting!(self, self.engine.begin(lanes).await);
         if begun.is_ok() {
             self.lanes = lanes.to_vec();
         }
@@ -169,7 +179,7 @@ impl<E: Engine> Engine for Renewable<E> {
     }
 
     async fn advance(&mut self, n_steps: usize) -> Result<Vec<StepRecord>, EngineError> {
-        let records = twice!(self, self.engine.advance(n_steps).await)?;
+        let records = lasting!(self, self.engine.advance(n_steps).await)?;
         self.asked.push(Asked::Steps(steps_of(&records)));
         Ok(records)
     }
@@ -181,10 +191,10 @@ impl<E: Engine> Engine for Renewable<E> {
     }
 
     async fn cursors(&mut self) -> Result<Vec<LaneCursor>, EngineError> {
-        twice!(self, self.engine.cursors().await)
+        lasting!(self, self.engine.cursors().await)
     }
 
     async fn peek(&mut self, cursors: &[LaneCursor]) -> Result<LayerStates, EngineError> {
-        twice!(self, self.engine.peek(cursors).await)
+        lasting!(self, self.engine.peek(cursors).await)
     }
 }
