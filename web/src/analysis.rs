@@ -5,7 +5,6 @@
 
 use std::{collections::BTreeMap, rc::Rc, sync::Arc};
 
-use latent_gpu::AnyEngine;
 use latent_model::{
     analysis::{
         intervention::Interventions,
@@ -172,7 +171,7 @@ impl Analysis {
         let treated = session.treated_lane(index).ok_or(SessionError::NotBegun)?;
         let checkpoint = self.checkpoint(lane)?;
         let model = &checkpoint.model;
-        let mut engine: AnyEngine = session.open_engine(&checkpoint).await?;
+        let mut engine = session.open_engine(&checkpoint).await?;
         let one = std::slice::from_ref(&treated);
         let mut changes = Interventions::new(&model.config, &model.weights, one);
         let specs = std::slice::from_ref(&treated.0);

@@ -5,7 +5,7 @@ use std::{collections::BTreeMap, rc::Rc, sync::Arc};
 use futures::lock::Mutex;
 use latent_gpu::AnyEngine;
 use latent_model::{
-    engine::Engine,
+    engine::{Engine, Renewable},
     evaluation::{BATCH, Evaluator, Trials, generated_problems},
 };
 use leptos::{prelude::*, task::spawn_local};
@@ -62,7 +62,7 @@ pub struct Arena {
 struct Work {
     contests: Vec<Contest>,
     /// By checkpoint.
-    engines: BTreeMap<String, AnyEngine>,
+    engines: BTreeMap<String, Renewable<AnyEngine>>,
 }
 
 /// One row's evaluation, with its checkpoint.
@@ -267,13 +267,13 @@ impl Work {
         } = &mut contests[index];
         // The visitor may have chosen another engine meanwhile.
         let uses_gpu = session.uses_gpu();
-        engines.retain(|_, engine| matches!(engine, AnyEngine::Gpu(_)) == uses_gpu);
+        engines.retain(|_, engine| matches!(engine.engine(), AnyEngine::Gpu(_)) == uses_gpu);
         if !engines.contains_key(model) {
             let engine = session.open_engine(checkpoint).await?;
             engines.insert(model.clone(), engine);
         }
         let engine = engines.get_mut(model).ok_or(SessionError::NotBegun)?;
-        let is_on_gpu = matches!(engine, AnyEngine::Gpu(_));
+        let is_on_gpu = matches!(engine.engine(), AnyEngine::Gpu(_));
         let n_runs = if is_on_gpu { BATCH } else { CPU_BATCH };
         let started_ms = now_ms();
         evaluator

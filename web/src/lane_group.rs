@@ -4,7 +4,7 @@ use latent_gpu::AnyEngine;
 use latent_model::{
     address::LaneChoice,
     analysis::intervention::Interventions,
-    engine::{Engine, EngineError},
+    engine::{Engine, EngineError, Renewable},
     record::StepRecord,
 };
 
@@ -27,7 +27,7 @@ impl Group {
     /// Up to `n_steps` further, in as many pieces as there are changes on the way.
     pub async fn advance(
         &mut self,
-        engine: &mut AnyEngine,
+        engine: &mut Renewable<AnyEngine>,
         n_steps: usize,
     ) -> Result<Vec<LaneRecord>, EngineError> {
         let members = &self.members;

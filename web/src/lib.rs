@@ -12,6 +12,7 @@ pub mod components;
 pub mod default_lanes;
 pub mod evidence;
 pub mod focus;
+pub mod gpu;
 pub mod lane_group;
 pub mod lanes;
 pub mod load;

@@ -6,7 +6,7 @@ use latent_gpu::GpuError;
 use latent_model::address::AddressError;
 use leptos::prelude::*;
 
-use crate::{load::LoadError, session::SessionError, words::words};
+use crate::{gpu::Loss, load::LoadError, session::SessionError, words::words};
 
 /// A message with advice.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -153,12 +153,21 @@ impl Notice {
         }
     }
 
-    /// The self-test found a difference.
-    pub fn gpu_disagrees(verdict: &str) -> Self {
-        Self {
-            offers_reference: true,
-            ..Self::new(words().gpu_disagrees, &verdict).advice(words().gpu_disagrees_advice)
+    /// The GPU's device was lost, and something else took its place.
+    pub fn gpu_lost(loss: &Loss) -> Self {
+        match loss {
+            Loss::Renewed(error) => {
+                Self::new(words().gpu_renewed, error).advice(words().gpu_renewed_advice)
+            }
+            Loss::GivenUp(error) => {
+                Self::new(words().gpu_given_up, error).advice(words().gpu_given_up_advice)
+            }
         }
+    }
+
+    /// The self-test found a difference, and the CPU took over.
+    pub fn gpu_disagrees(verdict: &str) -> Self {
+        Self::new(words().gpu_disagrees, &verdict).advice(words().gpu_disagrees_advice)
     }
 }
 

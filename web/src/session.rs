@@ -3,12 +3,13 @@
 use std::{
     cell::RefCell,
     collections::{BTreeMap, BTreeSet},
+    rc::Rc,
     sync::Arc,
 };
 
 use futures::lock::Mutex;
 use latent_gpu::{
-    AnyEngine, GpuContext, GpuError,
+    AnyEngine, GpuError,
     self_test::{test_adapter, test_model},
 };
 use latent_model::{
@@ -16,7 +17,7 @@ use latent_model::{
     analysis::{fork::ForkError, intervention::Interventions},
     catalogue::{Catalogue, folder_and_adapters},
     contemplation,
-    engine::{Engine, EngineError, LaneSpec},
+    engine::{Engine, EngineError, LaneSpec, Renewable},
     evaluation::EvaluationError,
     input::Input,
     model::{Model, ModelError},
@@ -28,6 +29,7 @@ use latent_model::{
 use crate::{
     brought::Brought,
     browser::{BREATHE, breathe},
+    gpu::Gpu,
     lane_group::{Group, groups},
     load::{Downloading, LoadError, fetch_model},
     measurement::{Measured, measure},
@@ -109,7 +111,9 @@ pub enum SessionError {
 impl SessionError {
     /// Whether it was the GPU's own doing.
     pub fn is_of_gpu(&self) -> bool {
-        let is_device = |error: &EngineError| matches!(error, EngineError::Device(_));
+        let is_device = |error: &EngineError| {
+            matches!(error, EngineError::Device(_) | EngineError::DeviceLost(_))
+        };
         match self {
             Self::Gpu(_) => true,
             Self::Engine(error) => is_device(error),
@@ -139,10 +143,11 @@ pub struct Session {
     /// The checkpoints that come with CCOT's adapters.
     adapted: BTreeSet<String>,
     /// The GPU, where runs go to it.
-    context: RefCell<Option<GpuContext>>,
+    /// Its device, which engines outlive.
+    pub gpu: Rc<Gpu>,
     checkpoints: RefCell<BTreeMap<String, Arc<Checkpoint>>>,
     /// By checkpoint. Behind an asynchronous lock: one command at a time.
-    engines: Mutex<BTreeMap<String, AnyEngine>>,
+    engines: Mutex<BTreeMap<String, Renewable<AnyEngine>>>,
     /// The lanes of the run by checkpoint.
     groups: RefCell<Vec<Group>>,
     /// The lanes of the run with all that is done to them, by their number on the page.
@@ -179,7 +184,7 @@ impl Session {
         Self {
             adapted: adapted.map(|entry| entry.name.clone()).collect(),
             brought,
-            context: RefCell::default(),
+            gpu: Rc::default(),
             checkpoints: RefCell::default(),
             engines: Mutex::default(),
             groups: RefCell::default(),
@@ -190,16 +195,14 @@ impl Session {
 
     /// Opens the GPU; from then on engines run on it.
     pub async fn open_gpu(&self) -> Result<String, GpuError> {
-        let context = GpuContext::request().await?;
-        let name = context.adapter_name();
-        self.context.replace(Some(context));
-        Ok(name)
+        self.self_tests.borrow_mut().clear();
+        self.gpu.open().await
     }
 
     /// From now on the reference engine runs. An engine of the GPU that is at work ends what it
     /// does, and goes when the next run begins.
     pub fn use_reference(&self) {
-        self.context.replace(None);
+        self.gpu.close();
         self.self_tests.borrow_mut().clear();
         if let Some(mut engines) = self.engines.try_lock() {
             self.retain_engines(&mut engines, |_| true);
@@ -208,7 +211,7 @@ impl Session {
 
     /// Whether runs go to the GPU.
     pub fn uses_gpu(&self) -> bool {
-        self.context.borrow().is_some()
+        self.gpu.is_open()
     }
 
     /// Drops the checkpoints and engines that none of these lanes uses.
@@ -228,11 +231,12 @@ impl Session {
     /// Keeps the engines of these checkpoints that run where runs go now.
     fn retain_engines(
         &self,
-        engines: &mut BTreeMap<String, AnyEngine>,
+        engines: &mut BTreeMap<String, Renewable<AnyEngine>>,
         is_used: impl Fn(&str) -> bool,
     ) {
         let uses_gpu = self.uses_gpu();
-        let is_on_gpu = |engine: &AnyEngine| matches!(engine, AnyEngine::Gpu(_));
+        let is_on_gpu =
+            |engine: &Renewable<AnyEngine>| matches!(engine.engine(), AnyEngine::Gpu(_));
         engines.retain(|name, engine| is_used(name) && is_on_gpu(engine) == uses_gpu);
     }
 
@@ -297,7 +301,7 @@ impl Session {
             return Ok(());
         };
         self.groups.borrow_mut().clear();
-        let found = match self.engine(&mut engines, name).await? {
+        let found = match self.engine(&mut engines, name).await?.engine_mut() {
             AnyEngine::Gpu(engine) => {
                 if !self.self_tests.borrow().contains_key(TOUCHSTONE) {
                     let verdict = test_adapter(engine.context(), BREATHE).await?;
@@ -325,7 +329,7 @@ impl Session {
             return Ok(None);
         };
         self.groups.borrow_mut().clear();
-        let gpu = self.engine(&mut engines, name).await?;
+        let gpu = self.engine(&mut engines, name).await?.engine_mut();
         let mut cpu = AnyEngine::reference(&checkpoint.model).with_breaks(BREATHE);
         Ok(Some(measure(&checkpoint.model, gpu, &mut cpu).await?))
     }
@@ -338,15 +342,12 @@ impl Session {
     /// The engine of a loaded checkpoint, made the first time that it is asked for.
     async fn engine<'a>(
         &self,
-        engines: &'a mut BTreeMap<String, AnyEngine>,
+        engines: &'a mut BTreeMap<String, Renewable<AnyEngine>>,
         name: &str,
-    ) -> Result<&'a mut AnyEngine, SessionError> {
+    ) -> Result<&'a mut Renewable<AnyEngine>, SessionError> {
         if !engines.contains_key(name) {
             let checkpoint = self.loaded(name).ok_or(SessionError::NotBegun)?;
-            let context = self.context.borrow().clone();
-            let engine = AnyEngine::open(&checkpoint.model, context.as_ref()).await?;
-            let engine = engine.with_breaks(BREATHE);
-            engines.insert(name.into(), engine);
+            engines.insert(name.into(), self.gpu.engine(&checkpoint).await?);
         }
         engines.get_mut(name).ok_or(SessionError::NotBegun)
     }
@@ -357,10 +358,11 @@ impl Session {
     }
 
     /// An engine of its own for a checkpoint, where runs go now; it ends no run of the page.
-    pub async fn open_engine(&self, checkpoint: &Checkpoint) -> Result<AnyEngine, SessionError> {
-        let context = self.context.borrow().clone();
-        let engine = AnyEngine::open(&checkpoint.model, context.as_ref()).await?;
-        Ok(engine.with_breaks(BREATHE))
+    pub async fn open_engine(
+        &self,
+        checkpoint: &Arc<Checkpoint>,
+    ) -> Result<Renewable<AnyEngine>, SessionError> {
+        Ok(self.gpu.engine(checkpoint).await?)
     }
 
     /// The lanes as their engines take them. Every checkpoint must be loaded.

@@ -7,6 +7,7 @@ use leptos::prelude::*;
 
 use crate::{
     browser::{next_frame, webgpu_obstacle},
+    gpu::Loss,
     load::Downloading,
     measurement::Measured,
     notice::{Notice, Notices, Topic},
@@ -178,6 +179,10 @@ impl Reports {
         match &report {
             TestReport::Found(test) if !test.agrees() => {
                 notices.show(Topic::Engine, Notice::gpu_disagrees(&test.sentence()));
+                session.use_reference();
+                self.engine.set(EngineReport::Reference(WhyReference::NoGpu(
+                    words().gpu_disagrees.into(),
+                )));
             }
             _ => {}
         }
@@ -285,6 +290,18 @@ impl Startup {
         self.reports.engine.set(EngineReport::Measuring);
         next_frame().await;
         session.measure(name).await
+    }
+
+    /// Says what becomes of the GPU when it is lost.
+    pub fn watch(self, session: &Session) {
+        session.gpu.on_loss(move |loss| {
+            self.notices.show(Topic::Engine, Notice::gpu_lost(&loss));
+            if let Loss::GivenUp(why) = loss {
+                let why = WhyReference::NoGpu(why);
+                self.reports.engine.set(EngineReport::Reference(why));
+                self.reports.self_test.set(TestReport::NotNeeded);
+            }
+        });
     }
 
     fn fall_back(self, session: &Session, why: WhyReference) {

@@ -9,7 +9,7 @@ use latent_model::{
         fork::{Continue, continuation, fork},
         intervention::{Change, Intervention, Ran, run_to_end_with},
     },
-    engine::{Engine, EngineError, LaneSpec},
+    engine::{Engine, EngineError, LaneSpec, Renewable},
     input::Input,
     model::Model,
     tasks::{Picture, Task},
@@ -60,7 +60,7 @@ pub async fn treated(
     lanes: &[LaneChoice],
     specs: &[LaneSpec],
     checkpoints: &[Arc<Checkpoint>],
-    engines: &mut BTreeMap<String, AnyEngine>,
+    engines: &mut BTreeMap<String, Renewable<AnyEngine>>,
 ) -> Result<Vec<TreatedLane>, SessionError> {
     check_sources(lanes)?;
     let sources = sources(lanes);

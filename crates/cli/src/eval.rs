@@ -16,7 +16,7 @@ use serde::Serialize;
 
 use crate::{
     asking::AskingArgs,
-    engines::{EngineKind, open_engine},
+    engines::{EngineKind, open_lasting_engine},
     folder::{ModelArgs, weights_digest},
     problems::ProblemArgs,
     progress::progress_bar,
@@ -97,7 +97,7 @@ pub async fn eval(args: &EvalArgs) -> Result<ExitCode> {
     let mut asked = args.asking.problems(&source, args.seed, args.n)?;
     asked.problems.truncate(args.limit.unwrap_or(usize::MAX));
     let (prompts, problems) = (asked.prompts(&model)?, &asked.problems);
-    let mut engine = open_engine(args.engine, &model).await?;
+    let mut engine = open_lasting_engine(args.engine, &model).await?;
     let start = Instant::now();
     let bar = match args.json {
         true => ProgressBar::hidden(),

@@ -84,7 +84,10 @@ pub enum GpuError {
 
 impl From<GpuError> for EngineError {
     fn from(error: GpuError) -> Self {
-        Self::Device(error.to_string())
+        match error {
+            GpuError::Lost(_) => Self::DeviceLost(error.to_string()),
+            _ => Self::Device(error.to_string()),
+        }
     }
 }
 

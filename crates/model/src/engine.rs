@@ -1,6 +1,9 @@
 //! The engine's contract: begin a run of lanes, then advance it and read its records.
 
 pub mod checks;
+mod renewal;
+
+pub use self::renewal::{Renew, Renewable};
 
 use crate::{
     config::ModelConfig,
@@ -190,9 +193,23 @@ pub enum EngineError {
         /// The number, and what it may be.
         what: String,
     },
-    /// The device cannot run this model, was lost, or refused a command.
+    /// The device cannot run this model, or refused a command.
     #[error("{0}")]
     Device(String),
+    /// The device is gone; what ran on it can go on elsewhere ([`Renewable`]).
+    #[error("{0}")]
+    DeviceLost(String),
+    /// A run that was taken up on another engine went another way.
+    #[error(
+        "lane {lane}, step {step}: the engine that took the run up after the device was lost does \
+         not come to the recorded step"
+    )]
+    OtherRun {
+        /// The lane's index.
+        lane: u32,
+        /// The lane's step.
+        step: u32,
+    },
 }
 
 impl EngineError {
@@ -211,10 +228,12 @@ impl EngineError {
             | Self::NoEndClassifier { lane, .. }
             | Self::NoContemplation { lane, .. }
             | Self::NoLayer { lane, .. } => *lane = number(*lane),
-            Self::NonFinite { lane, .. } | Self::Implausible { lane, .. } => {
+            Self::NonFinite { lane, .. }
+            | Self::Implausible { lane, .. }
+            | Self::OtherRun { lane, .. } => {
                 *lane = number(*lane as usize) as u32;
             }
-            Self::LaneCount { .. } | Self::NotBegun | Self::Device(_) => {}
+            Self::LaneCount { .. } | Self::NotBegun | Self::Device(_) | Self::DeviceLost(_) => {}
         }
         self
     }

@@ -2,6 +2,7 @@
 
 pub mod bench;
 pub mod brought_model;
+pub mod deny;
 pub mod offline;
 pub mod page;
 pub mod progress;

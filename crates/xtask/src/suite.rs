@@ -10,6 +10,7 @@ use std::time::{Duration, Instant};
 use anyhow::{Result, ensure};
 use clap::ValueEnum;
 
+use crate::deny;
 use crate::page::{self, PageBuild};
 use crate::progress::{command_text, duration_text, read_lines, spawn_piped};
 use crate::requirement;
@@ -26,6 +27,8 @@ const BROWSER_TESTS: &str = "in_chromium";
 pub enum CheckName {
     /// rustfmt.
     Fmt,
+    /// Licences, bans and sources of all dependencies.
+    Deny,
     /// clippy, natively.
     Clippy,
     /// clippy on the page for wasm32.
@@ -82,7 +85,10 @@ pub fn run(toolchain: WasmToolchain, only: &[CheckName]) -> Result<()> {
 }
 
 fn run_check(check: CheckName, route: Route, closing_lines: &mut Vec<String>) -> Result<()> {
-    let mut command = command_of(check, route);
+    let Some(mut command) = command_of(check, route) else {
+        eprintln!("\n==> {}: what deny.toml allows", name_of(check));
+        return deny::run();
+    };
     let shown = command_text(&command);
     eprintln!("\n==> {}: {shown}", name_of(check));
     let (status, lines) = run_watched(&mut command)?;
@@ -101,9 +107,11 @@ fn run_check(check: CheckName, route: Route, closing_lines: &mut Vec<String>) ->
     }
 }
 
-fn command_of(check: CheckName, route: Route) -> Command {
+/// The command of a check; `None` for the one that is made in this process.
+fn command_of(check: CheckName, route: Route) -> Option<Command> {
     let mut command = workspace::cargo();
     match check {
+        CheckName::Deny => return None,
         CheckName::Fmt => command.args(["fmt", "--all", "--check"]),
         CheckName::Clippy => command.args([
             "clippy",
@@ -116,7 +124,7 @@ fn command_of(check: CheckName, route: Route) -> Command {
             "-D",
             "warnings",
         ]),
-        CheckName::ClippyWasm => return wasm_lint(route),
+        CheckName::ClippyWasm => return Some(wasm_lint(route)),
         CheckName::Doc => command
             .args(["doc", "--workspace", "--no-deps"])
             .env("RUSTDOCFLAGS", "-D warnings"),
@@ -134,13 +142,13 @@ fn command_of(check: CheckName, route: Route) -> Command {
             ])
             .args(["--", "--skip", BROWSER_TESTS]),
         CheckName::Doctest => command.args(["test", "--workspace", "--doc", "--no-fail-fast"]),
-        CheckName::Page => return page::build_command(route, &PageBuild::default()),
+        CheckName::Page => return Some(page::build_command(route, &PageBuild::default())),
         // One after the other: two browsers on software WebGPU slow each other past their limits.
         CheckName::Browser => command
             .args(["test", "--workspace", "--test", "browser", "--"])
             .args(["--test-threads", "1", "--nocapture"]),
     };
-    command
+    Some(command)
 }
 
 /// Clippy must match the standard library it reads, and Debian has no clippy for its compiler:
@@ -251,6 +259,7 @@ fn summarise(set_up: Duration, outcomes: &[Outcome], closing_lines: &[String]) -
 fn name_of(check: CheckName) -> &'static str {
     match check {
         CheckName::Fmt => "fmt",
+        CheckName::Deny => "deny",
         CheckName::Clippy => "clippy",
         CheckName::ClippyWasm => "clippy-wasm",
         CheckName::Doc => "doc",

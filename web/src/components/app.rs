@@ -70,6 +70,7 @@ pub fn App(lists: Lists, failure: Option<LoadError>) -> impl IntoView {
         .catalogue
         .with_value(|known| Session::new(known, brought));
     let session = Rc::new(session);
+    startup.watch(&session);
     let runner = Runner::new(session.clone(), signals, downloading, (reports, notices));
 
     let arena = Arena::new(session.clone(), signals, downloading);

@@ -345,8 +345,12 @@ words! {
     gpu_too_small_advice: "Remove lanes or choose smaller checkpoints, or go on with the reference engine, which computes the same on the CPU.", "Bahnen entfernen oder kleinere Checkpoints wählen, oder mit der Referenz-Engine weitermachen, die dasselbe auf der CPU rechnet.";
     gpu_stopped: "The GPU stopped working", "Die GPU arbeitet nicht mehr";
     gpu_stopped_advice: "Reload the page to try the GPU again, or go on with the reference engine, which computes the same on the CPU. Nothing that you set or typed is lost.", "Die Seite neu laden, um es noch einmal mit der GPU zu versuchen, oder mit der Referenz-Engine weitermachen, die dasselbe auf der CPU rechnet. Nichts von dem, was du eingestellt oder getippt hast, geht verloren.";
+    gpu_renewed: "The GPU's device was lost", "Das Gerät der GPU ging verloren";
+    gpu_renewed_advice: "What ran was taken up on a new device, from the inputs that were recorded.", "Was lief, wurde auf einem neuen Gerät fortgesetzt, aus den aufgezeichneten Eingaben.";
+    gpu_given_up: "The GPU was lost, and the CPU goes on", "Die GPU ging verloren, und die CPU macht weiter";
+    gpu_given_up_advice: "What ran was taken up by the reference engine, from the inputs that were recorded.", "Was lief, wurde von der Referenz-Engine fortgesetzt, aus den aufgezeichneten Eingaben.";
     gpu_disagrees: "The GPU computes something else than the CPU", "Die GPU rechnet etwas anderes als die CPU";
-    gpu_disagrees_advice: "Do not trust runs on this GPU; go on with the reference engine, and please report the adapter's name.", "Läufen auf dieser GPU nicht trauen; mit der Referenz-Engine weitermachen, und bitte den Namen des Adapters melden.";
+    gpu_disagrees_advice: "Runs go to the reference engine, on the CPU; please report the adapter's name.", "Es rechnet die Referenz-Engine, auf der CPU; bitte den Namen des Adapters melden.";
     loading_file: "Loading {name}: {received}", "Lädt {name}: {received}";
     loading_file_of: "Loading {name}: {received} of {total}", "Lädt {name}: {received} von {total}";
     no_verdict: "No verdict: {reason}", "Kein Urteil: {reason}";

@@ -6,7 +6,7 @@ use anyhow::{Context, Result};
 use indicatif::ProgressBar;
 use latent_gpu::AnyEngine;
 use latent_model::{
-    engine::Engine,
+    engine::{Engine, Renewable},
     evaluation::{Trials, evaluate},
     evidence::{MeasuredThinking, Outcome},
     program::Program,
@@ -16,7 +16,7 @@ use latent_model::{
 
 use super::{args::TableArgs, cache::Cache, suite::Cell};
 use crate::{
-    engines::open_engine,
+    engines::open_lasting_engine,
     folder::{adapter_folders, load_adapted, weights_digest},
     problems::{ProblemArgs, ProblemSet},
 };
@@ -116,7 +116,7 @@ impl<'a> Bench<'a> {
         let adapters = cell.adapters.as_deref();
         let model = load_adapted(&folder, adapters)?;
         let program = cell.program(&model.tokenizer, model.capabilities())?;
-        let mut engine = open_engine(self.args.engine, &model).await?;
+        let mut engine = open_lasting_engine(self.args.engine, &model).await?;
         self.engine = Some(engine.description());
         let weights_sha256 = weights_digest(&folder, adapters)?;
         // All that a measurement depends on beside the problems. The program of phases says what
@@ -141,7 +141,12 @@ impl<'a> Bench<'a> {
     async fn result(
         &self,
         set: &ProblemSet,
-        (engine, tokenizer, program, samples): (&mut AnyEngine, &Tokenizer, &Program, usize),
+        (engine, tokenizer, program, samples): (
+            &mut Renewable<AnyEngine>,
+            &Tokenizer,
+            &Program,
+            usize,
+        ),
         key_parts: &[String],
     ) -> Result<MeasuredThinking> {
         let noise_seed = set.noise_seed.to_string();

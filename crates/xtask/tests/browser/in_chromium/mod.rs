@@ -15,6 +15,8 @@ mod keyboard;
 mod language;
 mod links;
 mod looks;
+mod lost_device;
+mod markup;
 mod offline;
 mod recordings;
 mod runs;

@@ -1,0 +1,170 @@
+//! Whatever the bytes are, every reader of files of others gives what they hold or an error, and
+//! takes memory in proportion to them. The bytes are changed files of the fuzz targets' corpora.
+#![allow(unsafe_code)] // The allocator that counts is a `GlobalAlloc`.
+
+#[path = "../../../fuzz/src/lib.rs"]
+#[allow(missing_docs)]
+mod fuzz;
+
+use std::{
+    alloc::{GlobalAlloc, Layout, System},
+    cell::Cell,
+    fs,
+};
+
+use fuzz::TARGETS;
+use proptest::prelude::*;
+
+thread_local! {
+    /// Bytes that this thread holds, and the most that it held.
+    static HELD: Cell<(isize, isize)> = const { Cell::new((0, 0)) };
+}
+
+/// The system's allocator, and a count of what each thread holds of it.
+struct Counting;
+
+fn count(change: isize) {
+    // Threads free after their locals are gone.
+    let _ = HELD.try_with(|held| {
+        let (now, most) = held.get();
+        held.set((now + change, most.max(now + change)));
+    });
+}
+
+// SAFETY: every call goes to the system's allocator as it came.
+unsafe impl GlobalAlloc for Counting {
+    unsafe fn alloc(&self, layout: Layout) -> *mut u8 {
+        count(layout.size() as isize);
+        unsafe { System.alloc(layout) }
+    }
+
+    unsafe fn dealloc(&self, place: *mut u8, layout: Layout) {
+        count(-(layout.size() as isize));
+        unsafe { System.dealloc(place, layout) }
+    }
+}
+
+#[global_allocator]
+static ALLOCATOR: Counting = Counting;
+
+/// The most bytes that `work` held at once beyond what there was before.
+fn most_held(work: impl FnOnce()) -> usize {
+    let before = HELD.with(|held| {
+        let (now, _) = held.get();
+        held.set((now, now));
+        now
+    });
+    work();
+    HELD.with(|held| held.get().1 - before) as usize
+}
+
+/// What a reader may hold of a file of `n` bytes: JSON and templates grow by two orders of
+/// magnitude in memory, and some things are there whatever the file is.
+fn allowed(n: usize) -> usize {
+    (8 << 20) + 256 * n
+}
+
+/// Files of a target's corpus.
+fn corpus(target: &str) -> Vec<Vec<u8>> {
+    let folder = format!("{}/../../fuzz/corpus/{target}", env!("CARGO_MANIFEST_DIR"));
+    let files = fs::read_dir(&folder).unwrap_or_else(|error| panic!("{folder}: {error}"));
+    let mut paths: Vec<_> = files.map(|file| file.expect("a file").path()).collect();
+    paths.sort();
+    let read = |path| fs::read(path).expect("a file of the corpus");
+    paths.into_iter().map(read).collect()
+}
+
+/// A change of a file.
+#[derive(Clone, Debug)]
+enum Change {
+    /// A byte becomes another one.
+    Byte(usize, u8),
+    /// A number of a text, or eight bytes of anything else, become as large as they can be.
+    Large(usize),
+    /// What is behind a place is gone.
+    Cut(usize),
+    /// A stretch stands there twice.
+    Twice(usize, usize),
+}
+
+fn changed(mut bytes: Vec<u8>, change: &Change) -> Vec<u8> {
+    let n = bytes.len();
+    if n == 0 {
+        return bytes;
+    }
+    match *change {
+        Change::Byte(place, byte) => bytes[place % n] = byte,
+        Change::Large(place) => {
+            let digit = bytes.iter().cycle().skip(place % n).take(n);
+            let found = digit.clone().position(u8::is_ascii_digit);
+            match found.filter(|_| std::str::from_utf8(&bytes).is_ok()) {
+                Some(further) => {
+                    let at = (place % n + further) % n;
+                    bytes.splice(at..=at, *b"4294967295");
+                }
+                None => bytes[place % n..]
+                    .iter_mut()
+                    .take(8)
+                    .for_each(|b| *b = 0xff),
+            }
+        }
+        Change::Cut(place) => bytes.truncate(place % n),
+        Change::Twice(place, length) => {
+            let (start, end) = (place % n, (place % n + length % 64).min(n));
+            let stretch = bytes[start..end].to_vec();
+            bytes.splice(start..start, stretch);
+        }
+    }
+    bytes
+}
+
+fn change() -> impl Strategy<Value = Change> {
+    let place = || any::<usize>();
+    prop_oneof![
+        (place(), any::<u8>()).prop_map(|(place, byte)| Change::Byte(place, byte)),
+        place().prop_map(Change::Large),
+        place().prop_map(Change::Cut),
+        (place(), place()).prop_map(|(place, length)| Change::Twice(place, length)),
+    ]
+}
+
+fn assert_read(target: &str, read: fn(&[u8]), bytes: &[u8]) {
+    let held = most_held(|| read(bytes));
+    let (n, most) = (bytes.len(), allowed(bytes.len()));
+    assert!(
+        held <= most,
+        "{target}: {held} bytes held for a file of {n}, at most {most} expected"
+    );
+}
+
+#[test]
+fn whole_files_of_every_corpus_are_read() {
+    for (target, read) in TARGETS {
+        let files = corpus(target);
+        assert!(!files.is_empty(), "{target} has no corpus");
+        for file in files {
+            assert_read(target, read, &file);
+        }
+    }
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig {
+        cases: 256,
+        failure_persistence: None,
+        ..ProptestConfig::default()
+    })]
+
+    #[test]
+    fn changed_files_are_read_or_refused(
+        changes in prop::collection::vec(change(), 1..4),
+        which in any::<prop::sample::Index>(),
+    ) {
+        for (target, read) in TARGETS {
+            let files = corpus(target);
+            let file = which.get(&files).clone();
+            let bytes = changes.iter().fold(file, changed);
+            assert_read(target, read, &bytes);
+        }
+    }
+}

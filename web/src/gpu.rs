@@ -1,0 +1,128 @@
+//! The page's GPU: its device, and what takes its place when it is lost.
+
+use std::{cell::RefCell, rc::Rc, sync::Arc};
+
+use latent_gpu::{AnyEngine, GpuContext, GpuError};
+use latent_model::engine::{EngineError, Renewable};
+
+use crate::{
+    browser::{BREATHE, now_ms},
+    session::Checkpoint,
+};
+
+/// Losses within this time are not chance.
+const WATCH_MS: f64 = 60_000.0;
+
+/// What became of the GPU when its device was lost.
+#[derive(Clone, Debug, PartialEq)]
+pub enum Loss {
+    /// The run goes on, on a new device.
+    Renewed(String),
+    /// The run goes on with the CPU: there is no new device, or it was lost, too.
+    GivenUp(String),
+}
+
+/// The device that engines share, if there is one.
+#[derive(Default)]
+pub struct Gpu {
+    context: RefCell<Option<GpuContext>>,
+    lost_at_ms: RefCell<Vec<f64>>,
+    #[allow(clippy::type_complexity)] // Said nowhere else.
+    on_loss: RefCell<Option<Box<dyn Fn(Loss)>>>,
+}
+
+impl Gpu {
+    /// Opens the adapter; its name.
+    pub async fn open(&self) -> Result<String, GpuError> {
+        let context = GpuContext::request().await?;
+        let name = context.adapter_name();
+        self.context.replace(Some(context));
+        Ok(name)
+    }
+
+    /// No engine that is made from now on runs on it.
+    pub fn close(&self) {
+        self.context.replace(None);
+    }
+
+    /// Whether engines that are made now run on it.
+    pub fn is_open(&self) -> bool {
+        self.context.borrow().is_some()
+    }
+
+    /// Who hears of losses.
+    pub fn on_loss(&self, hear: impl Fn(Loss) + 'static) {
+        self.on_loss.replace(Some(Box::new(hear)));
+    }
+
+    /// An engine for a checkpoint where runs go now. It goes on elsewhere when its device is lost.
+    pub async fn engine(
+        self: &Rc<Self>,
+        checkpoint: &Arc<Checkpoint>,
+    ) -> Result<Renewable<AnyEngine>, GpuError> {
+        let mut context = self.context.borrow().clone();
+        if let Some(Err(lost)) = context.as_ref().map(GpuContext::check) {
+            // It was lost while nothing ran.
+            context = self.renewed(&lost.into()).await;
+        }
+        let engine = AnyEngine::open(&checkpoint.model, context.as_ref()).await?;
+        let (gpu, checkpoint) = (self.clone(), checkpoint.clone());
+        let renew = move |lost: EngineError| {
+            let (gpu, checkpoint) = (gpu.clone(), checkpoint.clone());
+            async move {
+                let context = gpu.renewed(&lost).await;
+                let engine = AnyEngine::open(&checkpoint.model, context.as_ref()).await?;
+                Ok(engine.with_breaks(BREATHE))
+            }
+        };
+        let renew = Box::new(move |lost| Box::pin(renew(lost)) as _);
+        Ok(Renewable::new(engine.with_breaks(BREATHE), renew))
+    }
+
+    /// The device that takes the place of one that was lost; `None` where the CPU does.
+    async fn renewed(&self, lost: &EngineError) -> Option<GpuContext> {
+        let known = self.context.borrow().clone()?;
+        if known.check().is_ok() {
+            // Another engine met the loss before.
+            return Some(known);
+        }
+        let may_renew = is_first(&mut self.lost_at_ms.borrow_mut(), now_ms());
+        let opened = match may_renew {
+            true => self.open().await,
+            false => Err(GpuError::Lost(lost.to_string())),
+        };
+        let loss = match &opened {
+            Ok(_) => Loss::Renewed(lost.to_string()),
+            Err(error) => {
+                self.close();
+                Loss::GivenUp(error.to_string())
+            }
+        };
+        if let Some(hear) = &*self.on_loss.borrow() {
+            hear(loss);
+        }
+        self.context.borrow().clone()
+    }
+}
+
+/// Whether a loss is the first one in a while, by the times of all so far.
+fn is_first(lost_at_ms: &mut Vec<f64>, now_ms: f64) -> bool {
+    lost_at_ms.retain(|at_ms| now_ms - at_ms < WATCH_MS);
+    lost_at_ms.push(now_ms);
+    lost_at_ms.len() == 1
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_second_loss_within_a_minute_is_one_too_many() {
+        let mut lost_at_ms = Vec::new();
+        let mut at = |seconds: f64| is_first(&mut lost_at_ms, seconds * 1e3);
+        assert!(at(5.0));
+        assert!(!at(64.0));
+        assert!(!at(100.0), "the one before is 36 s ago");
+        assert!(at(161.0));
+    }
+}
