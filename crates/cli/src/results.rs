@@ -25,11 +25,12 @@ pub struct ResultsArgs {
 type Section = (&'static str, fn(&Path) -> Result<String>);
 
 /// All parts, in the order in which they are read.
-const SECTIONS: [Section; 5] = [
+const SECTIONS: [Section; 6] = [
     ("coconut", table::section),
     ("ccot", table::section),
     ("contemplation", contemplation::section),
     ("analysis", analyze::section),
+    ("smollm2", analyze::pretrained),
     ("interventions", intervene::section),
 ];
 

@@ -127,15 +127,11 @@ fn mixtures(rows: &[&AnalysisRow]) -> String {
         {
             for (word, sizes) in &method.overlap {
                 for (k, layers) in sizes {
-                    let layers: Vec<String> = layers
-                        .iter()
-                        .map(|layer| format!("{:.2}", layer.mean))
-                        .collect();
                     text += &format!(
                         "| {} | {} | {k} | {} |\n",
                         checkpoint(row),
                         word.replace("top", "top-"),
-                        layers.join(" → ")
+                        by_depth(layers)
                     );
                 }
             }
@@ -150,6 +146,22 @@ fn mixtures(rows: &[&AnalysisRow]) -> String {
             .collect::<String>();
     }
     text
+}
+
+/// The first layer to the last one, of a deep model no more than fit a line.
+fn by_depth(layers: &[Mean]) -> String {
+    const MOST: usize = 8;
+    let every = layers.len().div_ceil(MOST).max(1);
+    let last = layers.len().saturating_sub(1);
+    let shown = layers.iter().enumerate();
+    let shown = shown.filter(|(layer, _)| layer % every == 0 || *layer == last);
+    let shown: Vec<String> = shown
+        .map(|(layer, mean)| match every {
+            1 => format!("{:.2}", mean.mean),
+            _ => format!("{:.2} (layer {})", mean.mean, layer + 1),
+        })
+        .collect();
+    shown.join(" → ")
 }
 
 /// Whether the mixture is its first word, in words.
@@ -392,19 +404,28 @@ mod tests {
     use super::*;
     use crate::{analyze::svg, evidence::assert_of_weights_that_ship};
 
-    #[test]
-    fn the_study_was_made_on_the_weights_that_ship_and_drawn_as_it_is() {
+    fn shipped(name: &str) -> (std::path::PathBuf, AnalysisStudy) {
         let root = Path::new(concat!(env!("CARGO_MANIFEST_DIR"), "/../.."));
-        let folder = root.join("public/evidence/analysis");
+        let folder = root.join("public/evidence").join(name);
         let study = read(&folder).expect("a study");
-        for row in &study.rows {
+        (folder, study)
+    }
+
+    #[test]
+    fn the_study_was_made_on_the_weights_that_ship() {
+        for row in &shipped("analysis").1.rows {
             let subject = &row.subject;
             assert_of_weights_that_ship(&subject.model, None, &subject.weights_sha256);
         }
-        let drawn = fs::read_to_string(folder.join("analysis.svg")).expect("it ships");
-        assert!(
-            svg(&study).expect("a drawing") == drawn,
-            "run `latent report`"
-        );
+    }
+
+    #[test]
+    fn studies_are_drawn_as_they_are() {
+        for name in ["analysis", "smollm2"] {
+            let (folder, study) = shipped(name);
+            let drawn = fs::read_to_string(folder.join("analysis.svg")).expect("it ships");
+            let expected = svg(&study).expect("a drawing");
+            assert!(expected == drawn, "run `latent report` for {name}");
+        }
     }
 }
