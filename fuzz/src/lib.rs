@@ -2,6 +2,8 @@
 //! targets in `fuzz_targets/` call these, and so does the test `any_bytes` of latent-model, on
 //! changed files of the corpus, with every other test run.
 
+use std::sync::LazyLock;
+
 use latent_model::{
     address::Address,
     chat::ChatTemplate,
@@ -158,11 +160,13 @@ pub fn program(bytes: &[u8]) {
     {
         program.max_positions();
     }
-    let tokenizer = Tokenizer::from_json(include_str!("../corpus/tokenizer/words.json"));
-    let tokenizer = tokenizer.expect("a tokenizer of the corpus");
+    static TOKENIZER: LazyLock<Tokenizer> = LazyLock::new(|| {
+        let tokenizer = Tokenizer::from_json(include_str!("../corpus/tokenizer/words.json"));
+        tokenizer.expect("a tokenizer of the corpus")
+    });
     for strategy in STRATEGIES {
         if let Ok(settings) = Settings::parse(strategy, text.split_whitespace()) {
-            let _ = strategy.program(&settings, &tokenizer, ModelCapabilities::default());
+            let _ = strategy.program(&settings, &TOKENIZER, ModelCapabilities::default());
         }
     }
     if let Ok(composition) = text.parse::<Composition>() {

@@ -2,6 +2,7 @@
 
 use std::collections::BTreeSet;
 
+use serde_json::Value;
 use tokenizers::{ModelWrapper, models::unigram::Unigram};
 
 pub use self::stream::TextStream;
@@ -131,7 +132,9 @@ impl Tokenizer {
     /// If the text is not a tokenizer.
     pub fn from_json(json: &str) -> Result<Self, TokenizerError> {
         let wrong = |error: tokenizers::Error| TokenizerError::Format(error.to_string());
-        let mut inner: tokenizers::Tokenizer = text::clean(json).parse().map_err(wrong)?;
+        let json = text::clean(json);
+        check_readable(&json)?;
+        let mut inner: tokenizers::Tokenizer = json.parse().map_err(wrong)?;
         inner.with_truncation(None).map_err(wrong)?;
         inner.with_padding(None);
         let model = without_unknown_token(inner.get_model().clone());
@@ -367,4 +370,38 @@ fn byte_level_bytes(token: &str) -> Option<Vec<u8>> {
             code => hidden.get(code as usize - 256).copied(),
         })
         .collect()
+}
+/// Refuses what the crate that reads the file would not answer with an error: it panics where a
+/// decoder is no JSON, and it trusts the sizes in a `Precompiled` normalizer (SentencePiece's, which
+/// no model that is run here has).
+fn check_readable(json: &str) -> Result<(), TokenizerError> {
+    #[derive(serde::Deserialize)]
+    struct Parts {
+        #[serde(default)]
+        normalizer: Value,
+        // Read as the crate reads it first.
+        #[serde(default, rename = "decoder")]
+        _decoder: Value,
+    }
+    let wrong = |error: serde_json::Error| TokenizerError::Format(error.to_string());
+    let parts: Parts = serde_json::from_str(json).map_err(wrong)?;
+    match is_precompiled(&parts.normalizer) {
+        true => Err(TokenizerError::Format(
+            "expected a normalizer that is written out, found one that is \"Precompiled\"".into(),
+        )),
+        false => Ok(()),
+    }
+}
+
+/// Whether a normalizer is a `Precompiled` one, or has one in it.
+fn is_precompiled(normalizer: &Value) -> bool {
+    match normalizer {
+        Value::Object(fields) => {
+            fields.contains_key("precompiled_charsmap")
+                || fields.get("type").is_some_and(|kind| kind == "Precompiled")
+                || fields.values().any(is_precompiled)
+        }
+        Value::Array(all) => all.iter().any(is_precompiled),
+        _ => false,
+    }
 }

@@ -79,8 +79,10 @@ fn corpus(target: &str) -> Vec<Vec<u8>> {
 enum Change {
     /// A byte becomes another one.
     Byte(usize, u8),
-    /// A number of a text, or eight bytes of anything else, become as large as they can be.
-    Large(usize),
+    /// Eight bytes become as large as they can be.
+    Ones(usize),
+    /// The next number that is written in digits becomes large.
+    Number(usize),
     /// What is behind a place is gone.
     Cut(usize),
     /// A stretch stands there twice.
@@ -94,18 +96,17 @@ fn changed(mut bytes: Vec<u8>, change: &Change) -> Vec<u8> {
     }
     match *change {
         Change::Byte(place, byte) => bytes[place % n] = byte,
-        Change::Large(place) => {
-            let digit = bytes.iter().cycle().skip(place % n).take(n);
-            let found = digit.clone().position(u8::is_ascii_digit);
-            match found.filter(|_| std::str::from_utf8(&bytes).is_ok()) {
-                Some(further) => {
-                    let at = (place % n + further) % n;
-                    bytes.splice(at..=at, *b"4294967295");
-                }
-                None => bytes[place % n..]
-                    .iter_mut()
-                    .take(8)
-                    .for_each(|b| *b = 0xff),
+        Change::Ones(place) => bytes[place % n..]
+            .iter_mut()
+            .take(8)
+            .for_each(|b| *b = 0xff),
+        Change::Number(place) => {
+            let place = place % n;
+            let is_digit = u8::is_ascii_digit;
+            if let Some(further) = bytes[place..].iter().position(is_digit) {
+                let start = place + further;
+                let length = bytes[start..].iter().take_while(|b| is_digit(b)).count();
+                bytes.splice(start..start + length, *b"4294967295");
             }
         }
         Change::Cut(place) => bytes.truncate(place % n),
@@ -122,7 +123,8 @@ fn change() -> impl Strategy<Value = Change> {
     let place = || any::<usize>();
     prop_oneof![
         (place(), any::<u8>()).prop_map(|(place, byte)| Change::Byte(place, byte)),
-        place().prop_map(Change::Large),
+        place().prop_map(Change::Ones),
+        place().prop_map(Change::Number),
         place().prop_map(Change::Cut),
         (place(), place()).prop_map(|(place, length)| Change::Twice(place, length)),
     ]
@@ -150,7 +152,7 @@ fn whole_files_of_every_corpus_are_read() {
 
 proptest! {
     #![proptest_config(ProptestConfig {
-        cases: 256,
+        cases: 512,
         failure_persistence: None,
         ..ProptestConfig::default()
     })]
