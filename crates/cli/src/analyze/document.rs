@@ -144,6 +144,7 @@ fn mixtures(rows: &[&AnalysisRow]) -> String {
             .iter()
             .filter_map(|m| sentence(row, m))
             .collect::<String>();
+        text += &nearness(row).unwrap_or_default();
     }
     text
 }
@@ -200,6 +201,28 @@ fn sentence(row: &AnalysisRow, method: &MethodReport) -> Option<String> {
         "- `{model}`, `{}`: where it mixes, what follows lies {figures}: {verdict}{}.\n",
         strategy(method),
         depth.unwrap_or_default()
+    ))
+}
+
+/// Whether mixtures or drawn words come nearer to the greedy run, in words.
+fn nearness(row: &AnalysisRow) -> Option<String> {
+    let mut others = row.methods.iter().skip(1);
+    let asked = others.clone().find(|method| method.js.top1.is_some())?;
+    let sampled = others.find(|method| method.strategy == "token-cot-sampled")?;
+    let (soft, drawn) = (asked.rouge_l?, sampled.rouge_l?);
+    let verdict = if soft.ci_low > drawn.ci_high {
+        "nearer to it than sampled words"
+    } else if soft.ci_high < drawn.ci_low {
+        "further from it than sampled words"
+    } else {
+        "no nearer to it than sampled words, as far as these problems tell"
+    };
+    Some(format!(
+        "- `{}`: ROUGE-L to the greedy run is {:.2} for `{}` and {:.2} for sampled words: {verdict}.\n",
+        row.subject.model,
+        soft.mean,
+        strategy(asked),
+        drawn.mean
     ))
 }
 

@@ -272,7 +272,7 @@ fn page() -> String {
 ## What a visitor downloads
 
 The page's program and its glue, in kB, as it lies there, gzipped and with Brotli (both at their best).
-A shipped checkpoint is 1 to 2 MB beside it.
+A shipped checkpoint comes beside it.
 
 | step | raw | gzip | Brotli |
 |---|---:|---:|---:|
