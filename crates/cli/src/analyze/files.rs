@@ -13,11 +13,7 @@ use latent_model::analysis::{
 };
 use serde::Serialize;
 
-use super::{
-    chart::{drawn, svg},
-    document::FILE,
-    measure::Measured,
-};
+use super::{chart::svg, document::FILE, measure::Measured};
 use crate::{evidence, output::write as write_text};
 
 /// A study of one strategy, with the divergences of that strategy at hand.
@@ -37,13 +33,10 @@ impl<'a> Flat<'a> {
     }
 }
 
-/// Writes a study, as `document` has it, and its picture where there is something to draw.
+/// Writes a study, as `document` has it, and its picture.
 pub fn write_study(out: &Path, study: &AnalysisStudy, document: &impl Serialize) -> Result<()> {
     evidence::write(out, FILE, document)?;
-    match drawn(study).is_empty() {
-        true => Ok(()),
-        false => write_text(&out.join("analysis.svg"), &svg(study)?),
-    }
+    write_text(&out.join("analysis.svg"), &svg(study)?)
 }
 
 /// Writes everything.

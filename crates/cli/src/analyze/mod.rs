@@ -26,7 +26,7 @@ pub use self::{
     document::{FILE, pretrained, read, section},
 };
 use crate::{
-    asking::AskingArgs, engines::EngineKind, made::CommandText, problems::ProblemArgs,
+    asking::AskingArgs, engines::EngineKind, evidence, made::CommandText, problems::ProblemArgs,
     progress::progress_bar,
 };
 
@@ -254,7 +254,11 @@ async fn run_suite(args: &AnalyzeArgs, path: &Path) -> Result<ExitCode> {
     };
     let out = args.out.clone();
     let out = out.unwrap_or_else(|| "public/evidence/analysis".into());
-    files::write_study(&out, &study, &study)?;
+    // A suite of ways of decoding alone has nothing to draw.
+    match chart::drawn(&study).is_empty() {
+        true => evidence::write(&out, FILE, &study)?,
+        false => files::write_study(&out, &study, &study)?,
+    }
     println!("{}", document::tables(&study));
     Ok(ExitCode::SUCCESS)
 }
