@@ -142,8 +142,7 @@ pub struct Session {
     brought: Brought,
     /// The checkpoints that come with CCOT's adapters.
     adapted: BTreeSet<String>,
-    /// The GPU, where runs go to it.
-    /// Its device, which engines outlive.
+    /// The GPU, where runs go to it; engines outlive its device.
     pub gpu: Rc<Gpu>,
     checkpoints: RefCell<BTreeMap<String, Arc<Checkpoint>>>,
     /// By checkpoint. Behind an asynchronous lock: one command at a time.

@@ -11,7 +11,7 @@ use latent_model::{
     engine::{Engine, EngineError, LaneSpec},
     input::{Feed, Input},
     parity::forced_differences,
-    program::{Adapter, LEAST_POSITIVE, MAX_KEPT, Noise, Phase, Program, Role, Sampler, Until},
+    program::{LEAST_POSITIVE, MAX_KEPT, Noise, Program, Role, Sampler},
     reference::{Precision, ReferenceEngine},
 };
 use pollster::block_on;
@@ -85,21 +85,13 @@ fn samplers() -> Vec<Sampler> {
 
 /// Two steps that feed mixtures or tokens of the sampler, then a token.
 fn lane(feed: Feed, sampler: Sampler) -> LaneSpec {
-    let phase = |role, feed, sampler, max_steps| Phase {
-        role,
-        feed,
-        sampler,
-        until: Until::steps(max_steps),
-        then_force: Vec::new(),
-        adapter: Adapter::Base,
-    };
     LaneSpec {
         inputs: Input::tokens(&[0, 0]),
         program: Program {
             start: Vec::new(),
             phases: vec![
-                phase(Role::Think, feed, sampler, 2),
-                phase(Role::Answer, Feed::Token, sampler, 1),
+                common::phase(Role::Think, feed, sampler, 2),
+                common::phase(Role::Answer, Feed::Token, sampler, 1),
             ],
         },
         seed: 5,

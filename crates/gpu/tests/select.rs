@@ -36,27 +36,16 @@ fn sampler() -> Sampler {
     }
 }
 
-fn phase(role: Role, feed: Feed, sampler: Sampler, max_steps: u32) -> Phase {
-    Phase {
-        role,
-        feed,
-        sampler,
-        until: Until::steps(max_steps),
-        then_force: Vec::new(),
-        adapter: Adapter::Base,
-    }
-}
-
 fn thinking(feed: Feed, sampler: Sampler) -> Phase {
     Phase {
         then_force: vec![0],
-        ..phase(Role::Think, feed, sampler, 5)
+        ..common::phase(Role::Think, feed, sampler, 5)
     }
 }
 
 fn program(start: Option<u32>, think: Vec<Phase>) -> Program {
     let mut phases = think;
-    phases.push(phase(Role::Answer, Feed::Token, Sampler::GREEDY, 3));
+    phases.push(common::phase(Role::Answer, Feed::Token, Sampler::GREEDY, 3));
     let start = start.into_iter().collect();
     Program { start, phases }
 }
@@ -176,8 +165,8 @@ fn programs() -> Vec<Program> {
         program(
             None,
             vec![
-                phase(Role::Think, Feed::THOUGHT, sampler(), 0),
-                phase(Role::Think, Feed::Pause(0), sampler(), 2),
+                common::phase(Role::Think, Feed::THOUGHT, sampler(), 0),
+                common::phase(Role::Think, Feed::Pause(0), sampler(), 2),
                 unforced(thinking(Feed::THOUGHT, sampler())),
                 thinking(Feed::Concept, sampler()),
             ],
@@ -206,7 +195,7 @@ fn programs() -> Vec<Program> {
             None,
             vec![
                 classified(unforced(thinking(Feed::Pause(0), sampler())), 0.8),
-                phase(Role::Think, Feed::THOUGHT, sampler(), 0),
+                common::phase(Role::Think, Feed::THOUGHT, sampler(), 0),
                 classified(thinking(Feed::Concept, sampler()), 0.8),
                 classified(thinking(Feed::Token, sampler()), 0.8),
             ],

@@ -11,7 +11,7 @@ use latent_model::{
     engine::LaneSpec,
     input::{Feed, Input},
     parity::forced_differences,
-    program::{Adapter, MAX_KEPT, Noise, Phase, Program, Role, Sampler, Until},
+    program::{MAX_KEPT, Noise, Program, Role, Sampler},
     reference::{Precision, ReferenceEngine},
     rng::{pcg4d, uniform},
 };
@@ -45,17 +45,9 @@ fn lanes() -> Vec<LaneSpec> {
         ..Sampler::GREEDY
     };
     let lane = |feed, sampler| {
-        let phase = |role, feed, sampler, max_steps| Phase {
-            role,
-            feed,
-            sampler,
-            until: Until::steps(max_steps),
-            then_force: Vec::new(),
-            adapter: Adapter::Base,
-        };
         let phases = vec![
-            phase(Role::Think, feed, sampler, 3),
-            phase(Role::Answer, Feed::Token, Sampler::GREEDY, 1),
+            common::phase(Role::Think, feed, sampler, 3),
+            common::phase(Role::Answer, Feed::Token, Sampler::GREEDY, 1),
         ];
         LaneSpec {
             inputs: Input::tokens(&[3, 14, 15]),

@@ -126,25 +126,32 @@ fn Footer(has_shades: bool) -> impl IntoView {
         let last = last_step.get();
         cursor.get().unwrap_or(last).to_string()
     };
-    let is_first = move || cursor.pinned() == Some(0) || last_step.get() == 0;
-    let is_last = move || {
+    let is_at_end = move |by: i32| {
         let last = last_step.get();
-        cursor.pinned().unwrap_or(last) >= last
+        match by < 0 {
+            true => cursor.pinned() == Some(0) || last == 0,
+            false => cursor.pinned().unwrap_or(last) >= last,
+        }
+    };
+    let turn = |testid, sign, [label, title]: [&'static str; 2], by| {
+        view! {
+            <button
+                class="quiet"
+                data-testid=testid
+                aria-label=label
+                title=title
+                disabled=move || is_at_end(by)
+                on:click=move |_| walk(by)
+            >
+                {sign}
+            </button>
+        }
     };
     view! {
         <div class="graph-foot" data-testid="picture-foot">
             {shades}
             <span class="scrubber">
-                <button
-                    class="quiet"
-                    data-testid="step-back"
-                    aria-label=words().step_before
-                    title=words().step_before_title
-                    disabled=is_first
-                    on:click=move |_| walk(-1)
-                >
-                    "◀"
-                </button>
+                {turn("step-back", "◀", [words().step_before, words().step_before_title], -1)}
                 <label class="field">
                     <span data-testid="shown-step">
                         {move || match cursor.get() {
@@ -163,16 +170,7 @@ fn Footer(has_shades: bool) -> impl IntoView {
                         on:input=on_slide
                     />
                 </label>
-                <button
-                    class="quiet"
-                    data-testid="step-on"
-                    aria-label=words().step_after
-                    title=words().step_after_title
-                    disabled=is_last
-                    on:click=move |_| walk(1)
-                >
-                    "▶"
-                </button>
+                {turn("step-on", "▶", [words().step_after, words().step_after_title], 1)}
                 <button
                     class="quiet"
                     data-testid="follow"

@@ -11,7 +11,8 @@ use latent_gpu::{GpuContext, GpuEngine, kernels::Pipeline};
 use latent_model::{
     checkpoint::Weights,
     config::ModelConfig,
-    program::Program,
+    input::Feed,
+    program::{Adapter, Phase, Program, Role, Sampler, Until},
     strategy::{Setting, Settings, Strategy},
     tokenizer::{Marker, Tokenizer},
 };
@@ -46,6 +47,18 @@ pub fn shipped() -> (ModelConfig, Arc<Weights>) {
     let json = include_str!("../../../../public/models/prosqa-coconut/config.json");
     let config = ModelConfig::from_json(json).expect("the config of a model that ships");
     (config.clone(), random::weights(&config))
+}
+
+/// A phase of so many inputs, under the base's weights.
+pub fn phase(role: Role, feed: Feed, sampler: Sampler, max_steps: u32) -> Phase {
+    Phase {
+        role,
+        feed,
+        sampler,
+        until: Until::steps(max_steps),
+        then_force: Vec::new(),
+        adapter: Adapter::Base,
+    }
 }
 
 /// A word-level tokenizer whose last six ids are the markers.

@@ -106,12 +106,12 @@ fn half(block: &[u8], place: usize) -> f32 {
     f32_from_f16(u16::from_le_bytes([block[place], block[place + 1]]))
 }
 
-/// The lower four bits of every byte, then the upper ones.
+/// The lower four bits of 16 bytes, then the upper ones.
 #[inline(always)]
-fn nibbles<const BYTES: usize, const VALUES: usize>(bytes: &[u8]) -> [u8; VALUES] {
-    std::array::from_fn(|i| match i < BYTES {
+fn nibbles(bytes: &[u8]) -> [u8; 32] {
+    std::array::from_fn(|i| match i < 16 {
         true => bytes[i] & 15,
-        false => bytes[i - BYTES] >> 4,
+        false => bytes[i - 16] >> 4,
     })
 }
 
@@ -119,14 +119,14 @@ fn nibbles<const BYTES: usize, const VALUES: usize>(bytes: &[u8]) -> [u8; VALUES
 #[inline(always)]
 fn five_bits(bytes: &[u8]) -> [u8; 32] {
     let fifth = u32::from_le_bytes([bytes[0], bytes[1], bytes[2], bytes[3]]);
-    let four: [u8; 32] = nibbles::<16, 32>(&bytes[4..20]);
+    let four = nibbles(&bytes[4..20]);
     std::array::from_fn(|i| four[i] | (((fifth >> i) as u8 & 1) << 4))
 }
 
 /// d·(q − zero)
 #[inline(always)]
 fn centred<const N: usize>(quants: [u8; N], d: f32, zero: i32) -> [f32; N] {
-    quants.map(i32::from).map(|quant| d * (quant - zero) as f32)
+    std::array::from_fn(|i| d * (i32::from(quants[i]) - zero) as f32)
 }
 
 /// d·q + m
@@ -137,16 +137,12 @@ fn shifted<const N: usize>(quants: [u8; N], d: f32, m: f32) -> [f32; N] {
 
 #[inline(always)]
 fn q4_0(block: &[u8; 18]) -> [f32; 32] {
-    centred(nibbles::<16, 32>(&block[2..]), half(block, 0), 8)
+    centred(nibbles(&block[2..]), half(block, 0), 8)
 }
 
 #[inline(always)]
 fn q4_1(block: &[u8; 20]) -> [f32; 32] {
-    shifted(
-        nibbles::<16, 32>(&block[4..]),
-        half(block, 0),
-        half(block, 2),
-    )
+    shifted(nibbles(&block[4..]), half(block, 0), half(block, 2))
 }
 
 #[inline(always)]
@@ -215,19 +211,12 @@ fn q6_k(block: &[u8; 210]) -> [f32; 256] {
         // Quarters 0 and 1 are the lower four bits of 64 bytes, 2 and 3 the upper ones.
         let low_bits = &low_bits[64 * half + 32 * (quarter % 2)..];
         let high_bits = &high_bits[32 * half..];
-        let quants: [u8; 32] = std::array::from_fn(|i| {
+        let scales = [0, 1].map(|part| d * f32::from(scales[2 * group + part] as i8));
+        *values = std::array::from_fn(|i| {
             let low = (low_bits[i] >> (4 * (quarter / 2))) & 15;
-            low | (((high_bits[i] >> (2 * quarter)) & 3) << 4)
+            let quant = low | (((high_bits[i] >> (2 * quarter)) & 3) << 4);
+            scales[i / 16] * (i32::from(quant) - 32) as f32
         });
-        let scale = |part: usize| d * f32::from(scales[2 * group + part] as i8);
-        let (first, second) = values.split_at_mut(16);
-        first.copy_from_slice(&centred::<16>(
-            std::array::from_fn(|i| quants[i]),
-            scale(0),
-            32,
-        ));
-        let rest = std::array::from_fn(|i| quants[16 + i]);
-        second.copy_from_slice(&centred::<16>(rest, scale(1), 32));
     }
     values
 }

@@ -227,6 +227,9 @@ impl Forward {
 
     /// y = W x for each of `xs`, with turns for others between parts of the rows of W.
     async fn products(&self, w: &Matrix, xs: &[Vec<f32>]) -> Vec<Vec<f32>> {
+        if self.breathe.is_none() {
+            return self.precision.products(w, xs);
+        }
         let mut ys = vec![Vec::with_capacity(w.rows); xs.len()];
         for rows in parts(w.rows, w.cols * xs.len(), self.breathe) {
             let part = self.precision.products(&w.slice_rows(rows), xs);
