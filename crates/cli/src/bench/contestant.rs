@@ -12,9 +12,11 @@ use latent_model::{
 };
 use latent_train::peer::{BurnDecoder, Cache};
 
+use super::process::Process;
+
 /// What takes part, each with a name and the jobs that it does.
 pub struct Contestant {
-    pub name: &'static str,
+    pub name: String,
     pub decoder: Decoder,
     pub jobs: Vec<Job>,
     /// Seconds a step, of every job and round.
@@ -24,9 +26,9 @@ pub struct Contestant {
 }
 
 impl Contestant {
-    pub fn new(name: &'static str, decoder: Decoder, jobs: Vec<Job>) -> Self {
+    pub fn new(name: &str, decoder: Decoder, jobs: Vec<Job>) -> Self {
         Self {
-            name,
+            name: name.into(),
             decoder,
             seconds: vec![Vec::new(); jobs.len()],
             tokens: vec![Vec::new(); jobs.len()],
@@ -51,6 +53,8 @@ pub enum Decoder {
         /// Where every number of lanes stands after the prompt, as far as it was asked for.
         begun: Vec<(usize, Cache)>,
     },
+    /// Another program.
+    Process(Process),
 }
 
 /// What is decoded.
@@ -151,6 +155,7 @@ impl Decoder {
                 let tokens = [&first[0][..], &rest[0]].concat();
                 Ok(Round { seconds, tokens })
             }
+            Self::Process(process) => process.round(job, prompt),
         }
     }
 }

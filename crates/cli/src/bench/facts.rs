@@ -15,7 +15,7 @@ use latent_model::{
     reference::{Precision, ReferenceEngine, layer_states},
 };
 
-use super::{LANES, PEER_LANES, STEPS_PER_SUBMIT, contestant::Job, report};
+use super::{BenchArgs, STEPS_PER_SUBMIT, contestant::Job, report};
 
 /// Steps whose kernels are timed.
 const PROFILED_STEPS: usize = 16;
@@ -73,13 +73,11 @@ pub struct Counted {
     pub declared: Vec<(Feed, usize, [u64; 2])>,
 }
 
-pub async fn count(engine: &mut GpuEngine, prompt: &[u32]) -> Result<Counted> {
+pub async fn count(engine: &mut GpuEngine, prompt: &[u32], args: &BenchArgs) -> Result<Counted> {
     let mut declared = Vec::new();
-    let jobs = LANES.map(|n_lanes| (Feed::Token, n_lanes));
-    for (feed, n_lanes) in jobs
-        .into_iter()
-        .chain(PEER_LANES.map(|n| (Feed::Concept, n)))
-    {
+    let tokens = args.lanes.iter().map(|&n_lanes| (Feed::Token, n_lanes));
+    let mixtures = args.peer_lanes().map(|n_lanes| (Feed::Concept, n_lanes));
+    for (feed, n_lanes) in tokens.chain(mixtures) {
         let job = Job {
             feed,
             ..Job::tokens(n_lanes, 2 * STEPS_PER_SUBMIT, STEPS_PER_SUBMIT)

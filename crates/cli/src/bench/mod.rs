@@ -5,6 +5,7 @@ mod contestant;
 mod document;
 mod facts;
 mod measured;
+mod process;
 mod report;
 mod tally;
 
@@ -19,6 +20,7 @@ use latent_train::{Backend, peer::BurnDecoder};
 use self::{
     contestant::{Contestant, Decoder, Job},
     measured::Measured,
+    process::{Process, ProcessArg},
     report::Report,
 };
 use crate::{
@@ -51,14 +53,24 @@ pub struct BenchArgs {
     /// Steps of a round.
     #[arg(long, default_value_t = 64)]
     steps: usize,
+    /// Lanes that are measured, one first.
+    #[arg(long, value_delimiter = ',', default_values_t = [1, 4, 8])]
+    lanes: Vec<usize>,
+    /// A program that decodes the same, as NAME=COMMAND (crates/cli/bench has two).
+    #[arg(long = "peer", value_name = "NAME=COMMAND")]
+    processes: Vec<ProcessArg>,
 }
 
-/// Lanes that are measured.
-const LANES: [usize; 3] = [1, 4, 8];
+impl BenchArgs {
+    /// Lanes at which peers decode too, and for which the ceiling is measured: the fewest and the
+    /// most.
+    fn peer_lanes(&self) -> [usize; 2] {
+        [self.lanes[0], self.lanes[self.lanes.len() - 1]]
+    }
+}
+
 /// Steps of a submit, as the page runs them.
 const STEPS_PER_SUBMIT: usize = 16;
-/// Lanes at which peers decode too, and for which the ceiling is measured.
-const PEER_LANES: [usize; 2] = [1, 8];
 
 /// Measures and prints.
 pub async fn bench(args: &BenchArgs) -> Result<ExitCode> {
@@ -83,8 +95,15 @@ async fn measure(args: &BenchArgs) -> Result<Report> {
         args.rounds > 0 && args.steps > 0 && args.prompt > 1,
         "nothing to measure"
     );
+    ensure!(
+        args.lanes.len() > 1 && args.lanes[0] == 1 && args.lanes.is_sorted_by(|a, b| a < b),
+        "--lanes must be 1 and more lanes, ascending, found {:?}",
+        args.lanes
+    );
     let load_before = facts::load();
-    let model = load_model(&args.model)?.with_weights_in(args.weights);
+    let loaded = load_model(&args.model)?;
+    let reference = AnyEngine::reference(&loaded);
+    let model = loaded.with_weights_in(args.weights);
     let context = GpuContext::request()
         .await
         .context("there is nothing to measure")?;
@@ -106,9 +125,9 @@ async fn measure(args: &BenchArgs) -> Result<Report> {
     );
     said.set_message("memory and counters");
     let memory = facts::memory(&model, &context, &prompt).await?;
-    let counters = facts::count(&mut engine, &prompt).await?;
+    let counters = facts::count(&mut engine, &prompt, args).await?;
 
-    let contestants = contestants(&model, args, [engine, other])?;
+    let contestants = contestants(&model, args, [engine, other], reference)?;
     let mut rounds = Rounds {
         contestants,
         long_prompt: sample_prompt(&model, long_prompt(args, &model)),
@@ -121,7 +140,7 @@ async fn measure(args: &BenchArgs) -> Result<Report> {
         rounds.run(round > 0).await?;
     }
     said.set_message("the adapter's best");
-    let ceiling = ceiling::ceiling(&context, &model, &PEER_LANES).await?;
+    let ceiling = ceiling::ceiling(&context, &model, &args.peer_lanes()).await?;
     let copy_bytes_per_second = ceiling::copy_speed(&context).await?;
     said.set_message("time by kernel");
     let kernels = facts::profile(&model, &rounds.prompt, args.steps).await?;
@@ -146,7 +165,7 @@ async fn measure(args: &BenchArgs) -> Result<Report> {
             first_token_seconds: Measured::of(first_tokens),
         },
         peers: tally::peers(contestants),
-        ratios: tally::ratios(contestants, &ceiling, args.steps),
+        ratios: tally::ratios(contestants, &ceiling, args),
         counters: counters.counted,
         memory,
         kernels,
@@ -196,19 +215,14 @@ fn contestants(
     model: &Model,
     args: &BenchArgs,
     [engine, other]: [GpuEngine; 2],
+    reference: AnyEngine,
 ) -> Result<Vec<Contestant>> {
-    let steps = args.steps;
-    let mut own: Vec<Job> = LANES
-        .map(|n| Job::tokens(n, steps, STEPS_PER_SUBMIT))
-        .into();
+    let (steps, peer_lanes) = (args.steps, args.peer_lanes());
+    let tokens = |n: usize| Job::tokens(n, steps, STEPS_PER_SUBMIT);
+    let mut own: Vec<Job> = args.lanes.iter().map(|&n| tokens(n)).collect();
     own.push(Job::tokens(1, steps, 1));
-    own.extend(PEER_LANES.map(|n| Job::mixtures(n, steps, STEPS_PER_SUBMIT)));
-    let of_peers = || {
-        PEER_LANES
-            .map(|n| Job::tokens(n, steps, STEPS_PER_SUBMIT))
-            .to_vec()
-    };
-    let reference = AnyEngine::reference(model);
+    own.extend(peer_lanes.map(|n| Job::mixtures(n, steps, STEPS_PER_SUBMIT)));
+    let of_peers = || peer_lanes.map(tokens).to_vec();
     let mut all = vec![
         Contestant::new(
             "GPU engine",
@@ -241,6 +255,10 @@ fn contestants(
             Decoder::Burn { decoder, begun },
             of_peers(),
         ));
+    }
+    for ProcessArg { name, command } in &args.processes {
+        let decoder = Decoder::Process(Process::start(command)?);
+        all.push(Contestant::new(name, decoder, of_peers()));
     }
     Ok(all)
 }

@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use latent_model::input::Feed;
 
 use super::{
-    LANES, PEER_LANES, STEPS_PER_SUBMIT,
+    BenchArgs, STEPS_PER_SUBMIT,
     ceiling::step_seconds,
     contestant::{Contestant, Job},
     facts::Counted,
@@ -49,7 +49,7 @@ pub fn peers(contestants: &[Contestant]) -> Vec<report::Peer> {
             let tokens = &contestant.tokens[place];
             let pairs = expected.iter().zip(tokens);
             peers.push(report::Peer {
-                name: contestant.name.into(),
+                name: contestant.name.clone(),
                 lanes: job.n_lanes,
                 tokens_per_second: Measured::rate(job.n_lanes as f64, &contestant.seconds[place]),
                 same_tokens: pairs
@@ -66,8 +66,9 @@ pub fn peers(contestants: &[Contestant]) -> Vec<report::Peer> {
 pub fn ratios(
     contestants: &[Contestant],
     ceiling: &[report::Ceiling],
-    steps: usize,
+    args: &BenchArgs,
 ) -> BTreeMap<String, Measured> {
+    let steps = args.steps;
     let (engine, others) = contestants
         .split_first()
         .expect("the GPU engine is the first");
@@ -75,14 +76,14 @@ pub fn ratios(
     let one = token(1, STEPS_PER_SUBMIT);
     let mut ratios = BTreeMap::new();
     let mut insert = |name: String, ratio: Measured| ratios.insert(name, ratio);
-    for n_lanes in &LANES[1..] {
+    for n_lanes in &args.lanes[1..] {
         let lanes = Measured::speed_ratio(token(*n_lanes, STEPS_PER_SUBMIT), one);
         let in_all = lanes.times(*n_lanes as f64);
         insert(format!("{n_lanes} lanes in all over 1"), in_all);
     }
     let single = Measured::speed_ratio(one, token(1, 1));
     insert(format!("{STEPS_PER_SUBMIT} steps a submit over 1"), single);
-    for n_lanes in PEER_LANES {
+    for n_lanes in args.peer_lanes() {
         let tokens = token(n_lanes, STEPS_PER_SUBMIT);
         let mixtures = Measured::speed_ratio(
             engine.seconds(Job::mixtures(n_lanes, steps, STEPS_PER_SUBMIT)),

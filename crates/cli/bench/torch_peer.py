@@ -1,0 +1,37 @@
+"""PyTorch and transformers as a peer of `latent bench`, f32 on two threads:
+
+    latent bench --model FOLDER --peer "PyTorch=python3 crates/cli/bench/torch_peer.py FOLDER"
+
+A line of JSON each way; crates/cli/src/bench/process.rs says what they hold.
+"""
+
+import json
+import sys
+import time
+
+import torch
+from transformers import AutoModelForCausalLM
+
+torch.set_num_threads(2)
+model = AutoModelForCausalLM.from_pretrained(sys.argv[1], dtype=torch.float32).eval()
+
+
+@torch.inference_mode()
+def decode(prompt, lanes, steps):
+    tokens = torch.tensor([prompt] * lanes)
+    out = model(input_ids=tokens, use_cache=True, logits_to_keep=1)
+    chosen = []
+    started = time.perf_counter()
+    for step in range(steps + 1):
+        tokens = out.logits[:, -1].argmax(-1, keepdim=True)
+        chosen.append(int(tokens[0, 0]))
+        if step == 0:
+            started = time.perf_counter()
+        if step < steps:
+            out = model(input_ids=tokens, past_key_values=out.past_key_values, use_cache=True)
+    return (time.perf_counter() - started) / steps, chosen
+
+
+for line in sys.stdin:
+    seconds, tokens = decode(**json.loads(line))
+    print(json.dumps({"seconds": seconds, "tokens": tokens}), flush=True)
