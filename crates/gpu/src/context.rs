@@ -6,6 +6,7 @@ use latent_model::engine::EngineError;
 
 use crate::{
     counts::DeviceCounts,
+    fault::Fault,
     kernels::{Kernel, Table},
 };
 
@@ -97,8 +98,7 @@ pub struct GpuContext {
     device: wgpu::Device,
     queue: wgpu::Queue,
     adapter: wgpu::AdapterInfo,
-    /// The first thing that went wrong outside of an error scope.
-    fault: Arc<Mutex<Option<GpuError>>>,
+    fault: Arc<Fault>,
     /// The kernels that engines on it run.
     table: Table,
     /// What is wrong with them on purpose.
@@ -174,14 +174,14 @@ impl GpuContext {
                 adapter: adapter.get_info().name,
                 reason: error.to_string(),
             })?;
-        let fault = Arc::new(Mutex::new(None));
+        let fault = Arc::<Fault>::default();
         let lost = Arc::clone(&fault);
         device.set_device_lost_callback(move |reason, message| {
-            keep_first(&lost, GpuError::Lost(format!("{reason:?}: {message}")));
+            lost.report(GpuError::Lost(format!("{reason:?}: {message}")));
         });
         let refused = Arc::clone(&fault);
         device.on_uncaptured_error(Arc::new(move |error: wgpu::Error| {
-            keep_first(&refused, gpu_error(&error, "this command"));
+            refused.report(gpu_error(&error, "this command"));
         }));
         Ok(Self {
             device,
@@ -284,14 +284,18 @@ impl GpuContext {
 
     /// The error that ended the device, if one did.
     pub fn check(&self) -> Result<(), GpuError> {
-        let fault = self.fault.lock().unwrap_or_else(PoisonError::into_inner);
-        fault.clone().map_or(Ok(()), Err)
+        self.fault.check()
+    }
+
+    /// What the device answers, or the error that ended it before.
+    pub(crate) async fn answer<T>(&self, answer: impl Future<Output = T>) -> Result<T, GpuError> {
+        self.fault.or_answer(answer).await
     }
 
     /// Ends the device, as a driver reset would. For tests and for freeing memory at once.
     pub fn destroy(&self) {
         let lost = GpuError::Lost("it was destroyed".into());
-        keep_first(&self.fault, lost);
+        self.fault.report(lost);
         self.device.destroy();
     }
 
@@ -308,11 +312,10 @@ impl GpuContext {
         // Innermost first: scopes are a stack.
         let memory = memory.pop();
         let invalid = invalid.pop();
-        if let Some(error) = memory.await {
-            return Err(gpu_error(&error, what));
-        }
-        if let Some(error) = invalid.await {
-            return Err(gpu_error(&error, what));
+        for refusal in [self.answer(memory).await?, self.answer(invalid).await?] {
+            if let Some(error) = refusal {
+                return Err(gpu_error(&error, what));
+            }
         }
         self.check()?;
         created
@@ -356,11 +359,6 @@ fn table_for(adapter: &wgpu::AdapterInfo) -> Table {
         wgpu::DeviceType::Cpu => Table::Cpu,
         _ => Table::Gpu,
     }
-}
-
-fn keep_first(fault: &Mutex<Option<GpuError>>, error: GpuError) {
-    let mut fault = fault.lock().unwrap_or_else(PoisonError::into_inner);
-    fault.get_or_insert(error);
 }
 
 fn gpu_error(error: &wgpu::Error, what: &'static str) -> GpuError {

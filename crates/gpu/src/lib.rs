@@ -76,6 +76,7 @@ pub mod weights;
 
 mod batch;
 mod counts;
+mod fault;
 mod forward;
 mod inspect;
 mod pipelines;

@@ -38,7 +38,7 @@ pub(crate) async fn read(
             "no answer within {PATIENCE:?}: {error}"
         )));
     }
-    match receiver.await {
+    match context.answer(receiver).await? {
         Ok(Ok(())) => context.check()?,
         Ok(Err(error)) => {
             context.check()?;

@@ -5,6 +5,9 @@ use leptos::{either::Either, prelude::*};
 
 use crate::words::{current_language, glossary::glossary, tables::strategy_summary, words};
 
+/// Where the page's source lies, if whoever built it said so.
+const SOURCE: Option<&str> = option_env!("LATENT_SOURCE");
+
 /// A paper's name with its link, where an arXiv number stands in it.
 pub fn cited(paper: &'static str) -> impl IntoView + use<> {
     match paper.split_once("arXiv ") {
@@ -33,6 +36,15 @@ pub fn Guide() -> impl IntoView {
             <dd>{meaning}</dd>
         }
     };
+    let source = SOURCE.map(|address| {
+        view! {
+            <p>
+                <a href=address rel="noreferrer" target="_blank">
+                    {words().guide_source}
+                </a>
+            </p>
+        }
+    });
     let entries = glossary(current_language()).map(entry).collect_view();
     view! {
         <details class="guide panel" data-testid="guide">
@@ -44,6 +56,7 @@ pub fn Guide() -> impl IntoView {
             <dl>{STRATEGIES.iter().map(strategy).collect_view()}</dl>
             <h3>{words().guide_glossary}</h3>
             <dl data-testid="glossary">{entries}</dl>
+            {source}
         </details>
     }
 }

@@ -489,6 +489,7 @@ words! {
     guide_chart: "The chart shows the entropy H of each step's distribution at temperature 1, for every lane alike, before any truncation or noise. e^H is how many equally likely words have that entropy: how many words at once. For a word it tells how unsure the choice was, for a thought how broad it is. A lane's sampler draws at a temperature of its own; its entropy is a thin line on demand, and it is what Cold Stop looks at.", "Das Diagramm zeigt die Entropie H der Verteilung jedes Schritts bei Temperatur 1, für alle Bahnen gleich, vor jedem Abschneiden oder Rauschen. e^H ist, wie viele gleich wahrscheinliche Wörter diese Entropie haben: wie viele Wörter zugleich. Bei einem Wort sagt sie, wie unsicher die Wahl war, bei einem Gedanken, wie breit er ist. Der Sampler einer Bahn zieht bei einer eigenen Temperatur; seine Entropie ist auf Wunsch eine dünne Linie, und auf sie schaut Cold Stop.";
     guide_lanes: "The lanes", "Die Bahnen";
     guide_glossary: "Glossary", "Glossar";
+    guide_source: "The source of this page", "Der Quelltext dieser Seite";
 
     // Analysis
     analysis: "Look inside: layers, mixtures, noise", "Hineinschauen: Schichten, Mischungen, Rauschen";

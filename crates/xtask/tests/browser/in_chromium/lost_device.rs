@@ -1,12 +1,13 @@
 //! The GPU's device is lost in the middle of a run.
 
-use anyhow::ensure;
+use anyhow::{Result, ensure};
 
 use super::{LIMIT, SEED, address, check_quiet, finished_run, in_browser};
-use crate::chromium::WebGpu;
+use crate::chromium::{Browser, WebGpu};
 use crate::reference_run::{Asked, check_against_reference};
 
-/// Keeps every device that the page opens.
+/// Keeps every device that the page opens; `window.losing` says after how many milliseconds the
+/// next ones are lost.
 const KEEP_DEVICES: &str = "
     window.devices = [];
     // The empty page before the first one has no GPU.
@@ -15,37 +16,54 @@ const KEEP_DEVICES: &str = "
         GPUAdapter.prototype.requestDevice = async function (...given) {
             const device = await request.apply(this, given);
             window.devices.push(device);
+            if (window.losing !== undefined) setTimeout(() => device.destroy(), window.losing);
             return device;
         };
     }";
 
+/// Presses Run on the GPU and loses its device after a second, when half of the steps are shown at
+/// most; the run must end as the reference's does, with a notice that says what happened, and by
+/// the engine that is named.
+async fn check_loss(browser: &Browser, losing: &str, [notice, last]: [&str; 2]) -> Result<()> {
+    browser.before_page(KEEP_DEVICES).await?;
+    browser
+        .open(&format!("{}&engine=gpu", address("3")))
+        .await?;
+    browser.wait_enabled("run", LIMIT).await?;
+    browser.click("run").await?;
+    let lose = format!(
+        "window.losing = {losing}; setTimeout(() => window.devices.at(-1).destroy(), 1000)"
+    );
+    browser.execute(&lose, serde_json::Value::Null).await?;
+    let run = finished_run(browser).await?;
+    let says_so = |text: &str| text.contains(notice);
+    browser.wait_text("error", says_so, LIMIT).await?;
+    let hash = browser.hash().await?;
+    let asked = Asked {
+        task: "prosqa",
+        seed: SEED,
+        hash: &hash,
+    };
+    check_against_reference(&run, &asked)?;
+    let engine = browser.wait_text("engine", |_| true, LIMIT).await?;
+    ensure!(
+        engine.contains(last),
+        "the page says that it runs on `{engine}`"
+    );
+    check_quiet(browser).await
+}
+
 #[test]
 fn a_run_goes_on_with_the_same_tokens_on_a_new_device() {
     in_browser(WebGpu::SwiftShader, async |browser| {
-        browser.before_page(KEEP_DEVICES).await?;
-        browser
-            .open(&format!("{}&engine=gpu", address("3")))
-            .await?;
-        browser.wait_enabled("run", LIMIT).await?;
-        browser.click("run").await?;
-        // When half of the steps are shown at most.
-        let lose = "setTimeout(() => window.devices.at(-1).destroy(), 1000)";
-        browser.execute(lose, serde_json::Value::Null).await?;
-        let run = finished_run(browser).await?;
-        let says_so = |text: &str| text.contains("taken up on a new device");
-        browser.wait_text("error", says_so, LIMIT).await?;
-        let hash = browser.hash().await?;
-        let asked = Asked {
-            task: "prosqa",
-            seed: SEED,
-            hash: &hash,
-        };
-        check_against_reference(&run, &asked)?;
-        let engine = browser.wait_text("engine", |_| true, LIMIT).await?;
-        ensure!(
-            engine.contains("WebGPU"),
-            "expected WebGPU, found {engine:?}"
-        );
-        check_quiet(browser).await
+        check_loss(browser, "undefined", ["taken up on a new device", "WebGPU"]).await
+    });
+}
+
+#[test]
+fn after_two_losses_in_a_minute_the_cpu_goes_on() {
+    in_browser(WebGpu::SwiftShader, async |browser| {
+        let expected = ["taken up by the reference engine", "Reference engine"];
+        check_loss(browser, "500", expected).await
     });
 }
