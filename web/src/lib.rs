@@ -27,6 +27,7 @@ pub mod run_state;
 pub mod runner;
 pub mod self_test;
 pub mod session;
+pub mod speed;
 pub mod startup;
 pub mod take_away;
 pub mod treatment;

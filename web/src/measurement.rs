@@ -1,11 +1,9 @@
 //! Which engine is faster here, by a short measurement of both on the same lanes.
 
 use latent_model::{
-    engine::{Engine, EngineError, LaneSpec},
-    input::Input,
+    engine::{Engine, EngineError, pace::Job},
     model::Model,
     parity::sample_prompt,
-    program::{Adapter, Feed, Phase, Program, Role, Sampler, Until},
 };
 
 use crate::{
@@ -16,10 +14,8 @@ use crate::{
 /// Tokens of the prompt.
 const N_TOKENS: usize = 16;
 /// Lanes, as many as a page begins with: an adapter is at its best with several.
-const N_LANES: u32 = 4;
-/// Steps before the clock starts: the first ones build pipelines and fill caches.
-const N_WARM_UP: usize = 2;
-/// Steps by the clock.
+const N_LANES: usize = 4;
+/// Steps by the clock, after a first one that builds pipelines and fills caches.
 const N_STEPS: usize = 6;
 
 /// Steps a second of one lane, on each engine.
@@ -57,39 +53,18 @@ pub async fn measure<G: Engine, C: Engine>(
 }
 
 async fn steps_per_second<E: Engine>(model: &Model, engine: &mut E) -> Result<f64, EngineError> {
-    engine.begin(&lanes(model)).await?;
-    engine.advance(N_WARM_UP).await?;
-    let started_ms = now_ms();
-    let n_records = engine.advance(N_STEPS).await?.len();
-    Ok(rate(n_records, now_ms() - started_ms))
+    let job = Job::tokens(N_LANES, N_STEPS, N_STEPS);
+    let prompt = sample_prompt(model, N_TOKENS);
+    let round = job.run(engine, &prompt, || now_ms() / 1e3).await?;
+    Ok(rate(
+        N_LANES * N_STEPS,
+        round.seconds * N_STEPS as f64 * 1e3,
+    ))
 }
 
 /// Steps a second; a browser may round its clock to a tenth of a millisecond or more.
 fn rate(n_steps: usize, took_ms: f64) -> f64 {
     n_steps as f64 / (took_ms.max(0.1) / 1e3)
-}
-
-/// Greedy words, which every checkpoint can run and nothing but their number ends.
-fn lanes(model: &Model) -> Vec<LaneSpec> {
-    let program = Program {
-        start: Vec::new(),
-        phases: vec![Phase {
-            role: Role::Answer,
-            feed: Feed::Token,
-            sampler: Sampler::GREEDY,
-            until: Until::steps((N_WARM_UP + N_STEPS + 1) as u32),
-            then_force: Vec::new(),
-            adapter: Adapter::Base,
-        }],
-    };
-    let lane = |stream| LaneSpec {
-        inputs: Input::tokens(&sample_prompt(model, N_TOKENS)),
-        program: program.clone(),
-        seed: 0,
-        stream,
-        decode_thoughts: true,
-    };
-    (0..N_LANES).map(lane).collect()
 }
 
 #[cfg(test)]

@@ -31,7 +31,7 @@ pub struct MatmulShape {
 
 /// The plainest matmul kernel on made-up numbers: no norm before it, nothing behind it.
 #[derive(Debug)]
-pub struct MicroKernel {
+struct MicroKernel {
     context: GpuContext,
     dispatch: Dispatch,
     work: Vec<RowWork>,
@@ -122,7 +122,7 @@ impl MicroKernel {
 
 /// A copy from one buffer of the device to another.
 #[derive(Debug)]
-pub struct DeviceCopy {
+struct DeviceCopy {
     context: GpuContext,
     buffers: [wgpu::Buffer; 2],
     staging: wgpu::Buffer,
@@ -164,4 +164,79 @@ impl DeviceCopy {
         readback::read(&self.context, &self.staging, 4).await?;
         Ok(())
     }
+}
+
+/// Dispatches of one pass.
+const REPEATS: u32 = 16;
+/// Passes, of which the quickest counts.
+const PASSES: usize = 5;
+/// What is tried: tables, threads of a workgroup, and threads of a slice where sums are split.
+const VARIANTS: [(Table, u32, u32); 8] = [
+    (Table::Cpu, 8, 1),
+    (Table::Cpu, 16, 1),
+    (Table::Cpu, 32, 1),
+    (Table::Cpu, 64, 1),
+    (Table::Gpu, 32, 4),
+    (Table::Gpu, 64, 4),
+    (Table::Gpu, 128, 4),
+    (Table::Gpu, 128, 8),
+];
+/// Bytes of a copy; more than caches hold, less than a binding of the smallest device.
+const COPY_BYTES: u64 = 64 << 20;
+
+/// The quickest way to a product.
+#[derive(Clone, Copy, Debug)]
+pub struct Best {
+    /// Of one dispatch.
+    pub seconds: f64,
+    /// Declared work of one dispatch.
+    pub cost: Cost,
+    /// Whose kernel.
+    pub table: Table,
+    /// Threads of a workgroup.
+    pub threads: u32,
+}
+
+/// The quickest of all variants of the micro-kernel; `clock` tells seconds.
+pub async fn quickest(
+    context: &GpuContext,
+    shape: MatmulShape,
+    clock: impl Fn() -> f64,
+) -> Result<Best, GpuError> {
+    let mut best: Option<Best> = None;
+    for (table, threads, quads) in VARIANTS {
+        let context = context.with_table(table);
+        let kernel = MicroKernel::new(&context, shape, (threads, quads)).await?;
+        kernel.run(REPEATS).await?;
+        for _ in 0..PASSES {
+            let started = clock();
+            kernel.run(REPEATS).await?;
+            let seconds = (clock() - started) / f64::from(REPEATS);
+            if best.is_none_or(|best| seconds < best.seconds) {
+                best = Some(Best {
+                    seconds,
+                    cost: kernel.cost(),
+                    table,
+                    threads,
+                });
+            }
+        }
+    }
+    Ok(best.expect("there are variants and passes"))
+}
+
+/// Bytes read and written by a copy within the device, and the seconds of several.
+pub async fn copies(
+    context: &GpuContext,
+    clock: impl Fn() -> f64,
+) -> Result<(u64, Vec<f64>), GpuError> {
+    let copy = DeviceCopy::new(context, COPY_BYTES.min(context.max_binding())).await?;
+    copy.run(1).await?;
+    let mut seconds = Vec::new();
+    for _ in 0..PASSES {
+        let started = clock();
+        copy.run(4).await?;
+        seconds.push((clock() - started) / 4.0);
+    }
+    Ok((copy.n_bytes(), seconds))
 }

@@ -312,10 +312,9 @@ impl GpuContext {
         // Innermost first: scopes are a stack.
         let memory = memory.pop();
         let invalid = invalid.pop();
-        for refusal in [self.answer(memory).await?, self.answer(invalid).await?] {
-            if let Some(error) = refusal {
-                return Err(gpu_error(&error, what));
-            }
+        let refusals = [self.answer(memory).await?, self.answer(invalid).await?];
+        if let Some(error) = refusals.iter().flatten().next() {
+            return Err(gpu_error(error, what));
         }
         self.check()?;
         created

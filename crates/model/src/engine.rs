@@ -1,6 +1,7 @@
 //! The engine's contract: begin a run of lanes, then advance it and read its records.
 
 pub mod checks;
+pub mod pace;
 mod renewal;
 
 pub use self::renewal::{Renew, Renewable};

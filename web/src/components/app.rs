@@ -22,6 +22,7 @@ use super::{
     picture::Picture,
     playback::PlayingNote,
     problem::ProblemPanel,
+    speed::SpeedPanel,
     take_away::TakeAway,
     teacher::{ForAClass, PredictFirst},
     tour::Tour,
@@ -40,6 +41,7 @@ use crate::{
     playback::{LeaveRecording, OpenRecording, Playing},
     runner::Runner,
     session::Session,
+    speed::Speed,
     startup::{EngineReport, Reports, Startup, UseEngine},
     words::{preferred, speak, tag},
 };
@@ -76,6 +78,7 @@ pub fn App(lists: Lists, failure: Option<LoadError>) -> impl IntoView {
     let arena = Arena::new(session.clone(), signals, downloading);
     provide_context(Offline::new(reports));
     provide_context(arena);
+    provide_context(Speed::new(session.clone()));
     provide_context(Analysis::new(session.clone(), runner, signals));
     provide_context(notices);
     provide_context(site);
@@ -232,6 +235,7 @@ fn Page() -> impl IntoView {
             <ArenaPanel/>
             <TakeAway/>
             <Evidence/>
+            <SpeedPanel/>
             <Guide/>
             <OfflineNote/>
         </main>

@@ -25,6 +25,7 @@ mod picture;
 mod playback;
 mod problem;
 mod screen;
+mod speed;
 mod story;
 mod stream;
 mod take_away;

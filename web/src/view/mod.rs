@@ -13,6 +13,7 @@ pub mod score;
 pub mod sentences;
 pub mod shares;
 pub mod solution;
+pub mod speed;
 pub mod steps;
 #[cfg(test)]
 pub mod test_records;

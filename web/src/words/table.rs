@@ -482,6 +482,26 @@ words! {
     evidence_checkpoint: "checkpoint", "Checkpoint";
     evidence_table: "{suite}: table of {task}", "{suite}: Tabelle zu {task}";
 
+    // How fast is this device
+    device_speed: "How fast is this device?", "Wie schnell ist dieses Gerät?";
+    speed_hint: "Decodes with the first lane's checkpoint on every engine that there is, by one lane and by several, and measures what the GPU can do at best. It takes some seconds, and longer with a large model; nothing leaves this device.", "Decodiert mit dem Checkpoint der ersten Bahn auf jeder vorhandenen Engine, mit einer Bahn und mit mehreren, und misst, was die GPU bestenfalls kann. Das dauert einige Sekunden, mit einem großen Modell länger; nichts verlässt dieses Gerät.";
+    speed_measure: "Measure", "Messen";
+    speed_measuring: "Measuring: {what} …", "Misst: {what} …";
+    speed_of: "{engine}, lanes: {lanes}", "{engine}, Bahnen: {lanes}";
+    speed_best: "a copy, and the quickest matmul", "eine Kopie und das schnellste Matrixprodukt";
+    speed_failed: "It could not be measured: {error}", "Es ließ sich nicht messen: {error}";
+    speed_checkpoint: "{checkpoint}, matrices in {format}.", "{checkpoint}, Matrizen in {format}.";
+    speed_roofs: "A copy on the GPU moves {copy} GB/s, its quickest matmul does {best} GFLOP/s.", "Eine Kopie auf der GPU bewegt {copy} GB/s, ihr schnellstes Matrixprodukt schafft {best} GFLOP/s.";
+    speed_no_gpu: "No WebGPU is in use: the reference engine alone, without a roof.", "WebGPU ist nicht in Gebrauch: die Referenz-Engine allein, ohne Dach.";
+    speed_engine: "engine", "Engine";
+    speed_lanes: "lanes", "Bahnen";
+    speed_tokens: "tokens/s in all", "Token/s zusammen";
+    speed_first: "first token, ms", "erstes Token, ms";
+    speed_share: "of the roof, %", "vom Dach, %";
+    speed_intensity: "FLOP for every byte", "FLOP je Byte";
+    speed_chart: "Roofline: FLOP a second against FLOP for every byte that is moved. The line is what the GPU can do at best; the points are this model's steps, by lanes.", "Roofline: FLOP je Sekunde gegen FLOP je bewegtem Byte. Die Linie ist, was die GPU bestenfalls kann; die Punkte sind Schritte dieses Modells, nach Bahnen.";
+    speed_copy: "Copy report", "Bericht kopieren";
+
     // What am I looking at
     guide: "What am I looking at?", "Was sehe ich hier?";
     guide_inputs: "A transformer reads vectors, one a position. Usually each is the embedding of a word. But it can also be fed a mixture of words (a concept token), or its own last hidden state (a continuous thought), which stands for no word at all. Every lane reads the same problem and differs only in what it is fed while it thinks.", "Ein Transformer liest Vektoren, einen je Stelle. Sonst ist jeder die Einbettung eines Worts. Man kann ihm aber auch eine Mischung von Wörtern einspeisen (ein Konzept-Token) oder seinen eigenen letzten verborgenen Zustand (einen stetigen Gedanken), der für gar kein Wort steht. Jede Bahn liest dieselbe Aufgabe; sie unterscheiden sich nur darin, was ihnen beim Denken eingespeist wird.";

@@ -15,7 +15,7 @@ use latent_model::{
     reference::{Precision, ReferenceEngine, layer_states},
 };
 
-use super::{BenchArgs, STEPS_PER_SUBMIT, contestant::Job, report};
+use super::{BenchArgs, STEPS_PER_SUBMIT, report};
 
 /// Steps whose kernels are timed.
 const PROFILED_STEPS: usize = 16;

@@ -9,16 +9,18 @@ mod process;
 mod report;
 mod tally;
 
-use std::{fs, path::PathBuf, process::ExitCode, time::Instant};
+use std::{fs, path::PathBuf, process::ExitCode};
 
 use anyhow::{Context, Result, ensure};
 use clap::Args;
 use latent_gpu::{AnyEngine, GpuContext, GpuEngine, kernels::Table};
-use latent_model::{checkpoint::WeightFormat, engine::Engine, model::Model, parity::sample_prompt};
+use latent_model::{
+    checkpoint::WeightFormat, engine::pace::Job, model::Model, parity::sample_prompt,
+};
 use latent_train::{Backend, peer::BurnDecoder};
 
 use self::{
-    contestant::{Contestant, Decoder, Job},
+    contestant::{Contestant, Decoder, clock},
     measured::Measured,
     process::{Process, ProcessArg},
     report::Report,
@@ -198,12 +200,10 @@ impl Rounds {
             }
         }
         if let Decoder::Engine(engine) = &mut self.contestants[0].decoder {
-            let lanes = Job::tokens(1, 1, 1).lanes(&self.long_prompt);
-            let started = Instant::now();
-            engine.begin(&lanes).await?;
-            engine.advance(1).await?;
+            let job = Job::tokens(1, 1, 1);
+            let round = job.run(engine, &self.long_prompt, clock).await?;
             if counts {
-                self.first_tokens.push(started.elapsed().as_secs_f64());
+                self.first_tokens.push(round.first_token);
             }
         }
         Ok(())

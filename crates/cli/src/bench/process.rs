@@ -11,9 +11,8 @@ use std::{
 };
 
 use anyhow::{Context, Result, ensure};
+use latent_model::engine::pace::{Job, Round};
 use serde::{Deserialize, Serialize};
-
-use super::contestant::{Job, Round};
 
 /// A value of `--peer`.
 #[derive(Clone, Debug, PartialEq)]
@@ -106,6 +105,7 @@ impl Process {
             job.n_steps + 1
         );
         Ok(Round {
+            first_token: 0.0,
             seconds: answered.seconds,
             tokens: answered.tokens,
         })

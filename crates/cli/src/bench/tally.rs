@@ -2,15 +2,11 @@
 
 use std::collections::BTreeMap;
 
-use latent_model::input::Feed;
+use latent_model::{engine::pace::Job, input::Feed};
 
 use super::{
-    BenchArgs, STEPS_PER_SUBMIT,
-    ceiling::step_seconds,
-    contestant::{Contestant, Job},
-    facts::Counted,
-    measured::Measured,
-    report,
+    BenchArgs, STEPS_PER_SUBMIT, ceiling::step_seconds, contestant::Contestant, facts::Counted,
+    measured::Measured, report,
 };
 
 /// The GPU engine's jobs.

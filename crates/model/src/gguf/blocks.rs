@@ -55,6 +55,10 @@ impl BlockFormat {
     }
 
     /// Writes the values of whole blocks to `values`. `WIDE` tells two compilations apart.
+    #[expect(
+        clippy::redundant_closure,
+        reason = "functions by name would be one for both"
+    )]
     #[inline(always)]
     pub(crate) fn decode<const WIDE: bool>(self, bytes: &[u8], values: &mut [f32]) {
         match self {

@@ -1,0 +1,185 @@
+//! How fast this device decodes: every engine that there is, by one lane and by several, beside
+//! what the device can do at best.
+
+use std::rc::Rc;
+
+use latent_gpu::{
+    AnyEngine, GpuContext, GpuEngine,
+    ceiling::{MatmulShape, copies, quickest},
+};
+use latent_model::{
+    engine::{Engine, pace::Job},
+    model::Model,
+    parity::sample_prompt,
+};
+use leptos::{prelude::*, task::spawn_local};
+
+use crate::{
+    browser::{BREATHE, now_ms, sleep_ms},
+    session::{Session, SessionError},
+    view::speed::{Roofs, SpeedReport, SpeedRow, Work},
+    words::{fill, words},
+};
+
+/// Lanes that are measured.
+const LANES: [usize; 3] = [1, 4, 8];
+/// Tokens of the prompt.
+const N_TOKENS: usize = 32;
+/// Steps that count.
+const N_STEPS: usize = 16;
+
+/// How far it is.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub enum SpeedStatus {
+    /// Nobody has asked.
+    #[default]
+    Waiting,
+    /// What is being measured.
+    Measuring(String),
+    /// Done.
+    Done(SpeedReport),
+    /// Why it ended by itself.
+    Failed(String),
+}
+
+/// Measures on demand, on engines of its own.
+#[derive(Clone, Copy)]
+pub struct Speed {
+    /// How far it is.
+    pub status: RwSignal<SpeedStatus>,
+    session: StoredValue<Rc<Session>, LocalStorage>,
+}
+
+impl Speed {
+    /// Nothing has been measured yet.
+    pub fn new(session: Rc<Session>) -> Self {
+        Self {
+            status: RwSignal::default(),
+            session: StoredValue::new_local(session),
+        }
+    }
+
+    /// Measures with a loaded checkpoint.
+    pub fn measure(self, checkpoint: String) {
+        self.status.set(SpeedStatus::Measuring(String::new()));
+        spawn_local(async move {
+            let found = self.measured(&checkpoint).await;
+            self.status.set(match found {
+                Ok(report) => SpeedStatus::Done(report),
+                Err(error) => SpeedStatus::Failed(error.to_string()),
+            });
+        });
+    }
+
+    /// Says what comes, and lets the page show it.
+    async fn say(self, what: String) {
+        self.status.set(SpeedStatus::Measuring(what));
+        sleep_ms(0.0).await;
+    }
+
+    async fn measured(self, name: &str) -> Result<SpeedReport, SessionError> {
+        let session = self.session.get_value();
+        let checkpoint = session.loaded(name).ok_or(SessionError::NotBegun)?;
+        let model = &checkpoint.model;
+        let mut report = SpeedReport {
+            checkpoint: name.into(),
+            n_parameters: model.weights.n_parameters(),
+            format: model.weights.format.name().into(),
+            browser: window().navigator().user_agent().unwrap_or_default(),
+            parity: session.worst_test().map(|test| test.sentence()),
+            ..SpeedReport::default()
+        };
+        if session.uses_gpu() {
+            let mut engine = session.open_engine(&checkpoint).await?;
+            self.rows(model, &mut engine, &mut report).await?;
+            if let AnyEngine::Gpu(engine) = engine.engine() {
+                let context = engine.context().clone();
+                self.say(words().speed_best.into()).await;
+                report.adapter = Some(context.adapter_name());
+                report.roofs = Some(roofs(&context, model).await?);
+            }
+        }
+        let mut reference = AnyEngine::reference(model).with_breaks(BREATHE);
+        self.rows(model, &mut reference, &mut report).await?;
+        Ok(report)
+    }
+
+    async fn rows<E: Engine + HasWork>(
+        self,
+        model: &Model,
+        engine: &mut E,
+        report: &mut SpeedReport,
+    ) -> Result<(), SessionError> {
+        let prompt = sample_prompt(model, N_TOKENS);
+        for n_lanes in LANES {
+            let (name, lanes) = (engine.description(), n_lanes.to_string());
+            let what = fill(words().speed_of, &[("engine", &name), ("lanes", &lanes)]);
+            self.say(what).await;
+            let job = Job::tokens(n_lanes, N_STEPS, N_STEPS);
+            // The first round builds pipelines and fills caches.
+            job.run(engine, &prompt, seconds).await?;
+            let round = job.run(engine, &prompt, seconds).await?;
+            report.rows.push(SpeedRow {
+                engine: name,
+                n_lanes,
+                seconds_a_step: round.seconds,
+                first_token_seconds: round.first_token,
+                work: engine.work().await?,
+            });
+        }
+        Ok(())
+    }
+}
+
+/// A browser may round its clock to a tenth of a millisecond or more.
+fn seconds() -> f64 {
+    now_ms() / 1e3
+}
+
+/// An engine that may tell what its next step asks of the device.
+trait HasWork {
+    async fn work(&mut self) -> Result<Option<Work>, SessionError>;
+}
+
+impl HasWork for AnyEngine {
+    async fn work(&mut self) -> Result<Option<Work>, SessionError> {
+        let cursors = self.cursors().await?;
+        let Self::Gpu(engine) = self else {
+            return Ok(None);
+        };
+        Ok(Some(declared(engine, &cursors)))
+    }
+}
+
+impl HasWork for latent_model::engine::Renewable<AnyEngine> {
+    async fn work(&mut self) -> Result<Option<Work>, SessionError> {
+        self.engine_mut().work().await
+    }
+}
+
+fn declared(engine: &GpuEngine, cursors: &[latent_model::engine::LaneCursor]) -> Work {
+    let costs = engine.step_costs(cursors);
+    Work {
+        bytes: costs.iter().map(|(_, cost)| cost.bytes() as f64).sum(),
+        flops: costs.iter().map(|(_, cost)| cost.flops as f64).sum(),
+    }
+}
+
+/// A copy within the device, and the quickest matmul at the model's largest shape of a layer, by as
+/// many lanes as are measured at most.
+async fn roofs(context: &GpuContext, model: &Model) -> Result<Roofs, SessionError> {
+    let (n_bytes, copied) = copies(context, seconds).await?;
+    let fastest_copy = copied.into_iter().fold(f64::INFINITY, f64::min);
+    let config = &model.config;
+    let shape = MatmulShape {
+        n_inputs: config.hidden_size,
+        n_outputs: config.q_width() + 2 * config.kv_width(),
+        n_rows: LANES[LANES.len() - 1],
+        format: model.weights.format,
+    };
+    let best = quickest(context, shape, seconds).await?;
+    Ok(Roofs {
+        bytes_per_second: n_bytes as f64 / fastest_copy,
+        flops_per_second: best.cost.flops as f64 / best.seconds,
+    })
+}
