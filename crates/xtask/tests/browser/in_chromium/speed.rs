@@ -31,7 +31,7 @@ fn the_gpu_is_measured_beside_the_cpu_and_below_its_roof() {
         let rows = measured(browser, "gpu").await?;
         let of = |name: &str| rows.iter().filter(|row| row.contains(name)).count();
         ensure!(
-            of("WebGPU") == 3 && of("Reference engine") == 3,
+            of("GPU engine on") == 3 && of("Reference engine") == 3,
             "found {rows:?}"
         );
         let points = browser
@@ -45,7 +45,7 @@ fn the_gpu_is_measured_beside_the_cpu_and_below_its_roof() {
 #[test]
 fn without_a_gpu_the_reference_engine_is_measured_alone() {
     in_browser(WebGpu::Off, async |browser| {
-        let rows = measured(browser, "cpu").await?;
+        let rows = measured(browser, "reference").await?;
         ensure!(rows.len() == 3, "found {rows:?}");
         let drawn = browser.count("[data-testid=speed-roofline]").await?;
         ensure!(drawn == 0, "there is no roof to draw");
