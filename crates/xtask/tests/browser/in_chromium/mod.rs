@@ -21,6 +21,7 @@ mod offline;
 mod recordings;
 mod runs;
 mod site;
+mod soak;
 mod speed;
 mod steps;
 mod take_away;
