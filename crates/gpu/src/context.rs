@@ -76,7 +76,7 @@ pub enum GpuError {
     #[error("the GPU has not enough memory for {0}")]
     OutOfMemory(&'static str),
     /// The device is gone: driver reset, sleep, or another tab's fault.
-    #[error("the GPU device was lost ({0}); load the model again")]
+    #[error("the GPU device was lost ({0})")]
     Lost(String),
     /// A command that the device refused; a defect of this program.
     #[error("the GPU refused a command: {0}")]

@@ -1,6 +1,9 @@
 //! The GPU's device is lost in the middle of a run.
 
+use std::time::Duration;
+
 use anyhow::{Result, ensure};
+use serde_json::{Value, json};
 
 use super::{LIMIT, SEED, address, check_quiet, finished_run, in_browser};
 use crate::chromium::{Browser, WebGpu};
@@ -21,20 +24,38 @@ const KEEP_DEVICES: &str = "
         };
     }";
 
+/// How the device is lost.
+enum Loss {
+    /// The page's own device is destroyed.
+    Destroyed,
+    /// So is every later one, half a second after the page has it.
+    DestroyedAgain,
+    /// The browser's process for the GPU crashes.
+    Crash,
+}
+
 /// Presses Run on the GPU and loses its device after a second, when half of the steps are shown at
 /// most; the run must end as the reference's does, with a notice that says what happened, and by
 /// the engine that is named.
-async fn check_loss(browser: &Browser, losing: &str, [notice, last]: [&str; 2]) -> Result<()> {
+async fn check_loss(browser: &Browser, loss: Loss, [notice, last]: [&str; 2]) -> Result<()> {
     browser.before_page(KEEP_DEVICES).await?;
     browser
         .open(&format!("{}&engine=gpu", address("3")))
         .await?;
     browser.wait_enabled("run", LIMIT).await?;
     browser.click("run").await?;
-    let lose = format!(
-        "window.losing = {losing}; setTimeout(() => window.devices.at(-1).destroy(), 1000)"
-    );
-    browser.execute(&lose, serde_json::Value::Null).await?;
+    tokio::time::sleep(Duration::from_secs(1)).await;
+    let lose = match loss {
+        Loss::Crash => {
+            browser
+                .devtools("Browser.crashGpuProcess", json!({}))
+                .await?;
+            ""
+        }
+        Loss::Destroyed => "window.devices.at(-1).destroy()",
+        Loss::DestroyedAgain => "window.losing = 500; window.devices.at(-1).destroy()",
+    };
+    browser.execute(lose, Value::Null).await?;
     let run = finished_run(browser).await?;
     let says_so = |text: &str| text.contains(notice);
     browser.wait_text("error", says_so, LIMIT).await?;
@@ -56,7 +77,16 @@ async fn check_loss(browser: &Browser, losing: &str, [notice, last]: [&str; 2]) 
 #[test]
 fn a_run_goes_on_with_the_same_tokens_on_a_new_device() {
     in_browser(WebGpu::SwiftShader, async |browser| {
-        check_loss(browser, "undefined", ["taken up on a new device", "WebGPU"]).await
+        let expected = ["taken up on a new device", "WebGPU"];
+        check_loss(browser, Loss::Destroyed, expected).await
+    });
+}
+
+#[test]
+fn a_run_goes_on_after_the_gpu_process_has_crashed() {
+    in_browser(WebGpu::SwiftShader, async |browser| {
+        let expected = ["taken up on a new device", "WebGPU"];
+        check_loss(browser, Loss::Crash, expected).await
     });
 }
 
@@ -64,6 +94,6 @@ fn a_run_goes_on_with_the_same_tokens_on_a_new_device() {
 fn after_two_losses_in_a_minute_the_cpu_goes_on() {
     in_browser(WebGpu::SwiftShader, async |browser| {
         let expected = ["taken up by the reference engine", "Reference engine"];
-        check_loss(browser, "500", expected).await
+        check_loss(browser, Loss::DestroyedAgain, expected).await
     });
 }
