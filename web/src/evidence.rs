@@ -1,6 +1,12 @@
-//! What `latent table` and `latent case-study` measured, as the page words it.
+//! What `latent table`, `latent analyze` and `latent case-study` measured, as the page words it.
 
-use latent_model::evidence::{Outcome, Published, RowOfTable};
+use latent_model::{
+    analysis::{
+        report::{AnalysisRow, AnalysisStudy},
+        statistics::Mean,
+    },
+    evidence::{Outcome, Published, RowOfTable},
+};
 use serde::Deserialize;
 
 /// A suite of measurements: a folder of `evidence`.
@@ -29,6 +35,50 @@ impl Suite {
     pub fn path(self, file: &str) -> String {
         format!("evidence/{}/{file}", self.name)
     }
+}
+
+/// A study of mixtures: a folder of `evidence` with `analysis.json` and `analysis.svg`.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Study {
+    /// The folder's name.
+    pub name: &'static str,
+    /// What it is about; like all that evidence says, in English.
+    pub title: &'static str,
+}
+
+/// All of them, in the order in which they are shown.
+pub const STUDIES: [Study; 2] = [
+    Study {
+        name: "analysis",
+        title: "Why Soft Thinking is greedy, and what noise repairs",
+    },
+    Study {
+        name: "smollm2",
+        title: "The same on a pretrained model",
+    },
+];
+
+impl Study {
+    /// The address of one of its files.
+    pub fn path(self, file: &str) -> String {
+        format!("evidence/{}/{file}", self.name)
+    }
+}
+
+/// What of a study is about mixtures as such: its rows without those that only compare methods.
+pub fn rows_of_mixtures(study: &AnalysisStudy) -> impl Iterator<Item = &AnalysisRow> {
+    let rows = study.rows.iter();
+    rows.filter(|row| matches!(&*row.part, "mixtures" | "one"))
+}
+
+/// `0.087 [0.081, 0.094], n 2413`, or a dash where nothing was measured.
+pub fn mean(mean: Option<&Mean>) -> String {
+    mean.map_or("–".into(), |mean| {
+        format!(
+            "{:.3} [{:.3}, {:.3}], n {}",
+            mean.mean, mean.ci_low, mean.ci_high, mean.n
+        )
+    })
 }
 
 /// `evidence/case-study.json`, as far as the page links it.
@@ -108,6 +158,15 @@ mod tests {
             assert!(table.rows.iter().any(is_measured), "{suite:?}");
             assert!(next_link(&table.introduction).is_some(), "{suite:?}");
             assert_eq!(read("thoughts.svg").is_ok(), suite.has_thoughts);
+        }
+        for study in STUDIES {
+            let read = |file: &str| std::fs::read_to_string(public.join(study.path(file)));
+            assert!(read("analysis.svg").is_ok(), "{study:?}");
+            let found = read("analysis.json").expect("it ships");
+            let found: AnalysisStudy =
+                serde_json::from_str(&found).expect("latent analyze wrote it");
+            let sentences = rows_of_mixtures(&found).flat_map(AnalysisRow::sentences);
+            assert!(sentences.count() > 0, "{study:?}");
         }
         let case = include_str!("../../public/evidence/case-study.json");
         let case: CaseStudy = serde_json::from_str(case).expect("latent case-study wrote it");

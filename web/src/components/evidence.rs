@@ -1,11 +1,17 @@
 //! What was measured: the papers' tables at small scale, which of their findings hold, and the
 //! accuracy against the number of thoughts.
 
-use latent_model::evidence::{Finding, Origin, RowOfTable, SetOfTable, Table, Verdict};
+use latent_model::{
+    analysis::report::{AnalysisRow, AnalysisStudy, MethodReport},
+    evidence::{Finding, Origin, RowOfTable, SetOfTable, Table, Verdict},
+};
 use leptos::{prelude::*, task::spawn_local};
 
 use crate::{
-    evidence::{CaseStudy, SUITES, Suite, cell, checkpoint, next_link, paper, tokens},
+    evidence::{
+        CaseStudy, STUDIES, SUITES, Study, Suite, cell, checkpoint, mean, next_link, paper,
+        rows_of_mixtures, tokens,
+    },
     load::fetch_json,
     words::{fill, words},
 };
@@ -42,6 +48,7 @@ pub fn Evidence() -> impl IntoView {
         <details class="evidence panel" data-testid="evidence" on:toggle=fetch>
             <summary>{words().evidence}</summary>
             {content}
+            {STUDIES.map(|study| view! { <Mixtures study/> }).collect_view()}
         </details>
     }
 }
@@ -54,6 +61,80 @@ async fn fetch_tables() -> Result<Vec<(Suite, Table)>, String> {
         tables.push((suite, found.map_err(|error| error.to_string())?));
     }
     Ok(tables)
+}
+
+/// A study of mixtures, folded away and fetched like all of it: its picture, its sentences, and the
+/// figures that they are made of.
+#[component]
+fn Mixtures(study: Study) -> impl IntoView {
+    let found = RwSignal::new(None::<Result<AnalysisStudy, String>>);
+    let is_asked = StoredValue::new(false);
+    let fetch = move |_| {
+        if !is_asked.get_value() {
+            is_asked.set_value(true);
+            spawn_local(async move {
+                let fetched = fetch_json(&study.path("analysis.json")).await;
+                found.set(Some(fetched.map_err(|error| error.to_string())));
+            });
+        }
+    };
+    let content = move || match found.get()? {
+        Err(error) => Some(
+            view! { <p role="alert">{fill(words().evidence_failed, &[("error", &error)])}</p> }
+                .into_any(),
+        ),
+        Ok(measured) => Some(study_view(study, &measured).into_any()),
+    };
+    view! {
+        <details data-testid=format!("study-{}", study.name) on:toggle=fetch>
+            <summary>{study.title}</summary>
+            {content}
+        </details>
+    }
+}
+
+fn study_view(study: Study, measured: &AnalysisStudy) -> impl IntoView + use<> {
+    let sentence = |text: String| view! { <li class="finding">{with_code(&text)}</li> };
+    let sentences = rows_of_mixtures(measured).flat_map(AnalysisRow::sentences);
+    let row = |row: &AnalysisRow, method: &MethodReport| {
+        let js = &method.js;
+        let means = [&js.top1_of_several, &js.top2, &method.rouge_l];
+        let means = means.map(|found| view! { <td>{mean(found.as_ref())}</td> });
+        view! {
+            <tr>
+                <th scope="row"><code>{row.subject.model.clone()}</code> " " {method.title()}</th>
+                <td>{format!("{}, n {}", row.subject.problems, row.subject.n)}</td>
+                {means.collect_view()}
+            </tr>
+        }
+    };
+    // The first method is what the others are compared with.
+    let rows = rows_of_mixtures(measured)
+        .flat_map(|of| of.methods.iter().skip(1).map(move |method| row(of, method)));
+    view! {
+        <figure>
+            <img src=study.path("analysis.svg") alt=words().study_figure loading="lazy"/>
+        </figure>
+        <ul class="findings">{sentences.map(sentence).collect_view()}</ul>
+        <div class="scrolling" role="region" aria-label=study.title tabindex="0">
+            <table>
+                <thead>
+                    <tr>
+                        <th>{words().evidence_checkpoint}</th>
+                        <th>{words().study_problems}</th>
+                        <th>{words().study_first}</th>
+                        <th>{words().study_second}</th>
+                        <th>{words().study_rouge}</th>
+                    </tr>
+                </thead>
+                <tbody>{rows.collect_view()}</tbody>
+            </table>
+        </div>
+        <p class="source">
+            {words().study_how} " " <code>{measured.made.command.clone()}</code>
+            " (" {measured.made.engine.clone()} ")."
+        </p>
+    }
 }
 
 #[component]
