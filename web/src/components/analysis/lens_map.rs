@@ -244,12 +244,15 @@ fn Pins(looking: Looking, pointing: Pointing, pins: RwSignal<Vec<u32>>) -> impl 
             </g>
         }
     };
-    let ticks = [0.0, 0.5, 1.0].map(|p| {
-        view! {
-            <line class="grid" x1=LEFT x2=WIDTH - RIGHT y1=y(p) y2=y(p)></line>
-            <text class="tick" x=LEFT - 8.0 y=y(p) text-anchor="end" dominant-baseline="central">{p.to_string()}</text>
-        }
-    });
+    let ticks = move || {
+        let tick = |p: f64| {
+            view! {
+                <line class="grid" x1=LEFT x2=WIDTH - RIGHT y1=y(p) y2=y(p)></line>
+                <text class="tick" x=LEFT - 8.0 y=y(p) text-anchor="end" dominant-baseline="central">{p.to_string()}</text>
+            }
+        };
+        [0.0, 0.5, 1.0].map(tick).collect_view()
+    };
     let layers = move || {
         let n = lines
             .get()
@@ -299,7 +302,7 @@ fn Pins(looking: Looking, pointing: Pointing, pins: RwSignal<Vec<u32>>) -> impl 
                 role="img"
                 aria-label=told
             >
-                {ticks.clone().collect_view()}
+                {ticks}
                 {layers}
                 <text class="label" x=(LEFT + WIDTH - RIGHT) / 2.0 y=HEIGHT - 3.0 text-anchor="middle">
                     {words().pins_layer}
