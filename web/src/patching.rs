@@ -3,7 +3,7 @@
 //! The runs are those of `latent_model::analysis::patching`, on an engine of their own where runs go
 //! now, a few at a time, so that the page draws in between and the visitor can stop.
 
-use std::{collections::BTreeMap, rc::Rc, sync::Arc};
+use std::{rc::Rc, sync::Arc};
 
 use latent_model::{
     analysis::{
@@ -59,6 +59,8 @@ pub enum PatchStatus {
 /// What was found of a lane.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Found {
+    /// The lane.
+    pub lane: LaneId,
     /// The run that it is of.
     pub run: RunNumber,
     /// Whose states were put in.
@@ -73,7 +75,7 @@ pub struct Patching {
     /// How far it is.
     pub status: RwSignal<PatchStatus>,
     /// What has been found so far.
-    pub found: RwSignal<BTreeMap<LaneId, Found>>,
+    pub found: RwSignal<Vec<Found>>,
     /// Tells turns apart: whoever finds another one than its own goes no further.
     turn: StoredValue<u32>,
     session: StoredValue<Rc<Session>, LocalStorage>,
@@ -85,7 +87,7 @@ impl Patching {
     pub fn new(session: Rc<Session>, runner: Runner, signals: PageSignals) -> Self {
         let patching = Self {
             status: RwSignal::new(PatchStatus::Resting),
-            found: RwSignal::new(BTreeMap::new()),
+            found: RwSignal::new(Vec::new()),
             turn: StoredValue::new(0),
             session: StoredValue::new_local(session),
             signals,
@@ -93,7 +95,7 @@ impl Patching {
         Effect::new(move |_| {
             if runner.status.get() != RunStatus::Done {
                 patching.stop();
-                patching.found.update(BTreeMap::clear);
+                patching.found.update(Vec::clear);
             }
         });
         patching
@@ -128,9 +130,8 @@ impl Patching {
     pub fn start(self, lane: Lane, source: Source) {
         self.stop();
         let turn = self.turn.get_value();
-        self.found.update(|found| {
-            found.remove(&lane.id);
-        });
+        self.found
+            .update(|all| all.retain(|found| found.lane != lane.id));
         self.status.set(PatchStatus::Patching(lane.id));
         spawn_local(async move {
             let ended = self.patch(turn, lane, source).await;
@@ -185,9 +186,13 @@ impl Patching {
         if !self.is_turn(turn) {
             return Ok(());
         }
-        self.found.update(|found| {
-            found.insert(lane.id, Found { run, source, map });
-        });
+        let found = Found {
+            lane: lane.id,
+            run,
+            source,
+            map,
+        };
+        self.found.update(|all| all.push(found));
         for places in places.chunks(AT_ONCE) {
             let found = patched_runs(&mut engine, of_model, &target, there, places).await?;
             for found in found {
@@ -198,7 +203,7 @@ impl Patching {
                     return Ok(());
                 }
                 self.found.update(|all| {
-                    if let Some(known) = all.get_mut(&lane.id) {
+                    if let Some(known) = all.iter_mut().find(|known| known.lane == lane.id) {
                         let runs = (clean, &found.run);
                         known.map.insert(found.place, runs, standing, answer);
                     }

@@ -311,7 +311,7 @@ impl Run {
         let record = |encoder: &mut wgpu::CommandEncoder, dispatches: &[Dispatch]| {
             context.record(encoder, dispatches, n_steps);
         };
-        self.advance_recorded(context, n_steps, record).await
+        self.advance_recorded(context, n_steps, &record).await
     }
 
     /// Runs one step that stops after every layer: `patches`, which have been checked, are copied
@@ -349,7 +349,7 @@ impl Run {
             }
             context.record(encoder, &dispatches[first..], 1);
         };
-        let records = self.advance_recorded(context, 1, record).await?;
+        let records = self.advance_recorded(context, 1, &record).await?;
         let bytes = readback::read(context, &staging, staging.size()).await?;
         let of_record = |record: &StepRecord| {
             let row = own_rows[record.lane as usize] * row_bytes as usize;
@@ -366,7 +366,7 @@ impl Run {
         &mut self,
         context: &GpuContext,
         n_steps: u32,
-        record: impl FnOnce(&mut wgpu::CommandEncoder, &[Dispatch]),
+        record: &dyn Fn(&mut wgpu::CommandEncoder, &[Dispatch]),
     ) -> Result<Vec<StepRecord>, GpuError> {
         context.check()?;
         let mut encoder = context.device().create_command_encoder(&Default::default());

@@ -2,15 +2,16 @@
 //! accuracy against the number of thoughts.
 
 use latent_model::{
-    analysis::report::{AnalysisRow, AnalysisStudy, MethodReport},
+    analysis::report::{Mixing, sentences},
     evidence::{Finding, Origin, RowOfTable, SetOfTable, Table, Verdict},
 };
 use leptos::{prelude::*, task::spawn_local};
+use serde_json::Value;
 
 use crate::{
     evidence::{
-        CaseStudy, STUDIES, SUITES, Study, Suite, cell, checkpoint, mean, next_link, paper,
-        rows_of_mixtures, tokens,
+        CaseStudy, RowOfStudy, STUDIES, SUITES, Study, Suite, cell, checkpoint, mean, next_link,
+        paper, rows_of_study, text, tokens,
     },
     load::fetch_json,
     words::{fill, words},
@@ -67,7 +68,7 @@ async fn fetch_tables() -> Result<Vec<(Suite, Table)>, String> {
 /// figures that they are made of.
 #[component]
 fn Mixtures(study: Study) -> impl IntoView {
-    let found = RwSignal::new(None::<Result<AnalysisStudy, String>>);
+    let found = RwSignal::new(None::<Result<Value, String>>);
     let is_asked = StoredValue::new(false);
     let fetch = move |_| {
         if !is_asked.get_value() {
@@ -93,29 +94,36 @@ fn Mixtures(study: Study) -> impl IntoView {
     }
 }
 
-fn study_view(study: Study, measured: &AnalysisStudy) -> impl IntoView + use<> {
+fn study_view(study: Study, measured: &Value) -> impl IntoView + use<> {
+    let rows = rows_of_study(measured);
     let sentence = |text: String| view! { <li class="finding">{with_code(&text)}</li> };
-    let sentences = rows_of_mixtures(measured).flat_map(AnalysisRow::sentences);
-    let row = |row: &AnalysisRow, method: &MethodReport| {
-        let js = &method.js;
-        let means = [&js.top1_of_several, &js.top2, &method.rouge_l];
+    let said = rows
+        .iter()
+        .flat_map(|row| sentences(&row.model, &row.methods));
+    let said = said.map(sentence).collect_view();
+    let line = |row: &RowOfStudy, method: &Mixing| {
+        let means = [&method.top1_of_several, &method.top2, &method.rouge_l];
         let means = means.map(|found| view! { <td>{mean(found.as_ref())}</td> });
         view! {
             <tr>
-                <th scope="row"><code>{row.subject.model.clone()}</code> " " {method.title()}</th>
-                <td>{format!("{}, n {}", row.subject.problems, row.subject.n)}</td>
+                <th scope="row"><code>{row.model.clone()}</code> " " {method.title.clone()}</th>
+                <td>{row.problems.clone()}</td>
                 {means.collect_view()}
             </tr>
         }
     };
     // The first method is what the others are compared with.
-    let rows = rows_of_mixtures(measured)
-        .flat_map(|of| of.methods.iter().skip(1).map(move |method| row(of, method)));
+    let of_row = |row: &RowOfStudy| {
+        let others = row.methods.iter().skip(1);
+        others.map(|method| line(row, method)).collect_view()
+    };
+    let lines = rows.iter().map(of_row).collect_view();
+    let [command, engine] = ["command", "engine"].map(|name| text(&measured[name]).to_string());
     view! {
         <figure>
             <img src=study.path("analysis.svg") alt=words().study_figure loading="lazy"/>
         </figure>
-        <ul class="findings">{sentences.map(sentence).collect_view()}</ul>
+        <ul class="findings">{said}</ul>
         <div class="scrolling" role="region" aria-label=study.title tabindex="0">
             <table>
                 <thead>
@@ -127,12 +135,11 @@ fn study_view(study: Study, measured: &AnalysisStudy) -> impl IntoView + use<> {
                         <th>{words().study_rouge}</th>
                     </tr>
                 </thead>
-                <tbody>{rows.collect_view()}</tbody>
+                <tbody>{lines}</tbody>
             </table>
         </div>
         <p class="source">
-            {words().study_how} " " <code>{measured.made.command.clone()}</code>
-            " (" {measured.made.engine.clone()} ")."
+            {words().study_how} " " <code>{command}</code> " (" {engine} ")."
         </p>
     }
 }

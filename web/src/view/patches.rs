@@ -1,6 +1,6 @@
 //! What the patching view draws, as numbers: how far each state moves the answer, and its cone.
 
-use std::{collections::BTreeMap, sync::Arc};
+use std::sync::Arc;
 
 use latent_model::{
     analysis::patching::{Place, Standing, WatchedRun, cone},
@@ -69,7 +69,8 @@ pub struct PatchMap {
     pub answers: [String; 2],
     /// Whether the lane is fed pauses, whatever its states are.
     pub is_of_pauses: bool,
-    cells: BTreeMap<(usize, usize), Arc<Patched>>,
+    /// (columns, layers)
+    cells: Vec<Option<Arc<Patched>>>,
 }
 
 impl PatchMap {
@@ -90,13 +91,15 @@ impl PatchMap {
             is_fed_back: record.input_kind() == InputKind::Hidden,
         };
         let mut phases = program.phases.iter();
+        let columns: Vec<FedStep> = before.map(column).collect();
+        let n_layers = clean.states.first().map_or(0, Vec::len);
         Self {
-            columns: before.map(column).collect(),
-            n_layers: clean.states.first().map_or(0, Vec::len),
+            cells: vec![None; columns.len() * n_layers],
+            columns,
+            n_layers,
             clean: standing,
             answers,
             is_of_pauses: phases.any(|phase| matches!(phase.feed, Feed::Pause(_))),
-            cells: BTreeMap::new(),
         }
     }
 
@@ -129,23 +132,23 @@ impl PatchMap {
         };
         let column = self.columns.iter().position(|column| column.step == step);
         if let Some(column) = column {
-            self.cells.insert((column, layer), Arc::new(patched));
+            self.cells[column * self.n_layers + layer] = Some(Arc::new(patched));
         }
     }
 
     /// How many places have been patched.
     pub fn n_done(&self) -> usize {
-        self.cells.len()
+        self.cells.iter().flatten().count()
     }
 
     /// How many there are.
     pub fn n_all(&self) -> usize {
-        self.columns.len() * self.n_layers
+        self.cells.len()
     }
 
     /// What became of a patch in a column after a layer.
-    pub fn at(&self, place: (usize, usize)) -> Option<&Arc<Patched>> {
-        self.cells.get(&place)
+    pub fn at(&self, (column, layer): (usize, usize)) -> Option<&Arc<Patched>> {
+        self.cells.get(column * self.n_layers + layer)?.as_ref()
     }
 
     /// Whether the answers part, so that one can move to the other.

@@ -4,7 +4,7 @@ mod forward;
 mod ops;
 mod products;
 
-use std::sync::Arc;
+use std::{pin::Pin, sync::Arc};
 
 pub use forward::{Forward, KvCache, Stretch};
 pub use ops::{Frequencies, Precision, Rotation, add, gelu, sigmoid, silu, softmax};
@@ -97,7 +97,15 @@ impl ReferenceEngine {
 
     /// Feeds every lane that has an input, those under the same weights side by side, and lets each
     /// choose what follows. Where somebody watches, the states are kept, with `patches` among them.
-    async fn step(&mut self, patches: Option<&[Patch]>) -> Result<WatchedStep, EngineError> {
+    /// Boxed, so that its code is there once for both ways to ask for it.
+    fn step<'a>(
+        &'a mut self,
+        patches: Option<&'a [Patch]>,
+    ) -> Pin<Box<dyn Future<Output = Result<WatchedStep, EngineError>> + 'a>> {
+        Box::pin(self.stepped(patches))
+    }
+
+    async fn stepped(&mut self, patches: Option<&[Patch]>) -> Result<WatchedStep, EngineError> {
         let lanes = self.lanes.as_mut().ok_or(EngineError::NotBegun)?;
         let model = (&self.config, &*self.weights, &self.forward);
         // What a lane is fed next may run under other weights: its turn is settled before.

@@ -2,6 +2,7 @@
 
 use leptos::{ev, prelude::*};
 
+use super::Looking;
 use crate::words::{fill, words};
 
 pub const CELL_WIDTH: f32 = 74.0;
@@ -77,12 +78,9 @@ pub fn Grid(
     label: &'static str,
     /// The same with what keys do.
     keys: &'static str,
-    /// The colour of the lane.
-    #[prop(into)]
-    colour: Signal<usize>,
+    looking: Looking,
     /// Positions and layers.
-    #[prop(into)]
-    size: Signal<(usize, usize)>,
+    size: Memo<(usize, usize)>,
     pointing: Pointing,
     children: Children,
 ) -> impl IntoView {
@@ -109,7 +107,7 @@ pub fn Grid(
         >
             <svg
                 data-testid=testid
-                data-lane-colour=colour
+                data-lane-colour=move || looking.lane().map_or(0, |lane| lane.colour)
                 width=width
                 height=height
                 viewBox=move || format!("0 0 {} {}", width(), height())
@@ -179,9 +177,8 @@ pub fn shortened(word: &str) -> String {
 pub fn AsTable(
     testid: &'static str,
     label: &'static str,
-    /// Layers.
-    #[prop(into)]
-    n_layers: Signal<usize>,
+    /// Positions and layers.
+    size: Memo<(usize, usize)>,
     /// Positions with their cells.
     rows: impl Fn() -> Vec<(String, Vec<String>)> + Copy + Send + Sync + 'static,
 ) -> impl IntoView {
@@ -200,7 +197,7 @@ pub fn AsTable(
             let text = fill(words().lens_layer, &[("n", &(layer + 1).to_string())]);
             view! { <th scope="col">{text}</th> }
         };
-        (0..n_layers.get()).map(head).collect_view()
+        (0..size.get().1).map(head).collect_view()
     };
     view! {
         <details class="as-table" on:toggle=move |_| is_open.update(|open| *open = !*open)>

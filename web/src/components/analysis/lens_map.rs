@@ -9,6 +9,7 @@ use super::{
     grid::{AsTable, Grid, Place, Pointing, cell, column_name, shortened},
 };
 use crate::{
+    analysis::Looked,
     take_away::offer_text,
     view::looks::Heat,
     words::{fill, words},
@@ -32,24 +33,9 @@ pub fn LensHeat() -> impl IntoView {
     });
     let pointing = Pointing::new(Some(pin_first));
     let size = Memo::new(move |_| {
-        looking.with(|lane, looked| {
-            let run = lane.run.with_untracked(|run| run.run);
-            (
-                lane.id,
-                run,
-                looked.lens.positions.len(),
-                looked.lens.cells.len(),
-            )
-        })
+        let size = |looked: &Looked| (looked.lens.positions.len(), looked.lens.cells.len());
+        looking.with(|_, looked| size(looked)).unwrap_or_default()
     });
-    let grid_size = Memo::new(move |_| {
-        let size = size.get();
-        size.map_or((0, 0), |(_, _, n_positions, n_layers)| {
-            (n_positions, n_layers)
-        })
-    });
-    let n_layers = Memo::new(move |_| grid_size.get().1);
-    let colour = Memo::new(move |_| looking.lane().map_or(0, |lane| lane.colour));
     let option = move |offered: Heat| {
         let is_selected = move || heat.get() == offered;
         view! { <option value=offered.name() selected=is_selected>{heat_title(offered)}</option> }
@@ -61,9 +47,9 @@ pub fn LensHeat() -> impl IntoView {
         }
     };
     let keys = move || {
-        let run = size.get().map(|(lane, run, ..)| (lane, run));
-        let n_positions = grid_size.get().0;
-        (0..n_positions).map(|at| (run, at)).collect::<Vec<_>>()
+        let (n_positions, _) = size.get();
+        let of = looking.with(|lane, looked| (lane.id, looked.run));
+        (0..n_positions).map(|at| (of, at)).collect::<Vec<_>>()
     };
     let told = move || {
         let text = pointing.place().and_then(|place| cell_text(looking, place));
@@ -101,7 +87,7 @@ pub fn LensHeat() -> impl IntoView {
                 </label>
             </div>
             <p class="hint">{words().lens_hint}</p>
-            <Grid testid="lens" label=words().lens keys=words().lens_keys colour size=grid_size pointing>
+            <Grid testid="lens" label=words().lens keys=words().lens_keys looking size pointing>
                 <For each=keys key=|key| *key let((_, at))>
                     <Column at looking heat pointing/>
                 </For>
@@ -111,7 +97,7 @@ pub fn LensHeat() -> impl IntoView {
             <button class="quiet" data-testid="lens-json" on:click=move |_| offer_lens(looking)>
                 {words().lens_json}
             </button>
-            <AsTable testid="lens-table" label=words().lens n_layers rows/>
+            <AsTable testid="lens-table" label=words().lens size rows/>
         </section>
     }
 }
@@ -187,129 +173,95 @@ const BOTTOM: f32 = 34.0;
 /// The tokens of the chosen cell as buttons, and the lines of those that are pinned.
 #[component]
 fn Pins(looking: Looking, pointing: Pointing, pins: RwSignal<Vec<u32>>) -> impl IntoView {
-    let offered = Memo::new(move |_| {
+    let chip = move |(place, id): (usize, u32)| {
+        let is_pinned = place < pins.with_untracked(Vec::len);
+        view! {
+            <button
+                class="lane-chip series"
+                class:is-focused=is_pinned
+                data-series=is_pinned.then_some(place)
+                data-testid=format!("pin-{place}")
+                aria-pressed=is_pinned.to_string()
+                on:click=move |_| pin(pins, id)
+            >
+                {looking.word(id)} {is_pinned.then_some(" ✕")}
+            </button>
+        }
+    };
+    // Those that are pinned, then what else the chosen cell says.
+    let chips = move || {
+        let mut offered = pins.get();
         let cell = pointing
             .chosen
             .get()
             .and_then(|place| lens_cell(looking, place));
-        let mut offered = pins.get();
         for (id, _) in cell.map(|cell| cell.top).unwrap_or_default() {
             if !offered.contains(&id) {
                 offered.push(id);
             }
         }
-        offered
-    });
-    let chip = move |(place, id): (usize, u32)| {
-        let series = pins.with(|pins| pins.iter().position(|known| *known == id));
-        view! {
-            <button
-                class="lane-chip series"
-                class:is-focused=series.is_some()
-                data-series=series
-                data-testid=format!("pin-{place}")
-                aria-pressed=series.is_some().to_string()
-                on:click=move |_| pin(pins, id)
-            >
-                {looking.word(id)} {series.map(|_| " ✕")}
-            </button>
-        }
+        offered.into_iter().enumerate().map(chip).collect_view()
     };
-    // Of the position that is looked at: a line for each pinned token.
-    let lines = Memo::new(move |_| {
+    let drawn = move || {
         let (at, _) = pointing.place()?;
         let lane = looking.lane()?;
-        let line = |id: u32| Some((id, looking.analysis.trajectory(lane, at, id)?));
-        Some(pins.get().into_iter().filter_map(line).collect::<Vec<_>>())
-    });
-    let x = |layer: usize, n: usize| {
-        LEFT + (WIDTH - LEFT - RIGHT) * layer as f32 / n.saturating_sub(1).max(1) as f32
+        let line = |id: u32| Some((looking.word(id), looking.analysis.trajectory(lane, at, id)?));
+        let lines: Vec<(String, Vec<f64>)> = pins.get().into_iter().filter_map(line).collect();
+        let name = looking.with(|_, looked| looked.lens.positions.get(at).cloned())??;
+        (!lines.is_empty()).then(|| trajectories(&name, &lines))
+    };
+    view! {
+        <div class="lane-chips" role="group" aria-label=words().pins>{chips}</div>
+        {drawn}
+    }
+}
+
+/// The probabilities of tokens after every layer at a position, a line for each token.
+fn trajectories(position: &str, lines: &[(String, Vec<f64>)]) -> impl IntoView + use<> {
+    let n_layers = lines[0].1.len();
+    let x = |layer: usize| {
+        LEFT + (WIDTH - LEFT - RIGHT) * layer as f32 / n_layers.saturating_sub(1).max(1) as f32
     };
     let y = |p: f64| TOP + (HEIGHT - TOP - BOTTOM) * (1.0 - p as f32);
-    let line = move |(series, (_, values)): (usize, (u32, Vec<f64>))| {
-        let n = values.len();
+    let line = |(series, (_, values)): (usize, &(String, Vec<f64>))| {
         let places = values.iter().enumerate();
-        let places: Vec<(f32, f32)> = places.map(|(layer, p)| (x(layer, n), y(*p))).collect();
-        let way: Vec<String> = places
-            .iter()
-            .map(|(x, y)| format!("{x:.1} {y:.1}"))
+        let places: Vec<String> = places
+            .map(|(layer, p)| format!("{:.1} {:.1}", x(layer), y(*p)))
             .collect();
-        let dots = places
-            .into_iter()
-            .map(|(x, y)| view! { <circle class="point" cx=x cy=y r="3"></circle> });
         view! {
             <g class="curve series" data-series=series>
-                <path class="line" d=format!("M{}", way.join("L")) stroke-dasharray=DASHES[series]></path>
-                {dots.collect_view()}
+                <path class="line" d=format!("M{}", places.join("L")) stroke-dasharray=DASHES[series]></path>
             </g>
         }
     };
-    let ticks = move || {
-        let tick = |p: f64| {
-            view! {
-                <line class="grid" x1=LEFT x2=WIDTH - RIGHT y1=y(p) y2=y(p)></line>
-                <text class="tick" x=LEFT - 8.0 y=y(p) text-anchor="end" dominant-baseline="central">{p.to_string()}</text>
-            }
-        };
-        [0.0, 0.5, 1.0].map(tick).collect_view()
+    let label = |x: f32, y: f32, text: String| {
+        view! { <text class="tick" x=x y=y text-anchor="middle" dominant-baseline="central">{text}</text> }
     };
-    let layers = move || {
-        let n = lines
-            .get()
-            .and_then(|lines| Some(lines.first()?.1.len()))
-            .unwrap_or(0);
-        let every = n.div_ceil(12).max(1);
-        let name = |layer: usize| {
-            view! {
-                <text class="tick" x=x(layer, n) y=HEIGHT - 18.0 text-anchor="middle">{layer + 1}</text>
-            }
-        };
-        (0..n).step_by(every).map(name).collect_view()
-    };
+    let scale = [0.0, 0.5, 1.0].map(|p| label(LEFT - 16.0, y(p), p.to_string()));
+    let layers = (0..n_layers).step_by(n_layers.div_ceil(12).max(1));
+    let layers = layers.map(|layer| label(x(layer), HEIGHT - 20.0, (layer + 1).to_string()));
+    let grid = format!("M{LEFT} {}V{}H{}", y(1.0), y(0.0), WIDTH - RIGHT);
     // Numbers for those who do not see the lines.
-    let told = move || {
-        let told = lines
-            .get()
-            .unwrap_or_default()
-            .into_iter()
-            .map(|(id, values)| {
-                let values: Vec<String> = values.iter().map(|p| format!("{p:.3}")).collect();
-                format!("{}: {}", looking.word(id).trim(), values.join(" → "))
-            });
-        told.collect::<Vec<_>>().join("; ")
-    };
-    let position = move || {
-        let name = pointing.place().and_then(|(at, _)| {
-            looking.with(|_, looked| looked.lens.positions.get(at).cloned())?
-        });
-        fill(
-            words().pins_told,
-            &[("position", &name.unwrap_or_default())],
-        )
-    };
-    let has_lines =
-        move || lines.with(|lines| lines.as_ref().is_some_and(|lines| !lines.is_empty()));
+    let told = lines.iter().map(|(word, values)| {
+        let values: Vec<String> = values.iter().map(|p| format!("{p:.3}")).collect();
+        format!("{}: {}", word.trim(), values.join(" → "))
+    });
+    let told: Vec<String> = told.collect();
     view! {
-        <div class="lane-chips" role="group" aria-label=words().pins>
-            {move || offered.get().into_iter().enumerate().map(chip).collect_view()}
-        </div>
-        <Show when=has_lines>
-            <p class="hint">{position}</p>
-            <svg
-                class="chart pins"
-                data-testid="pins"
-                viewBox=format!("0 0 {WIDTH} {HEIGHT}")
-                role="img"
-                aria-label=told
-            >
-                {ticks}
-                {layers}
-                <text class="label" x=(LEFT + WIDTH - RIGHT) / 2.0 y=HEIGHT - 3.0 text-anchor="middle">
-                    {words().pins_layer}
-                </text>
-                {move || lines.get().unwrap_or_default().into_iter().enumerate().map(line).collect_view()}
-            </svg>
-        </Show>
+        <p class="hint">{fill(words().pins_told, &[("position", position)])}</p>
+        <svg
+            class="chart pins"
+            data-testid="pins"
+            viewBox=format!("0 0 {WIDTH} {HEIGHT}")
+            role="img"
+            aria-label=told.join("; ")
+        >
+            <path class="grid" d=grid fill="none"></path>
+            {scale.collect_view()}
+            {layers.collect_view()}
+            {label((LEFT + WIDTH) / 2.0, HEIGHT - 6.0, words().pins_layer.into())}
+            {lines.iter().enumerate().map(line).collect_view()}
+        </svg>
     }
 }
 

@@ -24,46 +24,36 @@ pub fn PatchHeat() -> impl IntoView {
     let patching = expect_context::<Patching>();
     let pointing = Pointing::new(None);
     let asked = RwSignal::new(Effect::default());
-    let lane = Memo::new(move |_| looking.lane());
     let sources = Memo::new(move |_| {
-        lane.get()
-            .map(|lane| patching.sources(lane))
-            .unwrap_or_default()
+        let lane = looking.lane();
+        lane.map(|lane| patching.sources(lane)).unwrap_or_default()
     });
-    let chosen = RwSignal::new(None::<Source>);
-    let source = Memo::new(move |_| {
+    // Its place among them.
+    let chosen = RwSignal::new(0);
+    let source = move || {
         let sources = sources.get();
-        let chosen = chosen.get().filter(|chosen| sources.contains(chosen));
-        chosen.or(sources.first().copied())
-    });
+        sources.get(chosen.get()).or(sources.first()).copied()
+    };
     let is_patching = move || {
-        lane.get()
-            .is_some_and(|l| patching.status.get() == PatchStatus::Patching(l.id))
+        let lane = looking.lane();
+        lane.is_some_and(|lane| patching.status.get() == PatchStatus::Patching(lane.id))
     };
-    let on_button = move |_| match (
-        untrack(is_patching),
-        lane.get_untracked(),
-        source.get_untracked(),
-    ) {
-        (true, ..) => patching.stop(),
-        (false, Some(lane), Some(source)) => patching.start(lane, source),
-        (false, ..) => {}
+    let on_button = move |_| {
+        untrack(|| match (looking.lane(), source()) {
+            _ if is_patching() => patching.stop(),
+            (Some(lane), Some(source)) => patching.start(lane, source),
+            _ => {}
+        })
     };
-    let button = move || {
-        if is_patching() {
-            words().patch_stop
-        } else {
-            words().patch_start
-        }
+    let button = move || match is_patching() {
+        true => words().patch_stop,
+        false => words().patch_start,
     };
-    let option = move |(index, offered): (usize, Source)| {
-        let is_selected = move || source.get() == Some(offered);
-        view! { <option value=index.to_string() selected=is_selected>{source_name(looking, offered)}</option> }
+    let option = move |(place, offered): (usize, Source)| {
+        let is_selected = move || source() == Some(offered);
+        view! { <option value=place.to_string() selected=is_selected>{source_name(looking, offered)}</option> }
     };
-    let on_source = move |event| {
-        let index: Option<usize> = event_target_value(&event).parse().ok();
-        chosen.set(index.and_then(|index| sources.get_untracked().get(index).copied()));
-    };
+    let on_source = move |event| chosen.set(event_target_value(&event).parse().unwrap_or(0));
     let progress = move || match patching.status.get() {
         PatchStatus::Failed(error) => fill(words().patch_failed, &[("error", &error)]),
         _ if sources.with(Vec::is_empty) => words().patch_no_source.to_string(),
@@ -76,7 +66,17 @@ pub fn PatchHeat() -> impl IntoView {
             told.unwrap_or_default()
         }
     };
-    let has_map = Memo::new(move |_| with_map(looking, patching, |_, _| ()).is_some());
+    // Drawn anew for another lane, run or source, and filled in as it is found.
+    let drawn_of = Memo::new(move |_| {
+        with_map(looking, patching, |found, map| {
+            (
+                found.lane,
+                found.run,
+                found.source,
+                (map.columns.len(), map.n_layers),
+            )
+        })
+    });
     view! {
         <section aria-label=words().patch>
             <h3>{words().patch}</h3>
@@ -94,16 +94,14 @@ pub fn PatchHeat() -> impl IntoView {
                 </label>
                 <button
                     data-testid="patch"
-                    disabled=move || source.get().is_none()
+                    disabled=move || source().is_none()
                     on:click=on_button
                 >
                     {button}
                 </button>
                 <span role="status" data-testid="patch-progress">{progress}</span>
             </div>
-            <Show when=move || has_map.get()>
-                <Map looking patching pointing asked/>
-            </Show>
+            {move || drawn_of.get().map(|(.., size)| view! { <Map looking patching pointing asked size/> })}
         </section>
     }
 }
@@ -116,7 +114,7 @@ fn with_map<T>(
 ) -> Option<T> {
     let lane: Lane = looking.lane()?;
     patching.found.with(|found| {
-        let found = found.get(&lane.id)?;
+        let found = found.iter().find(|found| found.lane == lane.id)?;
         Some(of(found, &found.map))
     })
 }
@@ -142,36 +140,21 @@ fn Map(
     patching: Patching,
     pointing: Pointing,
     asked: RwSignal<Effect>,
+    size: (usize, usize),
 ) -> impl IntoView {
     let parts = move || with_map(looking, patching, |_, map| map.parts()).unwrap_or(false);
-    let drawn = Memo::new(move |_| {
+    let drawn = move || {
         let asked = asked.get();
         with_map(looking, patching, |_, map| map.drawn(asked)).unwrap_or(asked)
-    });
-    let size = Memo::new(move |_| {
-        with_map(looking, patching, |_, map| {
-            (map.columns.len(), map.n_layers)
-        })
-        .unwrap_or_default()
-    });
-    let colour = Memo::new(move |_| looking.lane().map_or(0, |lane| lane.colour));
-    let n_layers = Memo::new(move |_| size.get().1);
-    // Drawn anew for another run or source, and filled in as it is found.
-    let keys = move || {
-        let key = with_map(looking, patching, |found, map| {
-            (found.run, found.source, map.columns.len())
-        });
-        let lane = looking.lane().map(|lane| lane.id);
-        let columns = |(run, source, n)| (0..n).map(move |at| (lane, run, source, at));
-        key.into_iter().flat_map(columns).collect::<Vec<_>>()
     };
+    let (n_columns, n_layers) = size;
+    let size = Memo::new(move |_| size);
     let share = move |place: Place| {
-        let drawn = drawn.get();
+        let drawn = drawn();
         with_map(looking, patching, |_, map| map.share(place, drawn)).flatten()
     };
     let column = move |at: usize| {
         let name = untrack(|| with_map(looking, patching, |_, map| map.columns[at].name.clone()));
-        let n_layers = n_layers.get_untracked();
         let cell_at = move |layer: usize| {
             let place = (at, layer);
             let full = move || share(place).unwrap_or(0.0).clamp(0.0, 1.0);
@@ -204,11 +187,11 @@ fn Map(
         let looked_at = pointing.place()?;
         let columns = with_map(looking, patching, |_, map| map.fed_back(looked_at))?;
         let ways = columns.into_iter();
-        let way: String = ways.map(|at| feedback_way(at, n_layers.get())).collect();
+        let way: String = ways.map(|at| feedback_way(at, n_layers)).collect();
         Some(view! { <path class="feedback" data-testid="patch-feedback" d=way></path> })
     };
     let option = move |offered: Effect| {
-        let is_selected = move || drawn.get() == offered;
+        let is_selected = move || drawn() == offered;
         let is_disabled = move || offered == Effect::Moved && !parts();
         view! {
             <option value=offered.name() selected=is_selected disabled=is_disabled>
@@ -229,7 +212,7 @@ fn Map(
         text.unwrap_or_else(|| words().patch_choose.to_string())
     };
     let rows = move || {
-        let drawn = drawn.get();
+        let drawn = drawn();
         let rows = with_map(looking, patching, |_, map| {
             let row = |at: usize| {
                 let layers = 0..map.n_layers;
@@ -241,19 +224,19 @@ fn Map(
         rows.unwrap_or_default()
     };
     view! {
-        <p data-testid="patch-measured">{move || measured(looking, patching, drawn.get())}</p>
+        <p data-testid="patch-measured">{move || measured(looking, patching, drawn())}</p>
         <label class="field">
             {words().lens_colour}
             <select data-testid="patch-effect" on:change=on_effect>
                 {Effect::ALL.map(option).collect_view()}
             </select>
         </label>
-        <Grid testid="patches" label=words().patch keys=words().patch_keys colour size pointing>
-            <For each=keys key=|key| *key let((_, _, _, at))>{column(at)}</For>
+        <Grid testid="patches" label=words().patch keys=words().patch_keys looking size pointing>
+            {(0..n_columns).map(column).collect_view()}
             {feedback}
         </Grid>
         <p class="hint cell-told" role="status" data-testid="patch-cell">{told}</p>
-        <AsTable testid="patch-table" label=words().patch n_layers rows/>
+        <AsTable testid="patch-table" label=words().patch size rows/>
     }
 }
 
@@ -266,7 +249,10 @@ fn feedback_way(at: usize, n_layers: usize) -> String {
 }
 
 fn percent(share: Option<f64>) -> String {
-    share.map_or(String::new(), |share| format!("{:.0} %", 100.0 * share))
+    // No −0.
+    share.map_or(String::new(), |share| {
+        format!("{} %", (100.0 * share).round() + 0.0)
+    })
 }
 
 fn effect_title(effect: Effect) -> &'static str {

@@ -103,17 +103,24 @@ fn the_drawers_numbers_are_those_of_the_analysis_and_change_no_record() {
 /// distribution, at every position that is looked at.
 async fn check_pins(browser: &Browser, native: &Native) -> Result<()> {
     let lines = async || -> Result<String> {
-        let script = "return document.querySelector('[data-testid=pins]')?.getAttribute('aria-label') ?? ''";
+        let script =
+            "return document.querySelector('[data-testid=pins]')?.getAttribute('aria-label') ?? ''";
         let found = browser.execute(script, Value::Null).await?;
         Ok(found.as_str().unwrap_or_default().into())
     };
     // The cell that was clicked on before is position 2 after layer 1.
     let pinned = native.top(2, 0);
     let found = lines().await?;
-    ensure!(found == native.trajectories(2, &pinned[..1]), "found {found}");
+    ensure!(
+        found == native.trajectories(2, &pinned[..1]),
+        "found {found}"
+    );
     browser.click("pin-1").await?;
     let found = lines().await?;
-    ensure!(found == native.trajectories(2, &pinned[..2]), "found {found}");
+    ensure!(
+        found == native.trajectories(2, &pinned[..2]),
+        "found {found}"
+    );
     // Another position: what it follows need not be among the first tokens there.
     browser.click_on("[data-testid=lens-0-3]").await?;
     let three = [pinned[0], pinned[1], native.top(0, 3)[0]];
@@ -122,7 +129,10 @@ async fn check_pins(browser: &Browser, native: &Native) -> Result<()> {
     browser.click("pin-0").await?;
     browser.click("pin-0").await?;
     let found = lines().await?;
-    ensure!(found == native.trajectories(0, &three[2..]), "found {found}");
+    ensure!(
+        found == native.trajectories(0, &three[2..]),
+        "found {found}"
+    );
     browser.click_on("[data-testid=lens-2-0]").await?;
     Ok(())
 }

@@ -3,7 +3,7 @@
 
 use std::fs;
 
-use anyhow::{Result, ensure};
+use anyhow::ensure;
 use latent_model::analysis::report::{AnalysisRow, AnalysisStudy};
 use serde_json::{Value, json};
 use xtask::workspace;
@@ -48,11 +48,17 @@ fn a_study_is_fetched_when_it_is_opened_and_says_what_the_results_say() {
                           picture.loading = 'eager'; \
                           picture.decode().then(() => arguments[1](picture.naturalWidth), arguments[1])";
             let width = browser.execute_async(script, json!(section)).await?;
-            ensure!(width.as_u64().is_some_and(|width| width > 100), "found {width}");
+            ensure!(
+                width.as_u64().is_some_and(|width| width > 100),
+                "found {width}"
+            );
             let row = &study.rows[0];
             let n = format!("n {}", row.subject.n);
             let texts = browser.texts(&section).await?.concat();
-            ensure!(texts.contains(&n) && texts.contains(&row.subject.model), "{texts}");
+            ensure!(
+                texts.contains(&n) && texts.contains(&row.subject.model),
+                "{texts}"
+            );
         }
         check_quiet(browser).await
     });

@@ -42,7 +42,10 @@ fn every_cell_is_a_run_with_one_state_of_the_other_and_its_cone_is_drawn() {
         let measured = browser.texts("patch-measured").await?.concat();
         let [own, other] = &native.answers;
         for answer in [own, other] {
-            ensure!(measured.contains(&format!("“{answer}”")), "found {measured}");
+            ensure!(
+                measured.contains(&format!("“{answer}”")),
+                "found {measured}"
+            );
         }
 
         // The second thought after the first layer: what it reaches, and how.
@@ -55,10 +58,19 @@ fn every_cell_is_a_run_with_one_state_of_the_other_and_its_cone_is_drawn() {
             "found {told}, expected {reached}"
         );
         let outlined = browser.count("[data-testid=patches] .cone").await?;
-        ensure!(outlined == reached, "{outlined} outlined, {reached} reached");
-        let ways = browser.attributes("patches", ".feedback", "d").await?.concat();
+        ensure!(
+            outlined == reached,
+            "{outlined} outlined, {reached} reached"
+        );
+        let ways = browser
+            .attributes("patches", ".feedback", "d")
+            .await?
+            .concat();
         let n_ways = ways.matches('M').count();
-        ensure!(n_ways == 4, "thoughts 3 to 6 are fed what it moved, found {n_ways}");
+        ensure!(
+            n_ways == 4,
+            "thoughts 3 to 6 are fed what it moved, found {n_ways}"
+        );
 
         // The control: pauses are fed whatever the states are.
         browser.click("analyse-lane-1").await?;
@@ -71,7 +83,10 @@ fn every_cell_is_a_run_with_one_state_of_the_other_and_its_cone_is_drawn() {
         browser.click_on("[data-testid=patch-2-0]").await?;
         let outlined = browser.count("[data-testid=patches] .cone").await?;
         ensure!(outlined == native.reached((2, 0)), "found {outlined}");
-        let arrows = browser.attributes("patches", ".feedback", "d").await?.concat();
+        let arrows = browser
+            .attributes("patches", ".feedback", "d")
+            .await?
+            .concat();
         ensure!(arrows.is_empty(), "nothing is fed back, found {arrows}");
 
         // The other lane has another checkpoint, so it is no source; the next problem is one.
@@ -85,7 +100,12 @@ fn every_cell_is_a_run_with_one_state_of_the_other_and_its_cone_is_drawn() {
 #[test]
 fn patching_stops_where_it_is_asked_to_and_its_lane_can_be_another_ones_source() {
     in_browser(WebGpu::Off, async |browser| {
-        open(browser, &format!("{COCONUT};{COCONUT},at=1-zero"), "reference").await?;
+        open(
+            browser,
+            &format!("{COCONUT};{COCONUT},at=1-zero"),
+            "reference",
+        )
+        .await?;
         browser.choose("patch-source", "2").await?;
         browser.press_at_once(&["patch", "patch"]).await?;
         let label = browser.texts("patch").await?.concat();
@@ -101,7 +121,12 @@ fn patching_stops_where_it_is_asked_to_and_its_lane_can_be_another_ones_source()
         let script = "return document.querySelector('[data-testid=patch-0-3] text').textContent";
         let first = browser.execute(script, Value::Null).await?;
         ensure!(first == "0 %", "found {first}");
-        browser.execute("document.querySelector('[data-testid=patches]').parentNode.focus()", Value::Null).await?;
+        browser
+            .execute(
+                "document.querySelector('[data-testid=patches]').parentNode.focus()",
+                Value::Null,
+            )
+            .await?;
         for key in ["ArrowRight", "ArrowDown"] {
             browser.press_key(key).await?;
         }
@@ -119,7 +144,11 @@ fn the_gpu_patches_as_the_reference_does() {
         let native = Native::of(COCONUT).await?;
         let found = table(browser).await?;
         ensure!(found.len() == native.cells.len(), "found {found:#?}");
-        for (found, expected) in found.iter().flatten().zip(native.percents().iter().flatten()) {
+        for (found, expected) in found
+            .iter()
+            .flatten()
+            .zip(native.percents().iter().flatten())
+        {
             let number = |text: &str| text.strip_suffix(" %")?.parse::<f64>().ok();
             let apart = match (number(found), number(expected)) {
                 (Some(found), Some(expected)) => (found - expected).abs(),
@@ -199,7 +228,12 @@ impl Native {
             let found = patched_runs(&mut engine, of_model, &lanes[0], &runs[1], &places).await?;
             let standings = found.iter().map(|found| contrast.standing(&found.run));
             cells.push(standings.collect());
-            cones.push(found.iter().map(|found| cone(&runs[0], &found.run)).collect());
+            cones.push(
+                found
+                    .iter()
+                    .map(|found| cone(&runs[0], &found.run))
+                    .collect(),
+            );
         }
         Ok(Self {
             answers: [problem.answer().into(), other.answer().into()],
@@ -210,7 +244,9 @@ impl Native {
 
     fn percents(&self) -> Vec<Vec<String>> {
         let percent = |standing: &Standing| {
-            let moved = standing.moved.map(|moved| format!("{} %", (100.0 * moved).round() + 0.0));
+            let moved = standing
+                .moved
+                .map(|moved| format!("{} %", (100.0 * moved).round() + 0.0));
             moved.unwrap_or_default()
         };
         let row = |row: &Vec<Standing>| row.iter().map(percent).collect();
