@@ -257,6 +257,8 @@ impl Patching {
         let ids = answer_ids(&run.records, program);
         let task = self.signals.task.get_untracked();
         let text = task.render(&checkpoint.model.tokenizer, &ids);
-        text.trim().trim_start_matches("###").trim().into()
+        let text = text.trim().trim_start_matches("###");
+        // Quoted in a sentence.
+        text.trim().trim_end_matches('.').into()
     }
 }

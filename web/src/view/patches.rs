@@ -148,7 +148,9 @@ impl PatchMap {
 
     /// What became of a patch in a column after a layer.
     pub fn at(&self, (column, layer): (usize, usize)) -> Option<&Arc<Patched>> {
-        self.cells.get(column * self.n_layers + layer)?.as_ref()
+        let is_inside = layer < self.n_layers;
+        let cell = self.cells.get(column * self.n_layers + layer);
+        cell.filter(|_| is_inside)?.as_ref()
     }
 
     /// Whether the answers part, so that one can move to the other.

@@ -27,7 +27,8 @@ pub fn LensHeat() -> impl IntoView {
     let pin_first = Callback::new(move |place: Place| {
         let first =
             untrack(|| lens_cell(looking, place)).and_then(|cell| Some(cell.top.first()?.0));
-        if let Some(id) = first {
+        // A chip takes it away again.
+        if let Some(id) = first.filter(|id| pins.with_untracked(|pins| !pins.contains(id))) {
             pin(pins, id);
         }
     });

@@ -24,14 +24,14 @@ pub fn PatchHeat() -> impl IntoView {
     let patching = expect_context::<Patching>();
     let pointing = Pointing::new(None);
     let asked = RwSignal::new(Effect::default());
-    let sources = Memo::new(move |_| {
+    let sources = move || {
         let lane = looking.lane();
         lane.map(|lane| patching.sources(lane)).unwrap_or_default()
-    });
+    };
     // Its place among them.
     let chosen = RwSignal::new(0);
     let source = move || {
-        let sources = sources.get();
+        let sources = sources();
         sources.get(chosen.get()).or(sources.first()).copied()
     };
     let is_patching = move || {
@@ -56,7 +56,7 @@ pub fn PatchHeat() -> impl IntoView {
     let on_source = move |event| chosen.set(event_target_value(&event).parse().unwrap_or(0));
     let progress = move || match patching.status.get() {
         PatchStatus::Failed(error) => fill(words().patch_failed, &[("error", &error)]),
-        _ if sources.with(Vec::is_empty) => words().patch_no_source.to_string(),
+        _ if sources().is_empty() => words().patch_no_source.to_string(),
         _ => {
             let counts = with_map(looking, patching, |_, map| (map.n_done(), map.n_all()));
             let told = counts.map(|(done, all)| {
@@ -86,10 +86,10 @@ pub fn PatchHeat() -> impl IntoView {
                     {words().patch_source}
                     <select
                         data-testid="patch-source"
-                        disabled=move || sources.with(Vec::is_empty)
+                        disabled=move || sources().is_empty()
                         on:change=on_source
                     >
-                        {move || sources.get().into_iter().enumerate().map(option).collect_view()}
+                        {move || sources().into_iter().enumerate().map(option).collect_view()}
                     </select>
                 </label>
                 <button

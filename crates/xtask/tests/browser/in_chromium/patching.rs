@@ -236,7 +236,8 @@ impl Native {
             );
         }
         Ok(Self {
-            answers: [problem.answer().into(), other.answer().into()],
+            answers: [&problem, &other]
+                .map(|problem| problem.answer().trim_end_matches('.').into()),
             cells,
             cones,
         })
