@@ -96,7 +96,7 @@ fn Mixtures(study: Study) -> impl IntoView {
 
 fn study_view(study: Study, measured: &Value) -> impl IntoView + use<> {
     let rows = rows_of_study(measured);
-    let sentence = |text: String| view! { <li class="finding">{with_code(&text)}</li> };
+    let sentence = |text: String| view! { <li>{with_code(&text)}</li> };
     let said = rows
         .iter()
         .flat_map(|row| sentences(&row.model, &row.methods));

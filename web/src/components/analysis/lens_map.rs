@@ -165,11 +165,11 @@ fn pin(pins: RwSignal<Vec<u32>>, id: u32) {
 }
 
 const WIDTH: f32 = 480.0;
-const HEIGHT: f32 = 150.0;
+const HEIGHT: f32 = 156.0;
 const LEFT: f32 = 40.0;
 const RIGHT: f32 = 12.0;
 const TOP: f32 = 10.0;
-const BOTTOM: f32 = 34.0;
+const BOTTOM: f32 = 40.0;
 
 /// The tokens of the chosen cell as buttons, and the lines of those that are pinned.
 #[component]
@@ -240,7 +240,7 @@ fn trajectories(position: &str, lines: &[(String, Vec<f64>)]) -> impl IntoView +
     };
     let scale = [0.0, 0.5, 1.0].map(|p| label(LEFT - 16.0, y(p), p.to_string()));
     let layers = (0..n_layers).step_by(n_layers.div_ceil(12).max(1));
-    let layers = layers.map(|layer| label(x(layer), HEIGHT - 20.0, (layer + 1).to_string()));
+    let layers = layers.map(|layer| label(x(layer), HEIGHT - 26.0, (layer + 1).to_string()));
     let grid = format!("M{LEFT} {}V{}H{}", y(1.0), y(0.0), WIDTH - RIGHT);
     // Numbers for those who do not see the lines.
     let told = lines.iter().map(|(word, values)| {
@@ -260,7 +260,7 @@ fn trajectories(position: &str, lines: &[(String, Vec<f64>)]) -> impl IntoView +
             <path class="grid" d=grid fill="none"></path>
             {scale.collect_view()}
             {layers.collect_view()}
-            {label((LEFT + WIDTH) / 2.0, HEIGHT - 6.0, words().pins_layer.into())}
+            {label((LEFT + WIDTH) / 2.0, HEIGHT - 9.0, words().pins_layer.into())}
             {lines.iter().enumerate().map(line).collect_view()}
         </svg>
     }
