@@ -8,10 +8,12 @@ use std::{collections::BTreeMap, rc::Rc, sync::Arc};
 use latent_model::{
     analysis::{
         intervention::Interventions,
-        lens::{Lens, LensMap},
+        lens::{Lens, LensCell, LensMap},
         observe::{ObservedStep, Observer},
     },
     engine::Engine,
+    program::Program,
+    record::StepRecord,
     reference::Precision,
 };
 use leptos::{prelude::*, task::spawn_local};
@@ -31,6 +33,12 @@ use crate::{
 pub const N_TOP: usize = 5;
 /// Multiplications of the lens after which the page has the thread again.
 const SLICE: usize = 20_000_000;
+
+/// What is fed after a record, as people call it.
+pub fn fed_name(record: &StepRecord, program: &Program, word: impl Fn(u32) -> String) -> String {
+    let thought = |n: usize| fill(words().position_thought, &[("n", &n.to_string())]);
+    position_name(record, program, word, thought)
+}
 
 /// How far it is.
 #[derive(Clone, Debug, Default, PartialEq)]
@@ -246,11 +254,26 @@ impl Analysis {
         lane.run.with_untracked(|run| {
             let program = run.program.as_ref();
             let record = run.records.get(step as usize);
-            let named = program.zip(record).map(|(program, record)| {
-                let thought = |n: usize| fill(words().position_thought, &[("n", &n.to_string())]);
-                position_name(record, program, |id| run.word(id), thought)
-            });
+            let named = program.zip(record);
+            let named = named.map(|(program, record)| fed_name(record, program, |id| run.word(id)));
             named.unwrap_or_default()
+        })
+    }
+
+    /// A token's probability after every layer at a position of a lane, T = 1; `None` where that
+    /// has not been asked.
+    pub fn trajectory(self, lane: Lane, position: usize, id: u32) -> Option<Vec<f64>> {
+        let checkpoint = self.checkpoint(lane).ok()?;
+        let model = &checkpoint.model;
+        let lens = Lens::new(&model.config, &model.weights, Precision::Fast);
+        self.looked.with(|all| {
+            let looked = all.get(&lane.id)?;
+            let states = &looked.steps.get(position)?.probed.layers;
+            let at = |(state, cells): (&Vec<f32>, &Vec<LensCell>)| {
+                let first = cells.get(position)?.top.first()?;
+                Some(lens.probability(state, *first, id))
+            };
+            states.iter().zip(&looked.lens.cells).map(at).collect()
         })
     }
 

@@ -1,4 +1,4 @@
-//! The tour: seven set-ups that each make one point, with a prediction to commit to before the run.
+//! The tour: eight set-ups that each make one point, with a prediction to commit to before the run.
 
 use latent_model::address::Language;
 
@@ -237,6 +237,32 @@ pub const CHAPTERS: &[Chapter] = &[
         right: 1,
         speaks_of: "lanes",
         verdicts: &["right", "malformed", "right", "wrong", "right", "wrong"],
+    },
+    Chapter {
+        address: "problem=class:8&lanes=prosqa-coconut:coconut;prosqa-pause-as-thought:pause&seed=8&speed=4&shade=1&analysis=yes",
+        english: ChapterText {
+            title: "Does a thought cause the answer?",
+            sentences: [
+                "Both lanes are right. The second one thinks in pauses, the same token again and again: it is the control.",
+                "Below, “Replace each state” puts in the states of the same problem with its two options exchanged, one at a time, and shows how far each moves the answer.",
+            ],
+            asks: "In how many of the two lanes does any state of the thinking move the answer by a tenth or more?",
+            options: &["in neither", "in one", "in both"],
+            reveal: "In one. In the lane of thoughts, what the second thought leaves after the last layer moves the answer 77 % of the way to the other one, and through the third thought it goes on. In the lane of pauses no state of the thinking moves it by a hundredth; only in the answer's own words it does.",
+        },
+        german: ChapterText {
+            title: "Verursacht ein Gedanke die Antwort?",
+            sentences: [
+                "Beide Bahnen liegen richtig. Die zweite denkt in Pausen, immer demselben Token: sie ist die Kontrolle.",
+                "Unten setzt „Jeden Zustand ersetzen“ die Zustände derselben Aufgabe mit vertauschten Möglichkeiten ein, einen nach dem anderen, und zeigt, wie weit jeder die Antwort verschiebt.",
+            ],
+            asks: "In wie vielen der beiden Bahnen verschiebt irgendein Zustand des Denkens die Antwort um ein Zehntel oder mehr?",
+            options: &["in keiner", "in einer", "in beiden"],
+            reveal: "In einer. In der Bahn der Gedanken verschiebt, was der zweite Gedanke nach der letzten Schicht hinterlässt, die Antwort zu 77 % zur anderen hin, und über den dritten Gedanken geht es weiter. In der Bahn der Pausen verschiebt sie kein Zustand des Denkens auch nur um ein Hundertstel; erst in den Wörtern der Antwort selbst geschieht es.",
+        },
+        right: 1,
+        speaks_of: "analysis",
+        verdicts: &["right", "right"],
     },
 ];
 

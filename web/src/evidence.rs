@@ -1,7 +1,14 @@
-//! What `latent table` and `latent case-study` measured, as the page words it.
+//! What `latent table`, `latent analyze` and `latent case-study` measured, as the page words it.
 
-use latent_model::evidence::{Outcome, Published, RowOfTable};
+use latent_model::{
+    analysis::{
+        report::{Mixing, title},
+        statistics::Mean,
+    },
+    evidence::{Outcome, Published, RowOfTable},
+};
 use serde::Deserialize;
+use serde_json::Value;
 
 /// A suite of measurements: a folder of `evidence`.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -29,6 +36,104 @@ impl Suite {
     pub fn path(self, file: &str) -> String {
         format!("evidence/{}/{file}", self.name)
     }
+}
+
+/// A study of mixtures: a folder of `evidence` with `analysis.json` and `analysis.svg`.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Study {
+    /// The folder's name.
+    pub name: &'static str,
+    /// What it is about; like all that evidence says, in English.
+    pub title: &'static str,
+}
+
+/// All of them, in the order in which they are shown.
+pub const STUDIES: [Study; 2] = [
+    Study {
+        name: "analysis",
+        title: "Why Soft Thinking is greedy, and what noise repairs",
+    },
+    Study {
+        name: "smollm2",
+        title: "The same on a pretrained model",
+    },
+];
+
+impl Study {
+    /// The address of one of its files.
+    pub fn path(self, file: &str) -> String {
+        format!("evidence/{}/{file}", self.name)
+    }
+}
+
+/// What of a row of `analysis.json` is about mixtures as such.
+#[derive(Clone, Debug, PartialEq)]
+pub struct RowOfStudy {
+    /// Name of the checkpoint.
+    pub model: String,
+    /// The problems and their number.
+    pub problems: String,
+    /// One for each way of decoding; the first is what the others are compared with.
+    pub methods: Vec<Mixing>,
+}
+
+/// The rows of an `analysis.json`, without those that only compare methods. What the page does not
+/// show is not read: a type for all of the file would weigh more than this view.
+pub fn rows_of_study(study: &Value) -> Vec<RowOfStudy> {
+    let rows = list(&study["rows"]).iter();
+    let rows = rows.filter(|row| matches!(text(&row["part"]), "mixtures" | "one"));
+    let row = |row: &Value| RowOfStudy {
+        model: text(&row["model"]).into(),
+        problems: format!("{}, n {}", text(&row["problems"]), row["n"]),
+        methods: list(&row["methods"]).iter().map(mixing).collect(),
+    };
+    rows.map(row).collect()
+}
+
+fn mixing(method: &Value) -> Mixing {
+    let js = &method["js"];
+    let layers = list(&method["overlap"]["top1"]["5"]);
+    let ends = layers.first().zip(layers.last());
+    Mixing {
+        title: title(
+            text(&method["strategy"]),
+            list(&method["set"]).iter().map(text),
+        ),
+        top1: mean_of(&js["top1"]),
+        top1_of_several: mean_of(&js["top1_of_several"]),
+        top2: mean_of(&js["top2"]),
+        rouge_l: mean_of(&method["rouge_l"]),
+        overlap: ends.and_then(|(first, last)| Some([mean_of(first)?, mean_of(last)?])),
+    }
+}
+
+/// A text of a file; empty where there is none.
+pub fn text(value: &Value) -> &str {
+    value.as_str().unwrap_or_default()
+}
+
+fn list(value: &Value) -> &[Value] {
+    value.as_array().map_or(&[], Vec::as_slice)
+}
+
+fn mean_of(value: &Value) -> Option<Mean> {
+    let number = |name: &str| value[name].as_f64();
+    Some(Mean {
+        mean: number("mean")?,
+        ci_low: number("ci_low")?,
+        ci_high: number("ci_high")?,
+        n: number("n")? as usize,
+    })
+}
+
+/// `0.087 [0.081, 0.094], n 2413`, or a dash where nothing was measured.
+pub fn mean(mean: Option<&Mean>) -> String {
+    mean.map_or("–".into(), |mean| {
+        format!(
+            "{:.3} [{:.3}, {:.3}], n {}",
+            mean.mean, mean.ci_low, mean.ci_high, mean.n
+        )
+    })
 }
 
 /// `evidence/case-study.json`, as far as the page links it.
@@ -90,6 +195,7 @@ pub fn next_link(markdown: &str) -> Option<(&str, &str, &str, &str)> {
 #[cfg(test)]
 mod tests {
     use latent_model::{
+        analysis::report::{AnalysisRow, AnalysisStudy, sentences},
         evidence::{Measured, Table},
         metrics::Proportion,
     };
@@ -108,6 +214,23 @@ mod tests {
             assert!(table.rows.iter().any(is_measured), "{suite:?}");
             assert!(next_link(&table.introduction).is_some(), "{suite:?}");
             assert_eq!(read("thoughts.svg").is_ok(), suite.has_thoughts);
+        }
+        for study in STUDIES {
+            let read = |file: &str| std::fs::read_to_string(public.join(study.path(file)));
+            assert!(read("analysis.svg").is_ok(), "{study:?}");
+            let found = read("analysis.json").expect("it ships");
+            // What is picked out of it is what the whole of it says.
+            let whole: AnalysisStudy =
+                serde_json::from_str(&found).expect("latent analyze wrote it");
+            let rows = rows_of_study(&serde_json::from_str(&found).expect("JSON"));
+            let of_mixtures = |row: &&AnalysisRow| ["mixtures", "one"].contains(&&*row.part);
+            let expected = whole.rows.iter().filter(of_mixtures);
+            let expected: Vec<String> = expected.flat_map(AnalysisRow::sentences).collect();
+            let said = rows
+                .iter()
+                .flat_map(|row| sentences(&row.model, &row.methods));
+            assert_eq!(said.collect::<Vec<String>>(), expected, "{study:?}");
+            assert!(!expected.is_empty(), "{study:?}");
         }
         let case = include_str!("../../public/evidence/case-study.json");
         let case: CaseStudy = serde_json::from_str(case).expect("latent case-study wrote it");

@@ -119,7 +119,8 @@ impl LaneRun {
     }
 }
 
-fn word(words: &[String], id: u32) -> String {
+/// A token as a checkpoint's words have it.
+pub fn word(words: &[String], id: u32) -> String {
     let known = words.get(id as usize).cloned();
     known.unwrap_or_else(|| format!("⟨{id}⟩"))
 }

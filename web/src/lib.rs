@@ -21,6 +21,7 @@ pub mod notice;
 pub mod offline;
 pub mod page_signals;
 pub mod page_state;
+pub mod patching;
 pub mod playback;
 pub mod question;
 pub mod run_state;

@@ -4,7 +4,7 @@ use std::{collections::BTreeMap, sync::Arc};
 
 use latent_gpu::AnyEngine;
 use latent_model::{
-    address::{ChangeChoice, ChangeKind, ForkChoice, LaneChoice},
+    address::{ChangeChoice, ChangeKind, ForkChoice, LaneChoice, ProblemChoice},
     analysis::{
         fork::{Continue, continuation, fork},
         intervention::{Change, Intervention, Ran, run_to_end_with},
@@ -12,7 +12,7 @@ use latent_model::{
     engine::{Engine, EngineError, LaneSpec, Renewable},
     input::Input,
     model::Model,
-    tasks::{Picture, Task},
+    tasks::{Difficulty, Picture, Problem, Task},
 };
 
 use crate::session::{Checkpoint, SessionError};
@@ -103,11 +103,7 @@ async fn other_problems<E: Engine>(
         if task.picture() == Picture::Text {
             return Err(SessionError::NoOtherProblem(task.title()));
         }
-        let problem = task.generate(seed, difficulty);
-        let there = LaneSpec {
-            inputs: Input::tokens(&model.prompt(problem.question())?),
-            ..spec.clone()
-        };
+        let there = on_problem(spec, model, &task.generate(seed, difficulty))?;
         let run = (&model.config, &model.weights);
         match run_to_end_with(engine, run, &[(there, Vec::new())], true).await {
             Ok(ran) => {
@@ -118,6 +114,28 @@ async fn other_problems<E: Engine>(
         }
     }
     Ok(Ok(others))
+}
+
+/// The lane on another problem.
+pub fn on_problem(
+    spec: &LaneSpec,
+    model: &Model,
+    problem: &Problem,
+) -> Result<LaneSpec, SessionError> {
+    Ok(LaneSpec {
+        inputs: Input::tokens(&model.prompt(problem.question())?),
+        ..spec.clone()
+    })
+}
+
+/// The problem that a choice is compared with where nobody names one: the next of its size.
+pub fn next_problem(choice: &ProblemChoice) -> (Difficulty, u64) {
+    match choice {
+        ProblemChoice::Drawn { difficulty, seed } => (*difficulty, seed.wrapping_add(1)),
+        // The shipped examples are official problems.
+        ProblemChoice::Example(_) => (Difficulty::Official, 1),
+        ProblemChoice::Typed(_) | ProblemChoice::Said(_) => (Difficulty::Class, 1),
+    }
 }
 
 /// The steps that a fork takes over from the lanes that it goes on from: its own step 0 is so
@@ -200,7 +218,7 @@ mod tests {
         program::Program,
         record::StepRecord,
         strategy::Strategy,
-        tasks::{Difficulty, prosqa},
+        tasks::prosqa,
         tokenizer::Tokenizer,
     };
 

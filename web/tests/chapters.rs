@@ -3,13 +3,17 @@
 use std::{collections::BTreeMap, fs, path::Path, sync::Arc};
 
 use latent_model::{
+    analysis::{
+        lens::Lens,
+        patching::{Contrast, Place, WatchedLane, patched_runs, run_watched},
+    },
     engine::{LaneSpec, run_to_end},
     input::Input,
     model::{Model, ModelFiles},
     program::Program,
     record::{InputKind, StepRecord},
     reference::{Precision, ReferenceEngine},
-    tasks::{Grade, TASKS},
+    tasks::{Grade, Problem, TASKS, sketch::twin},
     trace::{StepKind, answer_ids, step_kind},
 };
 use latent_web::{
@@ -204,6 +208,59 @@ fn the_wave_leaks() {
 #[test]
 fn words_win_where_every_step_is_a_computation() {
     check_verdicts("Where words win");
+}
+
+/// How far each state of a lane's thinking moves its answer to that of the problem's twin: by step,
+/// by layer. `model` is the lane's.
+fn moved(model: &Model, lane: &Ran, problem: &Problem) -> BTreeMap<Place, f64> {
+    let twin = twin(problem).expect("it has a graph");
+    let watched = |problem: &Problem| {
+        WatchedLane::new(LaneSpec {
+            inputs: Input::tokens(problem.encode().expect("its own words")),
+            program: lane.program.clone(),
+            seed: 8,
+            stream: 0,
+            decode_thoughts: true,
+        })
+    };
+    let lanes = [watched(problem), watched(&twin)];
+    let of_model = (&model.config, &model.weights);
+    let weights = Arc::clone(&model.weights);
+    let mut engine = ReferenceEngine::new(&model.config, weights, Precision::Fast);
+    let runs = block_on(run_watched(&mut engine, of_model, &lanes)).expect("it runs");
+    let lens = Lens::new(&model.config, &model.weights, Precision::Fast);
+    let program = &lane.program;
+    let contrast = Contrast::new(lens, (program, &runs[0]), (program, &runs[1]));
+    // What is fed after a step of thinking is read at the next.
+    let fed = lane.thinking().map(|record| record.step + 1);
+    let layers = 0..model.config.n_layers;
+    let places: Vec<Place> = fed
+        .flat_map(|step| layers.clone().map(move |layer| (step, layer)))
+        .collect();
+    let found = patched_runs(&mut engine, of_model, &lanes[0], &runs[1], &places);
+    let found = block_on(found).expect("it runs").into_iter();
+    let moved = |run| contrast.standing(&run).moved.expect("two answers");
+    found.map(|found| (found.place, moved(found.run))).collect()
+}
+
+#[test]
+fn a_thought_causes_the_answer_and_a_pause_does_not() {
+    let (question, ran) = check_verdicts("Does a thought cause the answer?");
+    let problem = question.problem.expect("drawn");
+    let thoughts = moved(&model("prosqa-coconut"), &ran[0], &problem);
+    let most = thoughts.iter().max_by(|a, b| a.1.total_cmp(b.1));
+    let (&(step, layer), share) = most.expect("six thoughts");
+    let second = ran[0].thoughts().nth(1).expect("six thoughts").step + 1;
+    assert_eq!((step, layer), (second, 3), "{thoughts:?}");
+    assert_eq!((100.0 * share).round(), 77.0);
+    let third = thoughts[&(second + 1, 2)];
+    assert!(third > 0.1, "and through the third thought: {third}");
+    let pauses = moved(&model("prosqa-pause-as-thought"), &ran[1], &problem);
+    assert_eq!(pauses.len(), 6 * 6);
+    assert!(
+        pauses.values().all(|share| share.abs() < 0.01),
+        "{pauses:?}"
+    );
 }
 
 /// The page that opens without an address shows what the guide says: a search that stays inside of

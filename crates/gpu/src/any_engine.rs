@@ -2,7 +2,7 @@
 
 use latent_model::{
     config::ModelConfig,
-    engine::{Engine, EngineError, LaneCursor, LaneSpec},
+    engine::{Engine, EngineError, LaneCursor, LaneSpec, Patch, WatchedStep},
     model::Model,
     record::StepRecord,
     reference::{LayerStates, Precision, ReferenceEngine},
@@ -74,6 +74,13 @@ impl Engine for AnyEngine {
         match self {
             Self::Gpu(engine) => engine.advance(n_steps).await,
             Self::Reference(engine) => engine.advance(n_steps).await,
+        }
+    }
+
+    async fn advance_watched(&mut self, patches: &[Patch]) -> Result<WatchedStep, EngineError> {
+        match self {
+            Self::Gpu(engine) => engine.advance_watched(patches).await,
+            Self::Reference(engine) => engine.advance_watched(patches).await,
         }
     }
 

@@ -6,8 +6,8 @@ use latent_model::{
     checkpoint::Weights,
     config::ModelConfig,
     engine::{
-        Engine, EngineError, LaneCursor, LaneSpec,
-        checks::{Limits, check_cursors, check_lanes, check_peek, check_records},
+        Engine, EngineError, LaneCursor, LaneSpec, Patch, WatchedStep,
+        checks::{Limits, check_cursors, check_lanes, check_patches, check_peek, check_records},
     },
     input::{Input, Tap},
     record::StepRecord,
@@ -271,7 +271,8 @@ impl GpuEngine {
         )?;
         let forward = self.forward(pipelines, &batch, cache);
         let mut dispatches = forward.embed();
-        dispatches.extend(forward.layers(&[]));
+        let layers = 0..self.config.n_layers;
+        dispatches.extend(layers.flat_map(|index| forward.layer(index)));
         submit_rows(context, &batch, &dispatches, &prompts);
         Ok(())
     }
@@ -296,11 +297,17 @@ impl GpuEngine {
         let mut dispatches = forward.embed();
         let compiled = |(slot, &tap)| Some((tap, self.compiled_tap(slot, tap, batch.tile)?));
         let kept: Vec<(Tap, &Pipeline)> = taps.iter().enumerate().filter_map(compiled).collect();
-        dispatches.extend(forward.layers(&kept));
+        let mut layer_ends = Vec::new();
+        for index in 0..config.n_layers {
+            dispatches.extend(forward.layer(index));
+            layer_ends.push(dispatches.len());
+            dispatches.extend(forward.keep(index, &kept));
+        }
         dispatches.push(forward.final_norm());
         dispatches.extend(forward.head(&buffers.logits));
         dispatches.extend(self.select(&batch, &buffers, rows.len()));
         let placed = (batch, cache.clone(), rows);
+        let dispatches = (dispatches, layer_ends);
         Ok(Run::new(context, specs, placed, buffers, dispatches))
     }
 }
@@ -360,6 +367,23 @@ impl Engine for GpuEngine {
         }
         self.run = Some(run);
         check_records(records, self.config.vocab_size, || self.description())
+    }
+
+    async fn advance_watched(&mut self, patches: &[Patch]) -> Result<WatchedStep, EngineError> {
+        let mut run = self.run.take().ok_or(EngineError::NotBegun)?;
+        let checked = check_patches(patches, run.lanes().len(), &self.config);
+        let step = match checked {
+            Ok(()) if run.is_live() => {
+                self.steps += 1;
+                run.advance_watched(&self.context, patches).await?
+            }
+            _ => WatchedStep::default(),
+        };
+        self.run = Some(run);
+        checked?;
+        let WatchedStep { records, states } = step;
+        let records = check_records(records, self.config.vocab_size, || self.description())?;
+        Ok(WatchedStep { records, states })
     }
 
     fn set_cursors(&mut self, cursors: &[LaneCursor]) -> Result<(), EngineError> {

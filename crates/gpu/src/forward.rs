@@ -59,35 +59,27 @@ impl Forward<'_> {
             .collect()
     }
 
-    /// All layers, in order, each followed by what keeps its state where `taps` has it, as it is
-    /// or as a contemplation token.
-    pub fn layers(&self, taps: &[(Tap, &Pipeline)]) -> Vec<Dispatch> {
-        let mut dispatches = Vec::new();
-        for index in 0..self.config.n_layers {
-            dispatches.extend(self.layer(index));
-            for (tap, pipeline) in taps {
-                let Some(read) = self.tapped(*tap) else {
-                    continue;
-                };
-                let Batch {
-                    rows,
-                    residual,
-                    hidden,
-                    ..
-                } = self.batch;
-                if read.layer == index {
-                    dispatches.push(match read.map {
-                        None => self.over_width(pipeline, &[rows, residual, hidden]),
-                        Some(map) => self.matmul(
-                            pipeline,
-                            self.config.hidden_size,
-                            &[rows, residual, &map.bias, &map.weight, hidden],
-                        ),
-                    });
-                }
-            }
-        }
-        dispatches
+    /// What keeps the state after layer `index` where `taps` has it, as it is or as a contemplation
+    /// token.
+    pub fn keep(&self, index: usize, taps: &[(Tap, &Pipeline)]) -> Vec<Dispatch> {
+        let Batch {
+            rows,
+            residual,
+            hidden,
+            ..
+        } = self.batch;
+        let kept = |(tap, pipeline): &(Tap, &Pipeline)| {
+            let read = self.tapped(*tap).filter(|read| read.layer == index)?;
+            Some(match read.map {
+                None => self.over_width(pipeline, &[rows, residual, hidden]),
+                Some(map) => self.matmul(
+                    pipeline,
+                    self.config.hidden_size,
+                    &[rows, residual, &map.bias, &map.weight, hidden],
+                ),
+            })
+        };
+        taps.iter().filter_map(kept).collect()
     }
 
     /// What a tap reads of a layer; `None` for the state after the final norm.

@@ -107,7 +107,7 @@ impl GpuEngine {
             let record = |encoder: &mut wgpu::CommandEncoder, dispatches: &[Dispatch]| {
                 timestamps.record(&self.context, encoder, dispatches);
             };
-            run.advance_recorded(&self.context, 1, record).await?;
+            run.advance_recorded(&self.context, 1, &record).await?;
             self.run = Some(run);
             let seconds = timestamps.read(&self.context).await?;
             for ((kernel, cost), seconds) in costs.into_iter().zip(seconds) {

@@ -2,7 +2,7 @@
 
 use latent_model::{
     config::ModelConfig,
-    engine::{LaneCursor, LaneSpec},
+    engine::{LaneCursor, LaneSpec, Patch, WatchedStep},
     input::{Input, Tap},
     record::{StepRecord, flag},
     select::LaneState,
@@ -42,6 +42,8 @@ pub(crate) struct Run {
     staging: wgpu::Buffer,
     /// One step of all lanes.
     dispatches: Vec<Dispatch>,
+    /// Per layer: how many of these have run when its residual stream is whole.
+    layer_ends: Vec<usize>,
 }
 
 /// What the select stage reads and writes beside the batch.
@@ -175,7 +177,7 @@ impl Run {
         specs: &[LaneSpec],
         (batch, cache, rows): (Batch, KvCache, Vec<Row>),
         select: SelectBuffers,
-        dispatches: Vec<Dispatch>,
+        (dispatches, layer_ends): (Vec<Dispatch>, Vec<usize>),
     ) -> Self {
         Self {
             specs: specs.to_vec(),
@@ -191,6 +193,7 @@ impl Run {
             staging: context.staging(select.records.size()),
             select,
             dispatches,
+            layer_ends,
         }
     }
 
@@ -308,7 +311,54 @@ impl Run {
         let record = |encoder: &mut wgpu::CommandEncoder, dispatches: &[Dispatch]| {
             context.record(encoder, dispatches, n_steps);
         };
-        self.advance_recorded(context, n_steps, record).await
+        self.advance_recorded(context, n_steps, &record).await
+    }
+
+    /// Runs one step that stops after every layer: `patches`, which have been checked, are copied
+    /// into the residual stream, and that is copied out.
+    pub async fn advance_watched(
+        &mut self,
+        context: &GpuContext,
+        patches: &[Patch],
+    ) -> Result<WatchedStep, GpuError> {
+        let residual = self.batch.residual.clone();
+        let ends = self.layer_ends.clone();
+        let (n_bytes, n_rows) = (residual.size(), u64::from(self.batch.n_rows));
+        let row_bytes = n_bytes / n_rows;
+        let staging = context.staging(n_bytes * ends.len() as u64);
+        let states: Vec<f32> = patches.iter().flat_map(|p| &p.state).copied().collect();
+        let states = match patches {
+            [] => None,
+            _ => Some(context.storage_of("patches", &states)?),
+        };
+        let own_rows: Vec<usize> = (0..self.specs.len()).map(|l| self.own_row(l)).collect();
+        let record = |encoder: &mut wgpu::CommandEncoder, dispatches: &[Dispatch]| {
+            let mut first = 0;
+            for (layer, &end) in ends.iter().enumerate() {
+                context.record(encoder, &dispatches[first..end], 1);
+                first = end;
+                for (place, patch) in (0..).zip(patches) {
+                    if let Some(states) = states.as_ref().filter(|_| patch.layer == layer) {
+                        let row = own_rows[patch.lane] as u64 * row_bytes;
+                        let from = place * row_bytes;
+                        encoder.copy_buffer_to_buffer(states, from, &residual, row, row_bytes);
+                    }
+                }
+                let to = layer as u64 * n_bytes;
+                encoder.copy_buffer_to_buffer(&residual, 0, &staging, to, n_bytes);
+            }
+            context.record(encoder, &dispatches[first..], 1);
+        };
+        let records = self.advance_recorded(context, 1, &record).await?;
+        let bytes = readback::read(context, &staging, staging.size()).await?;
+        let of_record = |record: &StepRecord| {
+            let row = own_rows[record.lane as usize] * row_bytes as usize;
+            let layers = bytes.chunks_exact(n_bytes as usize);
+            let layers = layers.map(|layer| &layer[row..row + row_bytes as usize]);
+            layers.map(bytemuck::pod_collect_to_vec).collect()
+        };
+        let states = records.iter().map(of_record).collect();
+        Ok(WatchedStep { records, states })
     }
 
     /// [`Run::advance`] whose dispatches `record` puts into the submit, all `n_steps` times.
@@ -316,7 +366,7 @@ impl Run {
         &mut self,
         context: &GpuContext,
         n_steps: u32,
-        record: impl FnOnce(&mut wgpu::CommandEncoder, &[Dispatch]),
+        record: &dyn Fn(&mut wgpu::CommandEncoder, &[Dispatch]),
     ) -> Result<Vec<StepRecord>, GpuError> {
         context.check()?;
         let mut encoder = context.device().create_command_encoder(&Default::default());

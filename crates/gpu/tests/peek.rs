@@ -7,10 +7,11 @@ use latent_model::{
     analysis::{
         intervention::{Change, Intervention, run_to_end_with},
         lens::Lens,
+        patching::{Place, StepPatch, WatchedLane, WatchedRun, run_watched},
         probe::{Probed, probe},
     },
-    compare::{Tolerance, compare_layer_states, first_record_difference},
-    engine::{Engine, EngineError, LaneCursor, LaneSpec},
+    compare::{Tolerance, compare, compare_layer_states, first_record_difference},
+    engine::{Engine, EngineError, LaneCursor, LaneSpec, Patch},
     input::Input,
     program::{Adapter, Feed, Noise, Phase, Program, Role, Sampler, Until},
     record::StepRecord,
@@ -292,4 +293,69 @@ fn the_lens_of_the_last_layer_is_the_logits() {
             }
         }
     }
+}
+
+/// Every lane with a state of its own replaced, each at another place; one is watched alone.
+fn patched_lanes(width: usize) -> Vec<WatchedLane> {
+    let places: [Option<Place>; 5] = [None, Some((2, 0)), Some((3, 1)), Some((1, 0)), Some((4, 1))];
+    let patched = |(spec, place): (LaneSpec, Option<Place>)| {
+        let state = common::noise(7, width);
+        let patches = place.map(|place| StepPatch { place, state });
+        WatchedLane {
+            patches: patches.into_iter().collect(),
+            ..WatchedLane::new(spec)
+        }
+    };
+    lanes().into_iter().zip(places).map(patched).collect()
+}
+
+#[test]
+fn a_patched_lane_is_the_same_on_both_engines() {
+    let Some((mut gpu, mut oracle)) = engines() else {
+        return;
+    };
+    let (config, weights) = common::small();
+    let lanes = patched_lanes(config.hidden_size);
+    let model = (&config, &weights);
+    let found = block_on(run_watched(&mut gpu, model, &lanes)).expect("a run");
+    let expected = block_on(run_watched(&mut oracle, model, &lanes)).expect("a run");
+    let clean = records(&mut gpu, false);
+    for (index, (found, expected)) in found.iter().zip(&expected).enumerate() {
+        let difference = first_record_difference(&found.records, &expected.records);
+        assert_eq!(difference, None, "lane {index}");
+        let flat = |run: &WatchedRun| run.states.concat().concat();
+        let states = (flat(found), flat(expected));
+        assert_eq!(states.0.len(), states.1.len());
+        let (largest, agrees) = compare(&states.0, &states.1, Tolerance::F32);
+        assert!(agrees, "lane {index}: {largest}");
+        for StepPatch { place, state } in &lanes[index].patches {
+            assert_eq!(&found.states[place.0 as usize][place.1], state);
+        }
+        let of_lane = clean.iter().filter(|record| record.lane as usize == index);
+        let own: Vec<StepRecord> = of_lane
+            .map(|record| StepRecord { lane: 0, ..*record })
+            .collect();
+        let is_patched = !lanes[index].patches.is_empty();
+        assert_eq!(found.records != own, is_patched, "lane {index}");
+    }
+}
+
+#[test]
+fn a_patch_that_fits_no_place_is_refused_alike() {
+    let Some((mut gpu, mut oracle)) = engines() else {
+        return;
+    };
+    let patch = |lane, layer| Patch {
+        lane,
+        layer,
+        state: common::noise(7, 16),
+    };
+    block_on(gpu.begin(&lanes())).expect("a run");
+    block_on(oracle.begin(&lanes())).expect("a run");
+    for patch in [patch(5, 0), patch(0, 9)] {
+        let patches = [patch];
+        let found = block_on(gpu.advance_watched(&patches)).expect_err("no such place");
+        assert_eq!(block_on(oracle.advance_watched(&patches)), Err(found));
+    }
+    assert_eq!(block_on(gpu.advance(1)).expect("the run goes on").len(), 5);
 }

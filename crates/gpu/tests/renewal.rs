@@ -9,7 +9,9 @@ use latent_model::{
     checkpoint::Weights,
     compare::first_record_difference,
     config::ModelConfig,
-    engine::{Engine, EngineError, LaneCursor, LaneSpec, Renew, Renewable, run_to_end},
+    engine::{
+        Engine, EngineError, LaneCursor, LaneSpec, Patch, Renew, Renewable, WatchedStep, run_to_end,
+    },
     input::Input,
     record::StepRecord,
     reference::{Precision, ReferenceEngine},
@@ -210,5 +212,42 @@ fn moved_lanes_stand_where_they_were_put_and_a_device_may_be_lost_twice() {
         let found = calls(&lost_before);
         assert_eq!(found.0, expected.0, "lost before {lost_before:?}");
         assert_eq!(found.1, expected.1, "lost before {lost_before:?}");
+    }
+}
+
+/// Steps of which the third has a patch; the device is lost before the step `lost_at`.
+fn watched(lost_at: Option<usize>) -> Vec<WatchedStep> {
+    let (context, mut engine) = renewable(&[Next::Device]);
+    let (config, _) = common::small();
+    block_on(engine.begin(&lanes())).expect("a run");
+    let patch = Patch {
+        lane: 2,
+        layer: 0,
+        state: common::noise(3, config.hidden_size),
+    };
+    let step = |at: usize| {
+        if lost_at == Some(at) {
+            context.destroy();
+        }
+        let patches = (at == 2).then(|| patch.clone());
+        let patches: Vec<Patch> = patches.into_iter().collect();
+        block_on(engine.advance_watched(&patches)).expect("a step")
+    };
+    (0..5).map(step).collect()
+}
+
+#[test]
+fn a_patch_is_put_in_again_where_the_device_is_lost_behind_it() {
+    if common::context().is_none() {
+        return;
+    }
+    let expected = watched(None);
+    assert!(
+        expected
+            .iter()
+            .all(|step| step.records.len() == step.states.len())
+    );
+    for lost_at in [2, 3] {
+        assert!(watched(Some(lost_at)) == expected, "lost at {lost_at}");
     }
 }

@@ -43,6 +43,26 @@ pub struct LaneCursor {
     pub input: Option<Input>,
 }
 
+/// A state that is put in the place of a lane's residual stream at the lane's next step.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Patch {
+    /// The lane's index.
+    pub lane: usize,
+    /// The layer, counted from 0, after which it stands.
+    pub layer: usize,
+    /// (d)
+    pub state: Vec<f32>,
+}
+
+/// One step of a run whose residual streams were read.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct WatchedStep {
+    /// One for each lane that was not done, ordered by lane.
+    pub records: Vec<StepRecord>,
+    /// Per record, per layer: the residual stream after the layer, (d); a patch where there was one.
+    pub states: Vec<Vec<Vec<f32>>>,
+}
+
 /// A failed run. Each text names what was expected and what was found.
 #[derive(Clone, Debug, PartialEq, thiserror::Error)]
 pub enum EngineError {
@@ -257,6 +277,14 @@ pub trait Engine {
     /// Runs up to `n_steps` positions on every live lane and reads all their records back once,
     /// ordered by step, then lane. Empty when every lane is done.
     async fn advance(&mut self, n_steps: usize) -> Result<Vec<StepRecord>, EngineError>;
+
+    /// One step of every live lane, as [`Engine::advance`] runs it, whose residual streams are read
+    /// after every layer and replaced where there is a patch. What is above it, what the step
+    /// decides, and all later steps are made of the patch. One of a lane that is done does nothing.
+    ///
+    /// # Errors
+    /// If no run has begun, or a patch does not fit it ([`checks::check_patches`]).
+    async fn advance_watched(&mut self, patches: &[Patch]) -> Result<WatchedStep, EngineError>;
 
     /// Puts lanes where `cursors` say, each by its `state.lane`; what they were fed before stays,
     /// and nothing is moved where one of them is refused.

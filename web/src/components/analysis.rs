@@ -3,7 +3,9 @@
 
 mod distribution;
 mod divergences;
+mod grid;
 mod lens_map;
+mod patch_map;
 mod similarity;
 
 use latent_model::{
@@ -16,6 +18,7 @@ use self::{
     distribution::{Distributions, Draws},
     divergences::Divergences,
     lens_map::LensHeat,
+    patch_map::PatchHeat,
     similarity::Similarity,
 };
 use super::{intervene::event_target_open, lanes_panel::LaneChips};
@@ -26,6 +29,9 @@ use crate::{
     page_signals::PageSignals,
     words::{fill, words},
 };
+
+/// So that lines differ without colour.
+const DASHES: [&str; 4] = ["none", "7 4", "2 3", "10 3 2 3"];
 
 /// Folded away until somebody asks; nothing is computed before.
 #[component]
@@ -69,6 +75,7 @@ pub fn AnalysisDrawer() -> impl IntoView {
                     <LaneChips testid="analyse-lane"/>
                 </div>
                 <div class="analysis-parts">
+                    <PatchHeat/>
                     <Divergences/>
                     <LensHeat/>
                     <Distributions/>

@@ -38,6 +38,7 @@ use crate::{
     notice::{Notice, Notices, Topic},
     page_signals::PageSignals,
     page_state::{PageState, first_problem},
+    patching::Patching,
     playback::{LeaveRecording, OpenRecording, Playing},
     runner::Runner,
     session::Session,
@@ -80,6 +81,7 @@ pub fn App(lists: Lists, failure: Option<LoadError>) -> impl IntoView {
     provide_context(arena);
     provide_context(Speed::new(session.clone()));
     provide_context(Analysis::new(session.clone(), runner, signals));
+    provide_context(Patching::new(session.clone(), runner, signals));
     provide_context(notices);
     provide_context(site);
     provide_context(reports);

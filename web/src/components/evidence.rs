@@ -1,11 +1,18 @@
 //! What was measured: the papers' tables at small scale, which of their findings hold, and the
 //! accuracy against the number of thoughts.
 
-use latent_model::evidence::{Finding, Origin, RowOfTable, SetOfTable, Table, Verdict};
+use latent_model::{
+    analysis::report::{Mixing, sentences},
+    evidence::{Finding, Origin, RowOfTable, SetOfTable, Table, Verdict},
+};
 use leptos::{prelude::*, task::spawn_local};
+use serde_json::Value;
 
 use crate::{
-    evidence::{CaseStudy, SUITES, Suite, cell, checkpoint, next_link, paper, tokens},
+    evidence::{
+        CaseStudy, RowOfStudy, STUDIES, SUITES, Study, Suite, cell, checkpoint, mean, next_link,
+        paper, rows_of_study, text, tokens,
+    },
     load::fetch_json,
     words::{fill, words},
 };
@@ -42,6 +49,7 @@ pub fn Evidence() -> impl IntoView {
         <details class="evidence panel" data-testid="evidence" on:toggle=fetch>
             <summary>{words().evidence}</summary>
             {content}
+            {STUDIES.map(|study| view! { <Mixtures study/> }).collect_view()}
         </details>
     }
 }
@@ -54,6 +62,86 @@ async fn fetch_tables() -> Result<Vec<(Suite, Table)>, String> {
         tables.push((suite, found.map_err(|error| error.to_string())?));
     }
     Ok(tables)
+}
+
+/// A study of mixtures, folded away and fetched like all of it: its picture, its sentences, and the
+/// figures that they are made of.
+#[component]
+fn Mixtures(study: Study) -> impl IntoView {
+    let found = RwSignal::new(None::<Result<Value, String>>);
+    let is_asked = StoredValue::new(false);
+    let fetch = move |_| {
+        if !is_asked.get_value() {
+            is_asked.set_value(true);
+            spawn_local(async move {
+                let fetched = fetch_json(&study.path("analysis.json")).await;
+                found.set(Some(fetched.map_err(|error| error.to_string())));
+            });
+        }
+    };
+    let content = move || match found.get()? {
+        Err(error) => Some(
+            view! { <p role="alert">{fill(words().evidence_failed, &[("error", &error)])}</p> }
+                .into_any(),
+        ),
+        Ok(measured) => Some(study_view(study, &measured).into_any()),
+    };
+    view! {
+        <details data-testid=format!("study-{}", study.name) on:toggle=fetch>
+            <summary>{study.title}</summary>
+            {content}
+        </details>
+    }
+}
+
+fn study_view(study: Study, measured: &Value) -> impl IntoView + use<> {
+    let rows = rows_of_study(measured);
+    let sentence = |text: String| view! { <li>{with_code(&text)}</li> };
+    let said = rows
+        .iter()
+        .flat_map(|row| sentences(&row.model, &row.methods));
+    let said = said.map(sentence).collect_view();
+    let line = |row: &RowOfStudy, method: &Mixing| {
+        let means = [&method.top1_of_several, &method.top2, &method.rouge_l];
+        let means = means.map(|found| view! { <td>{mean(found.as_ref())}</td> });
+        view! {
+            <tr>
+                <th scope="row"><code>{row.model.clone()}</code> " " {method.title.clone()}</th>
+                <td>{row.problems.clone()}</td>
+                {means.collect_view()}
+            </tr>
+        }
+    };
+    // The first method is what the others are compared with.
+    let of_row = |row: &RowOfStudy| {
+        let others = row.methods.iter().skip(1);
+        others.map(|method| line(row, method)).collect_view()
+    };
+    let lines = rows.iter().map(of_row).collect_view();
+    let [command, engine] = ["command", "engine"].map(|name| text(&measured[name]).to_string());
+    view! {
+        <figure>
+            <img src=study.path("analysis.svg") alt=words().study_figure loading="lazy"/>
+        </figure>
+        <ul class="findings">{said}</ul>
+        <div class="scrolling" role="region" aria-label=study.title tabindex="0">
+            <table>
+                <thead>
+                    <tr>
+                        <th>{words().evidence_checkpoint}</th>
+                        <th>{words().study_problems}</th>
+                        <th>{words().study_first}</th>
+                        <th>{words().study_second}</th>
+                        <th>{words().study_rouge}</th>
+                    </tr>
+                </thead>
+                <tbody>{lines}</tbody>
+            </table>
+        </div>
+        <p class="source">
+            {words().study_how} " " <code>{command}</code> " (" {engine} ")."
+        </p>
+    }
 }
 
 #[component]

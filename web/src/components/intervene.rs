@@ -2,7 +2,7 @@
 //! lane that goes on from there. The lane itself stays as it is.
 
 use latent_model::{
-    address::{ChangeChoice, ChangeKind, ForkChoice, LaneChoice, ProblemChoice},
+    address::{ChangeChoice, ChangeKind, ForkChoice, LaneChoice},
     record::{InputKind, StepRecord, flag},
     tasks::{Difficulty, Picture},
 };
@@ -15,6 +15,7 @@ use crate::{
     page_signals::PageSignals,
     page_state::MAX_LANES,
     runner::Runner,
+    treatment::next_problem,
     words::{fill, words},
 };
 
@@ -133,10 +134,8 @@ fn Actions(
         ..
     } = expect_context();
     // The next problem of the same size, until another number is typed.
-    let other_seed = RwSignal::new(problem.with_untracked(|problem| match problem {
-        ProblemChoice::Drawn { seed, .. } => seed.wrapping_add(1),
-        _ => 1,
-    }));
+    let (difficulty, next) = problem.with_untracked(next_problem);
+    let other_seed = RwSignal::new(next);
     let runner = expect_context::<Runner>();
     let step = record.step;
     let is_full = move || lanes.get().len() >= MAX_LANES;
@@ -185,7 +184,7 @@ fn Actions(
     let on_swap_problem = move |event: leptos::ev::SubmitEvent| {
         event.prevent_default();
         change(ChangeKind::SwapProblem(
-            problem.with_untracked(difficulty),
+            difficulty,
             other_seed.get_untracked(),
         ));
     };
@@ -260,16 +259,6 @@ fn Actions(
             {is_mixture.then(|| view! { <MixtureEditor lane record change=Callback::new(change)/> })}
             </div>
         </details>
-    }
-}
-
-/// The size of the problems that a choice is compared with: its own, or the class's.
-fn difficulty(choice: &ProblemChoice) -> Difficulty {
-    match choice {
-        ProblemChoice::Drawn { difficulty, .. } => *difficulty,
-        // The shipped examples are official problems.
-        ProblemChoice::Example(_) => Difficulty::Official,
-        ProblemChoice::Typed(_) | ProblemChoice::Said(_) => Difficulty::Class,
     }
 }
 

@@ -7,6 +7,7 @@ pub mod lane;
 pub mod lane_names;
 pub mod layout;
 pub mod looks;
+pub mod patches;
 pub mod prediction;
 pub mod reach;
 pub mod score;

@@ -477,6 +477,12 @@ words! {
     case_study_link: "One thought is too few, two or more are enough: a problem of {n} steps", "Ein Gedanke ist zu wenig, zwei oder mehr genügen: eine Aufgabe mit {n} Schritten";
     thoughts_figure: "Accuracy against the number of continuous thoughts, with 95 % bands", "Anteil richtig gegen die Zahl der stetigen Gedanken, mit 95-%-Bändern";
     evidence_how: "Accuracy in percent with its 95 % interval; our models have about a million parameters. Made by", "Anteil richtig in Prozent mit 95-%-Intervall; unsere Modelle haben etwa eine Million Parameter. Gemacht mit";
+    study_figure: "Jensen-Shannon divergences between what follows a mixture and what follows its words", "Jensen-Shannon-Divergenzen zwischen dem, was einer Mischung folgt, und dem, was ihren Wörtern folgt";
+    study_problems: "problems", "Aufgaben";
+    study_first: "JS to the 1st word, nats", "JS zum 1. Wort, Nats";
+    study_second: "JS to the 2nd word, nats", "JS zum 2. Wort, Nats";
+    study_rouge: "ROUGE-L to greedy words", "ROUGE-L zu den wahrscheinlichsten Wörtern";
+    study_how: "Over steps that mix two words or more, with bootstrapped 95 % intervals over problems. Made by", "Über Schritte, die zwei Wörter oder mehr mischen, mit 95-%-Bootstrap-Intervallen über Aufgaben. Gemacht mit";
     evidence_tokens: "tokens", "Token";
     evidence_paper: "paper", "Paper";
     evidence_checkpoint: "checkpoint", "Checkpoint";
@@ -512,7 +518,7 @@ words! {
     guide_source: "The source of this page", "Der Quelltext dieser Seite";
 
     // Analysis
-    analysis: "Look inside: layers, mixtures, noise", "Hineinschauen: Schichten, Mischungen, Rauschen";
+    analysis: "Look inside: causes, layers, mixtures, noise", "Hineinschauen: Ursachen, Schichten, Mischungen, Rauschen";
     analysis_hint: "Each lane of the finished run is run once more on an engine of its own and asked at every step; the run above stays as it is.", "Jede Bahn des fertigen Laufs läuft noch einmal auf einer eigenen Engine und wird bei jedem Schritt gefragt; der Lauf oben bleibt, wie er ist.";
     analysis_waits: "Waits for a finished run.", "Wartet auf einen fertigen Lauf.";
     analysis_not_possible: "A recording plays: there is no model here that could be asked.", "Eine Aufzeichnung läuft: hier ist kein Modell, das man fragen könnte.";
@@ -528,6 +534,28 @@ words! {
     js_top2: "2nd word", "2. Wort";
     js_top3: "3rd word", "3. Wort";
     js_noised: "noised, clean", "mit und ohne Rauschen";
+    patch: "Does a state cause the answer?", "Verursacht ein Zustand die Antwort?";
+    patch_hint: "At one step and after one layer, the state of this lane is replaced by that of another run, and the lane goes on from there (activation patching). Each cell is a run of its own.", "Bei einem Schritt und nach einer Schicht wird der Zustand dieser Bahn durch den eines anderen Laufs ersetzt, und die Bahn läuft von dort weiter (Activation Patching). Jede Zelle ist ein eigener Lauf.";
+    patch_source: "States of", "Zustände von";
+    patch_twin: "this problem, its two options exchanged", "dieser Aufgabe mit vertauschten Möglichkeiten";
+    patch_problem: "problem {seed}", "Aufgabe {seed}";
+    patch_start: "Replace each state", "Jeden Zustand ersetzen";
+    patch_stop: "Stop", "Anhalten";
+    patch_progress: "{done} of {total} states replaced", "{done} von {total} Zuständen ersetzt";
+    patch_failed: "Patching stopped: {error}", "Das Ersetzen hat angehalten: {error}";
+    patch_no_source: "There is no run to take states from: add a lane of the same checkpoint.", "Es gibt keinen Lauf, von dem Zustände zu nehmen wären: eine Bahn desselben Checkpoints hinzufügen.";
+    patch_keys: "How each state moves the answer: arrow keys choose a cell", "Wie jeder Zustand die Antwort verschiebt: Pfeiltasten wählen eine Zelle";
+    patch_moved: "moved to the other run's answer", "zur Antwort des anderen Laufs verschoben";
+    patch_lost: "lost by the lane's own answer", "von der eigenen Antwort verloren";
+    patch_moved_told: "This lane answers “{own}”, the other run “{other}”. A cell says how much of the difference of their logits moves to the other answer: 0 % as if nothing was replaced, 100 % as in the other run.", "Diese Bahn antwortet „{own}“, der andere Lauf „{other}“. Eine Zelle sagt, wie viel vom Abstand ihrer Logits zur anderen Antwort wandert: 0 % wie ohne Eingriff, 100 % wie im anderen Lauf.";
+    patch_lost_told: "This lane answers “{own}” with probability {p}. A cell says how much of that is lost.", "Diese Bahn antwortet „{own}“ mit Wahrscheinlichkeit {p}. Eine Zelle sagt, wie viel davon verloren geht.";
+    patch_same: "Both runs answer “{own}”, this lane with probability {p}. A cell says how much of that is lost.", "Beide Läufe antworten „{own}“, diese Bahn mit Wahrscheinlichkeit {p}. Eine Zelle sagt, wie viel davon verloren geht.";
+    patch_control: "It is the control: it thinks in pauses, the same token whatever its states are, so a state reaches later steps through attention alone.", "Sie ist die Kontrolle: sie denkt in Pausen, demselben Token, was auch immer ihre Zustände sind; ein Zustand erreicht spätere Schritte also nur durch die Attention.";
+    patch_choose: "Choose a cell to see what it answers and its cone: outlined is what the state reaches, the layers above, the steps after, and by the arrows the next thought.", "Eine Zelle wählen, um ihre Antwort und ihren Kegel zu sehen: umrandet ist, was der Zustand erreicht, die Schichten darüber, die Schritte danach und, den Pfeilen nach, der nächste Gedanke.";
+    patch_cell: "{position}, layer {layer}: the lane answers “{answer}”. Moved: {moved}. Probability of “{own}” {p_own} (before {before}), of the other answer {p_other}. It reaches {n} other states.", "{position}, Schicht {layer}: die Bahn antwortet „{answer}“. Verschoben: {moved}. Wahrscheinlichkeit von „{own}“ {p_own} (vorher {before}), der anderen Antwort {p_other}. Er erreicht {n} andere Zustände.";
+    pins: "Tokens that are followed through the layers", "Token, die durch die Schichten verfolgt werden";
+    pins_told: "Probability after each layer, {position}:", "Wahrscheinlichkeit nach jeder Schicht, {position}:";
+    pins_layer: "layer", "Schicht";
     lens: "What each layer would say", "Was jede Schicht sagen würde";
     lens_hint: "The logit lens at temperature 1: the state after each layer, read through the final norm and the LM head. A column for what is fed at each step, thoughts too; the last layer stands above.", "Die Logit-Linse bei Temperatur 1: der Zustand nach jeder Schicht, gelesen durch die letzte Norm und den LM-Kopf. Eine Spalte je Eingabe, auch für Gedanken; die letzte Schicht steht oben.";
     lens_keys: "What each layer would say: arrow keys choose a cell", "Was jede Schicht sagen würde: Pfeiltasten wählen eine Zelle";
@@ -536,7 +564,7 @@ words! {
     lens_rank: "rank of the final token", "Rang des letzten Tokens";
     lens_entropy: "entropy", "Entropie";
     lens_divergence: "KL to the last layer", "KL zur letzten Schicht";
-    lens_choose: "Choose a cell to see its most probable tokens.", "Eine Zelle wählen, um ihre wahrscheinlichsten Token zu sehen.";
+    lens_choose: "Choose a cell to see its most probable tokens; a click or the Enter key follows the first one through the layers.", "Eine Zelle wählen, um ihre wahrscheinlichsten Token zu sehen; ein Klick oder die Eingabetaste verfolgt das erste durch die Schichten.";
     lens_cell: "{position}, layer {layer}: {top}. The final token has probability {probability}, rank {rank}; entropy {entropy} nats, KL to the last layer {divergence} nats.", "{position}, Schicht {layer}: {top}. Das letzte Token hat Wahrscheinlichkeit {probability}, Rang {rank}; Entropie {entropy} Nats, KL zur letzten Schicht {divergence} Nats.";
     lens_json: "Lens as JSON, for logitlenskit", "Linse als JSON, für logitlenskit";
     lens_layer: "layer {n}", "Schicht {n}";

@@ -115,7 +115,7 @@ fn mixtures(rows: &[&AnalysisRow]) -> String {
             text += &format!(
                 "| {} | `{}` | {} | {} | {} | {} | {} | {} | {} | {} | {} |\n",
                 checkpoint(row),
-                strategy(method),
+                method.title(),
                 problems(row),
                 mean(js.top1.as_ref(), 3),
                 js.top1.zip(js.top2).map_or("–".into(), |(all, several)| {
@@ -151,14 +151,8 @@ fn mixtures(rows: &[&AnalysisRow]) -> String {
         }
     }
     text.push('\n');
-    for row in rows {
-        text += &row
-            .methods
-            .iter()
-            .filter_map(|m| sentence(row, m))
-            .collect::<String>();
-        text += &nearness(row).unwrap_or_default();
-    }
+    let sentences = rows.iter().flat_map(|row| row.sentences());
+    text += &sentences.map(|s| format!("- {s}\n")).collect::<String>();
     text
 }
 
@@ -176,67 +170,6 @@ fn by_depth(layers: &[Mean]) -> String {
         })
         .collect();
     shown.join(" → ")
-}
-
-/// Whether the mixture is its first word, in words.
-fn sentence(row: &AnalysisRow, method: &MethodReport) -> Option<String> {
-    let (first, second) = (method.js.top1_of_several?, method.js.top2?);
-    let model = &row.subject.model;
-    let figures = format!(
-        "{:.3} nats from its first word's, {:.3} from its second's",
-        first.mean, second.mean
-    );
-    let verdict = match (
-        first.ci_high < second.ci_low,
-        first.mean < 0.5 * second.mean,
-    ) {
-        (true, true) => "the mixture is nearly its first word",
-        (true, false) => "the mixture is nearer to its first word, and is not it",
-        (false, _) if second.ci_high < first.ci_low => "the mixture is nearer to its second word",
-        (false, _) => "too few steps to tell which it is nearer to",
-    };
-    let depth = method.overlap.get("top1").and_then(|sizes| sizes.get(&5));
-    let depth = depth.and_then(|layers| Some((layers.first()?, layers.last()?)));
-    let depth = depth.map(|(low, high)| {
-        let how = if high.ci_low > low.ci_high {
-            "rises with depth"
-        } else if high.ci_high < low.ci_low {
-            "falls with depth"
-        } else {
-            "does not change with depth"
-        };
-        format!(
-            "; overlap@5 with its first word {how}, {:.2} to {:.2}",
-            low.mean, high.mean
-        )
-    });
-    Some(format!(
-        "- `{model}`, `{}`: where it mixes, what follows lies {figures}: {verdict}{}.\n",
-        strategy(method),
-        depth.unwrap_or_default()
-    ))
-}
-
-/// Whether mixtures or drawn words come nearer to the greedy run, in words.
-fn nearness(row: &AnalysisRow) -> Option<String> {
-    let mut others = row.methods.iter().skip(1);
-    let asked = others.clone().find(|method| method.js.top1.is_some())?;
-    let sampled = others.find(|method| method.strategy == "token-cot-sampled")?;
-    let (soft, drawn) = (asked.rouge_l?, sampled.rouge_l?);
-    let verdict = if soft.ci_low > drawn.ci_high {
-        "nearer to it than sampled words"
-    } else if soft.ci_high < drawn.ci_low {
-        "further from it than sampled words"
-    } else {
-        "no nearer to it than sampled words, as far as these problems tell"
-    };
-    Some(format!(
-        "- `{}`: ROUGE-L to the greedy run is {:.2} for `{}` and {:.2} for sampled words: {verdict}.\n",
-        row.subject.model,
-        soft.mean,
-        strategy(asked),
-        drawn.mean
-    ))
 }
 
 fn methods(rows: &[&AnalysisRow]) -> String {
@@ -261,7 +194,7 @@ fn table_of_methods(rows: &[&AnalysisRow]) -> String {
                 "| {} | {} | `{}` | {} | {} | {} | {} | {} | {} | {} | {} | {} |\n",
                 checkpoint(row),
                 problems(row),
-                strategy(method),
+                method.title(),
                 method.samples,
                 accuracy(method.accuracy.as_ref()),
                 difference.map_or(String::new(), points),
@@ -353,7 +286,7 @@ fn noise(rows: &[&AnalysisRow]) -> String {
                 "| {} | {} | `{}` | {} | {} | {} | {} | {} |\n",
                 checkpoint(row),
                 problems(row),
-                strategy(method),
+                method.title(),
                 method.samples,
                 accuracy(method.accuracy.as_ref()),
                 mean(method.entropy.as_ref(), 2),
@@ -387,7 +320,7 @@ fn collapse(rows: &[&AnalysisRow]) -> String {
                 "| {} | {} | `{}` |{}{}\n",
                 checkpoint(row),
                 problems(row),
-                strategy(method),
+                method.title(),
                 shares.collect::<String>(),
                 " – |".repeat(n_windows - method.repeated_by.len())
             );
@@ -406,11 +339,6 @@ fn problems(row: &AnalysisRow) -> String {
         "{}, n {}, seed {}",
         subject.problems, subject.n, subject.seed
     )
-}
-
-fn strategy(method: &MethodReport) -> String {
-    let set: Vec<String> = method.set.iter().map(|set| format!(" {set}")).collect();
-    format!("{}{}", method.strategy, set.concat())
 }
 
 fn mean(mean: Option<&Mean>, digits: usize) -> String {

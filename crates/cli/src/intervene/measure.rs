@@ -69,14 +69,15 @@ impl Bench<'_> {
             problems.len()
         );
         let mut engine = open_engine(self.args.engine, &model).await?;
-        let mut patching = self.patches.then(|| Patching::new(&model));
+        let mut patching = self.patches.then(Patching::default);
         let mut clean = Vec::new();
         let mut changed = vec![Vec::new(); self.conditions.len()];
         // The first problem's thoughts are swapped with the last one's.
         let last = &problems[problems.len() - 1];
         let (_, mut donor) = self.run_clean(&mut engine, &model, &program, last).await?;
         if let Some(patching) = &mut patching {
-            patching.begin(&self.lane(&model, &program, last)?).await?;
+            let spec = self.lane(&model, &program, last)?;
+            patching.begin(&mut engine, &model, &spec).await?;
         }
         for (index, problem) in problems.iter().enumerate() {
             let (answered, ran) = self
@@ -91,7 +92,7 @@ impl Bench<'_> {
             if let Some(patching) = &mut patching {
                 let spec = self.lane(&model, &program, problem)?;
                 let grade = |records: &[StepRecord]| answer(&model, &program, problem, records);
-                patching.measure(&spec, grade).await?;
+                patching.measure(&mut engine, &model, &spec, grade).await?;
             }
             clean.push(answered);
             donor = ran;

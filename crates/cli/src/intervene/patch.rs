@@ -6,16 +6,16 @@ use std::{
 };
 
 use anyhow::Result;
+use latent_gpu::AnyEngine;
 use latent_model::{
     analysis::{
-        patching::{WatchedRun, patched_runs, run_watched},
+        patching::{Place as Patched, WatchedLane, WatchedRun, patched_runs, run_watched},
         report::InterventionResult,
     },
     engine::LaneSpec,
     model::Model,
     program::Program,
     record::StepRecord,
-    reference::{Precision, ReferenceEngine},
     trace::{StepKind, step_kind},
 };
 
@@ -27,9 +27,9 @@ use super::{
 /// An input of thinking, counted from 1 (0 is what is fed before the first), and a layer.
 type Place = (u32, usize);
 
-/// The engine that lets a patch in, and what came of the patches so far.
+/// What came of the patches so far.
+#[derive(Default)]
 pub struct Patching {
-    engine: ReferenceEngine,
     /// The run of the problem before.
     donor: WatchedRun,
     /// Of each problem: the answer after a patch, at every place that both runs came to.
@@ -37,40 +37,38 @@ pub struct Patching {
 }
 
 impl Patching {
-    pub fn new(model: &Model) -> Self {
-        let weights = model.weights.clone();
-        Self {
-            engine: ReferenceEngine::new(&model.config, weights, Precision::Fast),
-            donor: WatchedRun::default(),
-            answers: Vec::new(),
-        }
-    }
-
     /// Takes the first problem's donor.
-    pub async fn begin(&mut self, spec: &LaneSpec) -> Result<()> {
-        self.donor = self.watch(spec).await?;
+    pub async fn begin(
+        &mut self,
+        engine: &mut AnyEngine,
+        model: &Model,
+        spec: &LaneSpec,
+    ) -> Result<()> {
+        self.donor = watch(engine, model, spec).await?;
         Ok(())
-    }
-
-    async fn watch(&mut self, spec: &LaneSpec) -> Result<WatchedRun> {
-        let mut runs = run_watched(&mut self.engine, &[(spec.clone(), Vec::new())]).await?;
-        Ok(runs.remove(0))
     }
 
     /// Patches a problem's run at all its places, one at a time.
     pub async fn measure(
         &mut self,
+        engine: &mut AnyEngine,
+        model: &Model,
         spec: &LaneSpec,
         answer: impl Fn(&[StepRecord]) -> Answered,
     ) -> Result<()> {
-        let run = self.watch(spec).await?;
+        let run = watch(engine, model, spec).await?;
         let [steps, of_donor] = [&run, &self.donor].map(|run| thinking(run, &spec.program));
         let first = steps.start;
         let steps = first..steps.end.min(of_donor.end);
-        let patched = patched_runs(&mut self.engine, spec, &self.donor, steps).await?;
+        let layers = 0..model.config.n_layers;
+        let places = steps.flat_map(|step| layers.clone().map(move |layer| (step, layer)));
+        let places: Vec<Patched> = places.collect();
+        let of_model = (&model.config, &model.weights);
+        let target = WatchedLane::new(spec.clone());
+        let patched = patched_runs(engine, of_model, &target, &self.donor, &places).await?;
         let answers = patched.iter().map(|patched| {
-            let place = (patched.step - first, patched.layer);
-            (place, answer(&patched.run.records))
+            let (step, layer) = patched.place;
+            ((step - first, layer), answer(&patched.run.records))
         });
         self.answers.push(answers.collect());
         self.donor = run;
@@ -98,6 +96,12 @@ impl Patching {
         };
         places.into_iter().filter_map(of).collect()
     }
+}
+
+async fn watch(engine: &mut AnyEngine, model: &Model, spec: &LaneSpec) -> Result<WatchedRun> {
+    let lane = [WatchedLane::new(spec.clone())];
+    let mut runs = run_watched(engine, (&model.config, &model.weights), &lane).await?;
+    Ok(runs.remove(0))
 }
 
 /// The steps that compute what thinking is fed, and the one before them.

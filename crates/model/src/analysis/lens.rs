@@ -37,6 +37,14 @@ impl<'a> Lens<'a> {
         self.forward.logits(self.weights, &[normed]).remove(0)
     }
 
+    /// The probability of a token in what a residual stream, (d), would say at temperature 1, where
+    /// another one's is known: two rows of the head instead of all.
+    pub fn probability(&self, state: &[f32], (known, of_known): (u32, f64), id: u32) -> f64 {
+        let normed = self.forward.final_norm(self.config, self.weights, state);
+        let logit = |id: u32| Precision::Oracle.dot(&normed, &self.weights.head().row(id as usize));
+        of_known * f64::from(logit(id) - logit(known)).exp()
+    }
+
     /// Every layer's logits of one row: (layers, V).
     pub fn by_layer(&self, states: &LayerStates, row: usize) -> Vec<Vec<f32>> {
         let of = |layer: &Vec<Vec<f32>>| self.logits(&layer[row]);

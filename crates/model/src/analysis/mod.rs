@@ -1,10 +1,9 @@
 //! Looking into runs and changing them: interventions, forks, probes, the logit lens, and the
 //! statistics of comparing runs.
 //!
-//! All of it but patching is made of four calls of an [`Engine`](crate::engine::Engine):
-//! `advance`, `cursors`, `set_cursors` and `peek`. So it works on every engine, and a lane that
-//! nobody looks into costs nothing more. Patching reaches between the layers, which the reference
-//! engine alone lets it.
+//! All of it is made of five calls of an [`Engine`](crate::engine::Engine): `advance`, `cursors`,
+//! `set_cursors`, `peek`, and `advance_watched`, with which patching reaches between the layers. So it
+//! works on every engine, and a lane that nobody looks into costs nothing more.
 
 pub mod divergence;
 pub mod fork;

@@ -165,6 +165,9 @@ pub struct Divergences {
     pub noised_clean: Option<Mean>,
 }
 
+/// The strategy that draws words, by its name in the table.
+const SAMPLED: &str = "token-cot-sampled";
+
 /// Tokens of a stretch of a run whose repetition is told apart.
 pub const WINDOW: usize = 32;
 
@@ -267,6 +270,118 @@ impl MethodReport {
             overlap: overlaps(outcomes),
         }
     }
+}
+
+/// Of a way of decoding, what tells whether its mixtures are their first words.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Mixing {
+    /// The strategy with its settings.
+    pub title: String,
+    /// [`Divergences::top1`].
+    pub top1: Option<Mean>,
+    /// [`Divergences::top1_of_several`].
+    pub top1_of_several: Option<Mean>,
+    /// [`Divergences::top2`].
+    pub top2: Option<Mean>,
+    /// [`MethodReport::rouge_l`].
+    pub rouge_l: Option<Mean>,
+    /// The overlap of the five first tokens with its first word's, after the first layer and after
+    /// the last.
+    pub overlap: Option<[Mean; 2]>,
+}
+
+impl AnalysisRow {
+    /// Its sentences, as [`sentences`] has them.
+    pub fn sentences(&self) -> Vec<String> {
+        let methods: Vec<Mixing> = self.methods.iter().map(MethodReport::mixing).collect();
+        sentences(&self.subject.model, &methods)
+    }
+}
+
+impl MethodReport {
+    /// The strategy with its settings.
+    pub fn title(&self) -> String {
+        title(&self.strategy, self.set.iter().map(String::as_str))
+    }
+
+    fn mixing(&self) -> Mixing {
+        let layers = self.overlap.get("top1").and_then(|sizes| sizes.get(&5));
+        Mixing {
+            title: self.title(),
+            top1: self.js.top1,
+            top1_of_several: self.js.top1_of_several,
+            top2: self.js.top2,
+            rouge_l: self.rouge_l,
+            overlap: layers.and_then(|layers| Some([*layers.first()?, *layers.last()?])),
+        }
+    }
+}
+
+/// A strategy with its settings, as tables name it.
+pub fn title<'a>(strategy: &str, set: impl Iterator<Item = &'a str>) -> String {
+    strategy.to_string() + &set.map(|set| format!(" {set}")).collect::<String>()
+}
+
+/// Whether a checkpoint's mixtures are their first words, and how near they stay to the greedy run:
+/// a sentence each, with `code` in backticks. The first method is what the others are compared with.
+pub fn sentences(model: &str, methods: &[Mixing]) -> Vec<String> {
+    let of_methods = methods.iter().filter_map(|method| sentence(model, method));
+    of_methods.chain(nearness(model, methods)).collect()
+}
+
+/// Whether the mixture is its first word, in words.
+fn sentence(model: &str, method: &Mixing) -> Option<String> {
+    let (first, second) = (method.top1_of_several?, method.top2?);
+    let figures = format!(
+        "{:.3} nats from its first word's, {:.3} from its second's",
+        first.mean, second.mean
+    );
+    let verdict = match (
+        first.ci_high < second.ci_low,
+        first.mean < 0.5 * second.mean,
+    ) {
+        (true, true) => "the mixture is nearly its first word",
+        (true, false) => "the mixture is nearer to its first word, and is not it",
+        (false, _) if second.ci_high < first.ci_low => "the mixture is nearer to its second word",
+        (false, _) => "too few steps to tell which it is nearer to",
+    };
+    let depth = method.overlap.map(|[low, high]| {
+        let how = if high.ci_low > low.ci_high {
+            "rises with depth"
+        } else if high.ci_high < low.ci_low {
+            "falls with depth"
+        } else {
+            "does not change with depth"
+        };
+        format!(
+            "; overlap@5 with its first word {how}, {:.2} to {:.2}",
+            low.mean, high.mean
+        )
+    });
+    Some(format!(
+        "`{model}`, `{}`: where it mixes, what follows lies {figures}: {verdict}{}.",
+        method.title,
+        depth.unwrap_or_default()
+    ))
+}
+
+/// Whether mixtures or drawn words come nearer to the greedy run, in words.
+fn nearness(model: &str, methods: &[Mixing]) -> Option<String> {
+    let mut others = methods.iter().skip(1);
+    let asked = others.clone().find(|method| method.top1.is_some())?;
+    let sampled = others.find(|method| method.title.split(' ').next() == Some(SAMPLED))?;
+    let (soft, drawn) = (asked.rouge_l?, sampled.rouge_l?);
+    let verdict = if soft.ci_low > drawn.ci_high {
+        "nearer to it than sampled words"
+    } else if soft.ci_high < drawn.ci_low {
+        "further from it than sampled words"
+    } else {
+        "no nearer to it than sampled words, as far as these problems tell"
+    };
+    Some(format!(
+        "`{model}`: ROUGE-L to the greedy run is {:.2} for `{}` and {:.2} for sampled words: {verdict}.",
+        soft.mean, asked.title, drawn.mean
+    ))
 }
 
 /// The mean of each window over the runs that have it.

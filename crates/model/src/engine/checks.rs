@@ -1,7 +1,7 @@
 //! What every engine checks: its lanes and their inputs before it touches a device, the records
 //! that come back.
 
-use super::{EngineError, LaneCursor, LaneSpec, ModelCapabilities};
+use super::{EngineError, LaneCursor, LaneSpec, ModelCapabilities, Patch};
 use crate::{
     config::ModelConfig,
     input::Input,
@@ -159,6 +159,33 @@ pub fn check_peek<'a>(
         })
     };
     cursors.iter().map(input).collect()
+}
+
+/// Whether every patch is of one of the run's lanes and stands in the residual stream after a layer
+/// of the model.
+pub fn check_patches(
+    patches: &[Patch],
+    n_lanes: usize,
+    config: &ModelConfig,
+) -> Result<(), EngineError> {
+    let (n_layers, d) = (config.n_layers, config.hidden_size);
+    for Patch { lane, layer, state } in patches {
+        let is_finite = state.iter().all(|x| x.is_finite());
+        if *lane >= n_lanes || *layer >= n_layers || state.len() != d || !is_finite {
+            let finite = match is_finite {
+                true => "finite",
+                false => "not all finite",
+            };
+            return Err(EngineError::BadPatch {
+                lane: *lane,
+                expected: format!(
+                    "{d} finite numbers after one of {n_layers} layers of one of {n_lanes} lanes"
+                ),
+                found: format!("{} {finite} after layer {layer}", state.len()),
+            });
+        }
+    }
+    Ok(())
 }
 
 /// Whether an engine can feed `input`: tokens of the vocabulary, weights that sum to 1, vectors

@@ -2,7 +2,7 @@
 
 use std::{future::Future, pin::Pin};
 
-use super::{Engine, EngineError, LaneCursor, LaneSpec};
+use super::{Engine, EngineError, LaneCursor, LaneSpec, Patch, WatchedStep};
 use crate::{
     config::ModelConfig,
     input::{Input, InputKind},
@@ -20,6 +20,8 @@ pub type Renew<E> =
 enum Asked {
     /// Steps, each with its records.
     Steps(Vec<Vec<StepRecord>>),
+    /// A step with patches.
+    Watched(Vec<Patch>, Vec<StepRecord>),
     /// Lanes were put elsewhere.
     Cursors(Vec<LaneCursor>),
 }
@@ -82,8 +84,13 @@ impl<E: Engine> Renewable<E> {
                 Asked::Cursors(cursors) => self.engine.set_cursors(cursors)?,
                 Asked::Steps(steps) => {
                     for records in steps {
-                        replay(&mut self.engine, records).await?;
+                        let found = self.engine.advance(1).await?;
+                        follow(&mut self.engine, found, records).await?;
                     }
+                }
+                Asked::Watched(patches, records) => {
+                    let found = self.engine.advance_watched(patches).await?;
+                    follow(&mut self.engine, found.records, records).await?;
                 }
             }
         }
@@ -91,9 +98,12 @@ impl<E: Engine> Renewable<E> {
     }
 }
 
-/// Computes a step again and feeds what `recorded` says of it.
-async fn replay<E: Engine>(engine: &mut E, recorded: &[StepRecord]) -> Result<(), EngineError> {
-    let found = engine.advance(1).await?;
+/// After a step was computed again, feeds what `recorded` says of it.
+async fn follow<E: Engine>(
+    engine: &mut E,
+    found: Vec<StepRecord>,
+    recorded: &[StepRecord],
+) -> Result<(), EngineError> {
     if found == recorded {
         return Ok(());
     }
@@ -182,6 +192,13 @@ impl<E: Engine> Engine for Renewable<E> {
         let records = lasting!(self, self.engine.advance(n_steps).await)?;
         self.asked.push(Asked::Steps(steps_of(&records)));
         Ok(records)
+    }
+
+    async fn advance_watched(&mut self, patches: &[Patch]) -> Result<WatchedStep, EngineError> {
+        let step = lasting!(self, self.engine.advance_watched(patches).await)?;
+        let asked = Asked::Watched(patches.to_vec(), step.records.clone());
+        self.asked.push(asked);
+        Ok(step)
     }
 
     fn set_cursors(&mut self, cursors: &[LaneCursor]) -> Result<(), EngineError> {

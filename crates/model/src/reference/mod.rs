@@ -4,7 +4,7 @@ mod forward;
 mod ops;
 mod products;
 
-use std::sync::Arc;
+use std::{pin::Pin, sync::Arc};
 
 pub use forward::{Forward, KvCache, Stretch};
 pub use ops::{Frequencies, Precision, Rotation, add, gelu, sigmoid, silu, softmax};
@@ -13,8 +13,8 @@ use crate::{
     checkpoint::{WeightFormat, Weights},
     config::ModelConfig,
     engine::{
-        Engine, EngineError, LaneCursor, LaneSpec,
-        checks::{Limits, check_cursors, check_lanes, check_peek, check_records},
+        Engine, EngineError, LaneCursor, LaneSpec, Patch, WatchedStep,
+        checks::{Limits, check_cursors, check_lanes, check_patches, check_peek, check_records},
     },
     input::{Input, NextInput, Tap},
     program::Adapter,
@@ -51,27 +51,6 @@ struct Lane {
     cache: KvCache,
     /// What is fed at `state.position`; `None` where the lane is done.
     input: Option<Input>,
-    /// Its residual stream, where that is watched.
-    watched: Option<Watched>,
-}
-
-/// What is put into a lane's residual stream, and what was in it.
-#[derive(Default)]
-struct Watched {
-    patches: Vec<Patch>,
-    /// Per step, per layer: the residual stream after the layer, (d).
-    states: Vec<Vec<Vec<f32>>>,
-}
-
-/// A state of the residual stream that is put in the place of a lane's own.
-#[derive(Clone, Debug, PartialEq)]
-pub struct Patch {
-    /// The lane's step.
-    pub step: u32,
-    /// The layer, counted from 0, after which it stands.
-    pub layer: usize,
-    /// (d)
-    pub state: Vec<f32>,
 }
 
 impl ReferenceEngine {
@@ -116,50 +95,17 @@ impl ReferenceEngine {
         cache
     }
 
-    /// Keeps the residual stream of a lane that has begun, from its next step on, and puts
-    /// `patches` into it. The states of other lanes and what this one is otherwise fed stay as
-    /// they are.
-    ///
-    /// # Errors
-    /// If no run has begun, or a patch does not fit the model.
-    ///
-    /// # Panics
-    /// If there is no such lane.
-    pub fn watch(&mut self, lane: usize, patches: Vec<Patch>) -> Result<(), EngineError> {
-        let lanes = self.lanes.as_mut().ok_or(EngineError::NotBegun)?;
-        let (n_layers, d) = (self.config.n_layers, self.config.hidden_size);
-        for patch in &patches {
-            let is_finite = patch.state.iter().all(|x| x.is_finite());
-            if patch.layer >= n_layers || patch.state.len() != d || !is_finite {
-                let finite = if is_finite {
-                    "finite"
-                } else {
-                    "not all finite"
-                };
-                return Err(EngineError::BadPatch {
-                    lane,
-                    expected: format!("{d} finite numbers after one of {n_layers} layers"),
-                    found: format!("{} {finite} after layer {}", patch.state.len(), patch.layer),
-                });
-            }
-        }
-        lanes[lane].watched = Some(Watched {
-            patches,
-            states: Vec::new(),
-        });
-        Ok(())
-    }
-
-    /// Per step since it is watched, per layer: the residual stream, (d), of a lane.
-    pub fn watched(&self, lane: usize) -> &[Vec<Vec<f32>>] {
-        let lane = self.lanes.as_ref().and_then(|lanes| lanes.get(lane));
-        let watched = lane.and_then(|lane| lane.watched.as_ref());
-        watched.map_or(&[], |watched| &watched.states)
-    }
-
     /// Feeds every lane that has an input, those under the same weights side by side, and lets each
-    /// choose what follows.
-    async fn step(&mut self) -> Result<Vec<StepRecord>, EngineError> {
+    /// choose what follows. Where somebody watches, the states are kept, with `patches` among them.
+    /// Boxed, so that its code is there once for both ways to ask for it.
+    fn step<'a>(
+        &'a mut self,
+        patches: Option<&'a [Patch]>,
+    ) -> Pin<Box<dyn Future<Output = Result<WatchedStep, EngineError>> + 'a>> {
+        Box::pin(self.stepped(patches))
+    }
+
+    async fn stepped(&mut self, patches: Option<&[Patch]>) -> Result<WatchedStep, EngineError> {
         let lanes = self.lanes.as_mut().ok_or(EngineError::NotBegun)?;
         let model = (&self.config, &*self.weights, &self.forward);
         // What a lane is fed next may run under other weights: its turn is settled before.
@@ -167,31 +113,34 @@ impl ReferenceEngine {
             .iter()
             .map(|lane| lane.input.as_ref().map(|_| lane.state.adapter))
             .collect();
-        let mut records = Vec::new();
+        let mut seen = Vec::new();
         for adapter in Adapter::ALL {
             let lanes = lanes.iter_mut().zip(&due);
             let under = lanes.filter(|(_, due)| **due == Some(adapter));
             let lanes: Vec<&mut Lane> = under.map(|(lane, _)| lane).collect();
             if !lanes.is_empty() {
-                records.extend(step_under(model, adapter, lanes).await);
+                seen.extend(step_under(model, adapter, lanes, patches).await);
             }
         }
-        records.sort_by_key(|record: &StepRecord| record.lane);
-        Ok(records)
+        seen.sort_by_key(|(record, _): &(StepRecord, _)| record.lane);
+        let (records, states) = seen.into_iter().unzip();
+        Ok(WatchedStep { records, states })
     }
 }
 
-/// Feeds lanes that run under the same weights.
+/// Feeds lanes that run under the same weights; each one's record and, where somebody watches, its
+/// states after every layer.
 async fn step_under(
     (config, weights, forward): (&ModelConfig, &Weights, &Forward),
     adapter: Adapter,
     mut lanes: Vec<&mut Lane>,
-) -> Vec<StepRecord> {
+    patches: Option<&[Patch]>,
+) -> Vec<(StepRecord, Vec<Vec<f32>>)> {
     let under = (weights, adapter);
     let mut stretches = Vec::new();
     let mut on_layers = Vec::new();
     for lane in &mut lanes {
-        let (cache, input, on_layer) = lane.fed(weights);
+        let (cache, input, on_layer) = lane.fed(weights, patches);
         let position = on_layer.position;
         let x = forward.embed(weights, &input, position);
         stretches.push(Stretch::new(cache, position, vec![x]));
@@ -200,7 +149,6 @@ async fn step_under(
     let see = |row: usize, layer: usize, x: &mut [f32]| on_layers[row].see(layer, x);
     let hidden = forward.stretches_in_turns(config, under, stretches, see);
     let hidden = hidden.await;
-    let tapped: Vec<_> = on_layers.into_iter().map(|lane| lane.tapped).collect();
     let wants_logits = |lane: &Lane| {
         let LaneSpec {
             program,
@@ -216,8 +164,8 @@ async fn step_under(
     let read: Vec<Vec<f32>> = read.map(|(_, hidden)| hidden.clone()).collect();
     let logits = forward.logits_in_turns(weights, &read).await;
     let mut logits = logits.into_iter();
-    let mut records = Vec::new();
-    for ((lane, hidden), tapped) in lanes.into_iter().zip(hidden).zip(tapped) {
+    let mut seen = Vec::new();
+    for ((lane, hidden), on_layer) in lanes.into_iter().zip(hidden).zip(on_layers) {
         let logits = wants_logits(lane).then(|| logits.next()).flatten();
         let output = StepOutput {
             logits: logits.as_deref(),
@@ -225,7 +173,7 @@ async fn step_under(
             end_probability: forward.end_probability(under, &hidden),
         };
         let (record, next) = select(&mut lane.state, &lane.spec.program, output);
-        records.push(record);
+        seen.push((record, on_layer.states));
         forward.breathe().await;
         lane.input = match next {
             NextInput::None => None,
@@ -234,7 +182,8 @@ async fn step_under(
             NextInput::Hidden(Tap::FinalNorm) => Some(Input::Vector(hidden)),
             NextInput::Hidden(tap) => {
                 let layer = weights.tapped_layer(tap);
-                let state = tapped.into_iter().find(|(known, _)| Some(*known) == layer);
+                let mut tapped = on_layer.tapped.into_iter();
+                let state = tapped.find(|(known, _)| Some(*known) == layer);
                 let fed = state.map(|(_, state)| match tap {
                     Tap::Contemplation => forward.contemplation(config, weights, state),
                     Tap::FinalNorm | Tap::Layer(_) => state,
@@ -243,14 +192,17 @@ async fn step_under(
             }
         };
     }
-    records
+    seen
 }
 
 /// What happens between the layers of a lane that is being fed.
 struct OnLayer<'a> {
-    step: u32,
+    lane: usize,
     position: usize,
-    watched: Option<&'a mut Watched>,
+    /// What is put into its residual stream, where somebody watches that.
+    patches: Option<&'a [Patch]>,
+    /// Per layer so far: the residual stream, where somebody watches it.
+    states: Vec<Vec<f32>>,
     /// Layers whose states the program may feed back.
     taps: Vec<usize>,
     /// Those states.
@@ -259,18 +211,12 @@ struct OnLayer<'a> {
 
 impl OnLayer<'_> {
     fn see(&mut self, layer: usize, x: &mut [f32]) {
-        if let Some(Watched { patches, states }) = &mut self.watched {
-            let here = |patch: &&Patch| (patch.step, patch.layer) == (self.step, layer);
+        if let Some(patches) = self.patches {
+            let here = |patch: &&Patch| (patch.lane, patch.layer) == (self.lane, layer);
             if let Some(patch) = patches.iter().find(here) {
                 x.copy_from_slice(&patch.state);
             }
-            if layer == 0 {
-                states.push(Vec::new());
-            }
-            states
-                .last_mut()
-                .expect("begun at layer 0")
-                .push(x.to_vec());
+            self.states.push(x.to_vec());
         }
         if self.taps.contains(&layer) {
             self.tapped.push((layer, x.to_vec()));
@@ -280,12 +226,17 @@ impl OnLayer<'_> {
 
 impl Lane {
     /// Takes its input, which must be there, with what feeding it needs.
-    fn fed(&mut self, weights: &Weights) -> (&mut KvCache, Input, OnLayer<'_>) {
+    fn fed<'a>(
+        &mut self,
+        weights: &Weights,
+        patches: Option<&'a [Patch]>,
+    ) -> (&mut KvCache, Input, OnLayer<'a>) {
         let taps = self.spec.program.taps();
         let on_layer = OnLayer {
-            step: self.state.step,
+            lane: self.state.lane as usize,
             position: self.state.position as usize,
-            watched: self.watched.as_mut(),
+            patches,
+            states: Vec::new(),
             taps: taps
                 .filter_map(|(_, tap)| weights.tapped_layer(tap))
                 .collect(),
@@ -332,7 +283,6 @@ impl Engine for ReferenceEngine {
                 state: LaneState::new(index as u32, spec),
                 cache,
                 input: spec.inputs.last().cloned(),
-                watched: None,
             });
         }
         self.lanes = Some(begun);
@@ -342,9 +292,17 @@ impl Engine for ReferenceEngine {
     async fn advance(&mut self, n_steps: usize) -> Result<Vec<StepRecord>, EngineError> {
         let mut records = Vec::new();
         for _ in 0..n_steps {
-            records.extend(self.step().await?);
+            records.extend(self.step(None).await?.records);
         }
         check_records(records, self.config.vocab_size, || self.description())
+    }
+
+    async fn advance_watched(&mut self, patches: &[Patch]) -> Result<WatchedStep, EngineError> {
+        let lanes = self.lanes.as_ref().ok_or(EngineError::NotBegun)?;
+        check_patches(patches, lanes.len(), &self.config)?;
+        let WatchedStep { records, states } = self.step(Some(patches)).await?;
+        let records = check_records(records, self.config.vocab_size, || self.description())?;
+        Ok(WatchedStep { records, states })
     }
 
     fn set_cursors(&mut self, cursors: &[LaneCursor]) -> Result<(), EngineError> {

@@ -74,7 +74,8 @@ pub trait TaskSpec: Sync {
     fn generate(&self, seed: u64, difficulty: Difficulty) -> Problem;
     /// Parses what [`Task::read`] reads.
     fn parse(&self, text: &str) -> Result<Problem, TextError>;
-    /// The files of problems that can be read, with the reader of each.
+    /// The files of problems that can be read, with the reader of each. Like all that draws texts to
+    /// learn from, it is there with the feature `studies`.
     fn formats(&self) -> &'static [Format];
     /// The graph of a text whose statements need not decide its question: the first option stands
     /// for the target then, and there are no ways. Edges stand in the order of the text.
@@ -328,6 +329,18 @@ pub fn sentences(text: &str) -> impl Iterator<Item = &str> {
 /// The last sentence of a text, which in a story is what is asked.
 pub fn last_sentence(text: &str) -> &str {
     sentences(text).last().unwrap_or(text)
+}
+
+/// Leaves what follows out of programs that are built without the feature `studies`.
+///
+/// # Panics
+/// There.
+#[inline(always)]
+fn for_studies() {
+    assert!(
+        cfg!(feature = "studies"),
+        "expected latent-model to be built with its feature `studies`, found it without"
+    );
 }
 
 fn by_name<T: Copy>(

@@ -1,6 +1,6 @@
 //! A graph that people edit: statements and a question in words, whether or not they decide it.
 
-use super::{Graph, Task, TextError};
+use super::{Graph, Problem, Task, TextError};
 
 /// Statements and a question about them as words of the vocabulary, in the order of the text.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -71,6 +71,23 @@ impl Sketch {
 pub fn edited_text(task: Task, text: &str, edit: &Edit) -> Result<String, TextError> {
     let graph = task.sketch(&crate::text::clean(text))?;
     task.write_sketch(&Sketch::of(&graph).edited(edit))
+}
+
+/// The same question about statements in which its two options have changed places, so that the
+/// other one follows. Token for token it differs in these two alone: the counterpart that patching
+/// asks for (symmetric token replacement, arXiv 2309.16042). `None` for problems without a graph.
+pub fn twin(problem: &Problem) -> Option<Problem> {
+    let task = problem.task();
+    let mut sketch = Sketch::of(&task.sketch(problem.question()).ok()?);
+    let [first, second] = &sketch.options;
+    for word in sketch.statements.iter_mut().flatten() {
+        if word == first {
+            word.clone_from(second);
+        } else if word == second {
+            word.clone_from(first);
+        }
+    }
+    task.read(&task.write_sketch(&sketch).ok()?).ok()
 }
 
 #[cfg(test)]
@@ -150,6 +167,30 @@ mod tests {
                 assert_eq!(again.encode(), problem.encode(), "{text}");
                 let fresh = task.fresh_word(&graph).expect("there are more words");
                 assert_eq!(graph.node(&fresh), None);
+            }
+        }
+    }
+    #[test]
+    fn a_twin_differs_in_its_options_and_has_the_other_answer() {
+        for task in TASKS {
+            for seed in 0..50 {
+                let problem = task.generate(seed, Difficulty::Official);
+                let Some(twin) = twin(&problem) else {
+                    assert_eq!(task.picture(), Picture::Story);
+                    continue;
+                };
+                assert_ne!(twin.answer(), problem.answer(), "{} {seed}", task.name());
+                assert_eq!(twin.headline(), problem.headline());
+                let tokens = [&problem, &twin].map(|p| p.encode().expect("known").to_vec());
+                assert_eq!(tokens[0].len(), tokens[1].len(), "{}", twin.question());
+                let graph = problem.graph().expect("it has a twin");
+                let options = graph.options.map(|node| graph.nodes[node].token);
+                let pairs = tokens[0].iter().zip(&tokens[1]);
+                let changed: Vec<_> = pairs.filter(|(a, b)| a != b).collect();
+                assert!(!changed.is_empty());
+                for (a, b) in changed {
+                    assert!(options.contains(a) && options.contains(b));
+                }
             }
         }
     }

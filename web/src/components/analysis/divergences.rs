@@ -5,7 +5,7 @@ use std::f64::consts::LN_2;
 use latent_model::analysis::{observe::ObservedStep, probe::N_TOP};
 use leptos::{ev, prelude::*};
 
-use super::{super::chart::pointer_x, Looking};
+use super::{super::chart::pointer_x, DASHES, Looking};
 use crate::{
     focus::Cursor,
     view::chart::{Axes, LEFT, RIGHT, WIDTH},
@@ -17,8 +17,6 @@ const TOP: f32 = 12.0;
 const BOTTOM: f32 = 40.0;
 /// JS(top-i, soft), then JS(noised, clean).
 const N_SERIES: usize = N_TOP + 1;
-/// So that lines differ without colour.
-const DASHES: [&str; N_SERIES] = ["none", "7 4", "2 3", "10 3 2 3"];
 
 /// A step and its divergences, nats.
 type Row = (u32, [Option<f64>; N_SERIES]);

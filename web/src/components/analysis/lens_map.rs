@@ -1,45 +1,42 @@
-//! The logit lens as a heat map: layer by position, the first token in each cell.
+//! The logit lens as a heat map: layer by position, the first token in each cell, and tokens that are
+//! followed through the layers.
 
 use latent_model::analysis::lens::LensCell;
-use leptos::{ev, prelude::*};
+use leptos::prelude::*;
 
-use super::Looking;
+use super::{
+    DASHES, Looking,
+    grid::{AsTable, Grid, Place, Pointing, cell, column_name, shortened},
+};
 use crate::{
+    analysis::Looked,
     take_away::offer_text,
     view::looks::Heat,
     words::{fill, words},
 };
 
-const CELL_WIDTH: f32 = 74.0;
-const CELL_HEIGHT: f32 = 26.0;
-const LEFT: f32 = 34.0;
-const TOP: f32 = 26.0;
-/// Letters of a token that fit into a cell.
-const MOST_LETTERS: usize = 11;
-
-/// A place in the map: position and layer, from 0.
-type Place = (usize, usize);
+/// Tokens that are followed at a time, each with a line of its own.
+const MOST_PINS: usize = DASHES.len();
 
 /// The map with its modes, what the chosen cell says, and a table behind it.
 #[component]
 pub fn LensHeat() -> impl IntoView {
     let looking = Looking::of_page();
     let heat = RwSignal::new(Heat::default());
-    let chosen = RwSignal::new(None::<Place>);
-    let hovered = RwSignal::new(None::<Place>);
-    let size = Memo::new(move |_| {
-        looking.with(|lane, looked| {
-            let run = lane.run.with_untracked(|run| run.run);
-            (
-                lane.id,
-                run,
-                looked.lens.positions.len(),
-                looked.lens.cells.len(),
-            )
-        })
+    let pins = RwSignal::new(Vec::<u32>::new());
+    let pin_first = Callback::new(move |place: Place| {
+        let first =
+            untrack(|| lens_cell(looking, place)).and_then(|cell| Some(cell.top.first()?.0));
+        // A chip takes it away again.
+        if let Some(id) = first.filter(|id| pins.with_untracked(|pins| !pins.contains(id))) {
+            pin(pins, id);
+        }
     });
-    let n_positions = move || size.get().map_or(0, |(_, _, n, _)| n);
-    let n_layers = Memo::new(move |_| size.get().map_or(0, |(_, _, _, n)| n));
+    let pointing = Pointing::new(Some(pin_first));
+    let size = Memo::new(move |_| {
+        let size = |looked: &Looked| (looked.lens.positions.len(), looked.lens.cells.len());
+        looking.with(|_, looked| size(looked)).unwrap_or_default()
+    });
     let option = move |offered: Heat| {
         let is_selected = move || heat.get() == offered;
         view! { <option value=offered.name() selected=is_selected>{heat_title(offered)}</option> }
@@ -50,44 +47,34 @@ pub fn LensHeat() -> impl IntoView {
             heat.set(new);
         }
     };
-    let on_key = move |event: ev::KeyboardEvent| {
-        let (n_positions, n_layers) = (untrack(n_positions), n_layers.get_untracked());
-        if n_positions == 0 || n_layers == 0 {
-            return;
-        }
-        let (position, layer) = chosen.get_untracked().unwrap_or((0, n_layers - 1));
-        let moved = match &*event.key() {
-            "ArrowLeft" => (position.saturating_sub(1), layer),
-            "ArrowRight" => ((position + 1).min(n_positions - 1), layer),
-            "ArrowUp" => (position, (layer + 1).min(n_layers - 1)),
-            "ArrowDown" => (position, layer.saturating_sub(1)),
-            _ => return,
-        };
-        // The page's own arrow keys walk through steps.
-        event.prevent_default();
-        event.stop_propagation();
-        chosen.set(Some(moved));
-    };
     let keys = move || {
-        let run = size.get().map(|(lane, run, ..)| (lane, run));
-        (0..n_positions()).map(|at| (run, at)).collect::<Vec<_>>()
-    };
-    let width = move || LEFT + CELL_WIDTH * n_positions() as f32;
-    let height = move || TOP + CELL_HEIGHT * n_layers.get() as f32;
-    let layer_names = move || {
-        let n_layers = n_layers.get();
-        let name = |layer: usize| {
-            let y = layer_y(layer, n_layers) + CELL_HEIGHT / 2.0;
-            view! {
-                <text class="tick" x=LEFT - 6.0 y=y text-anchor="end" dominant-baseline="central">{layer + 1}</text>
-            }
-        };
-        (0..n_layers).map(name).collect_view()
+        let (n_positions, _) = size.get();
+        let of = looking.with(|lane, looked| (lane.id, looked.run));
+        (0..n_positions).map(|at| (of, at)).collect::<Vec<_>>()
     };
     let told = move || {
-        let place = hovered.get().or(chosen.get());
-        let text = place.and_then(|place| cell_text(looking, place));
+        let text = pointing.place().and_then(|place| cell_text(looking, place));
         text.unwrap_or_else(|| words().lens_choose.to_string())
+    };
+    let rows = move || {
+        let heat = heat.get();
+        let rows = looking.with(|_, looked| {
+            let lens = &looked.lens;
+            let of_cell = |cell: &LensCell| {
+                let word = cell.top.first().map(|(id, _)| looking.word(*id));
+                format!("{} {}", word.unwrap_or_default(), heat.value(cell))
+            };
+            let row = |(at, name): (usize, &String)| {
+                let cells = lens.cells.iter().filter_map(|layer| layer.get(at));
+                (name.clone(), cells.map(of_cell).collect())
+            };
+            lens.positions
+                .iter()
+                .enumerate()
+                .map(row)
+                .collect::<Vec<_>>()
+        });
+        rows.unwrap_or_default()
     };
     view! {
         <section aria-label=words().lens>
@@ -101,34 +88,17 @@ pub fn LensHeat() -> impl IntoView {
                 </label>
             </div>
             <p class="hint">{words().lens_hint}</p>
-            <div
-                class="scrolling lens"
-                role="group"
-                aria-label=words().lens_keys
-                tabindex="0"
-                on:keydown=on_key
-                on:pointerleave=move |_| hovered.set(None)
-            >
-                <svg
-                    data-testid="lens"
-                    data-lane-colour=move || looking.lane().map_or(0, |lane| lane.colour)
-                    width=width
-                    height=height
-                    viewBox=move || format!("0 0 {} {}", width(), height())
-                    role="img"
-                    aria-label=words().lens
-                >
-                    {layer_names}
-                    <For each=keys key=|key| *key let((_, at))>
-                        <Column at looking heat chosen hovered/>
-                    </For>
-                </svg>
-            </div>
+            <Grid testid="lens" label=words().lens keys=words().lens_keys looking size pointing>
+                <For each=keys key=|key| *key let((_, at))>
+                    <Column at looking heat pointing/>
+                </For>
+            </Grid>
             <p class="hint cell-told" role="status" data-testid="lens-cell">{told}</p>
+            <Pins looking pointing pins/>
             <button class="quiet" data-testid="lens-json" on:click=move |_| offer_lens(looking)>
                 {words().lens_json}
             </button>
-            <Table looking heat/>
+            <AsTable testid="lens-table" label=words().lens size rows/>
         </section>
     }
 }
@@ -148,20 +118,9 @@ fn offer_lens(looking: Looking) {
     }
 }
 
-/// The last layer stands above, as in a drawing of a model.
-fn layer_y(layer: usize, n_layers: usize) -> f32 {
-    TOP + CELL_HEIGHT * (n_layers - 1 - layer) as f32
-}
-
 /// One position, drawn once.
 #[component]
-fn Column(
-    at: usize,
-    looking: Looking,
-    heat: RwSignal<Heat>,
-    chosen: RwSignal<Option<Place>>,
-    hovered: RwSignal<Option<Place>>,
-) -> impl IntoView {
+fn Column(at: usize, looking: Looking, heat: RwSignal<Heat>, pointing: Pointing) -> impl IntoView {
     let column = untrack(|| {
         looking.with(|_, looked| {
             let cells: Vec<LensCell> = (looked.lens.cells.iter())
@@ -173,46 +132,137 @@ fn Column(
     });
     let (name, cells, vocab_size) = column.unwrap_or_default();
     let n_layers = cells.len();
-    let x = LEFT + CELL_WIDTH * at as f32;
-    let cell = move |(layer, cell): (usize, LensCell)| {
-        let word = cell.top.first().map(|(id, _)| looking.word(*id));
-        let fullness = Heat::ALL.map(|heat| heat.fullness(&cell, vocab_size));
+    let of_layer = move |(layer, found): (usize, LensCell)| {
+        let word = found.top.first().map(|(id, _)| looking.word(*id));
+        let fullness = Heat::ALL.map(|heat| heat.fullness(&found, vocab_size));
         let full = move || {
             let place = Heat::ALL.iter().position(|known| *known == heat.get());
             place.map_or(0.0, |place| fullness[place])
         };
-        view! {
-            <g
-                class="lens-cell"
-                class:is-full=move || { full() > 0.55 }
-                class:is-chosen=move || chosen.get() == Some((at, layer))
-                data-testid=format!("lens-{at}-{layer}")
-                transform=format!("translate({x} {})", layer_y(layer, n_layers))
-                on:click=move |_| chosen.set(Some((at, layer)))
-                on:pointerenter=move |_| hovered.set(Some((at, layer)))
-            >
-                <rect class="ground" width=CELL_WIDTH - 2.0 height=CELL_HEIGHT - 2.0 rx="3"></rect>
-                <rect class="heat" width=CELL_WIDTH - 2.0 height=CELL_HEIGHT - 2.0 rx="3" fill-opacity=full></rect>
-                <text x=CELL_WIDTH / 2.0 - 1.0 y=CELL_HEIGHT / 2.0 - 1.0 text-anchor="middle" dominant-baseline="central">
-                    {shortened(&word.unwrap_or_default())}
-                </text>
-            </g>
-        }
+        let text = shortened(&word.unwrap_or_default());
+        cell((pointing, n_layers), (at, layer), "lens", full, (text, ()))
     };
     view! {
-        <text class="tick" x=x + CELL_WIDTH / 2.0 - 1.0 y=TOP - 9.0 text-anchor="middle">
-            {shortened(&name)}
-            <title>{name.clone()}</title>
-        </text>
-        {cells.into_iter().enumerate().map(cell).collect_view()}
+        {column_name(at, name)}
+        {cells.into_iter().enumerate().map(of_layer).collect_view()}
     }
 }
 
-fn shortened(word: &str) -> String {
-    let word = word.trim();
-    match word.chars().count() > MOST_LETTERS {
-        true => word.chars().take(MOST_LETTERS - 1).chain(['…']).collect(),
-        false => word.into(),
+fn lens_cell(looking: Looking, (position, layer): Place) -> Option<LensCell> {
+    looking.with(|_, looked| looked.lens.cells.get(layer)?.get(position).cloned())?
+}
+
+/// Follows a token, or follows it no longer; the oldest gives way where there are too many.
+fn pin(pins: RwSignal<Vec<u32>>, id: u32) {
+    pins.update(|pins| {
+        let n_before = pins.len();
+        pins.retain(|known| *known != id);
+        if pins.len() == n_before {
+            pins.push(id);
+        }
+        pins.drain(..pins.len().saturating_sub(MOST_PINS));
+    });
+}
+
+const WIDTH: f32 = 480.0;
+const HEIGHT: f32 = 156.0;
+const LEFT: f32 = 40.0;
+const RIGHT: f32 = 12.0;
+const TOP: f32 = 10.0;
+const BOTTOM: f32 = 40.0;
+
+/// The tokens of the chosen cell as buttons, and the lines of those that are pinned.
+#[component]
+fn Pins(looking: Looking, pointing: Pointing, pins: RwSignal<Vec<u32>>) -> impl IntoView {
+    let chip = move |(place, id): (usize, u32)| {
+        let is_pinned = place < pins.with_untracked(Vec::len);
+        view! {
+            <button
+                class="lane-chip series"
+                class:is-focused=is_pinned
+                data-series=is_pinned.then_some(place)
+                data-testid=format!("pin-{place}")
+                aria-pressed=is_pinned.to_string()
+                on:click=move |_| pin(pins, id)
+            >
+                {looking.word(id)} {is_pinned.then_some(" ✕")}
+            </button>
+        }
+    };
+    // Those that are pinned, then what else the chosen cell says.
+    let chips = move || {
+        let mut offered = pins.get();
+        let cell = pointing
+            .chosen
+            .get()
+            .and_then(|place| lens_cell(looking, place));
+        for (id, _) in cell.map(|cell| cell.top).unwrap_or_default() {
+            if !offered.contains(&id) {
+                offered.push(id);
+            }
+        }
+        offered.into_iter().enumerate().map(chip).collect_view()
+    };
+    let drawn = move || {
+        let (at, _) = pointing.place()?;
+        let lane = looking.lane()?;
+        let line = |id: u32| Some((looking.word(id), looking.analysis.trajectory(lane, at, id)?));
+        let lines: Vec<(String, Vec<f64>)> = pins.get().into_iter().filter_map(line).collect();
+        let name = looking.with(|_, looked| looked.lens.positions.get(at).cloned())??;
+        (!lines.is_empty()).then(|| trajectories(&name, &lines))
+    };
+    view! {
+        <div class="lane-chips" role="group" aria-label=words().pins>{chips}</div>
+        {drawn}
+    }
+}
+
+/// The probabilities of tokens after every layer at a position, a line for each token.
+fn trajectories(position: &str, lines: &[(String, Vec<f64>)]) -> impl IntoView + use<> {
+    let n_layers = lines[0].1.len();
+    let x = |layer: usize| {
+        LEFT + (WIDTH - LEFT - RIGHT) * layer as f32 / n_layers.saturating_sub(1).max(1) as f32
+    };
+    let y = |p: f64| TOP + (HEIGHT - TOP - BOTTOM) * (1.0 - p as f32);
+    let line = |(series, (_, values)): (usize, &(String, Vec<f64>))| {
+        let places = values.iter().enumerate();
+        let places: Vec<String> = places
+            .map(|(layer, p)| format!("{:.1} {:.1}", x(layer), y(*p)))
+            .collect();
+        view! {
+            <g class="curve series" data-series=series>
+                <path class="line" d=format!("M{}", places.join("L")) stroke-dasharray=DASHES[series]></path>
+            </g>
+        }
+    };
+    let label = |x: f32, y: f32, text: String| {
+        view! { <text class="tick" x=x y=y text-anchor="middle" dominant-baseline="central">{text}</text> }
+    };
+    let scale = [0.0, 0.5, 1.0].map(|p| label(LEFT - 16.0, y(p), p.to_string()));
+    let layers = (0..n_layers).step_by(n_layers.div_ceil(12).max(1));
+    let layers = layers.map(|layer| label(x(layer), HEIGHT - 26.0, (layer + 1).to_string()));
+    let grid = format!("M{LEFT} {}V{}H{}", y(1.0), y(0.0), WIDTH - RIGHT);
+    // Numbers for those who do not see the lines.
+    let told = lines.iter().map(|(word, values)| {
+        let values: Vec<String> = values.iter().map(|p| format!("{p:.3}")).collect();
+        format!("{}: {}", word.trim(), values.join(" → "))
+    });
+    let told: Vec<String> = told.collect();
+    view! {
+        <p class="hint">{fill(words().pins_told, &[("position", position)])}</p>
+        <svg
+            class="chart pins"
+            data-testid="pins"
+            viewBox=format!("0 0 {WIDTH} {HEIGHT}")
+            role="img"
+            aria-label=told.join("; ")
+        >
+            <path class="grid" d=grid fill="none"></path>
+            {scale.collect_view()}
+            {layers.collect_view()}
+            {label((LEFT + WIDTH) / 2.0, HEIGHT - 9.0, words().pins_layer.into())}
+            {lines.iter().enumerate().map(line).collect_view()}
+        </svg>
     }
 }
 
@@ -227,11 +277,8 @@ fn heat_title(heat: Heat) -> &'static str {
 
 /// A cell in a sentence: its first tokens, and all that it can be coloured by.
 fn cell_text(looking: Looking, (position, layer): Place) -> Option<String> {
-    let found = looking.with(|_, looked| {
-        let cell = looked.lens.cells.get(layer)?.get(position)?.clone();
-        Some((looked.lens.positions.get(position)?.clone(), cell))
-    });
-    let (name, cell) = found.flatten()?;
+    let cell = lens_cell(looking, (position, layer))?;
+    let name = looking.with(|_, looked| looked.lens.positions.get(position).cloned())??;
     let top = cell.top.iter();
     let top = top.map(|(id, p)| format!("{} {:.1} %", looking.word(*id).trim(), 100.0 * p));
     Some(fill(
@@ -246,62 +293,4 @@ fn cell_text(looking: Looking, (position, layer): Place) -> Option<String> {
             ("divergence", &Heat::Divergence.value(&cell)),
         ],
     ))
-}
-
-/// The map as a table, in what its colour stands for; made while it is open.
-#[component]
-fn Table(looking: Looking, heat: RwSignal<Heat>) -> impl IntoView {
-    let is_open = RwSignal::new(false);
-    let row = move |(at, name): (usize, String), cells: Vec<LensCell>| {
-        let cell = |cell: LensCell| {
-            let word = cell.top.first().map(|(id, _)| looking.word(*id));
-            view! { <td>{word.unwrap_or_default()} " " {heat.get().value(&cell)}</td> }
-        };
-        view! {
-            <tr>
-                <th scope="row">{at} " " {name}</th>
-                {cells.into_iter().map(cell).collect_view()}
-            </tr>
-        }
-    };
-    let rows = move || {
-        let lens = looking.with(|_, looked| looked.lens.clone());
-        lens.map(|lens| {
-            let column = |at: usize| {
-                lens.cells
-                    .iter()
-                    .filter_map(|l| l.get(at).cloned())
-                    .collect()
-            };
-            let named = lens.positions.iter().cloned().enumerate();
-            named
-                .map(|named| row(named.clone(), column(named.0)))
-                .collect_view()
-        })
-    };
-    let heads = move || {
-        let n_layers = looking
-            .with(|_, looked| looked.lens.cells.len())
-            .unwrap_or(0);
-        let head = |layer: usize| {
-            let text = fill(words().lens_layer, &[("n", &(layer + 1).to_string())]);
-            view! { <th scope="col">{text}</th> }
-        };
-        (0..n_layers).map(head).collect_view()
-    };
-    view! {
-        <details class="as-table" on:toggle=move |_| is_open.update(|open| *open = !*open)>
-            <summary>{words().as_table}</summary>
-            <Show when=move || is_open.get()>
-                <div class="scrolling" role="region" aria-label=words().lens tabindex="0">
-                    <table data-testid="lens-table">
-                        <thead>
-                            <tr><th scope="col">{words().lens_fed}</th>{heads}</tr>
-                        </thead>
-                        <tbody>{rows}</tbody>
-                    </table>
-                </div>
-            </Show>
-        </details>
-    }
 }

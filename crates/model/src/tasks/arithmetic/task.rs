@@ -77,6 +77,7 @@ impl TaskSpec for Arithmetic {
     }
 
     fn formats(&self) -> &'static [Format] {
+        tasks::for_studies();
         &FORMATS
     }
 
@@ -152,6 +153,7 @@ impl TaskSpec for Arithmetic {
         size: &BatchSize,
         is_withheld: &dyn Fn(&Fingerprint) -> bool,
     ) -> Vec<SupervisedText> {
+        tasks::for_studies();
         training::draw_texts(random, extent, size, is_withheld)
     }
 

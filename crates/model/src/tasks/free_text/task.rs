@@ -74,6 +74,7 @@ impl TaskSpec for FreeText {
     }
 
     fn formats(&self) -> &'static [Format] {
+        tasks::for_studies();
         &FORMATS
     }
 

@@ -55,6 +55,7 @@ impl TaskSpec for ProntoQa {
     }
 
     fn formats(&self) -> &'static [Format] {
+        tasks::for_studies();
         &FORMATS
     }
 
@@ -122,6 +123,7 @@ impl TaskSpec for ProntoQa {
         size: &BatchSize,
         is_withheld: &dyn Fn(&Fingerprint) -> bool,
     ) -> Vec<SupervisedText> {
+        tasks::for_studies();
         training::draw_texts(random, extent, size, is_withheld)
     }
 

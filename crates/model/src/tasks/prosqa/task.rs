@@ -56,6 +56,7 @@ impl TaskSpec for ProsQa {
     }
 
     fn formats(&self) -> &'static [Format] {
+        tasks::for_studies();
         &FORMATS
     }
 
@@ -134,6 +135,7 @@ impl TaskSpec for ProsQa {
         size: &BatchSize,
         is_withheld: &dyn Fn(&Fingerprint) -> bool,
     ) -> Vec<SupervisedText> {
+        tasks::for_studies();
         let graphs = draw_graphs(random, extent, size, is_withheld);
         let text = |graph: &StatementGraph| {
             let mut text = graph.supervised(random);
@@ -158,6 +160,7 @@ impl TaskSpec for ProsQa {
         size: &BatchSize,
         is_withheld: &dyn Fn(&Fingerprint) -> bool,
     ) -> Option<Vec<StatementGraph>> {
+        tasks::for_studies();
         Some(draw_graphs(random, extent, size, is_withheld))
     }
 

@@ -7,6 +7,7 @@ use anyhow::{Context, Result, ensure};
 use latent_model::{
     address::LaneChoice,
     analysis::{
+        divergence::distribution,
         lens::{Lens, LensMap},
         observe::{Observed, observe},
         similarity::rouge_l,
@@ -53,7 +54,7 @@ fn the_drawers_numbers_are_those_of_the_analysis_and_change_no_record() {
             divergences == native.divergences(),
             "found {divergences:#?}"
         );
-        unfold_table(browser, "lens-table").await?;
+        unfold_tables(browser, "lens-table").await?;
         let lens = cells(browser, "lens-table").await?;
         ensure!(lens == native.lens(), "found {lens:#?}");
         let rouge = browser.texts("rouge-1").await?.concat();
@@ -77,6 +78,7 @@ fn the_drawers_numbers_are_those_of_the_analysis_and_change_no_record() {
         browser.click_on("[data-testid=lens-2-0]").await?;
         let told = browser.texts("lens-cell").await?.concat();
         ensure!(told.contains("layer 1: "), "found {told}");
+        check_pins(browser, &native).await?;
         for stage in ["tempered", "truncated", "noised"] {
             browser.choose("stage", stage).await?;
             let tokens = browser.count("[data-testid=stage-tokens] li").await?;
@@ -95,6 +97,51 @@ fn the_drawers_numbers_are_those_of_the_analysis_and_change_no_record() {
         }
         check_quiet(browser).await
     });
+}
+
+/// A click pins the first token of a cell, a chip another one; their lines are those of the whole
+/// distribution, at every position that is looked at.
+async fn check_pins(browser: &Browser, native: &Native) -> Result<()> {
+    let lines = async || -> Result<String> {
+        let script =
+            "return document.querySelector('[data-testid=pins]')?.getAttribute('aria-label') ?? ''";
+        let found = browser.execute(script, Value::Null).await?;
+        Ok(found.as_str().unwrap_or_default().into())
+    };
+    // The cell that was clicked on before is position 2 after layer 1.
+    let pinned = native.top(2, 0);
+    let found = lines().await?;
+    ensure!(
+        found == native.trajectories(2, &pinned[..1]),
+        "found {found}"
+    );
+    browser.click("pin-1").await?;
+    let found = lines().await?;
+    ensure!(
+        found == native.trajectories(2, &pinned[..2]),
+        "found {found}"
+    );
+    // Another position: what it follows need not be among the first tokens there.
+    browser.click_on("[data-testid=lens-0-3]").await?;
+    let mut followed = pinned[..2].to_vec();
+    let first = native.top(0, 3)[0];
+    if !followed.contains(&first) {
+        followed.push(first);
+    }
+    let found = lines().await?;
+    ensure!(
+        found == native.trajectories(0, &followed),
+        "found {found}, expected {}",
+        native.trajectories(0, &followed)
+    );
+    browser.click("pin-0").await?;
+    let found = lines().await?;
+    ensure!(
+        found == native.trajectories(0, &followed[1..]),
+        "found {found}"
+    );
+    browser.click_on("[data-testid=lens-2-0]").await?;
+    Ok(())
 }
 
 #[test]
@@ -120,13 +167,13 @@ fn a_thought_is_read_layer_by_layer_and_by_keys() {
     });
 }
 
-async fn wait_until_done(browser: &Browser) -> Result<()> {
+pub(super) async fn wait_until_done(browser: &Browser) -> Result<()> {
     let is_done = |text: &str| text.starts_with("All steps");
     browser.wait_text("analysis-status", is_done, LIMIT).await?;
     Ok(())
 }
 
-async fn unfold_table(browser: &Browser, testid: &str) -> Result<()> {
+pub(super) async fn unfold_tables(browser: &Browser, testid: &str) -> Result<()> {
     let script = "for (const folded of document.querySelectorAll('.analysis .as-table')) \
                   folded.open = true";
     browser.execute(script, Value::Null).await?;
@@ -135,7 +182,7 @@ async fn unfold_table(browser: &Browser, testid: &str) -> Result<()> {
 }
 
 /// The texts of a table's body, row by row.
-async fn cells(browser: &Browser, testid: &str) -> Result<Vec<Vec<String>>> {
+pub(super) async fn cells(browser: &Browser, testid: &str) -> Result<Vec<Vec<String>>> {
     let script = "return [...document.querySelectorAll(`[data-testid=${arguments[0]}] tbody tr`)]\
                   .map(row => [...row.children].map(cell => cell.textContent.trim()))";
     let cells = browser.execute(script, json!(testid)).await?;
@@ -218,6 +265,33 @@ impl Native {
         map.positions.iter().enumerate().map(row).collect()
     }
 
+    /// The tokens of a cell of the second lane.
+    fn top(&self, position: usize, layer: usize) -> Vec<u32> {
+        let logits = &self.logits(position)[layer];
+        latent_model::analysis::lens::top_k(logits, N_TOP)
+    }
+
+    /// The logits after every layer at a position of the second lane.
+    fn logits(&self, position: usize) -> Vec<Vec<f32>> {
+        let (model, _, observed) = &self.lanes[1];
+        let lens = Lens::new(&model.config, &model.weights, Precision::Fast);
+        let layers = observed.steps[position].probed.layers.iter();
+        layers.map(|state| lens.logits(state)).collect()
+    }
+
+    /// How the drawer says the lines of tokens.
+    fn trajectories(&self, position: usize, ids: &[u32]) -> String {
+        let (model, ..) = &self.lanes[1];
+        let logits = self.logits(position);
+        let line = |id: &u32| {
+            let at = |z: &Vec<f32>| format!("{:.3}", distribution(z, 1.0)[*id as usize]);
+            let values: Vec<String> = logits.iter().map(at).collect();
+            let word = model.tokenizer.shown(*id);
+            format!("{}: {}", word.trim(), values.join(" → "))
+        };
+        ids.iter().map(line).collect::<Vec<_>>().join("; ")
+    }
+
     /// What the drawer says of the second lane beside the first.
     fn rouge(&self) -> String {
         let tokens = |lane: usize| {
@@ -232,7 +306,7 @@ impl Native {
     }
 }
 
-fn model_that_ships(name: &str) -> Result<Model> {
+pub(super) fn model_that_ships(name: &str) -> Result<Model> {
     let folder = workspace::root().join("public/models").join(name);
     let text = |file: &str| fs::read_to_string(folder.join(file));
     let weights = fs::read(folder.join("model.safetensors"))?;
