@@ -88,12 +88,12 @@ fn check_memory(what: &str, mut open: impl FnMut() -> AnyEngine) {
 fn check_still_right(engine: &mut AnyEngine) {
     let (config, weights) = common::small();
     let mut reference = ReferenceEngine::new(&config, weights, Precision::Fast);
-    for strategy in 0..STRATEGIES.len() {
-        let lanes = lanes(strategy);
+    for (cycle, strategy) in STRATEGIES.iter().enumerate() {
+        let lanes = lanes(cycle);
         let expected = block_on(run_to_end(&mut reference, &lanes, 8, |_| {})).expect("a run");
         let found = block_on(run_to_end(engine, &lanes, 8, |_| {})).expect("a run");
         let difference = first_record_difference(&found.concat(), &expected.concat());
-        assert_eq!(difference, None, "{}", STRATEGIES[strategy].name);
+        assert_eq!(difference, None, "{}", strategy.name);
     }
 }
 

@@ -7,7 +7,7 @@ use anyhow::Result;
 use latent_gpu::{GpuContext, GpuEngine, MAX_LANES};
 use latent_model::{
     compare::{Tolerance, compare_layer_states},
-    engine::{Engine, LaneSpec},
+    engine::{Engine, LaneSpec, pace::Job},
     input::Feed,
     model::Model,
     parity::{forced_differences, runnable_lanes},

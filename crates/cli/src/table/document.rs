@@ -199,9 +199,16 @@ mod tests {
         ("ccot", include_str!("../../suites/ccot.toml"), false),
     ];
 
+    /// The suite of checkpoints that do not ship.
+    const STUDIES: (&str, &str) = (
+        "ccot-studies",
+        include_str!("../../suites/ccot-studies.toml"),
+    );
+
     #[test]
     fn the_tables_that_ship_are_those_of_their_suites() {
-        for (name, text, _) in SUITES {
+        let of_shipped = SUITES.map(|(name, text, _)| (name, text));
+        for (name, text) in of_shipped.into_iter().chain([STUDIES]) {
             let suite = Suite::parse(text).expect("it ships");
             let table: Table = evidence(&format!("{name}/table.json"));
             assert_eq!(table.title, suite.title, "{name}");
