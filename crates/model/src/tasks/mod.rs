@@ -337,10 +337,9 @@ pub fn last_sentence(text: &str) -> &str {
 /// There.
 #[inline(always)]
 fn for_studies() {
-    assert!(
-        cfg!(feature = "studies"),
-        "expected latent-model to be built with its feature `studies`, found it without"
-    );
+    if cfg!(not(feature = "studies")) {
+        panic!("expected latent-model to be built with its feature `studies`, found it without");
+    }
 }
 
 fn by_name<T: Copy>(
