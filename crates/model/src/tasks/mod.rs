@@ -337,7 +337,7 @@ pub fn last_sentence(text: &str) -> &str {
 /// There.
 #[inline(always)]
 fn for_studies() {
-    if !cfg!(feature = "studies") {
+    if cfg!(not(feature = "studies")) {
         panic!("expected latent-model to be built with its feature `studies`, found it without");
     }
 }
