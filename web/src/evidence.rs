@@ -20,13 +20,17 @@ pub struct Suite {
 }
 
 /// All of them, in the order in which they are shown.
-pub const SUITES: [Suite; 2] = [
+pub const SUITES: [Suite; 3] = [
     Suite {
         name: "coconut",
         has_thoughts: true,
     },
     Suite {
         name: "ccot",
+        has_thoughts: false,
+    },
+    Suite {
+        name: "ccot-studies",
         has_thoughts: false,
     },
 ];

@@ -13,7 +13,7 @@ fn a_german_page_speaks_german_to_its_glossary() {
         browser.wait_enabled("run", LIMIT).await?;
         let chapter = browser.texts("chapter").await?.concat();
         ensure!(
-            chapter == "4 von 7: Ein Gedanke hält die Front",
+            chapter == "4 von 8: Ein Gedanke hält die Front",
             "found {chapter:?}"
         );
         for (testid, german) in [

@@ -11,7 +11,7 @@ fn a_chapter_is_predicted_run_and_told() {
         browser.open("").await?;
         browser.wait_enabled("run", LIMIT).await?;
         browser.click("start-tour").await?;
-        let is_first = |text: &str| text.starts_with("1 of 7");
+        let is_first = |text: &str| text.starts_with("1 of 8");
         browser.wait_text("chapter", is_first, LIMIT).await?;
         browser.choose("speed", "max").await?;
         browser.click("predict-2").await?;
@@ -24,7 +24,7 @@ fn a_chapter_is_predicted_run_and_told() {
             .execute("document.activeElement.blur()", serde_json::Value::Null)
             .await?;
         browser.press_key(" ").await?;
-        let is_second = |text: &str| text.starts_with("2 of 7");
+        let is_second = |text: &str| text.starts_with("2 of 8");
         browser.wait_text("chapter", is_second, LIMIT).await?;
         browser.choose("speed", "max").await?;
         browser.press_key(" ").await?;
