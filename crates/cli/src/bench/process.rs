@@ -88,13 +88,15 @@ impl Process {
             lanes: job.n_lanes,
             steps: job.n_steps,
         };
-        writeln!(self.stdin, "{}", serde_json::to_string(&asked)?)?;
-        self.stdin.flush()?;
+        let asked = serde_json::to_string(&asked)?;
+        // A program that has ended takes nothing, and answers nothing.
+        let sent = writeln!(self.stdin, "{asked}").and_then(|()| self.stdin.flush());
         let mut line = String::new();
         ensure!(
             self.stdout.read_line(&mut line)? > 0,
             "it ended without an answer"
         );
+        sent?;
         let answered: Answered = serde_json::from_str(&line)
             .with_context(|| format!("it answered `{}`", line.trim_end()))?;
         ensure!(
