@@ -23,7 +23,6 @@ mod patching;
 mod recordings;
 mod runs;
 mod site;
-mod soak;
 mod speed;
 mod steps;
 mod take_away;
