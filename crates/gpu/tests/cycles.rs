@@ -4,7 +4,7 @@
 
 mod common;
 
-use latent_gpu::{AnyEngine, GpuContext};
+use latent_gpu::AnyEngine;
 use latent_model::{
     compare::first_record_difference,
     engine::{Engine, LaneSpec, run_to_end},
@@ -97,24 +97,20 @@ fn check_still_right(engine: &mut AnyEngine) {
     }
 }
 
+/// One test: the memory that is looked at is that of the process.
 #[test]
-fn gpu_runs_that_are_left_leave_nothing_behind() {
-    let Some(context) = common::context() else {
-        return;
-    };
-    let open =
-        |context: &GpuContext| AnyEngine::Gpu(Box::new(common::engine(context, &common::small())));
-    check_memory("GPU engine", || open(&context));
-    check_still_right(&mut open(&context));
-}
-
-#[test]
-fn reference_runs_that_are_left_leave_nothing_behind() {
+fn runs_that_are_left_leave_nothing_behind() {
     let (config, weights) = common::small();
-    let open = || {
+    let on_cpu = || {
         let engine = ReferenceEngine::new(&config, weights.clone(), Precision::Fast);
         AnyEngine::Reference(Box::new(engine))
     };
-    check_memory("reference engine", open);
-    check_still_right(&mut open());
+    check_memory("reference engine", on_cpu);
+    check_still_right(&mut on_cpu());
+    let Some(context) = common::context() else {
+        return;
+    };
+    let on_gpu = || AnyEngine::Gpu(Box::new(common::engine(&context, &common::small())));
+    check_memory("GPU engine", on_gpu);
+    check_still_right(&mut on_gpu());
 }
