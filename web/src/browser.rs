@@ -20,6 +20,11 @@ pub fn now_ms() -> f64 {
     window().performance().map_or(0.0, |clock| clock.now())
 }
 
+/// The same in seconds; a browser may round its clock to a tenth of a millisecond or more.
+pub fn now_seconds() -> f64 {
+    now_ms() / 1e3
+}
+
 /// Waits for the browser to paint; without it, a long run would freeze the page.
 pub async fn next_frame() {
     let (painted, frame) = oneshot::channel();

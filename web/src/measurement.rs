@@ -7,7 +7,7 @@ use latent_model::{
 };
 
 use crate::{
-    browser::now_ms,
+    browser::now_seconds,
     words::{fill, words},
 };
 
@@ -55,7 +55,7 @@ pub async fn measure<G: Engine, C: Engine>(
 async fn steps_per_second<E: Engine>(model: &Model, engine: &mut E) -> Result<f64, EngineError> {
     let job = Job::tokens(N_LANES, N_STEPS, N_STEPS);
     let prompt = sample_prompt(model, N_TOKENS);
-    let round = job.run(engine, &prompt, || now_ms() / 1e3).await?;
+    let round = job.run(engine, &prompt, now_seconds).await?;
     Ok(rate(
         N_LANES * N_STEPS,
         round.seconds * N_STEPS as f64 * 1e3,

@@ -4,18 +4,18 @@
 use std::rc::Rc;
 
 use latent_gpu::{
-    AnyEngine, GpuContext, GpuEngine,
+    AnyEngine, GpuContext,
     ceiling::{MatmulShape, copies, quickest},
 };
 use latent_model::{
-    engine::{Engine, pace::Job},
+    engine::{Engine, Renewable, pace::Job},
     model::Model,
     parity::sample_prompt,
 };
 use leptos::{prelude::*, task::spawn_local};
 
 use crate::{
-    browser::{BREATHE, now_ms, sleep_ms},
+    browser::{BREATHE, now_seconds, sleep_ms},
     session::{Session, SessionError},
     view::speed::{Roofs, SpeedReport, SpeedRow, Work},
     words::{fill, words},
@@ -91,7 +91,8 @@ impl Speed {
         };
         if session.uses_gpu() {
             let mut engine = session.open_engine(&checkpoint).await?;
-            self.rows(model, &mut engine, &mut report).await?;
+            self.rows(model, (&mut engine, Renewable::engine_mut), &mut report)
+                .await?;
             if let AnyEngine::Gpu(engine) = engine.engine() {
                 let context = engine.context().clone();
                 self.say(words().speed_best.into()).await;
@@ -100,14 +101,16 @@ impl Speed {
             }
         }
         let mut reference = AnyEngine::reference(model).with_breaks(BREATHE);
-        self.rows(model, &mut reference, &mut report).await?;
+        self.rows(model, (&mut reference, |engine| engine), &mut report)
+            .await?;
         Ok(report)
     }
 
-    async fn rows<E: Engine + HasWork>(
+    /// Measures an engine; `inner` is the one that it runs on now.
+    async fn rows<E: Engine>(
         self,
         model: &Model,
-        engine: &mut E,
+        (engine, inner): (&mut E, fn(&mut E) -> &mut AnyEngine),
         report: &mut SpeedReport,
     ) -> Result<(), SessionError> {
         let prompt = sample_prompt(model, N_TOKENS);
@@ -117,58 +120,37 @@ impl Speed {
             self.say(what).await;
             let job = Job::tokens(n_lanes, N_STEPS, N_STEPS);
             // The first round builds pipelines and fills caches.
-            job.run(engine, &prompt, seconds).await?;
-            let round = job.run(engine, &prompt, seconds).await?;
+            job.run(engine, &prompt, now_seconds).await?;
+            let round = job.run(engine, &prompt, now_seconds).await?;
             report.rows.push(SpeedRow {
                 engine: name,
                 n_lanes,
                 seconds_a_step: round.seconds,
                 first_token_seconds: round.first_token,
-                work: engine.work().await?,
+                work: work(inner(engine)).await?,
             });
         }
         Ok(())
     }
 }
 
-/// A browser may round its clock to a tenth of a millisecond or more.
-fn seconds() -> f64 {
-    now_ms() / 1e3
-}
-
-/// An engine that may tell what its next step asks of the device.
-trait HasWork {
-    async fn work(&mut self) -> Result<Option<Work>, SessionError>;
-}
-
-impl HasWork for AnyEngine {
-    async fn work(&mut self) -> Result<Option<Work>, SessionError> {
-        let cursors = self.cursors().await?;
-        let Self::Gpu(engine) = self else {
-            return Ok(None);
-        };
-        Ok(Some(declared(engine, &cursors)))
-    }
-}
-
-impl HasWork for latent_model::engine::Renewable<AnyEngine> {
-    async fn work(&mut self) -> Result<Option<Work>, SessionError> {
-        self.engine_mut().work().await
-    }
-}
-
-fn declared(engine: &GpuEngine, cursors: &[latent_model::engine::LaneCursor]) -> Work {
-    let costs = engine.step_costs(cursors);
-    Work {
+/// What an engine's next step asks of the device, where it is declared.
+async fn work(engine: &mut AnyEngine) -> Result<Option<Work>, SessionError> {
+    let cursors = engine.cursors().await?;
+    let AnyEngine::Gpu(engine) = engine else {
+        return Ok(None);
+    };
+    let costs = engine.step_costs(&cursors);
+    Ok(Some(Work {
         bytes: costs.iter().map(|(_, cost)| cost.bytes() as f64).sum(),
         flops: costs.iter().map(|(_, cost)| cost.flops as f64).sum(),
-    }
+    }))
 }
 
 /// A copy within the device, and the quickest matmul at the model's largest shape of a layer, by as
 /// many lanes as are measured at most.
 async fn roofs(context: &GpuContext, model: &Model) -> Result<Roofs, SessionError> {
-    let (n_bytes, copied) = copies(context, seconds).await?;
+    let (n_bytes, copied) = copies(context, now_seconds).await?;
     let fastest_copy = copied.into_iter().fold(f64::INFINITY, f64::min);
     let config = &model.config;
     let shape = MatmulShape {
@@ -177,7 +159,7 @@ async fn roofs(context: &GpuContext, model: &Model) -> Result<Roofs, SessionErro
         n_rows: LANES[LANES.len() - 1],
         format: model.weights.format,
     };
-    let best = quickest(context, shape, seconds).await?;
+    let best = quickest(context, shape, now_seconds).await?;
     Ok(Roofs {
         bytes_per_second: n_bytes as f64 / fastest_copy,
         flops_per_second: best.cost.flops as f64 / best.seconds,

@@ -19,13 +19,6 @@ const FEW: usize = 400;
 /// Cycles between two engines: each is a model that is opened and closed.
 const CYCLES_PER_ENGINE: usize = 20;
 
-fn n_cycles() -> usize {
-    match std::env::var("LATENT_CYCLES") {
-        Ok(text) => text.parse().expect("LATENT_CYCLES is a number"),
-        Err(_) => FEW,
-    }
-}
-
 /// Bytes of this process that are in memory.
 #[cfg(target_os = "linux")]
 fn resident() -> Option<usize> {
@@ -65,7 +58,7 @@ fn cycles(mut open: impl FnMut() -> AnyEngine, n: usize) {
 
 /// The same, where memory may grow by 2 % after the first half at most.
 fn check_memory(what: &str, mut open: impl FnMut() -> AnyEngine) {
-    let half = n_cycles() / 2;
+    let half = common::asked("LATENT_CYCLES", FEW) / 2;
     cycles(&mut open, half);
     let before = resident();
     cycles(&mut open, half);

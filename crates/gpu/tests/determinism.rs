@@ -23,13 +23,6 @@ const FEW: u32 = 64;
 /// Lanes that run beside each other: a tile of the largest kind.
 const BESIDE: usize = 8;
 
-fn n_cases() -> u32 {
-    match std::env::var("LATENT_CASES") {
-        Ok(text) => text.parse().expect("LATENT_CASES is a number"),
-        Err(_) => FEW,
-    }
-}
-
 /// The choices of one case, each from a key of its own.
 struct Choices {
     case: u32,
@@ -218,7 +211,7 @@ fn random_programs_are_the_same_however_they_are_run() {
         n_steps: 0,
         n_undecided: 0,
     });
-    let n_cases = n_cases();
+    let n_cases = common::asked("LATENT_CASES", FEW);
     let cases: Vec<u32> = (0..n_cases).collect();
     for (group, cases) in cases.chunks(BESIDE).enumerate() {
         let lane = |&case: &u32| Choices { case, n_made: 0 }.lane();

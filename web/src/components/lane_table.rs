@@ -1,10 +1,10 @@
-//! What a drawing shows as a table, for those who do not see it: a column for each lane.
+//! What a drawing shows as a table, for those who do not see it.
 
 use leptos::prelude::*;
 
 use crate::{lanes::Lane, page_signals::PageSignals, words::words};
 
-/// A row: its head, then a cell for each further column, the lanes' last.
+/// A row: its head, then a cell for each further column.
 pub struct TableRow {
     /// What the row is of.
     pub head: String,
@@ -14,20 +14,16 @@ pub struct TableRow {
 
 /// Folded away, and computed only while it is open.
 #[component]
-pub fn LaneTable(
+pub fn FoldedTable(
     testid: &'static str,
     /// What is told of it.
     label: &'static str,
-    /// The heads of the columns before the lanes'.
-    heads: Vec<&'static str>,
+    /// The heads of all columns.
+    heads: impl Fn() -> Vec<String> + Copy + Send + Sync + 'static,
     rows: impl Fn() -> Vec<TableRow> + Copy + Send + Sync + 'static,
 ) -> impl IntoView {
-    let lanes = expect_context::<PageSignals>().lanes;
     let is_open = RwSignal::new(false);
-    let lane_heads = move || {
-        let head = |lane: Lane| view! { <th scope="col">{lanes.name(lane).text()}</th> };
-        lanes.get().into_iter().map(head).collect_view()
-    };
+    let head = |head: String| view! { <th scope="col">{head}</th> };
     let row = |row: TableRow| {
         let cells = row.cells.into_iter().map(|cell| view! { <td>{cell}</td> });
         view! {
@@ -44,10 +40,7 @@ pub fn LaneTable(
                 <div class="scrolling" role="region" aria-label=label tabindex="0">
                     <table data-testid=testid>
                         <thead>
-                            <tr>
-                                {heads.iter().map(|head| view! { <th scope="col">{*head}</th> }).collect_view()}
-                                {lane_heads}
-                            </tr>
+                            <tr>{move || heads().into_iter().map(head).collect_view()}</tr>
                         </thead>
                         <tbody>{move || rows().into_iter().map(row).collect_view()}</tbody>
                     </table>
@@ -55,4 +48,25 @@ pub fn LaneTable(
             </Show>
         </details>
     }
+}
+
+/// [`FoldedTable`] whose last columns are the lanes.
+#[component]
+pub fn LaneTable(
+    testid: &'static str,
+    /// What is told of it.
+    label: &'static str,
+    /// The heads of the columns before the lanes'.
+    heads: Vec<&'static str>,
+    rows: impl Fn() -> Vec<TableRow> + Copy + Send + Sync + 'static,
+) -> impl IntoView {
+    let lanes = expect_context::<PageSignals>().lanes;
+    let before = StoredValue::new(heads);
+    let heads = move || {
+        let of_lanes = lanes.get().into_iter();
+        let of_lanes = of_lanes.map(|lane: Lane| lanes.name(lane).text());
+        let before = before.get_value().into_iter().map(String::from);
+        before.chain(of_lanes).collect()
+    };
+    view! { <FoldedTable testid label heads rows/> }
 }

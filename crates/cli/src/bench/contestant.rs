@@ -4,7 +4,7 @@ use std::{sync::OnceLock, time::Instant};
 
 use anyhow::Result;
 use latent_gpu::AnyEngine;
-use latent_model::engine::pace::{Job, Round};
+use latent_model::engine::pace::{self, Job};
 use latent_train::peer::{BurnDecoder, Cache};
 
 use super::process::Process;
@@ -52,11 +52,24 @@ pub enum Decoder {
     Process(Process),
 }
 
+/// What a job took, and the tokens that its first lane chose.
+pub struct Round {
+    /// Seconds a step.
+    pub seconds: f64,
+    /// Of the first lane.
+    pub tokens: Vec<u32>,
+}
+
 impl Decoder {
     /// Runs a job once; beginning and the first step are not in its time.
     pub async fn round(&mut self, job: Job, prompt: &[u32]) -> Result<Round> {
         match self {
-            Self::Engine(engine) => Ok(job.run(engine, prompt, clock).await?),
+            Self::Engine(engine) => {
+                let pace::Round {
+                    seconds, tokens, ..
+                } = job.run(engine, prompt, clock).await?;
+                Ok(Round { seconds, tokens })
+            }
             Self::Burn { decoder, begun } => {
                 if !begun.iter().any(|(n_lanes, _)| *n_lanes == job.n_lanes) {
                     begun.push((job.n_lanes, decoder.begin(prompt, job.n_lanes)));
@@ -68,11 +81,7 @@ impl Decoder {
                 let rest = decoder.decode(&mut cache, job.n_steps).await?;
                 let seconds = started.elapsed().as_secs_f64() / job.n_steps as f64;
                 let tokens = [&first[0][..], &rest[0]].concat();
-                Ok(Round {
-                    first_token: 0.0,
-                    seconds,
-                    tokens,
-                })
+                Ok(Round { seconds, tokens })
             }
             Self::Process(process) => process.round(job, prompt),
         }

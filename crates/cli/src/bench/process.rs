@@ -11,8 +11,10 @@ use std::{
 };
 
 use anyhow::{Context, Result, ensure};
-use latent_model::engine::pace::{Job, Round};
+use latent_model::engine::pace::Job;
 use serde::{Deserialize, Serialize};
+
+use super::contestant::Round;
 
 /// A value of `--peer`.
 #[derive(Clone, Debug, PartialEq)]
@@ -107,7 +109,6 @@ impl Process {
             job.n_steps + 1
         );
         Ok(Round {
-            first_token: 0.0,
             seconds: answered.seconds,
             tokens: answered.tokens,
         })

@@ -28,6 +28,17 @@ pub fn context() -> Option<GpuContext> {
     Some(block_on(GpuContext::request()).expect("a GPU adapter, or LATENT_SKIP_GPU=1"))
 }
 
+/// The number that a variable of the environment asks for, else `few`.
+pub fn asked<T: std::str::FromStr>(variable: &str, few: T) -> T {
+    match std::env::var(variable) {
+        Ok(text) => {
+            let number = text.parse().ok();
+            number.unwrap_or_else(|| panic!("{variable} is a number, found {text}"))
+        }
+        Err(_) => few,
+    }
+}
+
 /// The smallest model that has everything: grouped queries, an untied head, odd widths, adapters.
 pub fn small() -> (ModelConfig, Arc<Weights>) {
     let (config, plain) = plain();

@@ -23,7 +23,7 @@ pub struct Job {
 /// What a job took, and the tokens that its first lane chose.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Round {
-    /// From the prompt to the first token, in seconds; 0 where nobody looked.
+    /// From the prompt to the first token, in seconds.
     pub first_token: f64,
     /// Seconds a step, without the first.
     pub seconds: f64,

@@ -1,8 +1,13 @@
 //! What the drawer's two maps of layers share: cells for step and layer, and how one is pointed at.
 
+use std::iter;
+
 use leptos::{ev, prelude::*};
 
-use super::Looking;
+use super::{
+    super::lane_table::{FoldedTable, TableRow},
+    Looking,
+};
 use crate::words::{fill, words};
 
 pub const CELL_WIDTH: f32 = 74.0;
@@ -182,36 +187,19 @@ pub fn AsTable(
     /// Positions with their cells.
     rows: impl Fn() -> Vec<(String, Vec<String>)> + Copy + Send + Sync + 'static,
 ) -> impl IntoView {
-    let is_open = RwSignal::new(false);
-    let row = |(at, (name, cells)): (usize, (String, Vec<String>))| {
-        let cells = cells.into_iter().map(|cell| view! { <td>{cell}</td> });
-        view! {
-            <tr>
-                <th scope="row">{at} " " {name}</th>
-                {cells.collect_view()}
-            </tr>
-        }
-    };
     let heads = move || {
-        let head = |layer: usize| {
-            let text = fill(words().lens_layer, &[("n", &(layer + 1).to_string())]);
-            view! { <th scope="col">{text}</th> }
-        };
-        (0..size.get().1).map(head).collect_view()
+        let of_layer = |n: usize| fill(words().lens_layer, &[("n", &n.to_string())]);
+        let of_layers = (1..=size.get().1).map(of_layer);
+        iter::once(words().lens_fed.into())
+            .chain(of_layers)
+            .collect()
     };
-    view! {
-        <details class="as-table" on:toggle=move |_| is_open.update(|open| *open = !*open)>
-            <summary>{words().as_table}</summary>
-            <Show when=move || is_open.get()>
-                <div class="scrolling" role="region" aria-label=label tabindex="0">
-                    <table data-testid=testid>
-                        <thead>
-                            <tr><th scope="col">{words().lens_fed}</th>{heads}</tr>
-                        </thead>
-                        <tbody>{move || rows().into_iter().enumerate().map(row).collect_view()}</tbody>
-                    </table>
-                </div>
-            </Show>
-        </details>
-    }
+    let rows = move || {
+        let row = |(at, (name, cells)): (usize, (String, Vec<String>))| TableRow {
+            head: format!("{at} {name}"),
+            cells,
+        };
+        rows().into_iter().enumerate().map(row).collect()
+    };
+    view! { <FoldedTable testid label heads rows/> }
 }
