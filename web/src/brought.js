@@ -80,17 +80,50 @@ async function opfs() {
 /** The name of a file of a model in the cache. */
 const cached = (model, file) => `./kept-model/${encodeURIComponent(model)}/${encodeURIComponent(file)}`;
 
-/** The manifests of all models that are kept, as JSON texts; what was not kept to its end goes. */
+/** What ends the lock of each model that this page is writing; other tabs see that it is held. */
+const writing = new Map();
+const lockOf = (model) => `${FOLDER}/${model}`;
+
+/** Holds a model's lock until it is kept or given up, or until this tab is gone. */
+async function lock(model) {
+  if (writing.has(model) || navigator.locks === undefined) {
+    return;
+  }
+  await new Promise((held, failed) => {
+    const hold = () => new Promise((end) => held(writing.set(model, end)));
+    navigator.locks.request(lockOf(model), hold).catch(failed);
+  });
+}
+
+function unlock(model) {
+  writing.get(model)?.();
+  writing.delete(model);
+}
+
+/** The locks that tabs of this page hold. */
+async function locks() {
+  const { held = [] } = (await navigator.locks?.query()) ?? {};
+  return held.map(({ name }) => name);
+}
+
+/**
+ * The manifests of all models that are kept, as JSON texts; what was not kept to its end goes, save
+ * what another tab is writing.
+ */
 export async function keptModels() {
   const found = [];
   if ((await keptIn()) === "opfs") {
     const folder = await opfs();
+    const before = await locks();
     for await (const [name, model] of folder.entries()) {
       try {
         const file = await (await model.getFileHandle(MANIFEST)).getFile();
         found.push(await file.text());
       } catch {
-        await folder.removeEntry(name, { recursive: true }).catch(() => {});
+        // Another tab may have ended, or begun, since either look.
+        if (![...before, ...(await locks())].includes(lockOf(name))) {
+          await folder.removeEntry(name, { recursive: true }).catch(() => {});
+        }
       }
     }
   } else if ((await keptIn()) === "cache") {
@@ -119,6 +152,7 @@ export async function keptStream(model, file) {
 
 /** Forgets a model. */
 export async function forgetModel(model) {
+  unlock(model);
   if ((await keptIn()) === "opfs") {
     await (await opfs()).removeEntry(model, { recursive: true }).catch(() => {});
     return;
@@ -142,6 +176,7 @@ export async function roomLeft() {
 
 /** Begins to keep a file of a model, piece by piece. */
 export async function beginFile(model, file) {
+  await lock(model);
   if ((await keptIn()) === "opfs") {
     // Asked once a visit: without it the browser may forget what it keeps when room gets scarce.
     navigator.storage.persist?.().catch(() => {});
@@ -184,6 +219,7 @@ export async function keepManifest(model, text) {
   const file = await beginFile(model, MANIFEST);
   await file.write(new TextEncoder().encode(text));
   await file.close();
+  unlock(model);
 }
 
 const channel = new MessageChannel();

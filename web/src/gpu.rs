@@ -60,23 +60,33 @@ impl Gpu {
         self: &Rc<Self>,
         checkpoint: &Arc<Checkpoint>,
     ) -> Result<Renewable<AnyEngine>, GpuError> {
-        let mut context = self.context.borrow().clone();
-        if let Some(Err(lost)) = context.as_ref().map(GpuContext::check) {
-            // It was lost while nothing ran.
-            context = self.renewed(&lost.into()).await;
-        }
-        let engine = AnyEngine::open(&checkpoint.model, context.as_ref()).await?;
+        let context = self.context.borrow().clone();
+        let engine = self.made(checkpoint, context).await?;
         let (gpu, checkpoint) = (self.clone(), checkpoint.clone());
         let renew = move |lost: EngineError| {
             let (gpu, checkpoint) = (gpu.clone(), checkpoint.clone());
             async move {
                 let context = gpu.renewed(&lost).await;
-                let engine = AnyEngine::open(&checkpoint.model, context.as_ref()).await?;
-                Ok(engine.with_breaks(BREATHE))
+                Ok(gpu.made(&checkpoint, context).await?)
             }
         };
         let renew = Box::new(move |lost| Box::pin(renew(lost)) as _);
-        Ok(Renewable::new(engine.with_breaks(BREATHE), renew))
+        Ok(Renewable::new(engine, renew))
+    }
+
+    /// An engine on a device, or on what takes its place where it was lost: while nothing ran, or
+    /// while the engine was made. The second loss in a minute leaves no device, so this ends.
+    async fn made(
+        &self,
+        checkpoint: &Checkpoint,
+        mut context: Option<GpuContext>,
+    ) -> Result<AnyEngine, GpuError> {
+        loop {
+            match AnyEngine::open(&checkpoint.model, context.as_ref()).await {
+                Err(lost @ GpuError::Lost(_)) => context = self.renewed(&lost.into()).await,
+                engine => return Ok(engine?.with_breaks(BREATHE)),
+            }
+        }
     }
 
     /// The device that takes the place of one that was lost; `None` where the CPU does.

@@ -25,13 +25,14 @@ pub struct ResultsArgs {
 type Section = (&'static str, fn(&Path) -> Result<String>);
 
 /// All parts, in the order in which they are read.
-const SECTIONS: [Section; 7] = [
+const SECTIONS: [Section; 8] = [
     ("coconut", table::section),
     ("ccot", table::section),
     ("ccot-studies", table::section),
     ("contemplation", contemplation::section),
     ("analysis", analyze::section),
     ("smollm2", analyze::pretrained),
+    ("gsm8k", analyze::solved),
     ("interventions", intervene::section),
 ];
 

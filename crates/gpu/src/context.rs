@@ -287,6 +287,13 @@ impl GpuContext {
         self.fault.check()
     }
 
+    /// The error that ended the device: this one, if nothing did before. Whoever asks for the device
+    /// from now on is told, too, so that no engine is made again on what does not answer.
+    pub(crate) fn lost(&self, reason: String) -> GpuError {
+        self.fault.report(GpuError::Lost(reason.clone()));
+        self.check().err().unwrap_or(GpuError::Lost(reason))
+    }
+
     /// What the device answers, or the error that ended it before.
     pub(crate) async fn answer<T>(&self, answer: impl Future<Output = T>) -> Result<T, GpuError> {
         self.fault.or_answer(answer).await
@@ -294,8 +301,7 @@ impl GpuContext {
 
     /// Ends the device, as a driver reset would. For tests and for freeing memory at once.
     pub fn destroy(&self) {
-        let lost = GpuError::Lost("it was destroyed".into());
-        self.fault.report(lost);
+        self.lost("it was destroyed".into());
         self.device.destroy();
     }
 

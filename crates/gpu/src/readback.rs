@@ -33,20 +33,13 @@ pub(crate) async fn read(
         timeout: Some(PATIENCE),
     };
     if let Err(error) = context.device().poll(waiting) {
-        context.check()?;
-        return Err(GpuError::Lost(format!(
-            "no answer within {PATIENCE:?}: {error}"
-        )));
+        return Err(context.lost(format!("no answer within {PATIENCE:?}: {error}")));
     }
     match context.answer(receiver).await? {
         Ok(Ok(())) => context.check()?,
-        Ok(Err(error)) => {
-            context.check()?;
-            return Err(GpuError::Lost(error.to_string()));
-        }
+        Ok(Err(error)) => return Err(context.lost(error.to_string())),
         Err(oneshot::Canceled) => {
-            context.check()?;
-            return Err(GpuError::Lost("the device dropped a readback".into()));
+            return Err(context.lost("the device dropped a readback".into()));
         }
     }
     let copied = staging

@@ -21,19 +21,26 @@ pub fn sample_prompt(model: &Model, n_tokens: usize) -> Vec<u32> {
 }
 
 /// A lane for every strategy that the checkpoint has the markers and parts for, by the
-/// strategy's name.
-pub fn runnable_lanes(model: &Model, prompt: &[u32]) -> Vec<(&'static str, LaneSpec)> {
+/// strategy's name. No phase of it takes more than `most_steps`.
+pub fn runnable_lanes(
+    model: &Model,
+    prompt: &[u32],
+    most_steps: u32,
+) -> Vec<(&'static str, LaneSpec)> {
     let capabilities = model.capabilities();
     let mut lanes: Vec<(&str, LaneSpec)> = Vec::new();
     for strategy in STRATEGIES {
         let program = strategy.program(&Settings::default(), &model.tokenizer, capabilities);
         let fits = |asks: Option<usize>| asks.is_none() || capabilities.end_classifier;
-        let Some(program) = program
+        let Some(mut program) = program
             .ok()
             .filter(|program| fits(program.end_classifier_phase()))
         else {
             continue;
         };
+        for phase in &mut program.phases {
+            phase.until.max_steps = phase.until.max_steps.min(most_steps);
+        }
         let spec = LaneSpec {
             inputs: Input::tokens(prompt),
             program,
@@ -141,7 +148,7 @@ mod tests {
     }
 
     fn names(model: &Model) -> Vec<&'static str> {
-        let lanes = runnable_lanes(model, &sample_prompt(model, 5));
+        let lanes = runnable_lanes(model, &sample_prompt(model, 5), u32::MAX);
         lanes.into_iter().map(|(name, _)| name).collect()
     }
 

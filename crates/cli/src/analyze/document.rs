@@ -54,6 +54,19 @@ pub fn pretrained(folder: &Path) -> Result<String> {
     ))
 }
 
+/// The section of what the pretrained model solves.
+pub fn solved(folder: &Path) -> Result<String> {
+    let study = read(folder)?;
+    Ok(format!(
+        "## What a pretrained model solves\n\n\
+         The same model on problems of GSM8K's training file, each of which every method is given once, \
+         with at most 256 tokens of thought. An answer counts where the last number after \"The \
+         answer is\" is the file's. A model of 135 million parameters solves few, so most \
+         intervals overlap; what differs is how long it thinks, and whether it repeats itself.\n\n{}",
+        tables(&study)
+    ))
+}
+
 /// A part of a study: its name in the rows, its heading, and the table of its rows.
 type Part = (&'static str, &'static str, fn(&[&AnalysisRow]) -> String);
 

@@ -23,7 +23,7 @@ use serde::{Deserialize, Serialize};
 use self::measure::{Bench, Questions};
 pub use self::{
     chart::svg,
-    document::{FILE, pretrained, read, section},
+    document::{FILE, pretrained, read, section, solved},
 };
 use crate::{
     asking::AskingArgs, engines::EngineKind, evidence, made::CommandText, problems::ProblemArgs,

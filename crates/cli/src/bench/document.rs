@@ -11,6 +11,7 @@ pub fn document(report: &Report) -> String {
         head(report),
         decoding(report),
         peers(report),
+        pretrained(),
         counters(report),
         kernels(report),
         ceiling(report),
@@ -123,6 +124,18 @@ fn peers(report: &Report) -> String {
 
 The same weights and prompt in the same rounds, greedily.
 
+"
+    .to_owned()
+        + &table_of_peers(report);
+    text += "\n| ratio | median (lowest – highest round) |\n|---|--:|\n";
+    for (name, ratio) in &report.ratios {
+        text += &format!("| {name} | {} |\n", spread(*ratio, 2));
+    }
+    text
+}
+
+fn table_of_peers(report: &Report) -> String {
+    let mut text = "\
 | who | lanes | tokens/s in all | tokens as the GPU engine's |
 |---|--:|--:|--:|
 "
@@ -137,11 +150,63 @@ The same weights and prompt in the same rounds, greedily.
             peer.tokens,
         );
     }
-    text += "\n| ratio | median (lowest – highest round) |\n|---|--:|\n";
-    for (name, ratio) in &report.ratios {
-        text += &format!("| {name} | {} |\n", spread(*ratio, 2));
-    }
     text
+}
+
+/// What the language model that is fetched was measured with.
+const SMOLLM2: &str = include_str!("../../bench/smollm2.json");
+
+/// The reference engine on a language model beside what people run such models with.
+fn pretrained() -> String {
+    let report: Report = serde_json::from_str(SMOLLM2).expect("it ships");
+    let speed = |name: &str, lanes: usize| {
+        let peer = report
+            .peers
+            .iter()
+            .find(|peer| peer.name == name && peer.lanes == lanes);
+        peer.map_or(f64::NAN, |peer| peer.tokens_per_second.median)
+    };
+    let over = |name: &str| {
+        let lanes = [1, 4].map(|lanes| speed("reference engine", lanes) / speed(name, lanes));
+        format!(
+            "{:.2} × {name} at one lane and {:.2} × at four",
+            lanes[0], lanes[1]
+        )
+    };
+    let decode = |lanes: usize| {
+        let of_lanes = report.decode.iter().find(|decode| decode.lanes == lanes);
+        of_lanes.map_or(f64::NAN, |decode| decode.tokens_per_second.median)
+    };
+    let share = report.ratios["share of the adapter's best, lanes 1"].median;
+    format!(
+        "\
+## A language model
+
+SmolLM2-135M-Instruct (`latent fetch smollm2`), whose q4_1 blocks the reference engine decodes as it
+multiplies; llama.cpp (npm's node-llama-cpp without a GPU) reads the same file on two threads, and
+PyTorch the same model in f32 on two. {} interleaved rounds of {} steps after {} tokens of prompt:
+
+    latent bench --model smollm2.gguf --lanes 1,4 --steps 8 --rounds 2 --prompt 32 --json \\
+      --peer \"llama.cpp=node crates/cli/bench/llama_peer.mjs NODE_FOLDER smollm2.gguf\" \\
+      --peer \"PyTorch=python3 crates/cli/bench/torch_peer.py FOLDER\"
+
+{}
+The reference engine's medians are {} and {}: with more lanes, a block that is decoded once serves
+all of them. llama.cpp rounds the inputs to eight bits and multiplies whole numbers, which this project
+does not. The GPU engine in f32 on {} decodes {:.1} tokens/s at one lane and {:.1} at four, {:.2} of what
+the best of its own micro-kernels does on this adapter at these shapes.
+",
+        report.settings.rounds,
+        report.settings.steps,
+        report.settings.prompt_tokens,
+        table_of_peers(&report),
+        over("llama.cpp"),
+        over("PyTorch"),
+        report.adapter.name,
+        decode(1),
+        decode(4),
+        share,
+    )
 }
 
 fn counters(report: &Report) -> String {

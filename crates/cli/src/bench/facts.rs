@@ -21,11 +21,12 @@ use super::{BenchArgs, STEPS_PER_SUBMIT, report};
 const PROFILED_STEPS: usize = 16;
 
 /// The engine against the oracle: every activation of the prompt, and every step of every strategy
-/// that the checkpoint can run, from the oracle's inputs.
+/// that the checkpoint can run, from the oracle's inputs, as many in a phase as are timed.
 pub async fn parity(
     model: &Model,
     engine: &mut GpuEngine,
     prompt: &[u32],
+    steps: usize,
 ) -> Result<report::Parity> {
     let ids = &prompt[..prompt.len().min(MAX_LANES)];
     let found = engine.layer_states(Adapter::Base, ids).await?;
@@ -35,7 +36,7 @@ pub async fn parity(
         .stages
         .iter()
         .map(|stage| f64::from(stage.max_abs_difference));
-    let lanes: Vec<LaneSpec> = runnable_lanes(model, ids)
+    let lanes: Vec<LaneSpec> = runnable_lanes(model, ids, steps as u32)
         .into_iter()
         .map(|(_, lane)| lane)
         .collect();

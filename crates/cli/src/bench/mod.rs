@@ -113,14 +113,14 @@ async fn measure(args: &BenchArgs) -> Result<Report> {
     let prompt = sample_prompt(&model, args.prompt);
 
     let said = spinner("parity");
-    let mut parity = facts::parity(&model, &mut engine, &prompt).await?;
+    let mut parity = facts::parity(&model, &mut engine, &prompt, args.steps).await?;
     let other_table = match context.table() {
         Table::Cpu => Table::Gpu,
         Table::Gpu => Table::Cpu,
     };
     let other_context = context.with_table(other_table);
     let mut other = GpuEngine::new(&model.config, &model.weights, &other_context).await?;
-    parity = parity.and(facts::parity(&model, &mut other, &prompt).await?);
+    parity = parity.and(facts::parity(&model, &mut other, &prompt, args.steps).await?);
     ensure!(
         parity.agrees,
         "the engines differ, and a wrong engine gets no time; see `latent check`"

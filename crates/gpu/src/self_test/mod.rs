@@ -62,13 +62,8 @@ pub async fn test_model(
     breathe: Breathe,
 ) -> Result<Verdict, EngineError> {
     let prompt = sample_prompt(model, N_TOKENS);
-    let mut lanes = runnable_lanes(model, &prompt);
+    let mut lanes = runnable_lanes(model, &prompt, MOST_STEPS);
     lanes.retain(|(name, _)| STRATEGY_NAMES.contains(name));
-    for (_, lane) in &mut lanes {
-        for phase in &mut lane.program.phases {
-            phase.until.max_steps = phase.until.max_steps.min(MOST_STEPS);
-        }
-    }
     let test = Test::new(&model.config, &model.weights, gpu, breathe);
     test.verdict(&prompt, &[&lanes]).await
 }

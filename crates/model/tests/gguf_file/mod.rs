@@ -10,6 +10,7 @@ pub struct GgufFile {
     /// (key, type, bytes)
     pub keys: Vec<(String, u32, Vec<u8>)>,
     pub tokens: Vec<String>,
+    pub merges: Vec<String>,
     pub tensors: Vec<TensorPart>,
 }
 
@@ -34,6 +35,7 @@ pub fn tiny() -> GgufFile {
         n_keys: None,
         keys: Vec::new(),
         tokens: (0..40).map(|i| format!("t{i}")).collect(),
+        merges: Vec::new(),
         tensors: Vec::new(),
     };
     file.set_text("general.architecture", b"llama");
@@ -101,7 +103,7 @@ impl GgufFile {
     pub fn bytes(mut self) -> Vec<u8> {
         for (key, texts) in [
             ("tokenizer.ggml.tokens", self.tokens.clone()),
-            ("tokenizer.ggml.merges", Vec::new()),
+            ("tokenizer.ggml.merges", self.merges.clone()),
         ] {
             let mut list = 8_u32.to_le_bytes().to_vec();
             list.extend((texts.len() as u64).to_le_bytes());

@@ -200,6 +200,35 @@ fn a_model_that_cannot_be_kept_runs_all_the_same_and_says_so() {
 }
 
 #[test]
+fn what_another_tab_is_keeping_is_left_to_it_and_what_none_is_goes() {
+    in_browser(WebGpu::Off, async |browser| {
+        // Holds what a tab holds that keeps a model.
+        let hold = "if (location.origin !== 'null' && sessionStorage.holds) \
+                    navigator.locks.request('latent-models/half~1', () => new Promise(() => {}))";
+        browser.before_page(hold).await?;
+        browser.open(PAGE).await?;
+        let begin = "const done = arguments[1]; (async () => { \
+                     const root = await navigator.storage.getDirectory(); \
+                     const folder = await root.getDirectoryHandle('latent-models', { create: true }); \
+                     await folder.getDirectoryHandle('half~1', { create: true }); \
+                     sessionStorage.holds = 'yes'; done() })()";
+        browser.execute_async(begin, Value::Null).await?;
+        browser.reload().await?;
+        let is_kept = |text: &str| text.starts_with("Kept on this device");
+        browser.wait_text("offline", is_kept, LIMIT).await?;
+        let kept = kept_names(browser).await?;
+        ensure!(
+            kept == ["half"],
+            "another tab was writing it, found {kept:?}"
+        );
+        let let_go = "sessionStorage.removeItem('holds')";
+        browser.execute(let_go, Value::Null).await?;
+        browser.reload().await?;
+        wait_until_none_is_kept(browser).await
+    });
+}
+
+#[test]
 fn a_device_without_room_is_said_and_the_cpu_takes_over_when_asked() {
     in_browser(WebGpu::SwiftShader, async |browser| {
         browser.before_page(MEMORY_IS_FULL).await?;

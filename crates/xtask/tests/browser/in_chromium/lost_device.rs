@@ -9,7 +9,8 @@ use super::{LIMIT, SEED, address, check_quiet, finished_run, in_browser};
 use crate::chromium::{Browser, WebGpu};
 use crate::reference_run::{Asked, check_against_reference};
 
-/// Keeps every device that the page opens.
+/// Keeps every device that the page opens; where `window.losing` is set, the next ones are lost as
+/// soon as the page has them.
 const KEEP_DEVICES: &str = "
     window.devices = [];
     // The empty page before the first one has no GPU.
@@ -18,6 +19,7 @@ const KEEP_DEVICES: &str = "
         GPUAdapter.prototype.requestDevice = async function (...given) {
             const device = await request.apply(this, given);
             window.devices.push(device);
+            if (window.losing) setTimeout(() => device.destroy());
             return device;
         };
     }";
@@ -26,13 +28,16 @@ const KEEP_DEVICES: &str = "
 enum Loss {
     /// The page's own device is destroyed.
     Destroyed,
+    /// So is the next one, while engines are made on it.
+    DestroyedAgain,
     /// The browser's process for the GPU crashes.
     Crash,
 }
 
 /// Presses Run on the GPU and loses its device after a second, when half of the steps are shown at
-/// most; the run must end as the reference's does, on another device, with a notice that says so.
-async fn check_loss(browser: &Browser, loss: Loss) -> Result<()> {
+/// most; the run must end as the reference's does, with a notice that says what happened, and by
+/// the engine that is named.
+async fn check_loss(browser: &Browser, loss: Loss, [notice, last]: [&str; 2]) -> Result<()> {
     browser.before_page(KEEP_DEVICES).await?;
     browser
         .open(&format!("{}&engine=gpu", address("3")))
@@ -48,10 +53,11 @@ async fn check_loss(browser: &Browser, loss: Loss) -> Result<()> {
             ""
         }
         Loss::Destroyed => "window.devices.at(-1).destroy()",
+        Loss::DestroyedAgain => "window.losing = true; window.devices.at(-1).destroy()",
     };
     browser.execute(lose, Value::Null).await?;
     let run = finished_run(browser).await?;
-    let says_so = |text: &str| text.contains("taken up on a new device");
+    let says_so = |text: &str| text.contains(notice);
     browser.wait_text("error", says_so, LIMIT).await?;
     let hash = browser.hash().await?;
     let asked = Asked {
@@ -62,8 +68,8 @@ async fn check_loss(browser: &Browser, loss: Loss) -> Result<()> {
     check_against_reference(&run, &asked)?;
     let engine = browser.wait_text("engine", |_| true, LIMIT).await?;
     ensure!(
-        engine.contains("WebGPU"),
-        "the page says that it runs on `{engine}`"
+        engine.contains(last),
+        "expected {last}, and the page says that it runs on `{engine}`"
     );
     check_quiet(browser).await
 }
@@ -71,13 +77,23 @@ async fn check_loss(browser: &Browser, loss: Loss) -> Result<()> {
 #[test]
 fn a_run_goes_on_with_the_same_tokens_on_a_new_device() {
     in_browser(WebGpu::SwiftShader, async |browser| {
-        check_loss(browser, Loss::Destroyed).await
+        let expected = ["taken up on a new device", "WebGPU"];
+        check_loss(browser, Loss::Destroyed, expected).await
     });
 }
 
 #[test]
 fn a_run_goes_on_after_the_gpu_process_has_crashed() {
     in_browser(WebGpu::SwiftShader, async |browser| {
-        check_loss(browser, Loss::Crash).await
+        let expected = ["taken up on a new device", "WebGPU"];
+        check_loss(browser, Loss::Crash, expected).await
+    });
+}
+
+#[test]
+fn after_two_losses_in_a_minute_the_cpu_goes_on() {
+    in_browser(WebGpu::SwiftShader, async |browser| {
+        let expected = ["taken up by the reference engine", "Reference engine"];
+        check_loss(browser, Loss::DestroyedAgain, expected).await
     });
 }
