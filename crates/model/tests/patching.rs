@@ -166,7 +166,11 @@ fn a_patch_moves_the_layers_above_and_the_steps_after_and_nothing_else() {
 fn one_lanes_patch_is_not_anothers() {
     let specs = [lane(&[3, 14, 15, 9, 26]), lane(&[7, 2, 21, 8])];
     let [first, second] = runs();
-    let patch = second.patch((2, 0)).expect("it has a second step");
+    // A state that neither lane has there: a lane that is given its own stays as it is.
+    let state = second.states[1][0].clone();
+    let place = (2, 0);
+    assert!([&first, &second].iter().all(|run| run.states[2][0] != state));
+    let patch = StepPatch { place, state };
     let [first_spec, second_spec] = specs;
     let together = watched(&[(first_spec, vec![patch]), (second_spec, Vec::new())]);
     assert!(together[0] != first);
