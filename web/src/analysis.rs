@@ -20,6 +20,7 @@ use leptos::{prelude::*, task::spawn_local};
 
 use crate::{
     browser::sleep_ms,
+    chunk,
     lanes::{Lane, LaneId},
     page_signals::PageSignals,
     run_state::{RunNumber, RunStatus},
@@ -126,7 +127,7 @@ impl Analysis {
             (true, false) => {
                 self.status.set(AnalysisStatus::Looking);
                 spawn_local(async move {
-                    let ended = self.look(turn).await;
+                    let ended = chunk::look(self, turn).await;
                     if self.is_turn(turn) {
                         self.status.set(match ended {
                             Ok(()) => AnalysisStatus::Done,
@@ -156,7 +157,11 @@ impl Analysis {
         self.turn.try_get_value() == Some(turn)
     }
 
-    async fn look(self, turn: u32) -> Result<(), SessionError> {
+    /// Asks about the lanes of a run, in a turn.
+    ///
+    /// # Errors
+    /// If a lane cannot be run once more.
+    pub async fn look(self, turn: u32) -> Result<(), SessionError> {
         let lanes = self.signals.lanes.get_untracked();
         for (index, lane) in lanes.iter().enumerate() {
             let is_whole = |looked: &BTreeMap<LaneId, Looked>| {

@@ -7,6 +7,7 @@ pub mod brought;
 pub mod browser;
 pub mod catalogue;
 pub mod chapters;
+pub mod chunk;
 pub mod chunk_size;
 pub mod components;
 pub mod default_lanes;

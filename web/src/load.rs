@@ -18,7 +18,10 @@ use wasm_bindgen::{JsCast, JsValue};
 use wasm_streams::ReadableStream;
 use web_sys::{ReferrerPolicy, RequestCredentials};
 
-use crate::browser::{now_ms, sleep_ms};
+use crate::{
+    browser::{now_ms, sleep_ms},
+    chunk::{MissingChunk, any_model},
+};
 
 /// A file that did not arrive, or that cannot be used.
 #[derive(Debug, thiserror::Error)]
@@ -116,6 +119,9 @@ pub enum LoadError {
     /// A GGUF file that cannot be used.
     #[error(transparent)]
     Gguf(#[from] GgufError),
+    /// The part of the program that opens it.
+    #[error(transparent)]
+    Chunk(#[from] MissingChunk),
 }
 
 /// How a site says that it has no such file.
@@ -283,7 +289,12 @@ pub async fn fetch_model(
         name: name.into(),
         reason: reason.into(),
     };
-    Model::from_files(&fetched?).map_err(wrong)
+    let files = fetched?;
+    match Model::of_words(&files) {
+        Some(read) => read.map_err(wrong),
+        // Whoever builds a site may put any checkpoint there.
+        None => any_model(name.into(), files).await,
+    }
 }
 
 /// The files of a checkpoint, weights last.

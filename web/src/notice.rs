@@ -6,7 +6,7 @@ use latent_gpu::GpuError;
 use latent_model::address::AddressError;
 use leptos::prelude::*;
 
-use crate::{gpu::Loss, load::LoadError, session::SessionError, words::words};
+use crate::{chunk::MissingChunk, gpu::Loss, load::LoadError, session::SessionError, words::words};
 
 /// A message with advice.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -27,6 +27,8 @@ pub struct Notice {
 pub enum Topic {
     /// The page's own lists.
     Lists,
+    /// A panel that was opened, until it has come.
+    Panel,
     /// A model that somebody brings, until another one is opened.
     Brought,
     /// The address, until something is changed.
@@ -70,6 +72,11 @@ impl Notice {
         Self::new(words().left_out, &reasons.join(" ")).advice(words().left_out_advice)
     }
 
+    /// What a panel needs did not arrive.
+    pub fn missing_panel(error: &MissingChunk) -> Self {
+        Self::new(words().panel_missing, error).advice(words().panel_missing_advice)
+    }
+
     /// A file that is no recording, or one of another page.
     pub fn bad_recording(error: &dyn Display) -> Self {
         Self::new(words().recording_fails, error)
@@ -79,7 +86,9 @@ impl Notice {
     pub fn not_opened(error: &LoadError) -> Self {
         let advice = match error {
             LoadError::Stopped { .. } => words().open_again,
-            LoadError::Network { .. } | LoadError::Cut { .. } => words().open_check_network,
+            LoadError::Network { .. } | LoadError::Cut { .. } | LoadError::Chunk(_) => {
+                words().open_check_network
+            }
             LoadError::Missing { .. } | LoadError::Status { .. } | LoadError::Address { .. } => {
                 words().open_check_address
             }
@@ -94,7 +103,10 @@ impl Notice {
             LoadError::Missing { .. } => {
                 Self::new(words().checkpoint_not_here, error).advice(words().checkpoint_advice)
             }
-            LoadError::Network { .. } | LoadError::Cut { .. } | LoadError::Stopped { .. } => {
+            LoadError::Network { .. }
+            | LoadError::Cut { .. }
+            | LoadError::Stopped { .. }
+            | LoadError::Chunk(_) => {
                 Self::new(words().checkpoint_not_loaded, error).advice(words().network_advice)
             }
             _ => Self::new(words().checkpoint_unusable, error).advice(words().checkpoint_advice),

@@ -95,7 +95,8 @@ impl Playing {
 }
 
 fn tokenizer_of(task: Task) -> Result<Tokenizer, TokenizerError> {
-    Tokenizer::from_json(&task.tokenizer_json().to_string())
+    let read = Tokenizer::of_words(&task.tokenizer_json().to_string());
+    read.ok_or_else(|| TokenizerError::Format(format!("expected words, of {}", task.name())))
 }
 
 #[cfg(test)]

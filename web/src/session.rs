@@ -29,6 +29,7 @@ use latent_model::{
 use crate::{
     brought::Brought,
     browser::{BREATHE, breathe},
+    chunk::chat_prompt,
     gpu::Gpu,
     lane_group::{Group, groups},
     load::{Downloading, LoadError, fetch_model},
@@ -365,31 +366,30 @@ impl Session {
     }
 
     /// The lanes as their engines take them. Every checkpoint must be loaded.
-    fn specs(
+    async fn specs(
         &self,
         question: &Question,
         lanes: &[LaneChoice],
         seed: u32,
     ) -> Result<Vec<LaneSpec>, SessionError> {
-        let spec = |(lane, stream): (&LaneChoice, u32)| {
+        let mut specs = Vec::new();
+        for (lane, stream) in lanes.iter().zip(streams(lanes)) {
             let checkpoint = self.loaded(&lane.model).ok_or(SessionError::NotBegun)?;
             let model = &checkpoint.model;
             let tokenizer = &model.tokenizer;
             let prompt = match question.is_said {
-                true => model
-                    .chat_prompt(&question.text)
-                    .map_err(SessionError::Chat)?,
+                true => chat_prompt(model, &question.text).await?,
                 false => model.prompt(&question.text)?,
             };
-            Ok(LaneSpec {
+            specs.push(LaneSpec {
                 inputs: Input::tokens(&prompt),
                 program: lane.program(tokenizer, model.capabilities())?,
                 seed,
                 stream,
                 decode_thoughts: true,
-            })
-        };
-        lanes.iter().zip(streams(lanes)).map(spec).collect()
+            });
+        }
+        Ok(specs)
     }
 
     /// Begins a run: the lanes of one checkpoint are one batch of its engine.
@@ -399,7 +399,7 @@ impl Session {
         lanes: &[LaneChoice],
         seed: u32,
     ) -> Result<Vec<Begun>, SessionError> {
-        let specs = self.specs(question, lanes, seed)?;
+        let specs = self.specs(question, lanes, seed).await?;
         let mut engines = self.engines.lock().await;
         self.retain_engines(&mut engines, |_| true);
         let mut checkpoints = Vec::new();

@@ -10,6 +10,7 @@ use crate::{
     config::{ConfigError, ModelConfig, end_tokens},
     contemplation::{Contemplation, ContemplationError, ContemplationFiles},
     engine::ModelCapabilities,
+    gguf,
     tokenizer::{Marker, Tokenizer, TokenizerError},
     turns::{Breathe, at_once, turn},
 };
@@ -96,7 +97,6 @@ impl Model {
         breathe: Option<Breathe>,
     ) -> Result<Self, ModelError> {
         let config = ModelConfig::from_json(&files.config)?;
-        let generation_config = files.generation_config.as_deref();
         let chat_template = ChatTemplate::from_files(
             files.tokenizer_config.as_deref(),
             files.chat_template.as_deref(),
@@ -104,17 +104,36 @@ impl Model {
         turn(breathe).await;
         let tokenizer = Tokenizer::from_json(&files.tokenizer)?;
         turn(breathe).await;
-        let tokenizer = tokenizer
-            .with_end_tokens(end_tokens(&files.config, generation_config)?)
-            .with_chat_template(chat_template.as_ref());
-        if tokenizer.vocab_size() > config.vocab_size {
-            return Err(ModelError::Vocabulary {
-                tokenizer: tokenizer.vocab_size(),
-                config: config.vocab_size,
-            });
-        }
+        let tokenizer = fitting(tokenizer, &config, chat_template.as_ref(), files)?;
         turn(breathe).await;
-        let mut weights = Weights::from_files(&config, &files.weights)?;
+        let weights = Weights::from_files(&config, &files.weights)?;
+        Self::with_adapters(config, weights, tokenizer, files).map(|model| Self {
+            chat_template,
+            ..model
+        })
+    }
+
+    /// Reads and checks a folder of a model that has a task's words and no chat, as the ones that
+    /// ship are; `None` where the files ask for more. The page starts with the code of this alone.
+    pub fn of_words(files: &ModelFiles) -> Option<Result<Self, ModelError>> {
+        let chats = files.tokenizer_config.is_some() || files.chat_template.is_some();
+        let is_gguf = files.weights.iter().any(|(_, bytes)| gguf::is_gguf(bytes));
+        let tokenizer = Tokenizer::of_words(&files.tokenizer).filter(|_| !chats && !is_gguf)?;
+        let read = || {
+            let config = ModelConfig::from_json(&files.config)?;
+            let tokenizer = fitting(tokenizer, &config, None, files)?;
+            let weights = Weights::from_safetensors(&config, &files.weights)?;
+            Self::with_adapters(config, weights, tokenizer, files)
+        };
+        Some(read())
+    }
+
+    fn with_adapters(
+        config: ModelConfig,
+        mut weights: Weights,
+        tokenizer: Tokenizer,
+        files: &ModelFiles,
+    ) -> Result<Self, ModelError> {
         let contemplation = files.contemplation.as_ref();
         weights.contemplation = contemplation
             .map(|files| Contemplation::from_files(&config, &weights, files))
@@ -123,7 +142,7 @@ impl Model {
             config,
             weights: Arc::new(weights),
             tokenizer,
-            chat_template,
+            chat_template: None,
         })
     }
 
@@ -172,5 +191,25 @@ impl Model {
     /// What the checkpoint brings beside its language model.
     pub fn capabilities(&self) -> ModelCapabilities {
         self.weights.capabilities()
+    }
+}
+
+/// A tokenizer as the files that stand beside it want it.
+fn fitting(
+    tokenizer: Tokenizer,
+    config: &ModelConfig,
+    chat_template: Option<&ChatTemplate>,
+    files: &ModelFiles,
+) -> Result<Tokenizer, ModelError> {
+    let end_tokens = end_tokens(&files.config, files.generation_config.as_deref())?;
+    let tokenizer = tokenizer
+        .with_end_tokens(end_tokens)
+        .with_chat_template(chat_template);
+    match tokenizer.vocab_size() > config.vocab_size {
+        true => Err(ModelError::Vocabulary {
+            tokenizer: tokenizer.vocab_size(),
+            config: config.vocab_size,
+        }),
+        false => Ok(tokenizer),
     }
 }

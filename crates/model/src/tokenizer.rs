@@ -1,14 +1,16 @@
 //! Text to token ids and back, through a Hugging Face `tokenizer.json`.
 
-use std::collections::BTreeSet;
-
-use serde_json::Value;
-use tokenizers::{ModelWrapper, models::unigram::Unigram};
+use std::{collections::BTreeSet, sync::Arc};
 
 pub use self::stream::TextStream;
+use self::{codec::Codec, words::Words};
 use crate::{chat::ChatTemplate, text};
 
+mod codec;
+mod library;
+mod pattern;
 mod stream;
+mod words;
 
 /// The markers that switch a model between words, thoughts and answers.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -86,7 +88,7 @@ fn vocabulary_text(known: &[String]) -> String {
 /// A tokenizer and its vocabulary.
 #[derive(Clone, Debug)]
 pub struct Tokenizer {
-    inner: tokenizers::Tokenizer,
+    codec: Arc<dyn Codec>,
     /// Added tokens: markers, not words.
     added: BTreeSet<u32>,
     /// What ends an answer, in the order of the model's files; empty where they name nothing.
@@ -131,22 +133,28 @@ impl Tokenizer {
     /// # Errors
     /// If the text is not a tokenizer.
     pub fn from_json(json: &str) -> Result<Self, TokenizerError> {
-        let wrong = |error: tokenizers::Error| TokenizerError::Format(error.to_string());
-        let json = text::clean(json);
-        check_readable(&json)?;
-        let mut inner: tokenizers::Tokenizer = json.parse().map_err(wrong)?;
-        inner.with_truncation(None).map_err(wrong)?;
-        inner.with_padding(None);
-        let model = without_unknown_token(inner.get_model().clone());
-        inner.with_model(model);
-        let added = inner.get_added_tokens_decoder().into_keys().collect();
-        let end_tokens = inner.token_to_id(Marker::Eos.text()).into_iter().collect();
-        Ok(Self {
-            inner,
-            added,
-            end_tokens,
+        if let Some(read) = Self::of_words(json) {
+            return Ok(read);
+        }
+        let codec = library::read(&text::clean(json))?;
+        Ok(Self::new(Arc::new(codec)))
+    }
+
+    /// Reads a `tokenizer.json` of words between spaces, as every task has one, by a reader of its
+    /// own; `None` where the file asks for more. It gives the ids that the crate gives which
+    /// [`Self::from_json`] takes for all others, and the page starts without that crate.
+    pub fn of_words(json: &str) -> Option<Self> {
+        let codec = Words::read(&text::clean(json))?;
+        Some(Self::new(Arc::new(codec)))
+    }
+
+    fn new(codec: Arc<dyn Codec>) -> Self {
+        Self {
+            added: codec.added(),
+            end_tokens: codec.id(Marker::Eos.text()).into_iter().collect(),
+            codec,
             has_marker_texts: false,
-        })
+        }
     }
 
     /// The same tokenizer of a model that is spoken to by this template.
@@ -202,10 +210,8 @@ impl Tokenizer {
     /// # Errors
     /// If a part of the text is not in the vocabulary.
     pub fn encode(&self, text: &str) -> Result<Vec<u32>, TokenizerError> {
-        match self.inner.encode(text, false) {
-            Ok(encoding) => Ok(encoding.get_ids().to_vec()),
-            Err(error) => Err(self.unknown_word(text, &error.to_string())),
-        }
+        let encoded = self.codec.encode(text, false);
+        encoded.map_err(|reason| self.unknown_word(text, &reason))
     }
 
     /// Token ids of a text with what the tokenizer puts around a prompt, such as a token for its
@@ -214,20 +220,18 @@ impl Tokenizer {
     /// # Errors
     /// If a part of the text is not in the vocabulary.
     pub fn encode_prompt(&self, text: &str) -> Result<Vec<u32>, TokenizerError> {
-        match self.inner.encode(text, true) {
-            Ok(encoding) => Ok(encoding.get_ids().to_vec()),
-            Err(error) => Err(self.unknown_word(text, &error.to_string())),
-        }
+        let encoded = self.codec.encode(text, true);
+        encoded.map_err(|reason| self.unknown_word(text, &reason))
     }
 
     /// The text of a sequence of tokens, markers included; `⟨id⟩` where the vocabulary has none.
     pub fn decode(&self, ids: &[u32]) -> String {
-        let is_known = |id: &u32| self.inner.id_to_token(*id).is_some();
+        let is_known = |id: &u32| self.codec.token(*id).is_some();
         let texts = ids.chunk_by(|a, b| is_known(a) && is_known(b)).map(|run| {
             match run {
                 [id] if !is_known(id) => format!("⟨{id}⟩"),
-                // Decoders rewrite text and refuse none; what one cannot write stands as it is.
-                _ => self.inner.decode(run, false).unwrap_or_else(|_| {
+                // What cannot be written stands as it is.
+                _ => self.codec.decode(run).unwrap_or_else(|| {
                     run.iter()
                         .map(|&id| self.token(id))
                         .collect::<Vec<_>>()
@@ -235,12 +239,7 @@ impl Tokenizer {
                 }),
             }
         });
-        let separator = if self.inner.get_decoder().is_none() {
-            " "
-        } else {
-            ""
-        };
-        texts.collect::<Vec<_>>().join(separator)
+        texts.collect::<Vec<_>>().join(self.codec.separator())
     }
 
     /// One token as people read it: decoded, with spaces and line ends that stand alone made
@@ -269,14 +268,12 @@ impl Tokenizer {
 
     /// The token as it stands in the vocabulary, or `⟨id⟩` where there is none.
     pub fn token(&self, id: u32) -> String {
-        self.inner
-            .id_to_token(id)
-            .unwrap_or_else(|| format!("⟨{id}⟩"))
+        self.codec.token(id).unwrap_or_else(|| format!("⟨{id}⟩"))
     }
 
     /// The id of a token, as it stands in the vocabulary.
     pub fn id(&self, token: &str) -> Option<u32> {
-        self.inner.token_to_id(token)
+        self.codec.id(token)
     }
 
     /// The id of a marker; that of [`Marker::Eos`] is the first of [`Self::end_tokens`].
@@ -293,18 +290,18 @@ impl Tokenizer {
 
     /// One more than the largest id, added tokens included: the rows that an embedding must have.
     pub fn vocab_size(&self) -> usize {
-        let ids = self.inner.get_vocab(true).into_values();
+        let ids = self.codec.ids().into_iter();
         ids.max().map_or(0, |last| last as usize + 1)
     }
 
     /// Every word of the vocabulary as people read it, sorted, without added tokens.
     pub fn words(&self) -> Vec<String> {
         let mut words: Vec<String> = self
-            .inner
-            .get_vocab(false)
+            .codec
+            .ids()
             .into_iter()
-            .filter(|(_, id)| !self.added.contains(id))
-            .map(|(_, id)| self.shown(id))
+            .filter(|id| !self.added.contains(id))
+            .map(|id| self.shown(id))
             .collect();
         words.sort();
         words
@@ -312,7 +309,7 @@ impl Tokenizer {
 
     /// Finds the word that made encoding fail: each piece between spaces is tried by itself.
     fn unknown_word(&self, text: &str, reason: &str) -> TokenizerError {
-        let fails = |piece: &&str| self.inner.encode(*piece, false).is_err();
+        let fails = |piece: &&str| self.codec.encode(piece, false).is_err();
         match text.split_whitespace().find(fails) {
             Some(piece) => {
                 let word = piece.trim_matches(|c: char| c.is_ascii_punctuation());
@@ -322,38 +319,6 @@ impl Tokenizer {
                 }
             }
             None => TokenizerError::Format(reason.into()),
-        }
-    }
-}
-
-/// No vocabulary holds this.
-const NOWHERE: &str = "\u{0}unknown";
-
-/// The model without its token for what it does not know, whatever that is called: a text with an
-/// unknown part then fails to encode, instead of reaching the model as something else.
-fn without_unknown_token(model: ModelWrapper) -> ModelWrapper {
-    match model {
-        ModelWrapper::WordLevel(mut model) => {
-            model.unk_token = NOWHERE.into();
-            model.into()
-        }
-        ModelWrapper::WordPiece(mut model) => {
-            model.unk_token = NOWHERE.into();
-            model.into()
-        }
-        // Without any, it would leave unknown characters out.
-        ModelWrapper::BPE(mut model) => {
-            model.unk_token = Some(NOWHERE.into());
-            model.into()
-        }
-        // With bytes to fall back on nothing is unknown to it.
-        ModelWrapper::Unigram(model) if model.byte_fallback() => model.into(),
-        ModelWrapper::Unigram(model) => {
-            let vocabulary = model.iter().cloned().collect();
-            match Unigram::from(vocabulary, None, false) {
-                Ok(strict) => strict.into(),
-                Err(_) => model.into(),
-            }
         }
     }
 }
@@ -370,38 +335,4 @@ fn byte_level_bytes(token: &str) -> Option<Vec<u8>> {
             code => hidden.get(code as usize - 256).copied(),
         })
         .collect()
-}
-/// Refuses what the crate that reads the file would not answer with an error: it panics where a
-/// decoder is no JSON, and it trusts the sizes in a `Precompiled` normalizer (SentencePiece's, which
-/// no model that is run here has).
-fn check_readable(json: &str) -> Result<(), TokenizerError> {
-    #[derive(serde::Deserialize)]
-    struct Parts {
-        #[serde(default)]
-        normalizer: Value,
-        // Read as the crate reads it first.
-        #[serde(default, rename = "decoder")]
-        _decoder: Value,
-    }
-    let wrong = |error: serde_json::Error| TokenizerError::Format(error.to_string());
-    let parts: Parts = serde_json::from_str(json).map_err(wrong)?;
-    match is_precompiled(&parts.normalizer) {
-        true => Err(TokenizerError::Format(
-            "expected a normalizer that is written out, found one that is \"Precompiled\"".into(),
-        )),
-        false => Ok(()),
-    }
-}
-
-/// Whether a normalizer is a `Precompiled` one, or has one in it.
-fn is_precompiled(normalizer: &Value) -> bool {
-    match normalizer {
-        Value::Object(fields) => {
-            fields.contains_key("precompiled_charsmap")
-                || fields.get("type").is_some_and(|kind| kind == "Precompiled")
-                || fields.values().any(is_precompiled)
-        }
-        Value::Array(all) => all.iter().any(is_precompiled),
-        _ => false,
-    }
 }

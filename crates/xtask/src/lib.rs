@@ -11,6 +11,7 @@ pub mod requirement;
 pub mod server;
 pub mod setup;
 pub mod size;
+pub mod split;
 pub mod suite;
 pub mod wasm;
 pub mod workspace;

@@ -11,7 +11,7 @@ use xtask::page::{PageBuild, Screenshot};
 use xtask::server::{Host, StaticServer};
 use xtask::suite::CheckName;
 use xtask::wasm::WasmToolchain;
-use xtask::{bench, page, requirement, setup, suite, workspace};
+use xtask::{bench, page, requirement, setup, split, suite, workspace};
 
 /// Sets up, serves, tests and packages the playground.
 #[derive(Parser)]
@@ -66,6 +66,9 @@ enum Task {
     },
     /// Takes pictures of the built page, light and dark.
     Screenshot(Screenshot),
+    /// Splits the program of a page that trunk builds: its hook.
+    #[command(hide = true)]
+    Split,
 }
 
 fn main() -> ExitCode {
@@ -105,6 +108,7 @@ fn run(args: Args) -> Result<()> {
             println!("The site is in {}", workspace::dist().display());
             Ok(())
         }
+        Task::Split => split::hook(),
         Task::Screenshot(_) => page::screenshot(&args_after("screenshot")),
     }
 }

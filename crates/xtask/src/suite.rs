@@ -15,7 +15,7 @@ use crate::page::{self, PageBuild};
 use crate::progress::{command_text, duration_text, read_lines, spawn_piped};
 use crate::requirement;
 use crate::setup;
-use crate::size::{self, Size};
+use crate::size::{self, Size, Sizes};
 use crate::wasm::{Route, TARGET, WasmToolchain};
 use crate::workspace;
 
@@ -97,9 +97,12 @@ fn run_check(check: CheckName, route: Route, closing_lines: &mut Vec<String>) ->
     match check {
         CheckName::Page => {
             page::write_worker()?;
-            let Size { raw_kb, gzip_kb } = size::check(&workspace::dist())?;
+            let Sizes { first, all } = size::check(&workspace::dist())?;
+            let text = |Size { raw_kb, gzip_kb }| format!("{raw_kb} kB, {gzip_kb} kB gzip");
             closing_lines.push(format!(
-                "page: {raw_kb} kB of program and glue, {gzip_kb} kB gzip"
+                "page: it starts with {} of program and glue; all of it is {}",
+                text(first),
+                text(all)
             ));
             Ok(())
         }

@@ -60,16 +60,12 @@ pub(super) fn shards_of(name: &str, json: &[u8]) -> Result<Vec<String>, LoadErro
     })
 }
 
-/// Reads a model out of its files; the page draws in between.
+/// Reads a model out of the files that were brought; the page draws in between.
 pub(super) async fn model_of(
     name: &str,
     files: Vec<(String, Vec<u8>)>,
 ) -> Result<Model, LoadError> {
-    let wrong = |reason: ModelError| LoadError::Model {
-        name: name.into(),
-        reason: Box::new(reason),
-    };
-    let mut read = ModelFiles {
+    let mut folder = ModelFiles {
         config: String::new(),
         generation_config: None,
         tokenizer: String::new(),
@@ -81,26 +77,33 @@ pub(super) async fn model_of(
     for (file, bytes) in files {
         if is_gguf(&file) {
             let files = ModelFiles::from_gguf_in_turns(&file, bytes.into(), Some(BREATHE)).await?;
-            let read = Model::from_files_in_turns(&files, Some(BREATHE)).await;
-            return read.map_err(wrong);
+            return read(name, &files).await;
         }
         if file.ends_with(".safetensors") {
-            read.weights.push((file, bytes.into()));
+            folder.weights.push((file, bytes.into()));
             continue;
         }
         let url = format!("{name}/{file}");
         let text = String::from_utf8(bytes).map_err(|_| LoadError::Utf8 { url })?;
         match file.as_str() {
-            "config.json" => read.config = text,
-            "tokenizer.json" => read.tokenizer = text,
-            "generation_config.json" => read.generation_config = Some(text),
-            "tokenizer_config.json" => read.tokenizer_config = Some(text),
-            "chat_template.jinja" => read.chat_template = Some(text),
+            "config.json" => folder.config = text,
+            "tokenizer.json" => folder.tokenizer = text,
+            "generation_config.json" => folder.generation_config = Some(text),
+            "tokenizer_config.json" => folder.tokenizer_config = Some(text),
+            "chat_template.jinja" => folder.chat_template = Some(text),
             _ => {}
         }
     }
-    let read = Model::from_files_in_turns(&read, Some(BREATHE)).await;
-    read.map_err(wrong)
+    read(name, &folder).await
+}
+
+/// Reads a model out of a folder's files; the page draws in between.
+pub async fn read(name: &str, files: &ModelFiles) -> Result<Model, LoadError> {
+    let read = Model::from_files_in_turns(files, Some(BREATHE)).await;
+    read.map_err(|reason: ModelError| LoadError::Model {
+        name: name.into(),
+        reason: Box::new(reason),
+    })
 }
 
 /// The most exact format in which the weights take no more than some bindings of the device; the

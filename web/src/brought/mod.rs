@@ -8,6 +8,7 @@ mod pour;
 mod shelf;
 mod source;
 
+pub use files::read;
 pub use known::{KnownModels, Manifest, ModelFile, SiteModel, Storage};
 pub use names::host_of;
 pub use source::Source;
@@ -25,6 +26,7 @@ use self::{
 use crate::{
     browser::{breathe, webgpu_obstacle},
     catalogue::SiteCatalogue,
+    chunk::brought_model,
     load::{Download, Downloading, LoadError, append, room_for, text},
     notice::{Notice, Notices, Topic},
     words::{fill, words},
@@ -126,16 +128,33 @@ impl Brought {
 
     /// Reads a model of this name that was brought, if there is one.
     pub async fn load(self, name: &str) -> Option<Result<Model, LoadError>> {
-        let known = self
-            .models
-            .with_untracked(|models| models.iter().find(|known| known.name == name).cloned());
-        if let Some(manifest) = known {
-            return Some(self.load_kept(&manifest).await);
+        let is_on_site = self
+            .on_site
+            .with_value(|models| models.iter().any(|model| model.name == name));
+        match is_on_site || self.manifest(name).is_some() {
+            true => Some(brought_model(self, name.into()).await),
+            false => None,
         }
-        let on_site = self.on_site.get_value();
-        let on_site = on_site.into_iter().find(|model| model.name == name)?;
-        let opened = self.open(Source::Site(on_site)).await;
-        Some(opened.map(|opened| opened.model))
+    }
+
+    fn manifest(self, name: &str) -> Option<Manifest> {
+        self.models
+            .with_untracked(|models| models.iter().find(|known| known.name == name).cloned())
+    }
+
+    /// Reads a model of this name that was kept, or is beside the page.
+    ///
+    /// # Errors
+    /// If there is none, or it does not arrive.
+    pub async fn read_known(self, name: &str) -> Result<Model, LoadError> {
+        if let Some(manifest) = self.manifest(name) {
+            return self.load_kept(&manifest).await;
+        }
+        let mut on_site = self.on_site.get_value().into_iter();
+        match on_site.find(|model| model.name == name) {
+            Some(model) => Ok(self.open(Source::Site(model)).await?.model),
+            None => Err(LoadError::NoModel { found: name.into() }),
+        }
     }
 
     async fn load_kept(self, manifest: &Manifest) -> Result<Model, LoadError> {

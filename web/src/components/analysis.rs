@@ -21,7 +21,11 @@ use self::{
     patch_map::PatchHeat,
     similarity::Similarity,
 };
-use super::{intervene::event_target_open, lanes_panel::LaneChips};
+use super::{
+    intervene::event_target_open,
+    lanes_panel::LaneChips,
+    panel::{Inside, Panel},
+};
 use crate::{
     analysis::{Analysis, AnalysisStatus, Looked},
     focus::{Cursor, Focus},
@@ -36,15 +40,31 @@ const DASHES: [&str; 4] = ["none", "7 4", "2 3", "10 3 2 3"];
 /// Folded away until somebody asks; nothing is computed before.
 #[component]
 pub fn AnalysisDrawer() -> impl IntoView {
-    let signals = expect_context::<PageSignals>();
-    let analysis = expect_context::<Analysis>();
-    let is_open = signals.analysis;
+    let is_open = expect_context::<PageSignals>().analysis;
     let on_toggle = move |event| {
         let now = event_target_open(&event);
         if now != is_open.get_untracked() {
             is_open.set(now);
         }
     };
+    view! {
+        <details
+            class="panel analysis"
+            data-testid="analysis"
+            prop:open=is_open
+            on:toggle=on_toggle
+        >
+            <summary>{words().analysis}</summary>
+            <Inside panel=Panel::Analysis is_open/>
+        </details>
+    }
+}
+
+/// All that is in it.
+#[component]
+pub fn AnalysisParts() -> impl IntoView {
+    let is_open = expect_context::<PageSignals>().analysis;
+    let analysis = expect_context::<Analysis>();
     let told = move || match analysis.status.get() {
         AnalysisStatus::Waiting => words().analysis_waits.to_string(),
         AnalysisStatus::NotPossible => words().analysis_not_possible.to_string(),
@@ -61,29 +81,21 @@ pub fn AnalysisDrawer() -> impl IntoView {
     };
     let has_some = move || analysis.looked.with(|looked| !looked.is_empty());
     view! {
-        <details
-            class="panel analysis"
-            data-testid="analysis"
-            prop:open=is_open
-            on:toggle=on_toggle
-        >
-            <summary>{words().analysis}</summary>
-            <p class="hint">{words().analysis_hint}</p>
-            <p class="hint" role="status" data-testid="analysis-status" data-status=status>{told}</p>
-            <Show when=move || is_open.get() && has_some()>
-                <div class="lane-chips" role="group" aria-label=words().analysis_lane>
-                    <LaneChips testid="analyse-lane"/>
-                </div>
-                <div class="analysis-parts">
-                    <PatchHeat/>
-                    <Divergences/>
-                    <LensHeat/>
-                    <Distributions/>
-                    <Draws/>
-                    <Similarity/>
-                </div>
-            </Show>
-        </details>
+        <p class="hint">{words().analysis_hint}</p>
+        <p class="hint" role="status" data-testid="analysis-status" data-status=status>{told}</p>
+        <Show when=move || is_open.get() && has_some()>
+            <div class="lane-chips" role="group" aria-label=words().analysis_lane>
+                <LaneChips testid="analyse-lane"/>
+            </div>
+            <div class="analysis-parts">
+                <PatchHeat/>
+                <Divergences/>
+                <LensHeat/>
+                <Distributions/>
+                <Draws/>
+                <Similarity/>
+            </div>
+        </Show>
     }
 }
 

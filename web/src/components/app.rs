@@ -11,19 +11,16 @@ use super::{
     arena::ArenaPanel,
     chart::EntropyChart,
     controls::Controls,
-    evidence::Evidence,
     first_steps::FirstSteps,
-    guide::Guide,
     header::Header,
     lanes_panel::LanesPanel,
     messages::Messages,
     offline::{Offline, OfflineNote, UpdateOffer},
     open_model::{ForgetModel, OpenModel, OpenModelPanel, ShowModel, Taker, needs_model},
+    panel::{Folded, Panel},
     picture::Picture,
     playback::PlayingNote,
     problem::ProblemPanel,
-    speed::SpeedPanel,
-    take_away::TakeAway,
     teacher::{ForAClass, PredictFirst},
     tour::Tour,
 };
@@ -33,6 +30,7 @@ use crate::{
     arena::Arena,
     brought::{Brought, Opened, Source},
     catalogue::{Lists, SiteCatalogue},
+    chunk::open_model,
     default_lanes::brought_lanes,
     load::{Downloading, LoadError, fetch_file},
     notice::{Notice, Notices, Topic},
@@ -44,7 +42,7 @@ use crate::{
     session::Session,
     speed::Speed,
     startup::{EngineReport, Reports, Startup, UseEngine},
-    words::{preferred, speak, tag},
+    words::{preferred, speak, tag, words},
 };
 
 /// Where the browser keeps the choice of language.
@@ -153,7 +151,7 @@ fn bring_models(session: Rc<Session>, brought: Brought, signals: PageSignals, no
     };
     let open = move |source: Source| {
         spawn_local(async move {
-            match brought.open(source).await {
+            match open_model(brought, source).await {
                 Ok(Opened { model, manifest }) => {
                     session.get_value().take(&manifest.name, model).await;
                     show(manifest.name);
@@ -235,10 +233,25 @@ fn Page() -> impl IntoView {
             </Show>
             <ForAClass/>
             <ArenaPanel/>
-            <TakeAway/>
-            <Evidence/>
-            <SpeedPanel/>
-            <Guide/>
+            <Folded
+                panel=Panel::TakeAway
+                class="take-away panel"
+                testid="take-away"
+                title=words().take_away
+            />
+            <Folded
+                panel=Panel::Evidence
+                class="evidence panel"
+                testid="evidence"
+                title=words().evidence
+            />
+            <Folded
+                panel=Panel::Speed
+                class="panel"
+                testid="device-speed"
+                title=words().device_speed
+            />
+            <Folded panel=Panel::Guide class="guide panel" testid="guide" title=words().guide/>
             <OfflineNote/>
         </main>
     }

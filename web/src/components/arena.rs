@@ -3,7 +3,11 @@
 use latent_model::{address::ArenaChoice, metrics::Proportion, tasks::Difficulty};
 use leptos::prelude::*;
 
-use super::{chart::marker_path, intervene::event_target_open};
+use super::{
+    chart::marker_path,
+    intervene::event_target_open,
+    panel::{Inside, Panel},
+};
 use crate::{
     arena::{Arena, ArenaStatus, MOST_THOUGHTS},
     page_signals::PageSignals,
@@ -24,7 +28,6 @@ const N_SAMPLES: [usize; 4] = [1, 5, 10, 20];
 /// Folded away until somebody asks.
 #[component]
 pub fn ArenaPanel() -> impl IntoView {
-    let arena = expect_context::<Arena>();
     let in_address = expect_context::<PageSignals>().arena;
     // What is set stays while the panel is folded, when the address says nothing of it.
     let asked = RwSignal::new(in_address.get_untracked().unwrap_or(ArenaChoice::FIRST));
@@ -39,6 +42,29 @@ pub fn ArenaPanel() -> impl IntoView {
             in_address.set(is_open.then(|| asked.get_untracked()));
         }
     };
+    provide_context(Asked(asked));
+    view! {
+        <details
+            class="panel arena"
+            data-testid="arena"
+            prop:open=move || in_address.with(Option::is_some)
+            on:toggle=on_toggle
+        >
+            <summary>{words().arena}</summary>
+            <Inside panel=Panel::Arena is_open=Signal::derive(move || in_address.with(Option::is_some))/>
+        </details>
+    }
+}
+
+/// What is set in the panel.
+#[derive(Clone, Copy)]
+struct Asked(RwSignal<ArenaChoice>);
+
+/// All that is in it.
+#[component]
+pub fn ArenaParts() -> impl IntoView {
+    let arena = expect_context::<Arena>();
+    let Asked(asked) = expect_context();
     let failure = move || {
         let text = |error: String| fill(words().arena_failed, &[("error", &error)]);
         arena.failure.get().map(text)
@@ -49,26 +75,18 @@ pub fn ArenaPanel() -> impl IntoView {
         rows.windows(2).any(|pair| pair[0].lane == pair[1].lane)
     };
     view! {
-        <details
-            class="panel arena"
-            data-testid="arena"
-            prop:open=move || in_address.with(Option::is_some)
-            on:toggle=on_toggle
-        >
-            <summary>{words().arena}</summary>
-            <p class="hint">{words().arena_hint}</p>
-            <Setup asked/>
-            {move || failure().map(|text| view! {
-                <p class="warning" role="alert" data-testid="arena-failure">{text}</p>
-            })}
-            <Show when=has_rows>
-                <ScoreTable/>
-                <Show when=is_sweep>
-                    <SweepChart/>
-                </Show>
-                <Files/>
+        <p class="hint">{words().arena_hint}</p>
+        <Setup asked/>
+        {move || failure().map(|text| view! {
+            <p class="warning" role="alert" data-testid="arena-failure">{text}</p>
+        })}
+        <Show when=has_rows>
+            <ScoreTable/>
+            <Show when=is_sweep>
+                <SweepChart/>
             </Show>
-        </details>
+            <Files/>
+        </Show>
     }
 }
 

@@ -17,22 +17,15 @@ use crate::{
     words::{fill, words},
 };
 
-/// Folded away until somebody asks, and fetched then.
+/// All of it, fetched when it is drawn.
 #[component]
-pub fn Evidence() -> impl IntoView {
+pub fn Measurements() -> impl IntoView {
     let tables = RwSignal::new(None::<Result<Vec<(Suite, Table)>, String>>);
     let case = RwSignal::new(None::<CaseStudy>);
-    let is_asked = StoredValue::new(false);
-    let fetch = move |_| {
-        if is_asked.get_value() {
-            return;
-        }
-        is_asked.set_value(true);
-        spawn_local(async move {
-            tables.set(Some(fetch_tables().await));
-            case.set(fetch_json("evidence/case-study.json").await.ok());
-        });
-    };
+    spawn_local(async move {
+        let _ = tables.try_set(Some(fetch_tables().await));
+        let _ = case.try_set(fetch_json("evidence/case-study.json").await.ok());
+    });
     let content = move || match tables.get() {
         None => view! { <p>{words().evidence_fetching}</p> }.into_any(),
         Some(Err(error)) => view! {
@@ -41,16 +34,13 @@ pub fn Evidence() -> impl IntoView {
         .into_any(),
         Some(Ok(tables)) => tables
             .into_iter()
-            .map(|(suite, table)| view! { <Measurements suite table case/> })
+            .map(|(suite, table)| view! { <OfSuite suite table case/> })
             .collect_view()
             .into_any(),
     };
     view! {
-        <details class="evidence panel" data-testid="evidence" on:toggle=fetch>
-            <summary>{words().evidence}</summary>
-            {content}
-            {STUDIES.map(|study| view! { <Mixtures study/> }).collect_view()}
-        </details>
+        {content}
+        {STUDIES.map(|study| view! { <Mixtures study/> }).collect_view()}
     }
 }
 
@@ -145,7 +135,7 @@ fn study_view(study: Study, measured: &Value) -> impl IntoView + use<> {
 }
 
 #[component]
-fn Measurements(suite: Suite, table: Table, case: RwSignal<Option<CaseStudy>>) -> impl IntoView {
+fn OfSuite(suite: Suite, table: Table, case: RwSignal<Option<CaseStudy>>) -> impl IntoView {
     let tasks = table.tasks().into_iter();
     let tasks = tasks
         .map(|task| task_table(suite, &table, task))

@@ -2,10 +2,17 @@
 
 use gloo::storage::{LocalStorage, Storage};
 use latent_model::tasks::Picture;
-use leptos::prelude::*;
+use leptos::{prelude::*, task::spawn_local};
 
 use super::tour::Guide;
-use crate::{page_signals::PageSignals, run_state::RunStatus, runner::Runner, words::words};
+use crate::{
+    chunk::open_chapter,
+    notice::{Notice, Notices, Topic},
+    page_signals::PageSignals,
+    run_state::RunStatus,
+    runner::Runner,
+    words::words,
+};
 
 /// Where the browser keeps that this visitor knows it.
 const KNOWN_KEY: &str = "latent-playground.knows-first-steps";
@@ -18,6 +25,7 @@ pub fn FirstSteps() -> impl IntoView {
     } = expect_context();
     let runner = expect_context::<Runner>();
     let guide = Guide::of_page();
+    let notices = expect_context::<Notices>();
     let is_known = RwSignal::new(LocalStorage::get(KNOWN_KEY).unwrap_or(false));
     let know = move || {
         is_known.set(true);
@@ -29,6 +37,14 @@ pub fn FirstSteps() -> impl IntoView {
             know();
         }
     });
+    let start = move |_| {
+        spawn_local(async move {
+            notices.clear(Topic::Panel);
+            if let Err(error) = open_chapter(guide, 1).await {
+                notices.show(Topic::Panel, Notice::missing_panel(&error));
+            }
+        });
+    };
     let boxes = move || match question.with(|question| question.task.picture()) {
         Picture::Graph => words().boxes_graph,
         Picture::Story => words().boxes_story,
@@ -42,7 +58,7 @@ pub fn FirstSteps() -> impl IntoView {
                     <li>{boxes}</li>
                     <li>{words().first_three}</li>
                 </ol>
-                <button class="primary" data-testid="start-tour" on:click=move |_| guide.open(1)>
+                <button class="primary" data-testid="start-tour" on:click=start>
                     {words().start_tour}
                 </button>
                 <button class="quiet" aria-label=words().dismiss_lines data-testid="know" on:click=move |_| know()>

@@ -21,9 +21,9 @@ pub fn cited(paper: &'static str) -> impl IntoView + use<> {
     }
 }
 
-/// Folded away until somebody asks.
+/// All of it.
 #[component]
-pub fn Guide() -> impl IntoView {
+pub fn Meanings() -> impl IntoView {
     let strategy = |strategy: &'static latent_model::strategy::Strategy| {
         view! {
             <dt>{strategy.title}</dt>
@@ -47,16 +47,13 @@ pub fn Guide() -> impl IntoView {
     });
     let entries = glossary(current_language()).map(entry).collect_view();
     view! {
-        <details class="guide panel" data-testid="guide">
-            <summary>{words().guide}</summary>
-            <p>{words().guide_inputs}</p>
-            <p>{words().guide_graph}</p>
-            <p>{words().guide_chart}</p>
-            <h3>{words().guide_lanes}</h3>
-            <dl>{STRATEGIES.iter().map(strategy).collect_view()}</dl>
-            <h3>{words().guide_glossary}</h3>
-            <dl data-testid="glossary">{entries}</dl>
-            {source}
-        </details>
+        <p>{words().guide_inputs}</p>
+        <p>{words().guide_graph}</p>
+        <p>{words().guide_chart}</p>
+        <h3>{words().guide_lanes}</h3>
+        <dl>{STRATEGIES.iter().map(strategy).collect_view()}</dl>
+        <h3>{words().guide_glossary}</h3>
+        <dl data-testid="glossary">{entries}</dl>
+        {source}
     }
 }

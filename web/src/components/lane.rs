@@ -14,8 +14,8 @@ use leptos::prelude::*;
 use super::{
     composition::{CompositionEditor, first_composition},
     guide::cited,
-    intervene::StepActions,
     lane_settings::LaneSettings,
+    panel::{Inside, Panel},
     stream::Stream,
 };
 use crate::{
@@ -57,6 +57,11 @@ pub fn LaneCard(lane: Lane) -> impl IntoView {
     };
     let strategy = move || lane.choice.with(|choice| choice.strategy);
     let has_begun = Memo::new(move |_| lane.run.with(|run| !run.records.is_empty()));
+    let cursor = expect_context::<Cursor>();
+    let acts = Signal::derive(move || {
+        let is_pinned = cursor.pinned().is_some() && focus.chosen(lanes) == Some(lane);
+        is_pinned || lane.choice.with(|choice| !choice.changes.is_empty())
+    });
     view! {
         <article
             class="lane"
@@ -109,7 +114,7 @@ pub fn LaneCard(lane: Lane) -> impl IntoView {
                 <Stream lane/>
             </Show>
             <Thought lane index/>
-            <StepActions lane index/>
+            <Inside panel=Panel::StepActions(lane, index) is_open=acts/>
             <LaneFoot index lane/>
         </article>
     }

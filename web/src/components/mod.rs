@@ -21,6 +21,7 @@ mod lanes_panel;
 mod messages;
 mod offline;
 mod open_model;
+mod panel;
 mod picture;
 mod playback;
 mod problem;
@@ -33,3 +34,5 @@ mod teacher;
 mod tour;
 
 pub use app::App;
+pub use panel::{Panel, draw};
+pub use tour::Guide;

@@ -12,9 +12,9 @@ use crate::{
     words::{fill, words},
 };
 
-/// Folded away until somebody asks.
+/// The button, how far it is, and what was found.
 #[component]
-pub fn SpeedPanel() -> impl IntoView {
+pub fn SpeedParts() -> impl IntoView {
     let speed = expect_context::<Speed>();
     let reports = expect_context::<Reports>();
     let lanes = expect_context::<PageSignals>().lanes;
@@ -39,17 +39,14 @@ pub fn SpeedPanel() -> impl IntoView {
         _ => None,
     };
     view! {
-        <details class="panel" data-testid="device-speed">
-            <summary>{words().device_speed}</summary>
-            <p class="hint">{words().speed_hint}</p>
-            <div class="options">
-                <button data-testid="speed-measure" disabled=move || !can_measure() on:click=measure>
-                    {words().speed_measure}
-                </button>
-                <span class="hint" role="status" data-testid="speed-progress">{progress}</span>
-            </div>
-            {report}
-        </details>
+        <p class="hint">{words().speed_hint}</p>
+        <div class="options">
+            <button data-testid="speed-measure" disabled=move || !can_measure() on:click=measure>
+                {words().speed_measure}
+            </button>
+            <span class="hint" role="status" data-testid="speed-progress">{progress}</span>
+        </div>
+        {report}
     }
 }
 

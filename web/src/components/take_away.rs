@@ -17,9 +17,9 @@ use crate::{
     words::words,
 };
 
-/// Folded away until somebody asks.
+/// A button for each.
 #[component]
-pub fn TakeAway() -> impl IntoView {
+pub fn TakeAwayParts() -> impl IntoView {
     let signals = expect_context::<PageSignals>();
     let runner = expect_context::<Runner>();
     let told = RwSignal::new(String::new());
@@ -62,21 +62,16 @@ pub fn TakeAway() -> impl IntoView {
     };
     let has_graph = move || signals.oracle.with(Option::is_some);
     view! {
-        <details class="take-away panel" data-testid="take-away">
-            <summary>{words().take_away}</summary>
-            <p class="hint">
-                {words().take_away_hint}
-            </p>
-            <div class="options">
-                <button data-testid="run-json" disabled=move || !has_run() on:click=json>{words().run_json}</button>
-                <button data-testid="run-csv" disabled=move || !has_run() on:click=table>{words().run_csv}</button>
-                <Show when=has_graph>{drawing("graph", "graph", [words().graph_svg, words().graph_png])}</Show>
-                {drawing("entropy-chart", "chart", [words().chart_svg, words().chart_png])}
-                <Recordings/>
-                <button data-testid="embed" on:click=embed>{words().frame}</button>
-            </div>
-            <p class="hint" role="status" data-testid="taken">{told}</p>
-        </details>
+        <p class="hint">{words().take_away_hint}</p>
+        <div class="options">
+            <button data-testid="run-json" disabled=move || !has_run() on:click=json>{words().run_json}</button>
+            <button data-testid="run-csv" disabled=move || !has_run() on:click=table>{words().run_csv}</button>
+            <Show when=has_graph>{drawing("graph", "graph", [words().graph_svg, words().graph_png])}</Show>
+            {drawing("entropy-chart", "chart", [words().chart_svg, words().chart_png])}
+            <Recordings/>
+            <button data-testid="embed" on:click=embed>{words().frame}</button>
+        </div>
+        <p class="hint" role="status" data-testid="taken">{told}</p>
     }
 }
 

@@ -3,6 +3,7 @@
 use leptos::{ev, prelude::*};
 use wasm_bindgen::JsCast;
 
+use super::panel::{Inside, Panel};
 use crate::{
     browser::speak_of,
     catalogue::SiteCatalogue,
@@ -62,6 +63,14 @@ impl Guide {
 /// The chapter that is open, above the panels that it speaks of.
 #[component]
 pub fn Tour() -> impl IntoView {
+    let number = expect_context::<PageSignals>().chapter;
+    let is_open = Signal::derive(move || number.with(Option::is_some));
+    view! { <Inside panel=Panel::Chapter is_open/> }
+}
+
+/// It, once its code has come.
+#[component]
+pub fn OpenChapter() -> impl IntoView {
     let number = expect_context::<PageSignals>().chapter;
     let number = Memo::new(move |_| number.get());
     move || {

@@ -319,6 +319,10 @@ words! {
     close_sheet: "Close", "Schließen";
 
     // Messages
+    panel_comes: "Coming …", "Kommt …";
+    panel_missing: "The panel cannot be opened", "Das Feld lässt sich nicht öffnen";
+    panel_missing_advice: "Check the network, then try again in the panel.", "Das Netz prüfen, dann im Feld noch einmal versuchen.";
+    fetch_again: "Try again", "Noch einmal versuchen";
     lists_missing: "The page did not load all of its files", "Die Seite hat nicht alle ihre Dateien geladen";
     lists_missing_advice: "Check the network, then reload the page.", "Das Netz prüfen, dann die Seite neu laden.";
     address_not_understood: "The address was not understood", "Die Adresse wurde nicht verstanden";

@@ -348,10 +348,16 @@ impl Browser {
         Ok(found.as_str().unwrap_or_default().to_owned())
     }
 
-    /// Opens what is folded away under this `data-testid`.
+    /// Opens what is folded away under this `data-testid`, and waits for what comes then.
     pub async fn unfold(&self, testid: &str) -> Result<()> {
-        let script = "document.querySelector(`[data-testid=\"${arguments[0]}\"]`).open = true";
-        self.execute(script, json!(testid)).await?;
+        // The page hears of it in a task of its own, and asks for the panel's code.
+        let script = "const [testid, done] = arguments; \
+                      const folded = document.querySelector(`[data-testid=\"${testid}\"]`); \
+                      const comes = () => folded.querySelector('[data-testid=panel-comes]') !== null; \
+                      const wait = () => comes() ? setTimeout(wait, 10) : done(); \
+                      folded.open = true; \
+                      setTimeout(wait, 50)";
+        self.execute_async(script, json!(testid)).await?;
         Ok(())
     }
 

@@ -3,6 +3,7 @@
 use std::time::Duration;
 
 use anyhow::{Context, Result, ensure};
+use serde_json::Value;
 use xtask::server::{Host, Missing, StaticServer};
 use xtask::workspace;
 
@@ -73,6 +74,42 @@ fn a_missing_file_of_a_checkpoint_is_called_missing() {
                 .await
                 .with_context(|| format!("{missing:?}"))?;
         }
+        Ok(())
+    });
+}
+
+/// A part of the program that does not come is told, and comes when it is asked for again.
+#[test]
+fn a_panel_whose_code_is_missing_says_so_and_opens_later() {
+    const OFFLINE: &str = "globalThis.isOffline = true; const online = fetch; \
+                           globalThis.fetch = (...asked) => \
+                           isOffline && String(asked[0]).includes('split_panels') \
+                           ? Promise.reject(new TypeError('no network')) : online(...asked)";
+    let is_told =
+        |text: &str| text.contains("did not arrive") && text.contains("Check the network");
+    in_browser(WebGpu::Off, async |browser| {
+        for missing in [Missing::NotFound, Missing::Index] {
+            let server = serve(Host {
+                absent: vec!["split_panels.wasm".into()],
+                missing,
+                ..Host::default()
+            })?;
+            browser.open_on(&server, &address("max")).await?;
+            browser.wait_enabled("run", SOON).await?;
+            browser.unfold("guide").await?;
+            let told = browser.wait_text("error", is_told, SOON).await;
+            told.with_context(|| format!("{missing:?}"))?;
+        }
+        browser.before_page(OFFLINE).await?;
+        browser.open(&address("max")).await?;
+        browser.wait_enabled("run", SOON).await?;
+        browser.unfold("guide").await?;
+        browser.wait_text("error", is_told, SOON).await?;
+        browser.execute("isOffline = false", Value::Null).await?;
+        browser.click("fetch-again").await?;
+        browser.wait_text("glossary", |_| true, SOON).await?;
+        let errors = browser.count("[data-testid=error]").await?;
+        ensure!(errors == 0, "what has come is missed no longer");
         Ok(())
     });
 }

@@ -16,6 +16,9 @@ fn a_german_page_speaks_german_to_its_glossary() {
             chapter == "4 von 8: Ein Gedanke hält die Front",
             "found {chapter:?}"
         );
+        for panel in ["guide", "take-away"] {
+            browser.unfold(panel).await?;
+        }
         for (testid, german) in [
             ("guide", "Wo die Aufgabe ein Graph ist"),
             ("guide", "Denkt in stetigen Gedanken"),

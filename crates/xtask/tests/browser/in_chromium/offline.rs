@@ -21,6 +21,9 @@ fn a_page_that_was_opened_once_runs_with_its_server_stopped() {
         let run = finished_run(browser).await?;
         let n_lanes = run["lanes"].as_array().map_or(0, Vec::len);
         ensure!(n_lanes == 4, "expected the default lanes, found {n_lanes}");
+        // Its code was kept, and nobody had opened it.
+        browser.unfold("guide").await?;
+        browser.wait_text("glossary", |_| true, LIMIT).await?;
         Ok(())
     });
 }
@@ -55,8 +58,12 @@ fn the_worker_keeps_to_its_own_folder() -> Result<()> {
     let worker = std::fs::read_to_string(workspace::dist().join("sw.js"))?;
     ensure!(!worker.contains("unpackaged"), "its list is filled in");
     ensure!(
-        worker.contains("\"./\",") && worker.contains(".wasm\","),
+        worker.contains("\"./\",") && worker.contains("_bg.wasm\","),
         "the page itself"
+    );
+    ensure!(
+        worker.contains("/split_panels.wasm\",") && worker.contains("/split_models.wasm\","),
+        "its parts that come later"
     );
     ensure!(
         !worker.contains(".safetensors"),

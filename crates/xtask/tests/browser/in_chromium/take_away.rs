@@ -14,8 +14,7 @@ fn a_run_is_taken_away_as_texts_and_pictures() {
         browser.wait_enabled("run", LIMIT).await?;
         browser.click("run").await?;
         let run = finished_run(browser).await?;
-        let open = "document.querySelector('[data-testid=take-away]').open = true";
-        browser.execute(open, Value::Null).await?;
+        browser.unfold("take-away").await?;
         let (kind, json) = taken(browser, "run-json").await?;
         ensure!(kind == "application/json", "found {kind}");
         ensure!(serde_json::from_str::<Value>(&json)? == run, "another run");
