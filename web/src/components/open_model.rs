@@ -4,10 +4,6 @@
 use latent_model::{checkpoint::WeightFormat, tasks::Picture};
 use leptos::{ev, prelude::*, task::spawn_local};
 
-use super::{
-    intervene::event_target_open,
-    panel::{Inside, Panel},
-};
 use crate::{
     brought::{Brought, FormatChoice, Manifest, SiteModel, Source, Storage, host_of},
     browser::{focus_test_id, in_next_frame_of_page},
@@ -76,51 +72,37 @@ pub fn needs_model(signals: PageSignals) -> bool {
 #[component]
 pub fn OpenModelPanel() -> impl IntoView {
     let signals = expect_context::<PageSignals>();
-    let is_needed = move || needs_model(signals);
-    let is_open = RwSignal::new(untrack(is_needed));
-    view! {
-        <details
-            class="take-away open-model panel"
-            data-testid="open-model"
-            prop:open=is_needed
-            on:toggle=move |event| is_open.set(event_target_open(&event))
-        >
-            <summary>{words().open_model}</summary>
-            <Inside panel=Panel::OpenModel is_open/>
-        </details>
-    }
-}
-
-/// All that is in it.
-#[component]
-pub fn OpenModelParts() -> impl IntoView {
+    let is_open = move || needs_model(signals);
     let taker = Taker::of_page();
     view! {
-        <p class="hint">{words().open_model_hint}</p>
-        <div class="options">
-            <label class="field">
-                {words().open_files}
-                <input
-                    type="file"
-                    multiple=true
-                    data-testid="pick-files"
-                    on:change=move |event| taker.take(event)
-                />
-            </label>
-            <label class="field">
-                {words().open_folder}
-                <input
-                    type="file"
-                    prop:webkitdirectory=true
-                    data-testid="pick-folder"
-                    on:change=move |event| taker.take(event)
-                />
-            </label>
-            <FormatPicker/>
-        </div>
-        <AddressForm/>
-        <Known/>
-        <Recorded/>
+        <details class="take-away open-model panel" data-testid="open-model" prop:open=is_open>
+            <summary>{words().open_model}</summary>
+            <p class="hint">{words().open_model_hint}</p>
+            <div class="options">
+                <label class="field">
+                    {words().open_files}
+                    <input
+                        type="file"
+                        multiple=true
+                        data-testid="pick-files"
+                        on:change=move |event| taker.take(event)
+                    />
+                </label>
+                <label class="field">
+                    {words().open_folder}
+                    <input
+                        type="file"
+                        prop:webkitdirectory=true
+                        data-testid="pick-folder"
+                        on:change=move |event| taker.take(event)
+                    />
+                </label>
+                <FormatPicker/>
+            </div>
+            <AddressForm/>
+            <Known/>
+            <Recorded/>
+        </details>
     }
 }
 

@@ -8,7 +8,6 @@ use super::{
     evidence::Measurements,
     guide::Meanings,
     intervene::{StepActions, event_target_open},
-    open_model::OpenModelParts,
     speed::SpeedParts,
     take_away::TakeAwayParts,
     tour::OpenChapter,
@@ -35,8 +34,6 @@ pub enum Panel {
     Speed,
     /// What is what.
     Guide,
-    /// Models of others.
-    OpenModel,
     /// The tour's.
     Chapter,
     /// What can be done at a lane's step; the lane with its place on the page.
@@ -52,7 +49,6 @@ pub fn draw(panel: Panel) -> AnyView {
         Panel::Evidence => view! { <Measurements/> }.into_any(),
         Panel::Speed => view! { <SpeedParts/> }.into_any(),
         Panel::Guide => view! { <Meanings/> }.into_any(),
-        Panel::OpenModel => view! { <OpenModelParts/> }.into_any(),
         Panel::Chapter => view! { <OpenChapter/> }.into_any(),
         Panel::StepActions(lane, index) => view! { <StepActions lane index/> }.into_any(),
     }

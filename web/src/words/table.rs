@@ -321,7 +321,7 @@ words! {
     // Messages
     panel_comes: "Coming …", "Kommt …";
     panel_missing: "The panel cannot be opened", "Das Feld lässt sich nicht öffnen";
-    panel_missing_advice: "Check the network, then try again in the panel.", "Das Netz prüfen, dann im Feld noch einmal versuchen.";
+    panel_missing_advice: "Check the network, then try again there. If that does not help, reload the page: the site may have a newer version.", "Das Netz prüfen, dann dort noch einmal versuchen. Hilft das nicht, die Seite neu laden: es mag eine neuere Version geben.";
     fetch_again: "Try again", "Noch einmal versuchen";
     lists_missing: "The page did not load all of its files", "Die Seite hat nicht alle ihre Dateien geladen";
     lists_missing_advice: "Check the network, then reload the page.", "Das Netz prüfen, dann die Seite neu laden.";
