@@ -82,9 +82,9 @@ impl Gpu {
         mut context: Option<GpuContext>,
     ) -> Result<AnyEngine, GpuError> {
         loop {
-            match AnyEngine::open(&checkpoint.model, context.as_ref()).await {
+            match AnyEngine::open(&checkpoint.model, context.as_ref(), Some(BREATHE)).await {
                 Err(lost @ GpuError::Lost(_)) => context = self.renewed(&lost.into()).await,
-                engine => return Ok(engine?.with_breaks(BREATHE)),
+                engine => return engine,
             }
         }
     }

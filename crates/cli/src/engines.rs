@@ -27,7 +27,7 @@ pub async fn open_engine(kind: EngineKind, model: &Model) -> Result<AnyEngine> {
                 .context("`--engine reference` would run on the CPU")?,
         ),
     };
-    Ok(AnyEngine::open(model, context.as_ref()).await?)
+    Ok(AnyEngine::open(model, context.as_ref(), None).await?)
 }
 
 /// The same for a measurement that takes long: where the device is lost, what is wrong is printed,
@@ -44,7 +44,7 @@ pub async fn open_lasting_engine(kind: EngineKind, model: &Model) -> Result<Rene
             };
             eprintln!("{lost}; the run goes on, once, on a new device");
             let context = GpuContext::request().await?;
-            let engine = AnyEngine::open(&model, Some(&context)).await?;
+            let engine = AnyEngine::open(&model, Some(&context), None).await?;
             match engine.description() == name {
                 true => Ok(engine),
                 // What was measured would be another engine's from here on.

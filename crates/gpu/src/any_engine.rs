@@ -20,15 +20,26 @@ pub enum AnyEngine {
 }
 
 impl AnyEngine {
-    /// An engine for a model: on the GPU where a context is given, else the reference.
-    pub async fn open(model: &Model, context: Option<&GpuContext>) -> Result<Self, GpuError> {
-        match context {
-            Some(context) => {
-                let engine = GpuEngine::new(&model.config, &model.weights, context).await?;
-                Ok(Self::Gpu(Box::new(engine)))
-            }
-            None => Ok(Self::reference(model)),
-        }
+    /// An engine for a model: on the GPU where a context is given, else the reference. It takes
+    /// turns with others where there are any, while it is made, too.
+    ///
+    /// # Errors
+    /// If the device has no room for the model, cannot run it, or is lost.
+    pub async fn open(
+        model: &Model,
+        context: Option<&GpuContext>,
+        breathe: Option<Breathe>,
+    ) -> Result<Self, GpuError> {
+        let Some(context) = context else {
+            let reference = Self::reference(model);
+            return Ok(match breathe {
+                Some(breathe) => reference.with_breaks(breathe),
+                None => reference,
+            });
+        };
+        let (config, weights) = (&model.config, &model.weights);
+        let engine = GpuEngine::new_in_turns(config, weights, context, breathe).await?;
+        Ok(Self::Gpu(Box::new(engine)))
     }
 
     /// The same engine on a thread that others use, too

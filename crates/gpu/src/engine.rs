@@ -13,6 +13,7 @@ use latent_model::{
     record::StepRecord,
     reference::LayerStates,
     select::LaneState,
+    turns::Breathe,
 };
 
 use crate::{
@@ -72,14 +73,29 @@ pub struct GpuEngine {
 
 impl GpuEngine {
     /// Uploads a model and compiles its kernels.
+    ///
+    /// # Errors
+    /// If the device has no room for the model, cannot run it, or is lost.
     pub async fn new(
         config: &ModelConfig,
         weights: &Weights,
         context: &GpuContext,
     ) -> Result<Self, GpuError> {
+        Self::new_in_turns(config, weights, context, None).await
+    }
+
+    /// The same, with turns for others where there are any.
+    ///
+    /// # Errors
+    /// As [`GpuEngine::new`].
+    pub async fn new_in_turns(
+        config: &ModelConfig,
+        weights: &Weights,
+        context: &GpuContext,
+        breathe: Option<Breathe>,
+    ) -> Result<Self, GpuError> {
         let context = context.counting();
-        let create = || DeviceWeights::upload(&context, config, weights);
-        let weights = context.checked("the model's weights", create).await?;
+        let weights = DeviceWeights::upload(&context, config, weights, breathe).await?;
         let create = || {
             let rows = RowPipelines::new(&context, config, &weights)?;
             let tiles = vec![TilePipelines::new(&context, config, &weights, MAX_TILE)?];

@@ -1,6 +1,11 @@
 //! Matrices of weights as kernels read them; `shaders/weights_*.wgsl` are the other side.
 
-use latent_model::checkpoint::{BLOCK, Matrix, WeightFormat};
+use std::ops::Range;
+
+use latent_model::{
+    checkpoint::{BLOCK, Matrix, WeightFormat},
+    turns::{Breathe, at_once, parts, turn},
+};
 
 /// A row of a matrix that has the format in which it is packed.
 #[derive(Clone, Copy, Debug)]
@@ -68,15 +73,44 @@ fn scale_words(format: WeightFormat, n_quads: usize, n_columns: usize) -> usize 
 /// # Panics
 /// If a row's matrix is in another format, or a gain is given to another one than f32.
 pub fn packed(rows: &[MatrixRow<'_>], format: WeightFormat, gain: Option<&[f32]>) -> Vec<u32> {
+    at_once(packed_in_turns(rows, format, gain, None))
+}
+
+/// The same, with turns for others where there are any.
+///
+/// # Panics
+/// As [`packed`].
+pub async fn packed_in_turns(
+    rows: &[MatrixRow<'_>],
+    format: WeightFormat,
+    gain: Option<&[f32]>,
+    breathe: Option<Breathe>,
+) -> Vec<u32> {
     assert!(
         gain.is_none() || format == WeightFormat::F32,
         "{format:?} with a gain"
     );
     let n_columns = rows.first().map_or(0, |row| row.matrix.cols);
-    let n_quads = rows.len().div_ceil(4);
     let mut words = vec![0_u32; packed_words(format, rows.len(), n_columns)];
+    for part in parts(rows.len(), n_columns, breathe) {
+        pack(rows, part, format, gain, &mut words);
+        turn(breathe).await;
+    }
+    words
+}
+
+/// Puts some of the rows where all of them are packed.
+fn pack(
+    rows: &[MatrixRow<'_>],
+    part: Range<usize>,
+    format: WeightFormat,
+    gain: Option<&[f32]>,
+    words: &mut [u32],
+) {
+    let n_columns = rows.first().map_or(0, |row| row.matrix.cols);
+    let n_quads = rows.len().div_ceil(4);
     let first_scale = n_columns / 4 * n_quads * block_words(format);
-    for (index, row) in rows.iter().enumerate() {
+    for (index, row) in part.clone().zip(&rows[part]) {
         let (quad, in_quad) = (index / 4, index % 4);
         // The word that has column `column` of this row.
         let block = |column: usize| (column / 4 * n_quads + quad) * block_words(format);
@@ -108,7 +142,6 @@ pub fn packed(rows: &[MatrixRow<'_>], format: WeightFormat, gain: Option<&[f32]>
             }
         }
     }
-    words
 }
 
 impl<'a> MatrixRow<'a> {

@@ -7,12 +7,13 @@ use latent_model::{
     config::ModelConfig,
     contemplation::InputMap,
     engine::ModelCapabilities,
+    turns::{Breathe, turn},
 };
 
 use crate::{
     context::{GpuContext, GpuError},
     memory::ids_per_shard,
-    packing::{packed, rotation_order, rotation_places, rows},
+    packing::{MatrixRow, packed_in_turns, rotation_order, rotation_places, rows},
 };
 
 /// The weights of one model; they live as long as the engine.
@@ -96,31 +97,34 @@ pub(crate) struct DeviceLayer {
 }
 
 impl DeviceWeights {
-    pub fn upload(
+    /// Packs and writes one matrix after the other, with turns for others where there are any.
+    pub async fn upload(
         context: &GpuContext,
         config: &ModelConfig,
         weights: &Weights,
+        breathe: Option<Breathe>,
     ) -> Result<Self, GpuError> {
         let format = weights.format;
-        let embedding = upload_table(context, "the embedding table", &weights.embedding, format)?;
+        let upload = Upload {
+            context,
+            config,
+            format,
+            breathe,
+        };
+        let embedding = upload
+            .table("the embedding table", &weights.embedding)
+            .await?;
         let head = match &weights.lm_head {
-            Some(head) => upload_table(context, "the LM head", head, format)?,
+            Some(head) => upload.table("the LM head", head).await?,
             None => embedding.clone(),
         };
         let sets = weights.adapters();
-        let layers = (0..config.n_layers).map(|index| {
+        let mut layers = Vec::new();
+        for index in 0..config.n_layers {
             let layer = |&adapter| &weights.layers_under(adapter)[index];
             let sets: Vec<&LayerWeights> = sets.iter().map(layer).collect();
-            let uploaded = Upload {
-                context,
-                config,
-                format,
-            }
-            .layer(&sets);
-            // What was written waits in memory for a submit.
-            context.flush();
-            uploaded
-        });
+            layers.push(upload.layer(&sets).await?);
+        }
         let d = config.hidden_size;
         let classifier = |&adapter| classifier_values(d, weights.end_classifier_under(adapter));
         let classifiers: Vec<f32> = sets.iter().flat_map(classifier).collect();
@@ -128,20 +132,21 @@ impl DeviceWeights {
         let input_map = contemplation.and_then(|set| set.input_map.as_ref());
         let final_norm = [&weights.final_norm.gain[..], norm_bias(&weights.final_norm)].concat();
         let positions = weights.positions.as_ref();
-        let positions = positions.map(|table| context.storage_of("positions", &table.to_f32()));
+        let positions = positions.map(|table| table.to_f32().into_owned());
         Ok(Self {
             format,
             tables: Tables { embedding, head },
-            positions: positions.transpose()?,
-            final_norm: context.storage_of("the final norm", &final_norm)?,
-            end_classifier: context.storage_of("the end classifier", &classifiers)?,
+            positions: upload.optional("positions", &positions).await?,
+            final_norm: upload.buffer("the final norm", &final_norm).await?,
+            end_classifier: upload.buffer("the end classifier", &classifiers).await?,
             n_sets: sets.len(),
-            input_map: input_map
-                .map(|map| upload_input_map(context, map))
-                .transpose()?,
+            input_map: match input_map {
+                Some(map) => Some(upload.input_map(map).await?),
+                None => None,
+            },
             capabilities: weights.capabilities(),
-            layers: layers.collect::<Result<_, _>>()?,
-            unread: context.storage("nothing", 16)?,
+            layers,
+            unread: upload.buffer("nothing", &[0_u32; 4]).await?,
         })
     }
 }
@@ -177,54 +182,95 @@ impl DeviceLayer {
     }
 }
 
-/// A table in as few shards as the device's bindings allow.
-fn upload_table(
-    context: &GpuContext,
-    what: &str,
-    table: &Matrix,
-    format: WeightFormat,
-) -> Result<Vec<Shard>, GpuError> {
-    let n_rows = ids_per_shard(format, table.cols, context.max_binding());
-    let mut shards = Vec::new();
-    for first in (0..table.rows).step_by(n_rows) {
-        let last = table.rows.min(first + n_rows);
-        let part = in_format(&table.slice_rows(first..last), format);
-        shards.push(Shard {
-            buffer: context.storage_of(what, &packed(&rows(&part), format, None))?,
-            first_id: first as u32,
-            n_ids: (last - first).next_multiple_of(4) as u32,
-        });
-        context.flush();
-    }
-    Ok(shards)
-}
+/// Bytes that are written between two turns for others.
+const BYTES_AT_ONCE: usize = 8 << 20;
 
-fn upload_input_map(context: &GpuContext, map: &InputMap) -> Result<DeviceInputMap, GpuError> {
-    let scale = vec![map.scale; map.weight.cols];
-    let weight = packed(&rows(&map.weight), WeightFormat::F32, Some(&scale));
-    Ok(DeviceInputMap {
-        weight: context.storage_of("the input map", &weight)?,
-        bias: context.storage_of("the input map's bias", &map.bias)?,
-    })
-}
-
-/// Where layers go, and how.
+/// Where a model goes, and how.
 struct Upload<'a> {
     context: &'a GpuContext,
     config: &'a ModelConfig,
     format: WeightFormat,
+    breathe: Option<Breathe>,
 }
 
 impl Upload<'_> {
+    /// A buffer that holds these words. Nothing else is made while the device is asked about it, so
+    /// that engines that are made at the same time do not answer for each other.
+    async fn buffer<T: bytemuck::NoUninit>(
+        &self,
+        what: &str,
+        words: &[T],
+    ) -> Result<wgpu::Buffer, GpuError> {
+        let bytes: &[u8] = bytemuck::cast_slice(words);
+        let create = || self.context.storage(what, bytes.len() as u64);
+        let buffer = self.context.checked("the model's weights", create).await?;
+        for (index, part) in bytes.chunks(BYTES_AT_ONCE).enumerate() {
+            let offset = (index * BYTES_AT_ONCE) as u64;
+            self.context.write(&buffer, offset, part);
+            if part.len() == BYTES_AT_ONCE {
+                // What was written waits in memory for a submit.
+                self.context.flush();
+                turn(self.breathe).await;
+            }
+        }
+        Ok(buffer)
+    }
+
+    async fn optional<T: bytemuck::NoUninit>(
+        &self,
+        what: &str,
+        words: &Option<Vec<T>>,
+    ) -> Result<Option<wgpu::Buffer>, GpuError> {
+        match words {
+            Some(words) => self.buffer(what, words).await.map(Some),
+            None => Ok(None),
+        }
+    }
+
+    async fn packed(&self, rows: &[MatrixRow<'_>], gain: Option<&[f32]>) -> Vec<u32> {
+        packed_in_turns(rows, self.format, gain, self.breathe).await
+    }
+
+    /// A table in as few shards as the device's bindings allow.
+    async fn table(&self, what: &str, table: &Matrix) -> Result<Vec<Shard>, GpuError> {
+        let n_rows = ids_per_shard(self.format, table.cols, self.context.max_binding());
+        let mut shards = Vec::new();
+        for first in (0..table.rows).step_by(n_rows) {
+            let last = table.rows.min(first + n_rows);
+            let part = in_format(&table.slice_rows(first..last), self.format);
+            let words = self.packed(&rows(&part), None).await;
+            shards.push(Shard {
+                buffer: self.buffer(what, &words).await?,
+                first_id: first as u32,
+                n_ids: (last - first).next_multiple_of(4) as u32,
+            });
+            self.context.flush();
+        }
+        Ok(shards)
+    }
+
+    async fn input_map(&self, map: &InputMap) -> Result<DeviceInputMap, GpuError> {
+        let scale = vec![map.scale; map.weight.cols];
+        let weight = rows(&map.weight);
+        let weight = packed_in_turns(&weight, WeightFormat::F32, Some(&scale), self.breathe).await;
+        Ok(DeviceInputMap {
+            weight: self.buffer("the input map", &weight).await?,
+            bias: self.buffer("the input map's bias", &map.bias).await?,
+        })
+    }
+
     /// One layer of every set.
-    fn layer(&self, sets: &[&LayerWeights]) -> Result<DeviceLayer, GpuError> {
+    async fn layer(&self, sets: &[&LayerWeights]) -> Result<DeviceLayer, GpuError> {
         let first = sets[0];
         let (attention_norm, mlp_norm) = (&first.attention_norm, &first.mlp_norm);
         let all = |part: fn(&LayerWeights) -> Vec<&Linear>| -> Vec<Vec<&Linear>> {
             sets.iter().map(|layer| part(layer)).collect()
         };
-        let gates = all(|layer| layer.gate.iter().collect());
-        let gate = || self.matrices("a layer's gate", &gates, Some(mlp_norm));
+        let [gates, ups] = [
+            all(|layer| layer.gate.iter().collect()),
+            all(|layer| vec![&layer.up]),
+        ];
+        let [outputs, downs] = [all(|layer| vec![&layer.o]), all(|layer| vec![&layer.down])];
         let qkv_biases = sets.iter().flat_map(|layer| self.qkv_biases(layer));
         let mlp_biases = sets.iter().flat_map(|layer| mlp_biases(layer));
         let qk_norm = first.qk_norm.as_ref().map(|gains| {
@@ -233,26 +279,34 @@ impl Upload<'_> {
         });
         let qkv_vectors = self.vectors(attention_norm, qkv_biases);
         let mlp_vectors = self.vectors(mlp_norm, mlp_biases);
-        Ok(DeviceLayer {
-            qkv: self.qkv(sets)?,
-            qkv_vectors: self.optional("a layer's q, k and v biases", &qkv_vectors)?,
-            qk_norm: self.optional("a layer's q and k norms", &qk_norm)?,
-            output: self.matrices("a layer's o", &all(|layer| vec![&layer.o]), None)?,
-            output_bias: self.optional("a layer's o bias", &first.o.bias)?,
-            gate: first.gate.as_ref().map(|_| gate()).transpose()?,
-            up: self.matrices(
-                "a layer's up",
-                &all(|layer| vec![&layer.up]),
-                Some(mlp_norm),
-            )?,
-            mlp_vectors: self.optional("a layer's MLP biases", &mlp_vectors)?,
-            down: self.matrices("a layer's down", &all(|layer| vec![&layer.down]), None)?,
-            down_bias: self.optional("a layer's down bias", &first.down.bias)?,
-        })
+        let layer = DeviceLayer {
+            qkv: self.qkv(sets).await?,
+            qkv_vectors: self
+                .optional("a layer's q, k and v biases", &qkv_vectors)
+                .await?,
+            qk_norm: self.optional("a layer's q and k norms", &qk_norm).await?,
+            output: self.matrices("a layer's o", &outputs, None).await?,
+            output_bias: self.optional("a layer's o bias", &first.o.bias).await?,
+            gate: match &first.gate {
+                Some(_) => Some(
+                    self.matrices("a layer's gate", &gates, Some(mlp_norm))
+                        .await?,
+                ),
+                None => None,
+            },
+            up: self.matrices("a layer's up", &ups, Some(mlp_norm)).await?,
+            mlp_vectors: self.optional("a layer's MLP biases", &mlp_vectors).await?,
+            down: self.matrices("a layer's down", &downs, None).await?,
+            down_bias: self
+                .optional("a layer's down bias", &first.down.bias)
+                .await?,
+        };
+        self.context.flush();
+        Ok(layer)
     }
 
     /// q, k and v of every set, their heads in the order in which they turn.
-    fn qkv(&self, sets: &[&LayerWeights]) -> Result<wgpu::Buffer, GpuError> {
+    async fn qkv(&self, sets: &[&LayerWeights]) -> Result<wgpu::Buffer, GpuError> {
         let head_dim = self.config.head_dim;
         let mut words = Vec::new();
         for layer in sets {
@@ -260,13 +314,14 @@ impl Upload<'_> {
                 [&layer.q, &layer.k, &layer.v].map(|linear| in_format(&linear.weight, self.format));
             let in_order = |matrix| rotation_order(matrix, head_dim);
             let rows: Vec<_> = matrices.iter().flat_map(in_order).collect();
-            words.extend(packed(&rows, self.format, self.gain(&layer.attention_norm)));
+            let gain = self.gain(&layer.attention_norm);
+            words.extend(self.packed(&rows, gain).await);
         }
-        self.context.storage_of("a layer's q, k and v", &words)
+        self.buffer("a layer's q, k and v", &words).await
     }
 
     /// Matrices of every set, one below the other, behind a norm or not.
-    fn matrices(
+    async fn matrices(
         &self,
         what: &str,
         sets: &[Vec<&Linear>],
@@ -276,9 +331,9 @@ impl Upload<'_> {
         let mut words = Vec::new();
         for linear in sets.iter().flatten() {
             let matrix = in_format(&linear.weight, self.format);
-            words.extend(packed(&rows(&matrix), self.format, gain));
+            words.extend(self.packed(&rows(&matrix), gain).await);
         }
-        self.context.storage_of(what, &words)
+        self.buffer(what, &words).await
     }
 
     /// A norm's gain, where it is multiplied into the matrices.
@@ -296,15 +351,6 @@ impl Upload<'_> {
     fn in_rotation_order(&self, values: &[f32]) -> Vec<f32> {
         let places = rotation_places(values.len(), self.config.head_dim);
         places.map(|place| values[place]).collect()
-    }
-
-    fn optional(
-        &self,
-        what: &str,
-        values: &Option<Vec<f32>>,
-    ) -> Result<Option<wgpu::Buffer>, GpuError> {
-        let upload = |values: &Vec<f32>| self.context.storage_of(what, values);
-        values.as_ref().map(upload).transpose()
     }
 
     /// What a matmul behind a norm reads beside its matrices: the gain, where the matrices do not

@@ -13,14 +13,17 @@ pub type Breathe = fn() -> Pin<Box<dyn Future<Output = ()>>>;
 pub const NUMBERS_AT_ONCE: usize = 1 << 20;
 
 /// A turn for others, where there are any.
-pub(crate) async fn turn(breathe: Option<Breathe>) {
+pub async fn turn(breathe: Option<Breathe>) {
     if let Some(breathe) = breathe {
         breathe().await;
     }
 }
 
 /// What work without turns for others comes to.
-pub(crate) fn at_once<T>(work: impl Future<Output = T>) -> T {
+///
+/// # Panics
+/// If it waits for something.
+pub fn at_once<T>(work: impl Future<Output = T>) -> T {
     match pin!(work).poll(&mut Context::from_waker(Waker::noop())) {
         Poll::Ready(found) => found,
         Poll::Pending => unreachable!("nobody is waited for where there are no turns"),
@@ -29,7 +32,7 @@ pub(crate) fn at_once<T>(work: impl Future<Output = T>) -> T {
 
 /// The ends of the parts, between two turns each, of `n_rows` rows of which each takes so many
 /// numbers: all rows together where there are no turns.
-pub(crate) fn parts(
+pub fn parts(
     n_rows: usize,
     numbers_per_row: usize,
     breathe: Option<Breathe>,

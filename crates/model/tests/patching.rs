@@ -169,7 +169,11 @@ fn one_lanes_patch_is_not_anothers() {
     // A state that neither lane has there: a lane that is given its own stays as it is.
     let state = second.states[1][0].clone();
     let place = (2, 0);
-    assert!([&first, &second].iter().all(|run| run.states[2][0] != state));
+    assert!(
+        [&first, &second]
+            .iter()
+            .all(|run| run.states[2][0] != state)
+    );
     let patch = StepPatch { place, state };
     let [first_spec, second_spec] = specs;
     let together = watched(&[(first_spec, vec![patch]), (second_spec, Vec::new())]);

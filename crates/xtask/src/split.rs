@@ -10,6 +10,7 @@ use std::fs;
 use std::path::{Path, PathBuf};
 
 use anyhow::{Context, Result, anyhow, ensure};
+use base64::{Engine, prelude::BASE64_STANDARD};
 use serde_json::Value;
 use sha2::{Digest, Sha384};
 
@@ -226,17 +227,7 @@ fn with_preload(html: &str, loader: &str, bytes: &[u8]) -> Result<String> {
 
 /// A file's checksum, as pages state it.
 fn integrity(bytes: &[u8]) -> String {
-    const DIGITS: &[u8; 64] = b"ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/";
-    // 48 bytes are sixteen threes: nothing is left to pad.
-    let digest = Sha384::digest(bytes);
-    let of_three = |three: &[u8]| {
-        let bits = three
-            .iter()
-            .fold(0, |bits, &byte| bits << 8 | usize::from(byte));
-        [18, 12, 6, 0].map(|shift| char::from(DIGITS[bits >> shift & 63]))
-    };
-    let digits: String = digest.chunks(3).flat_map(of_three).collect();
-    format!("sha384-{digits}")
+    format!("sha384-{}", BASE64_STANDARD.encode(Sha384::digest(bytes)))
 }
 
 fn read(path: &Path) -> Result<Vec<u8>> {

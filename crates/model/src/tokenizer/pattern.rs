@@ -217,7 +217,7 @@ fn class(rest: &mut &str) -> Option<Class> {
 
 /// A character that stands for itself, or all spaces.
 fn one(rest: &mut &str) -> Option<Class> {
-    match rest.starts_with(['.', '^', '$', '?', '*', '+', '{', '}', ']', ')']) {
+    match rest.starts_with(['.', '^', '$', '?', '*', '+', '{', '}', ']', '(', ')']) {
         true => None,
         false => in_class(rest),
     }
