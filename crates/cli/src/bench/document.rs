@@ -126,7 +126,7 @@ The same weights and prompt in the same rounds, greedily.
 
 "
     .to_owned()
-        + &table_of_peers(report);
+        + &table_of_peers(report, 0);
     text += "\n| ratio | median (lowest – highest round) |\n|---|--:|\n";
     for (name, ratio) in &report.ratios {
         text += &format!("| {name} | {} |\n", spread(*ratio, 2));
@@ -134,7 +134,7 @@ The same weights and prompt in the same rounds, greedily.
     text
 }
 
-fn table_of_peers(report: &Report) -> String {
+fn table_of_peers(report: &Report, digits: usize) -> String {
     let mut text = "\
 | who | lanes | tokens/s in all | tokens as the GPU engine's |
 |---|--:|--:|--:|
@@ -145,7 +145,7 @@ fn table_of_peers(report: &Report) -> String {
             "| {} | {} | {} | {} of {} |\n",
             peer.name,
             peer.lanes,
-            spread(peer.tokens_per_second, 0),
+            spread(peer.tokens_per_second, digits),
             peer.same_tokens,
             peer.tokens,
         );
@@ -191,20 +191,22 @@ PyTorch the same model in f32 on two. {} interleaved rounds of {} steps after {}
       --peer \"PyTorch=python3 crates/cli/bench/torch_peer.py FOLDER\"
 
 {}
-The reference engine's medians are {} and {}: with more lanes, a block that is decoded once serves
-all of them. llama.cpp rounds the inputs to eight bits and multiplies whole numbers, which this project
-does not. The GPU engine in f32 on {} decodes {:.1} tokens/s at one lane and {:.1} at four, {:.2} of what
-the best of its own micro-kernels does on this adapter at these shapes.
+By the medians the reference engine does {}, and {}: with
+more lanes, a block that is decoded once serves all of them. llama.cpp rounds the inputs to eight bits and
+multiplies whole numbers, which this project does not.
+
+The GPU engine in f32 decodes {:.1} tokens/s at one lane and {:.1} at four on {}. That is {:.2} of
+what the best of its own micro-kernels does on this adapter at these shapes.
 ",
         report.settings.rounds,
         report.settings.steps,
         report.settings.prompt_tokens,
-        table_of_peers(&report),
+        table_of_peers(&report, 1),
         over("llama.cpp"),
         over("PyTorch"),
-        report.adapter.name,
         decode(1),
         decode(4),
+        report.adapter.name,
         share,
     )
 }
