@@ -1,6 +1,6 @@
 //! What the tour promises is what its set-ups come to, on the reference engine.
 
-use std::{collections::BTreeMap, fs, path::Path, sync::Arc};
+use std::{collections::BTreeMap, fs, sync::Arc};
 
 use latent_model::{
     analysis::{
@@ -9,7 +9,7 @@ use latent_model::{
     },
     engine::{LaneSpec, run_to_end},
     input::Input,
-    model::{Model, ModelFiles},
+    model::Model,
     program::Program,
     record::{InputKind, StepRecord},
     reference::{Precision, ReferenceEngine},
@@ -23,6 +23,11 @@ use latent_web::{
     view::{reach::Oracle, shares::shares, steps::ONE_WORD},
 };
 use pollster::block_on;
+
+#[path = "../../crates/model/tests/common/shipped.rs"]
+mod shipped;
+
+use shipped::{public, shipped_files};
 
 /// A lane of a set-up after its run.
 struct Ran {
@@ -43,25 +48,9 @@ impl Ran {
     }
 }
 
-fn public() -> std::path::PathBuf {
-    Path::new(env!("CARGO_MANIFEST_DIR")).join("../public")
-}
-
+// No chapter and no default lane needs adapters.
 fn model(name: &str) -> Model {
-    let folder = public().join("models").join(name);
-    let text = |file: &str| fs::read_to_string(folder.join(file)).expect(file);
-    let weights = fs::read(folder.join("model.safetensors")).expect("weights");
-    let files = ModelFiles {
-        config: text("config.json"),
-        generation_config: Some(text("generation_config.json")),
-        tokenizer: text("tokenizer.json"),
-        tokenizer_config: None,
-        chat_template: None,
-        weights: vec![("model.safetensors".into(), weights.into())],
-        // No chapter and no default lane needs adapters.
-        contemplation: None,
-    };
-    Model::from_files(&files).expect("it ships")
+    Model::from_files(&shipped_files(name)).expect("it ships")
 }
 
 /// The page behind a hash, run to its end as the page runs it.

@@ -1,6 +1,9 @@
 //! Shaders that are wrong on purpose, each of which the page's self-test must find.
 
 mod common;
+#[allow(dead_code)] // The folder itself is for others.
+#[path = "../../model/tests/common/shipped.rs"]
+mod shipped;
 
 use std::sync::Arc;
 
@@ -12,10 +15,12 @@ use latent_gpu::{
 };
 use latent_model::{
     checkpoint::{WeightFormat, Weights},
-    model::{Model, ModelFiles},
+    model::Model,
     turns::Breathe,
 };
 use pollster::block_on;
+
+use shipped::shipped_files;
 
 const NO_BREAK: Breathe = || Box::pin(std::future::ready(()));
 
@@ -155,19 +160,7 @@ fn the_self_test_finds_every_mutant_and_nothing_in_right_kernels() {
 
 /// A checkpoint that ships.
 fn shipped(name: &str) -> Model {
-    let folder = format!("{}/../../public/models/{name}", env!("CARGO_MANIFEST_DIR"));
-    let read = |file: &str| std::fs::read(format!("{folder}/{file}")).expect("it ships");
-    let text = |file: &str| String::from_utf8(read(file)).expect("text");
-    let files = ModelFiles {
-        config: text("config.json"),
-        generation_config: Some(text("generation_config.json")),
-        tokenizer: text("tokenizer.json"),
-        tokenizer_config: None,
-        chat_template: None,
-        weights: vec![("model.safetensors".into(), read("model.safetensors").into())],
-        contemplation: None,
-    };
-    Model::from_files(&files).expect("a model")
+    Model::from_files(&shipped_files(name)).expect("a model")
 }
 
 /// A fault in one layer is one of what is bound there: kernels are the same for all of them.

@@ -1,7 +1,7 @@
 //! The reader of words gives what Hugging Face's own crate gives, for every tokenizer that ships and
 //! every task's.
 
-use std::{cell::Cell, collections::BTreeSet, fs, path::Path};
+use std::{cell::Cell, collections::BTreeSet, fs};
 
 use latent_model::{
     model::{Model, ModelFiles},
@@ -10,13 +10,17 @@ use latent_model::{
 };
 use proptest::{prelude::*, sample::select, test_runner::TestRunner};
 
+#[path = "common/shipped.rs"]
+mod shipped;
+
+use shipped::{public, shipped_files};
+
 /// Texts that each tokenizer is given.
 const N_TEXTS: u32 = 2000;
 
 /// Each once, under what names it.
 fn all() -> Vec<(String, String)> {
-    let models = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../public/models");
-    let folders = fs::read_dir(models).expect("checkpoints ship");
+    let folders = fs::read_dir(public().join("models")).expect("checkpoints ship");
     let shipped = folders.filter_map(|folder| {
         let file = folder.expect("a folder").path().join("tokenizer.json");
         Some((file.display().to_string(), fs::read_to_string(&file).ok()?))
@@ -169,18 +173,7 @@ fn a_file_that_asks_for_more_is_left_to_the_crate() {
 
 #[test]
 fn a_shipped_folder_is_read_and_one_that_chats_is_left_to_the_other_reader() {
-    let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../public/models/prosqa-cot");
-    let text = |file: &str| fs::read_to_string(folder.join(file)).expect("it ships");
-    let weights = fs::read(folder.join("model.safetensors")).expect("it ships");
-    let files = ModelFiles {
-        config: text("config.json"),
-        generation_config: Some(text("generation_config.json")),
-        tokenizer: text("tokenizer.json"),
-        tokenizer_config: None,
-        chat_template: None,
-        weights: vec![("model.safetensors".into(), weights.into())],
-        contemplation: None,
-    };
+    let files = shipped_files("prosqa-cot");
     let read = Model::of_words(&files).expect("of words").expect("a model");
     let other = Model::from_files(&files).expect("a model");
     assert_eq!(read.weights, other.weights);

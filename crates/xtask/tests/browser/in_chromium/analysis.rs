@@ -1,7 +1,7 @@
 //! The analysis drawer: its numbers are those of `latent_model::analysis` on the same run, and
 //! looking changes no record.
 
-use std::{fs, sync::Arc};
+use std::sync::Arc;
 
 use anyhow::{Context, Result, ensure};
 use latent_model::{
@@ -14,18 +14,22 @@ use latent_model::{
     },
     engine::LaneSpec,
     input::Input,
-    model::{Model, ModelFiles},
+    model::Model,
     program::Program,
     reference::{Precision, ReferenceEngine},
     tasks::{Difficulty, prosqa},
     trace::emitted,
 };
 use serde_json::{Value, json};
-use xtask::workspace;
 
+use self::shipped::shipped_files;
 use super::{KEEP, LIMIT, check_quiet, finished_run, in_browser};
 use crate::chromium::{Browser, WebGpu};
 use crate::reference_run::compare_lanes;
+
+#[allow(dead_code)] // The folder itself is for others.
+#[path = "../../../../model/tests/common/shipped.rs"]
+mod shipped;
 
 const LANES: &str = "prosqa-cot:token-cot;prosqa-soft:soft-gumbel";
 /// Of the problem and of every lane's draws.
@@ -307,17 +311,5 @@ impl Native {
 }
 
 pub(super) fn model_that_ships(name: &str) -> Result<Model> {
-    let folder = workspace::root().join("public/models").join(name);
-    let text = |file: &str| fs::read_to_string(folder.join(file));
-    let weights = fs::read(folder.join("model.safetensors"))?;
-    let files = ModelFiles {
-        config: text("config.json")?,
-        generation_config: Some(text("generation_config.json")?),
-        tokenizer: text("tokenizer.json")?,
-        tokenizer_config: None,
-        chat_template: None,
-        weights: vec![("model.safetensors".into(), weights.into())],
-        contemplation: None,
-    };
-    Ok(Model::from_files(&files)?)
+    Ok(Model::from_files(&shipped_files(name))?)
 }
