@@ -3,16 +3,49 @@
 // up to eight rows in registers, so that every weight is read once for all of them.
 //
 // The kernel behind it says what is multiplied and where it goes: n_quads, works, block, gate_block
-// and store. norm.wgsl or plain.wgsl says what is read: mean, centred and scale_of. whole_sums.wgsl or
-// split_sums.wgsl says which inputs a thread sums: quad_of, is_idle, first_input, input_step and finish.
+// and store. norm.wgsl or plain.wgsl says what is read: mean, centred and scale_of. whole_sums.wgsl,
+// subgroup_sums.wgsl or split_sums.wgsl says which inputs a thread sums, and who reads them: quad_of,
+// is_idle, add_inputs and finish.
 
 override THREADS: u32;
 override TILE: u32;        // rows: 1, 4 or 8
 override N_SETS: u32 = 1u; // sets of weights: 1, or one for each adapter of a checkpoint of CCOT
 
-// The means of four rows.
-fn means(first: u32) -> vec4<f32> {
+// Of up to eight rows, a column each.
+struct Eight {
+    low: mat4x4<f32>,
+    high: mat4x4<f32>,
+}
+
+// What a thread has summed.
+struct Sums {
+    products: Eight,
+    gates: Eight,
+    low_squares: vec4<f32>,
+    high_squares: vec4<f32>,
+}
+
+// The means of up to eight rows.
+struct Means {
+    low: vec4<f32>,
+    high: vec4<f32>,
+}
+
+fn four_means(first: u32) -> vec4<f32> {
     return vec4(mean(first), mean(first + 1u), mean(first + 2u), mean(first + 3u));
+}
+
+fn means_of(first: u32) -> Means {
+    var means = Means();
+    if (TILE == 1u) {
+        means.low[0] = mean(first);
+    } else {
+        means.low = four_means(first);
+    }
+    if (TILE > 4u) {
+        means.high = four_means(first + 4u);
+    }
+    return means;
 }
 
 // Four values of each of four rows, less their means.
@@ -25,6 +58,56 @@ fn four_centred(at: u32, means: vec4<f32>) -> mat4x4<f32> {
     );
 }
 
+// The inputs 4k to 4k + 3 of the rows from `first` on, less their means.
+fn inputs_at(first: u32, k: u32, means: Means) -> Eight {
+    var x = Eight();
+    let at = first * WIDTH + k;
+    if (TILE == 1u) {
+        x.low[0] = centred(at, means.low[0]);
+    } else {
+        x.low = four_centred(at, means.low);
+    }
+    if (TILE > 4u) {
+        x.high = four_centred(at + 4u * WIDTH, means.high);
+    }
+    return x;
+}
+
+// Adds the products of inputs 4k to 4k + 3.
+fn add(sums: ptr<function, Sums>, weight_set: u32, k: u32, quad: u32, x: Eight) {
+    var g = mat4x4<f32>();
+    if (GATED) {
+        g = gate_block(weight_set, k, quad);
+    }
+    let w = block(weight_set, k, quad);
+    if (TILE == 1u) {
+        if (GATED) {
+            (*sums).gates.low[0] += g * x.low[0];
+        }
+        (*sums).products.low[0] += w * x.low[0];
+        if (NORMED) {
+            (*sums).low_squares[0] += dot(x.low[0], x.low[0]);
+        }
+    } else {
+        if (GATED) {
+            (*sums).gates.low += g * x.low;
+        }
+        (*sums).products.low += w * x.low;
+        if (NORMED) {
+            (*sums).low_squares += squared_lengths(x.low);
+        }
+    }
+    if (TILE > 4u) {
+        if (GATED) {
+            (*sums).gates.high += g * x.high;
+        }
+        (*sums).products.high += w * x.high;
+        if (NORMED) {
+            (*sums).high_squares += squared_lengths(x.high);
+        }
+    }
+}
+
 @compute @workgroup_size(THREADS)
 fn main(
     @builtin(workgroup_id) group: vec3<u32>,
@@ -35,16 +118,7 @@ fn main(
     if (is_idle(quad)) {
         return;
     }
-    var low_means = vec4<f32>();
-    var high_means = vec4<f32>();
-    if (TILE == 1u) {
-        low_means[0] = mean(first);
-    } else {
-        low_means = means(first);
-    }
-    if (TILE > 4u) {
-        high_means = means(first + 4u);
-    }
+    let means = means_of(first);
     // Threads past the last output that are not idle compute it once more.
     let owned = min(quad, n_quads() - 1u);
     for (var weight_set = 0u; weight_set < N_SETS; weight_set++) {
@@ -55,52 +129,12 @@ fn main(
         if (n_rows == 0u) {
             continue;
         }
-        var low = mat4x4<f32>();
-        var high = mat4x4<f32>();
-        var low_gate = mat4x4<f32>();
-        var high_gate = mat4x4<f32>();
-        var low_squares = vec4<f32>();
-        var high_squares = vec4<f32>();
-        for (var k = first_input(thread); k < WIDTH; k += input_step()) {
-            var g = mat4x4<f32>();
-            if (GATED) {
-                g = gate_block(weight_set, k, owned);
-            }
-            let w = block(weight_set, k, owned);
-            let at = first * WIDTH + k;
-            if (TILE == 1u) {
-                let x = centred(at, low_means[0]);
-                if (GATED) {
-                    low_gate[0] += g * x;
-                }
-                low[0] += w * x;
-                if (NORMED) {
-                    low_squares[0] += dot(x, x);
-                }
-            } else {
-                let x = four_centred(at, low_means);
-                if (GATED) {
-                    low_gate += g * x;
-                }
-                low += w * x;
-                if (NORMED) {
-                    low_squares += squared_lengths(x);
-                }
-            }
-            if (TILE > 4u) {
-                let x = four_centred(at + 4u * WIDTH, high_means);
-                if (GATED) {
-                    high_gate += g * x;
-                }
-                high += w * x;
-                if (NORMED) {
-                    high_squares += squared_lengths(x);
-                }
-            }
-        }
-        finish(first, quad, weight_set, low, low_gate, low_squares, thread);
+        var sums = Sums();
+        add_inputs(&sums, first, means, weight_set, owned, thread);
+        let products = sums.products;
+        finish(first, quad, weight_set, products.low, sums.gates.low, sums.low_squares, thread);
         if (TILE > 4u) {
-            finish(first + 4u, quad, weight_set, high, high_gate, high_squares, thread);
+            finish(first + 4u, quad, weight_set, products.high, sums.gates.high, sums.high_squares, thread);
         }
     }
 }

@@ -1,20 +1,9 @@
 // How a matmul's work is shared on CPU adapters: a thread owns four outputs and sums all of their
-// inputs, without barriers. Threads side by side own outputs side by side.
+// inputs, without barriers. Threads side by side own outputs side by side. Who reads the inputs,
+// own_reads.wgsl or subgroup_reads.wgsl says.
 
 fn quad_of(group: u32, thread: u32) -> u32 {
     return group * THREADS + thread;
-}
-
-fn is_idle(quad: u32) -> bool {
-    return quad >= n_quads();
-}
-
-fn first_input(thread: u32) -> u32 {
-    return 0u;
-}
-
-fn input_step() -> u32 {
-    return 1u;
 }
 
 // Stores the products of up to four rows from `first` on.
@@ -27,6 +16,9 @@ fn finish(
     squares: vec4<f32>,
     thread: u32,
 ) {
+    if (quad >= n_quads()) {
+        return;
+    }
     let scale = scale_of(squares);
     store(first, quad, weight_set, product[0], gate[0], scale[0]);
     if (TILE > 1u) {

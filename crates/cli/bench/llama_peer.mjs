@@ -27,18 +27,20 @@ async function sequencesOf(lanes) {
 }
 
 async function decode({ prompt, lanes, steps }) {
+    const begun = performance.now();
     const runs = await Promise.all((await sequencesOf(lanes)).map(async (sequence) => {
         await sequence.clearHistory();
         const tokens = sequence.evaluate(prompt, { temperature: 0, yieldEogToken: true });
         return { tokens, chosen: [(await tokens.next()).value] };
     }));
     const started = performance.now();
+    const first_token = (started - begun) / 1000;
     await Promise.all(runs.map(async ({ tokens, chosen }) => {
         while (chosen.length <= steps) chosen.push((await tokens.next()).value);
     }));
     const seconds = (performance.now() - started) / 1000 / steps;
     await Promise.all(runs.map(({ tokens }) => tokens.return()));
-    return { seconds, tokens: runs[0].chosen };
+    return { first_token, seconds, tokens: runs[0].chosen };
 }
 
 for await (const line of createInterface({ input: process.stdin })) {

@@ -18,10 +18,11 @@ model = AutoModelForCausalLM.from_pretrained(sys.argv[1], dtype=torch.float32).e
 
 @torch.inference_mode()
 def decode(prompt, lanes, steps):
+    begun = time.perf_counter()
     tokens = torch.tensor([prompt] * lanes)
     out = model(input_ids=tokens, use_cache=True, logits_to_keep=1)
     chosen = []
-    started = time.perf_counter()
+    started = begun
     for step in range(steps + 1):
         tokens = out.logits[:, -1].argmax(-1, keepdim=True)
         chosen.append(int(tokens[0, 0]))
@@ -29,9 +30,9 @@ def decode(prompt, lanes, steps):
             started = time.perf_counter()
         if step < steps:
             out = model(input_ids=tokens, past_key_values=out.past_key_values, use_cache=True)
-    return (time.perf_counter() - started) / steps, chosen
+    seconds = (time.perf_counter() - started) / steps
+    return {"first_token": started - begun, "seconds": seconds, "tokens": chosen}
 
 
 for line in sys.stdin:
-    seconds, tokens = decode(**json.loads(line))
-    print(json.dumps({"seconds": seconds, "tokens": tokens}), flush=True)
+    print(json.dumps(decode(**json.loads(line))), flush=True)

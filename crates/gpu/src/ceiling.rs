@@ -66,8 +66,13 @@ impl MicroKernel {
             ("N_SETS", 1.0),
             ("BIAS", 0.0),
         ];
-        if context.table() == Table::Gpu {
-            constants.push(("QUADS", f64::from(quads)));
+        match context.table() {
+            Table::Cpu => {}
+            Table::CpuSubgroups => {
+                let size = context.subgroup_size().unwrap_or(1);
+                constants.push(("SUBGROUP", f64::from(size)));
+            }
+            Table::Gpu => constants.push(("QUADS", f64::from(quads))),
         }
         let kernel = PROJECT.of(context.table(), shape.format);
         let pipeline = kernel.pipeline(context, threads, &constants)?;
@@ -171,7 +176,11 @@ const REPEATS: u32 = 16;
 /// Passes, of which the quickest counts.
 const PASSES: usize = 5;
 /// What is tried: tables, threads of a workgroup, and threads of a slice where sums are split.
-const VARIANTS: [(Table, u32, u32); 8] = [
+const VARIANTS: [(Table, u32, u32); 12] = [
+    (Table::CpuSubgroups, 8, 1),
+    (Table::CpuSubgroups, 16, 1),
+    (Table::CpuSubgroups, 32, 1),
+    (Table::CpuSubgroups, 64, 1),
     (Table::Cpu, 8, 1),
     (Table::Cpu, 16, 1),
     (Table::Cpu, 32, 1),
@@ -204,7 +213,12 @@ pub async fn quickest(
     clock: impl Fn() -> f64,
 ) -> Result<Best, GpuError> {
     let mut best: Option<Best> = None;
-    for (table, threads, quads) in VARIANTS {
+    let tables = context.tables();
+    let fits = |(table, threads, _): &(Table, u32, u32)| {
+        let size = context.subgroup_size().unwrap_or(1);
+        tables.contains(table) && (*table != Table::CpuSubgroups || threads % size == 0)
+    };
+    for (table, threads, quads) in VARIANTS.into_iter().filter(fits) {
         let context = context.with_table(table);
         let kernel = MicroKernel::new(&context, shape, (threads, quads)).await?;
         kernel.run(REPEATS).await?;

@@ -7,7 +7,7 @@ use latent_model::engine::EngineError;
 use crate::{
     counts::DeviceCounts,
     fault::Fault,
-    kernels::{Kernel, Table},
+    kernels::{Kernel, MOST_THREADS, Table},
 };
 
 /// A GPU that cannot be used, or stopped being usable. Each text says what to expect of it.
@@ -101,6 +101,8 @@ pub struct GpuContext {
     fault: Arc<Fault>,
     /// The kernels that engines on it run.
     table: Table,
+    /// Threads of every subgroup, where they are used.
+    subgroup_size: Option<u32>,
     /// What is wrong with them on purpose.
     mutation: Option<Mutation>,
     counts: Arc<Mutex<DeviceCounts>>,
@@ -130,7 +132,8 @@ impl Mutation {
 
 impl GpuContext {
     /// Asks for the fastest adapter, and a device with WebGPU's default limits and no optional
-    /// feature, so that what runs here runs on every device that has WebGPU.
+    /// feature but subgroups on CPU adapters, which run without them too ([`Table::Cpu`]); so what runs
+    /// here runs on every device that has WebGPU.
     pub async fn request() -> Result<Self, GpuError> {
         Self::request_with(wgpu::Features::empty()).await
     }
@@ -159,8 +162,12 @@ impl GpuContext {
 
     async fn from_adapter(
         adapter: &wgpu::Adapter,
-        required_features: wgpu::Features,
+        mut required_features: wgpu::Features,
     ) -> Result<Self, GpuError> {
+        let subgroup_size = subgroup_size(adapter);
+        if subgroup_size.is_some() {
+            required_features |= wgpu::Features::SUBGROUP;
+        }
         let description = wgpu::DeviceDescriptor {
             label: Some("latent"),
             required_features,
@@ -186,7 +193,13 @@ impl GpuContext {
         Ok(Self {
             device,
             queue,
-            table: table_for(&adapter.get_info()),
+            table: match (adapter.get_info().device_type, subgroup_size) {
+                (wgpu::DeviceType::Cpu, Some(_)) => Table::CpuSubgroups,
+                (wgpu::DeviceType::Cpu, None) => Table::Cpu,
+                // What does not say that it is a CPU is taken for a GPU.
+                _ => Table::Gpu,
+            },
+            subgroup_size,
             adapter: adapter.get_info(),
             fault,
             mutation: None,
@@ -241,8 +254,19 @@ impl GpuContext {
         self.table
     }
 
-    /// The same device with a table that was not chosen by its kind: to test one without the adapters
-    /// that it is for, and to measure both.
+    /// The tables that this device can run.
+    pub fn tables(&self) -> Vec<Table> {
+        let runs = |table: &Table| *table != Table::CpuSubgroups || self.subgroup_size.is_some();
+        Table::ALL.into_iter().filter(runs).collect()
+    }
+
+    /// Threads of every subgroup; `None` where kernels must do without them.
+    pub fn subgroup_size(&self) -> Option<u32> {
+        self.subgroup_size
+    }
+
+    /// The same device with another of [`GpuContext::tables`] than that of its kind: to test one without
+    /// the adapters that it is for, and to measure all of them.
     pub fn with_table(&self, table: Table) -> Self {
         Self {
             table,
@@ -358,12 +382,16 @@ impl GpuContext {
     }
 }
 
-/// The kernels for a kind of adapter; what does not say that it is a CPU is taken for a GPU.
-fn table_for(adapter: &wgpu::AdapterInfo) -> Table {
-    match adapter.device_type {
-        wgpu::DeviceType::Cpu => Table::Cpu,
-        _ => Table::Gpu,
-    }
+/// Threads of every subgroup of a CPU adapter: where they are as many in all kernels, and fit the
+/// workgroups of matmuls.
+fn subgroup_size(adapter: &wgpu::Adapter) -> Option<u32> {
+    let info = adapter.get_info();
+    let size = info.subgroup_min_size;
+    let is_fixed = size == info.subgroup_max_size;
+    let fits = size.is_power_of_two() && size <= MOST_THREADS;
+    let has_them = adapter.features().contains(wgpu::Features::SUBGROUP);
+    let is_cpu = info.device_type == wgpu::DeviceType::Cpu;
+    (is_cpu && has_them && is_fixed && fits).then_some(size)
 }
 
 fn gpu_error(error: &wgpu::Error, what: &'static str) -> GpuError {

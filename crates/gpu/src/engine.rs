@@ -287,8 +287,10 @@ impl GpuEngine {
         )?;
         let forward = self.forward(pipelines, &batch, cache);
         let mut dispatches = forward.embed();
-        let layers = 0..self.config.n_layers;
-        dispatches.extend(layers.flat_map(|index| forward.layer(index)));
+        let last = self.config.n_layers - 1;
+        dispatches.extend((0..last).flat_map(|index| forward.layer(index)));
+        // Nothing reads the last layer's state of a position that no step begins with.
+        dispatches.extend(forward.queries_and_keys(last));
         submit_rows(context, &batch, &dispatches, &prompts);
         Ok(())
     }

@@ -99,11 +99,18 @@ impl Forward<'_> {
 
     /// Layer `index`: five dispatches, or six where heads have norms of their own.
     pub fn layer(&self, index: usize) -> Vec<Dispatch> {
+        let mut dispatches = self.queries_and_keys(index);
+        dispatches.extend(self.mixed_and_expanded(index));
+        dispatches
+    }
+
+    /// The first part of layer `index`, which is all of it that later positions read: queries, and keys
+    /// and values in the cache.
+    pub fn queries_and_keys(&self, index: usize) -> Vec<Dispatch> {
         let (batch, pipelines) = (self.batch, self.tile_pipelines);
         let layer: &DeviceLayer = &self.weights.layers[index];
         let (keys, values) = (&self.cache.keys[index], &self.cache.values[index]);
         let (rows, residual) = (&batch.rows, &batch.residual);
-        let (d, intermediate) = (self.config.hidden_size, self.config.intermediate_size);
         let qkv_rows = self.config.q_width() + 2 * self.config.kv_width();
         let mut dispatches = vec![self.matmul(
             &pipelines.qkv,
@@ -120,8 +127,17 @@ impl Forward<'_> {
             ],
         )];
         dispatches.extend(self.qk_norm(layer, keys));
-        dispatches.extend([
-            self.attention(keys, values),
+        dispatches
+    }
+
+    /// The rest of layer `index`: attention and the MLP, added to the residual stream.
+    fn mixed_and_expanded(&self, index: usize) -> [Dispatch; 4] {
+        let (batch, pipelines) = (self.batch, self.tile_pipelines);
+        let layer: &DeviceLayer = &self.weights.layers[index];
+        let (rows, residual) = (&batch.rows, &batch.residual);
+        let (d, intermediate) = (self.config.hidden_size, self.config.intermediate_size);
+        [
+            self.attention(&self.cache.keys[index], &self.cache.values[index]),
             self.matmul(
                 &pipelines.output,
                 d,
@@ -156,8 +172,7 @@ impl Forward<'_> {
                     residual,
                 ],
             ),
-        ]);
-        dispatches
+        ]
     }
 
     /// What a kernel is bound to where the model has nothing for it.

@@ -30,11 +30,12 @@
 //! steps, and a lane that is done makes its workgroups return early. `advance(n)` is the list n
 //! times in one pass, one submit, and one readback of the records.
 //!
-//! # Two tables of kernels
+//! # Tables of kernels
 //!
-//! On CPU adapters a thread sums whole outputs, without barriers; on GPUs the threads of a workgroup
-//! share every sum and every head's positions ([`kernels::Table`]). The adapter's type decides, and
-//! [`GpuContext::with_table`] lets tests and the benchmark run either anywhere.
+//! On CPU adapters a thread sums whole outputs, without barriers, and where the device has subgroups
+//! their threads read inputs for each other; on GPUs the threads of a workgroup share every sum and every
+//! head's positions ([`kernels::Table`]). The adapter's type decides, and [`GpuContext::with_table`] lets
+//! tests and the benchmark run any of them anywhere.
 //!
 //! # Three lifetimes
 //!
@@ -46,7 +47,7 @@
 //!
 //! Lanes with the same prompt read one copy of its keys and values. Every buffer is checked
 //! against WebGPU's default limits before it is made ([`GpuError::Limit`]), and no optional
-//! feature is used.
+//! feature is needed.
 //!
 //! # Adding a kernel
 //!

@@ -194,7 +194,11 @@ fn qkv_norms_projects_rotates_and_caches() {
         return;
     };
     let shapes = HEADS.into_iter().zip([(4, 1), (12, 3), (20, 9), (128, 8)]);
-    let shapes = shapes.flat_map(|shape| SHARINGS.map(|sharing| (shape, sharing)));
+    let shapes = shapes.flat_map(|shape| {
+        sharings(&context)
+            .into_iter()
+            .map(move |sharing| (shape, sharing))
+    });
     let cases = shapes.flat_map(|shape| [1, 3].map(|n_sets| (shape, n_sets)));
     for (index, (((heads, shape), sharing), n_sets)) in cases.enumerate() {
         check_qkv(&context, heads, shape, n_sets, sharing, Variant::nth(index));
@@ -368,7 +372,7 @@ fn attention_reads_the_shared_prompt_and_the_lanes_own_positions() {
         },
     ];
     for heads in HEADS {
-        for sharing in SHARINGS {
+        for sharing in sharings(&context) {
             check_attention(&context, heads, &batch, sharing);
         }
     }

@@ -251,7 +251,7 @@ fn random_models_of_every_size_of_vocabulary_agree() {
         };
         let weights = common::random::weights(&config);
         let model = (config, weights);
-        for table in Table::ALL {
+        for table in context.tables() {
             let (mut gpu, mut reference) = engines(&context, table, &model);
             let lanes = [
                 lane(Feed::Token, Sampler::GREEDY),

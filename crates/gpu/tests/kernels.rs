@@ -26,7 +26,9 @@ const SHAPES: [(usize, usize, usize); 6] = [
 
 /// Every shape with every way to share a matmul, for one set of weights and for three.
 fn shapes_sharings_and_sets() -> impl Iterator<Item = (((usize, usize, usize), Sharing), usize)> {
-    let shapes = SHAPES.into_iter().flat_map(|s| SHARINGS.map(|t| (s, t)));
+    let shapes = SHAPES
+        .into_iter()
+        .flat_map(|s| sharings(&context).into_iter().map(move |t| (s, t)));
     shapes.flat_map(|shape| [1, 3].map(|n_sets| (shape, n_sets)))
 }
 
@@ -183,7 +185,9 @@ fn a_contemplation_token_is_the_map_of_a_normed_state() {
         return;
     };
     let slot = 1;
-    let cases = SHAPES.into_iter().flat_map(|s| SHARINGS.map(|t| (s, t)));
+    let cases = SHAPES
+        .into_iter()
+        .flat_map(|s| sharings(&context).into_iter().map(move |t| (s, t)));
     for ((d, _, n_rows), sharing) in cases {
         let mut batch = rows_of(n_rows, |_| live());
         batch[n_rows / 2].live = u32::from(n_rows == 1);
@@ -451,7 +455,11 @@ fn head_gives_logits_to_tiles_that_want_them() {
     };
     let shapes: [(usize, usize, usize); 4] = [(4, 1, 1), (12, 5, 3), (8, 64, 9), (128, 1000, 8)];
     let shapes = shapes.into_iter().zip([1, 2, 3, 1]);
-    let cases = shapes.flat_map(|shape| SHARINGS.map(|sharing| (shape, sharing)));
+    let cases = shapes.flat_map(|shape| {
+        sharings(&context)
+            .into_iter()
+            .map(move |sharing| (shape, sharing))
+    });
     for (index, (((d, vocab_size, n_rows), n_shards), sharing)) in cases.enumerate() {
         let Variant { format, .. } = Variant::nth(index);
         let stride = vocab_size.next_multiple_of(4);

@@ -18,17 +18,17 @@ fn parsed(source: &str) -> Module {
     naga::front::wgsl::parse_str(source).expect("the other test names what is wrong")
 }
 
-/// Every kernel of both tables for weights of every format.
-fn sources() -> impl Iterator<Item = Kernel> {
+/// Every kernel of all tables for weights of every format.
+fn sources() -> impl Iterator<Item = (Table, Kernel)> {
     let tables = Table::ALL.into_iter();
     let formats = tables.flat_map(|table| WeightFormat::ALL.map(|format| (table, format)));
-    formats.flat_map(|(table, format)| KERNELS.map(|kernel| kernel.of(table, format)))
+    formats.flat_map(|(table, format)| KERNELS.map(|kernel| (table, kernel.of(table, format))))
 }
 
 #[test]
 fn every_shader_is_valid() {
     let mut failures = Vec::new();
-    for kernel in sources() {
+    for (table, kernel) in sources() {
         let source = kernel.source();
         let module = match naga::front::wgsl::parse_str(&source) {
             Ok(module) => module,
@@ -40,7 +40,11 @@ fn every_shader_is_valid() {
         // No capability beyond WebGPU's core: shaders must run on every device. unpack2x16float is part
         // of the core; naga has a capability for it because OpenGL ES 3.0 lacks it.
         let core = Capabilities::SHADER_FLOAT16_IN_FLOAT32;
-        let mut validator = Validator::new(ValidationFlags::all(), core);
+        let capabilities = match table {
+            Table::CpuSubgroups => core | Capabilities::SUBGROUP,
+            Table::Cpu | Table::Gpu => core,
+        };
+        let mut validator = Validator::new(ValidationFlags::all(), capabilities);
         if let Err(error) = validator.validate(&module) {
             failures.push(error.emit_to_string_with_path(&source, kernel.name));
         }
@@ -275,8 +279,12 @@ fn count_loops(module: &Module, block: &naga::Block, seen: &mut BTreeSet<usize>)
 
 #[test]
 fn every_loop_has_its_place_in_the_kernels_bound() {
-    let split_sums = [("QUADS", 4.0), ("SLICES", 2.0)];
-    for (table, constants) in Table::ALL.into_iter().zip([&[][..], &split_sums]) {
+    for table in Table::ALL {
+        let constants: &[(&str, f64)] = match table {
+            Table::Cpu => &[],
+            Table::CpuSubgroups => &[("SUBGROUP", 8.0)],
+            Table::Gpu => &[("QUADS", 4.0), ("SLICES", 2.0)],
+        };
         for kernel in KERNELS {
             let kernel = kernel.of(table, WeightFormat::F32);
             let module = parsed(&kernel.source());

@@ -18,6 +18,8 @@ pub struct Contestant {
     pub seconds: Vec<Vec<f64>>,
     /// What the first lane of every job chose.
     pub tokens: Vec<Vec<u32>>,
+    /// Seconds from the long prompt to the first token, of every round.
+    pub first_tokens: Vec<f64>,
 }
 
 impl Contestant {
@@ -27,6 +29,7 @@ impl Contestant {
             decoder,
             seconds: vec![Vec::new(); jobs.len()],
             tokens: vec![Vec::new(); jobs.len()],
+            first_tokens: Vec::new(),
             jobs,
         }
     }
@@ -83,7 +86,18 @@ impl Decoder {
                 let tokens = [&first[0][..], &rest[0]].concat();
                 Ok(Round { seconds, tokens })
             }
-            Self::Process(process) => process.round(job, prompt),
+            Self::Process(process) => Ok(process.round(job, prompt)?.0),
+        }
+    }
+
+    /// Seconds from a prompt to its first token; `None` of the decoder in burn, which reads a prompt
+    /// token by token.
+    pub async fn first_token(&mut self, prompt: &[u32]) -> Result<Option<f64>> {
+        let job = Job::tokens(1, 1, 1);
+        match self {
+            Self::Engine(engine) => Ok(Some(job.run(engine, prompt, clock).await?.first_token)),
+            Self::Burn { .. } => Ok(None),
+            Self::Process(process) => Ok(Some(process.round(job, prompt)?.1)),
         }
     }
 }

@@ -115,7 +115,43 @@ Buffers take {:.1} MB: {:.1} MB of weights, and {:.1} MB for a run of eight lane
         megabytes(report.memory.weights + report.memory.run),
         megabytes(report.memory.weights),
         megabytes(report.memory.run),
-    )
+    ) + &loading(report)
+}
+
+/// What it takes until a model on the disk decodes.
+fn loading(report: &Report) -> String {
+    let mut text = "
+| loaded from the disk by | file, MB | read after s | engine after s more | first token after s more | most memory, MB |
+|---|--:|--:|--:|--:|--:|
+"
+    .to_owned();
+    for loading in &report.loading {
+        let peak = loading.peak_bytes;
+        text += &format!(
+            "| {} | {:.1} | {:.2} | {:.2} | {:.2} | {} |\n",
+            loading.engine,
+            megabytes(loading.file_bytes),
+            loading.read_seconds,
+            loading.engine_seconds,
+            loading.first_token_seconds,
+            peak.map_or("–".to_owned(), |bytes| format!("{:.0}", megabytes(bytes))),
+        );
+    }
+    text
+}
+
+/// Who reads the long prompt how fast.
+fn prefill_of_peers(report: &Report, digits: usize) -> String {
+    let prefill = &report.prefill;
+    let mut text = format!(
+        "\n| who reads a prompt of {} tokens | tokens/s |\n|---|--:|\n| GPU engine | {} |\n",
+        prefill.prompt_tokens,
+        spread(prefill.tokens_per_second, digits),
+    );
+    for (name, speed) in &prefill.peers {
+        text += &format!("| {name} | {} |\n", spread(*speed, digits));
+    }
+    text
 }
 
 fn peers(report: &Report) -> String {
@@ -126,7 +162,8 @@ The same weights and prompt in the same rounds, greedily.
 
 "
     .to_owned()
-        + &table_of_peers(report, 0);
+        + &table_of_peers(report, 0)
+        + &prefill_of_peers(report, 0);
     text += "\n| ratio | median (lowest – highest round) |\n|---|--:|\n";
     for (name, ratio) in &report.ratios {
         text += &format!("| {name} | {} |\n", spread(*ratio, 2));
@@ -197,7 +234,7 @@ multiplies whole numbers, which this project does not.
 
 The GPU engine in f32 decodes {:.1} tokens/s at one lane and {:.1} at four on {}. That is {:.2} of
 what the best of its own micro-kernels does on this adapter at these shapes.
-",
+{}{}",
         report.settings.rounds,
         report.settings.steps,
         report.settings.prompt_tokens,
@@ -208,6 +245,8 @@ what the best of its own micro-kernels does on this adapter at these shapes.
         decode(4),
         report.adapter.name,
         share,
+        prefill_of_peers(&report, 1),
+        loading(&report),
     )
 }
 

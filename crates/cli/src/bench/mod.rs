@@ -4,6 +4,7 @@ mod ceiling;
 mod contestant;
 mod document;
 mod facts;
+mod loading;
 mod measured;
 mod process;
 mod report;
@@ -13,19 +14,19 @@ use std::{fs, path::PathBuf, process::ExitCode};
 
 use anyhow::{Context, Result, ensure};
 use clap::Args;
-use latent_gpu::{AnyEngine, GpuContext, GpuEngine, kernels::Table};
+use latent_gpu::{AnyEngine, GpuContext, GpuEngine};
 use latent_model::{
     checkpoint::WeightFormat, engine::pace::Job, model::Model, parity::sample_prompt,
 };
 use latent_train::{Backend, peer::BurnDecoder};
 
 use self::{
-    contestant::{Contestant, Decoder, clock},
-    measured::Measured,
+    contestant::{Contestant, Decoder},
     process::{Process, ProcessArg},
     report::Report,
 };
 use crate::{
+    engines::EngineKind,
     folder::{load_model, model_name},
     output,
     progress::spinner,
@@ -58,6 +59,9 @@ pub struct BenchArgs {
     /// Lanes that are measured, one first.
     #[arg(long, value_delimiter = ',', default_values_t = [1, 4, 8])]
     lanes: Vec<usize>,
+    /// Loads the model for an engine, decodes a token, and prints what that took.
+    #[arg(long, hide = true)]
+    loading: Option<EngineKind>,
     /// A program that decodes the same, as NAME=COMMAND (crates/cli/bench has two).
     #[arg(long = "peer", value_name = "NAME=COMMAND")]
     processes: Vec<ProcessArg>,
@@ -76,6 +80,13 @@ const STEPS_PER_SUBMIT: usize = 16;
 
 /// Measures and prints.
 pub async fn bench(args: &BenchArgs) -> Result<ExitCode> {
+    if let Some(engine) = args.loading {
+        println!(
+            "{}",
+            serde_json::to_string(&loading::of(engine, args).await?)?
+        );
+        return Ok(ExitCode::SUCCESS);
+    }
     let report = match &args.from {
         Some(path) => {
             let json = fs::read_to_string(path);
@@ -103,6 +114,7 @@ async fn measure(args: &BenchArgs) -> Result<Report> {
         args.lanes
     );
     let load_before = facts::load();
+    let loading = loading::of_engines(args)?;
     let loaded = load_model(&args.model)?;
     let reference = AnyEngine::reference(&loaded);
     let model = loaded.with_weights_in(args.weights);
@@ -114,13 +126,16 @@ async fn measure(args: &BenchArgs) -> Result<Report> {
 
     let said = spinner("parity");
     let mut parity = facts::parity(&model, &mut engine, &prompt, args.steps).await?;
-    let other_table = match context.table() {
-        Table::Cpu => Table::Gpu,
-        Table::Gpu => Table::Cpu,
-    };
-    let other_context = context.with_table(other_table);
-    let mut other = GpuEngine::new(&model.config, &model.weights, &other_context).await?;
-    parity = parity.and(facts::parity(&model, &mut other, &prompt, args.steps).await?);
+    let mut others = Vec::new();
+    for table in context.tables() {
+        if table == context.table() {
+            continue;
+        }
+        let context = context.with_table(table);
+        let mut other = GpuEngine::new(&model.config, &model.weights, &context).await?;
+        parity = parity.and(facts::parity(&model, &mut other, &prompt, args.steps).await?);
+        others.push(other);
+    }
     ensure!(
         parity.agrees,
         "the engines differ, and a wrong engine gets no time; see `latent check`"
@@ -129,12 +144,11 @@ async fn measure(args: &BenchArgs) -> Result<Report> {
     let memory = facts::memory(&model, &context, &prompt).await?;
     let counters = facts::count(&mut engine, &prompt, args).await?;
 
-    let contestants = contestants(&model, args, [engine, other], reference)?;
+    let contestants = contestants(&model, args, (engine, others), reference)?;
     let mut rounds = Rounds {
         contestants,
         long_prompt: sample_prompt(&model, long_prompt(args, &model)),
         prompt,
-        first_tokens: Vec::new(),
     };
     for round in 0..=args.rounds {
         said.set_message(format!("round {round} of {}", args.rounds));
@@ -148,7 +162,7 @@ async fn measure(args: &BenchArgs) -> Result<Report> {
     let kernels = facts::profile(&model, &rounds.prompt, args.steps).await?;
     said.finish_and_clear();
 
-    let (contestants, first_tokens) = (&rounds.contestants, rounds.first_tokens);
+    let contestants = &rounds.contestants;
     Ok(Report {
         adapter: facts::adapter(&context),
         machine: facts::machine(load_before),
@@ -161,11 +175,8 @@ async fn measure(args: &BenchArgs) -> Result<Report> {
             steps: args.steps,
         },
         decode: tally::decodes(&contestants[0], &counters),
-        prefill: report::Prefill {
-            prompt_tokens: rounds.long_prompt.len(),
-            tokens_per_second: Measured::rate(rounds.long_prompt.len() as f64, &first_tokens),
-            first_token_seconds: Measured::of(first_tokens),
-        },
+        prefill: tally::prefill(contestants, rounds.long_prompt.len()),
+        loading,
         peers: tally::peers(contestants),
         ratios: tally::ratios(contestants, &ceiling, args),
         counters: counters.counted,
@@ -183,8 +194,6 @@ struct Rounds {
     prompt: Vec<u32>,
     /// The prompt whose first token is timed.
     long_prompt: Vec<u32>,
-    /// Seconds to the GPU engine's first token, of every round that counts.
-    first_tokens: Vec<f64>,
 }
 
 impl Rounds {
@@ -198,13 +207,10 @@ impl Rounds {
                     contestant.seconds[place].push(found.seconds);
                 }
             }
-        }
-        if let Decoder::Engine(engine) = &mut self.contestants[0].decoder {
-            let job = Job::tokens(1, 1, 1);
-            let round = job.run(engine, &self.long_prompt, clock).await?;
-            if counts {
-                self.first_tokens.push(round.first_token);
-            }
+            let first_token = contestant.decoder.first_token(&self.long_prompt).await?;
+            contestant
+                .first_tokens
+                .extend(first_token.filter(|_| counts));
         }
         Ok(())
     }
@@ -214,7 +220,7 @@ impl Rounds {
 fn contestants(
     model: &Model,
     args: &BenchArgs,
-    [engine, other]: [GpuEngine; 2],
+    (engine, others): (GpuEngine, Vec<GpuEngine>),
     reference: AnyEngine,
 ) -> Result<Vec<Contestant>> {
     let (steps, peer_lanes) = (args.steps, args.peer_lanes());
@@ -223,22 +229,14 @@ fn contestants(
     own.push(Job::tokens(1, steps, 1));
     own.extend(peer_lanes.map(|n| Job::mixtures(n, steps, STEPS_PER_SUBMIT)));
     let of_peers = || peer_lanes.map(tokens).to_vec();
-    let mut all = vec![
-        Contestant::new(
-            "GPU engine",
-            Decoder::Engine(AnyEngine::Gpu(Box::new(engine))),
-            own,
-        ),
-        Contestant::new(
-            match other.context().table() {
-                Table::Cpu => "kernels for CPU adapters",
-                Table::Gpu => "kernels for GPUs",
-            },
-            Decoder::Engine(AnyEngine::Gpu(Box::new(other))),
-            of_peers(),
-        ),
-        Contestant::new("reference engine", Decoder::Engine(reference), of_peers()),
-    ];
+    let on_gpu = |engine: GpuEngine| Decoder::Engine(AnyEngine::Gpu(Box::new(engine)));
+    let mut all = vec![Contestant::new("GPU engine", on_gpu(engine), own)];
+    for other in others {
+        let name = format!("kernels {}", other.context().table().name());
+        all.push(Contestant::new(&name, on_gpu(other), of_peers()));
+    }
+    let reference = Decoder::Engine(reference);
+    all.push(Contestant::new("reference engine", reference, of_peers()));
     let n_positions = args.prompt + args.steps + 1;
     for (name, backend) in burn_backends() {
         let decoder = BurnDecoder::new(model, backend, n_positions);

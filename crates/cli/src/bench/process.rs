@@ -1,8 +1,9 @@
 //! A program that decodes beside the engines, in any language.
 //!
 //! A round is a line of JSON each way: asked are `{"prompt": [tokens], "lanes": n, "steps": n}`, and
-//! answered is `{"seconds": s, "tokens": [tokens]}`: the first token and those of so many steps
-//! more of the first lane, chosen greedily, with the seconds of a step without the first.
+//! answered is `{"first_token": s, "seconds": s, "tokens": [tokens]}`: the first token and those of so
+//! many steps more of the first lane, chosen greedily, with the seconds from the prompt to the first
+//! token and those of a step behind it.
 
 use std::{
     io::{BufRead, BufReader, Write},
@@ -55,6 +56,7 @@ struct Asked<'a> {
 
 #[derive(Deserialize)]
 struct Answered {
+    first_token: f64,
     seconds: f64,
     tokens: Vec<u32>,
 }
@@ -78,13 +80,13 @@ impl Process {
         })
     }
 
-    /// Runs a job once.
-    pub fn round(&mut self, job: Job, prompt: &[u32]) -> Result<Round> {
+    /// Runs a job once, with the seconds to the first token.
+    pub fn round(&mut self, job: Job, prompt: &[u32]) -> Result<(Round, f64)> {
         let round = self.ask(job, prompt);
         round.with_context(|| format!("in `{}`", self.command))
     }
 
-    fn ask(&mut self, job: Job, prompt: &[u32]) -> Result<Round> {
+    fn ask(&mut self, job: Job, prompt: &[u32]) -> Result<(Round, f64)> {
         let asked = Asked {
             prompt,
             lanes: job.n_lanes,
@@ -102,16 +104,20 @@ impl Process {
         let answered: Answered = serde_json::from_str(&line)
             .with_context(|| format!("it answered `{}`", line.trim_end()))?;
         ensure!(
-            answered.tokens.len() == job.n_steps + 1 && answered.seconds > 0.0,
-            "it answered {} tokens in {} s a step, expected {} tokens",
+            answered.tokens.len() == job.n_steps + 1
+                && answered.seconds > 0.0
+                && answered.first_token > 0.0,
+            "it answered {} tokens, the first after {} s and then one in {} s, expected {} tokens",
             answered.tokens.len(),
+            answered.first_token,
             answered.seconds,
             job.n_steps + 1
         );
-        Ok(Round {
+        let round = Round {
             seconds: answered.seconds,
             tokens: answered.tokens,
-        })
+        };
+        Ok((round, answered.first_token))
     }
 }
 
@@ -127,7 +133,7 @@ impl Drop for Process {
 mod tests {
     use super::*;
 
-    fn process(script: &str) -> Result<Round> {
+    fn process(script: &str) -> Result<(Round, f64)> {
         let job = Job::tokens(2, 1, 1);
         Process::start(&format!("sh -c '{script}'"))?.round(job, &[5, 6])
     }
@@ -136,10 +142,11 @@ mod tests {
     fn a_program_decodes() {
         let round = process(
             r#"read -r asked; [ "$asked" = "{\"prompt\":[5,6],\"lanes\":2,\"steps\":1}" ] && \
-            echo "{\"seconds\": 0.5, \"tokens\": [7, 8]}""#,
+            echo "{\"first_token\": 2.5, \"seconds\": 0.5, \"tokens\": [7, 8]}""#,
         );
-        let round = round.unwrap_or_else(|error| panic!("{error:#}"));
+        let (round, first_token) = round.unwrap_or_else(|error| panic!("{error:#}"));
         assert_eq!((round.seconds, round.tokens), (0.5, vec![7, 8]));
+        assert_eq!(first_token, 2.5);
     }
 
     #[test]
@@ -148,8 +155,12 @@ mod tests {
             ("true", "ended without an answer"),
             ("read -r asked; echo what", "answered `what`"),
             (
-                r#"read -r asked; echo "{\"seconds\": 1, \"tokens\": [7]}""#,
+                r#"read -r asked; echo "{\"first_token\": 1, \"seconds\": 1, \"tokens\": [7]}""#,
                 "expected 2 tokens",
+            ),
+            (
+                r#"read -r asked; echo "{\"seconds\": 1, \"tokens\": [7, 8]}""#,
+                "missing field `first_token`",
             ),
         ];
         for (script, expected) in answers {

@@ -19,6 +19,8 @@ pub struct Report {
     pub settings: Settings,
     pub decode: Vec<Decode>,
     pub prefill: Prefill,
+    /// From a file to an engine that has decoded, each in a program of its own.
+    pub loading: Vec<Loading>,
     pub peers: Vec<Peer>,
     /// How many times as quick one is as another, by a name that says which; the floors' names.
     pub ratios: BTreeMap<String, Measured>,
@@ -125,6 +127,25 @@ pub struct Prefill {
     pub tokens_per_second: Measured,
     /// From the prompt to the first token of a model that is loaded.
     pub first_token_seconds: Measured,
+    /// Tokens a second of everybody else who read the same prompt in the same rounds.
+    pub peers: BTreeMap<String, Measured>,
+}
+
+/// What it takes until a model that lies on the disk decodes.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Loading {
+    pub engine: String,
+    /// Until the model is read and checked.
+    pub read_seconds: f64,
+    /// From there until the engine is made.
+    pub engine_seconds: f64,
+    /// From there until the first token behind a prompt of eight: kernels are compiled meanwhile.
+    pub first_token_seconds: f64,
+    /// The most memory that the program held; nothing where the system does not tell.
+    pub peak_bytes: Option<u64>,
+    /// Bytes of the model's file or files.
+    pub file_bytes: u64,
 }
 
 /// Somebody else on the same weights in the same rounds.

@@ -33,6 +33,23 @@ pub fn decodes(engine: &Contestant, counters: &Counted) -> Vec<report::Decode> {
     jobs.map(decode).collect()
 }
 
+/// Reading the long prompt, by the GPU engine and by everybody else who reads prompts as a whole.
+pub fn prefill(contestants: &[Contestant], prompt_tokens: usize) -> report::Prefill {
+    let rate = |seconds: &[f64]| Measured::rate(prompt_tokens as f64, seconds);
+    let (engine, others) = contestants
+        .split_first()
+        .expect("the GPU engine is the first");
+    let others = others.iter().filter(|other| !other.first_tokens.is_empty());
+    report::Prefill {
+        prompt_tokens,
+        tokens_per_second: rate(&engine.first_tokens),
+        first_token_seconds: Measured::of(engine.first_tokens.iter().copied()),
+        peers: others
+            .map(|other| (other.name.clone(), rate(&other.first_tokens)))
+            .collect(),
+    }
+}
+
 pub fn peers(contestants: &[Contestant]) -> Vec<report::Peer> {
     let (engine, others) = contestants
         .split_first()
@@ -79,6 +96,10 @@ pub fn ratios(
     }
     let single = Measured::speed_ratio(one, token(1, 1));
     insert(format!("{STEPS_PER_SUBMIT} steps a submit over 1"), single);
+    for other in others.iter().filter(|other| !other.first_tokens.is_empty()) {
+        let ratio = Measured::speed_ratio(&engine.first_tokens, &other.first_tokens);
+        insert(format!("first token over {}", other.name), ratio);
+    }
     for n_lanes in args.peer_lanes() {
         let tokens = token(n_lanes, STEPS_PER_SUBMIT);
         let mixtures = Measured::speed_ratio(

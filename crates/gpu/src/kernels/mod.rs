@@ -20,26 +20,30 @@ pub const MOST_ITERATIONS: u64 = 65_535;
 /// (`maxComputeWorkgroupsPerDimension`).
 pub const MOST_WORKGROUPS: u64 = 65_535;
 
-/// How work is shared among threads. What an adapter is quick at, another is slow at, so there are two
-/// tables of kernels; they differ in the order of their sums and in nothing else.
+/// How work is shared among threads. What an adapter is quick at, another is slow at, so there are
+/// several tables of kernels; they differ in the order of their sums and in nothing else.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Table {
     /// For adapters on the CPU: a thread computes whole outputs, without barriers. A workgroup that
     /// reduces is up to 40 times slower there (SwiftShader, 256 threads).
     Cpu,
+    /// The same where the device has subgroups, whose threads read the inputs of matmuls for each other;
+    /// to the bit what `Cpu` gives.
+    CpuSubgroups,
     /// For GPUs: threads read side by side and share every sum, so that a small matrix has work for
     /// thousands of them.
     Gpu,
 }
 
 impl Table {
-    /// Both.
-    pub const ALL: [Self; 2] = [Self::Cpu, Self::Gpu];
+    /// All of them; a device without subgroups cannot run [`Table::CpuSubgroups`].
+    pub const ALL: [Self; 3] = [Self::Cpu, Self::CpuSubgroups, Self::Gpu];
 
     /// What people call it.
     pub fn name(self) -> &'static str {
         match self {
             Self::Cpu => "for CPU adapters",
+            Self::CpuSubgroups => "for CPU adapters with subgroups",
             Self::Gpu => "for GPUs",
         }
     }
@@ -107,11 +111,17 @@ fn loops_of_sets(shape: &Shape<'_>) -> Vec<u64> {
         0 => 1,
         quads => u64::from(shape.threads) / quads,
     };
+    let width = shape.get("WIDTH");
     let mut loops = vec![
         n_sets,
         times(shape.get("TILE")),
-        times(shape.get("WIDTH").div_ceil(slices)),
+        times(width.div_ceil(slices)),
     ];
+    // A turn for as many inputs as a subgroup has threads.
+    match shape.get("SUBGROUP") {
+        0 => {}
+        subgroup => loops.push(times(width.div_ceil(subgroup))),
+    }
     if slices > 1 {
         loops.push(times(4 * u64::from(slices.ilog2())));
     }
@@ -152,7 +162,7 @@ macro_rules! kernel {
         Kernel {
             name: $name,
             parts: parts!($name),
-            all_parts: [[parts!($name); WeightFormat::ALL.len()]; 2],
+            all_parts: [[parts!($name); WeightFormat::ALL.len()]; Table::ALL.len()],
             loops: $loops,
             cost: $cost,
             format: WeightFormat::F32,
@@ -162,26 +172,28 @@ macro_rules! kernel {
     ($name:literal, weights; $loops:expr, $cost:path) => {
         Kernel {
             parts: parts!("weights_f32", $name),
-            all_parts: [of_formats!($name), of_formats!($name)],
+            all_parts: [of_formats!($name); Table::ALL.len()],
             ..kernel!($name, $loops, $cost)
         }
     };
     // A matmul, with what it is made of beside the skeleton.
     ($name:literal, matmul $(, $part:literal)+; $loops:expr, $cost:path) => {
         Kernel {
-            parts: parts!("weights_f32" $(, $part)+, "tile", "whole_sums", $name),
+            parts: parts!("weights_f32" $(, $part)+, "tile", "whole_sums", "own_reads", $name),
             all_parts: [
-                of_formats!($($part),+, "tile", "whole_sums", $name),
+                of_formats!($($part),+, "tile", "whole_sums", "own_reads", $name),
+                of_formats!($($part),+, "tile", "whole_sums", "subgroup_reads", $name),
                 of_formats!($($part),+, "tile", "split_sums", $name),
             ],
             ..kernel!($name, $loops, $cost)
         }
     };
-    // A kernel with a part of its own in each table.
+    // A kernel with a part of its own on CPU adapters and on GPUs.
     ($name:literal, cpu $cpu:literal, gpu $gpu:literal; $loops:expr, $cost:path) => {
         Kernel {
             parts: parts!($cpu, $name),
             all_parts: [
+                [parts!($cpu, $name); WeightFormat::ALL.len()],
                 [parts!($cpu, $name); WeightFormat::ALL.len()],
                 [parts!($gpu, $name); WeightFormat::ALL.len()],
             ],
@@ -191,13 +203,15 @@ macro_rules! kernel {
 }
 
 /// The files of `shaders/` that kernels share; all others are kernels.
-pub const SHARED: [&str; 12] = [
+pub const SHARED: [&str; 14] = [
     "prelude",
     "norm",
     "plain",
     "ungated",
     "tile",
     "whole_sums",
+    "own_reads",
+    "subgroup_reads",
     "split_sums",
     "whole_mix",
     "split_mix",
@@ -376,12 +390,15 @@ impl Kernel {
     }
 }
 
+/// Threads of the largest workgroup for equal pieces of work.
+pub const MOST_THREADS: u32 = 64;
+
 /// Threads of a workgroup for `n_items` equal pieces of work.
 ///
 /// Small shapes are cut into about eight workgroups, so that the cores of a CPU adapter and the
 /// processors of a GPU all get one; large shapes get workgroups of two warps.
 pub fn threads_for(n_items: u32) -> u32 {
-    (n_items / 8).next_power_of_two().clamp(8, 64)
+    (n_items / 8).next_power_of_two().clamp(8, MOST_THREADS)
 }
 
 /// Threads and fours of outputs of a workgroup that splits the sums of a matmul with so many inputs: a

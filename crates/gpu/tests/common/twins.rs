@@ -39,14 +39,27 @@ pub struct Sharing {
     pub quads: u32,
 }
 
-/// Both tables, at few threads and at as many as production has.
-pub const SHARINGS: [Sharing; 5] = [
+/// All tables, at few threads and at as many as production has.
+const SHARINGS: [Sharing; 7] = [
     Sharing::new(Table::Cpu, 8, 1),
     Sharing::new(Table::Cpu, 32, 1),
     Sharing::new(Table::Cpu, 64, 1),
+    Sharing::new(Table::CpuSubgroups, 8, 1),
+    Sharing::new(Table::CpuSubgroups, 64, 1),
     Sharing::new(Table::Gpu, 64, 8),
     Sharing::new(Table::Gpu, 128, 4),
 ];
+
+/// Those that a device can run.
+pub fn sharings(context: &GpuContext) -> Vec<Sharing> {
+    let tables = context.tables();
+    let size = context.subgroup_size().unwrap_or(1);
+    let runs = |sharing: &Sharing| {
+        let fits = sharing.table != Table::CpuSubgroups || sharing.threads % size == 0;
+        tables.contains(&sharing.table) && fits
+    };
+    SHARINGS.into_iter().filter(runs).collect()
+}
 
 impl Sharing {
     const fn new(table: Table, threads: u32, quads: u32) -> Self {
@@ -66,8 +79,13 @@ impl Sharing {
         constants: &[(&'static str, f64)],
     ) -> Pipeline {
         let mut all = constants.to_vec();
-        if self.table == Table::Gpu {
-            all.push(("QUADS", self.quads.into()));
+        match self.table {
+            Table::Cpu => {}
+            Table::CpuSubgroups => {
+                let size = context.subgroup_size().expect("a device with subgroups");
+                all.push(("SUBGROUP", size.into()));
+            }
+            Table::Gpu => all.push(("QUADS", self.quads.into())),
         }
         let kernel = kernel.of(self.table, format);
         let pipeline = kernel.pipeline(context, self.threads, &all);

@@ -42,6 +42,14 @@ impl KvCache {
     }
 }
 
+impl LayerCache {
+    /// Keeps what later positions read of one more.
+    fn push(&mut self, key: &[f32], value: &[f32]) {
+        self.keys.extend_from_slice(key);
+        self.values.extend_from_slice(value);
+    }
+}
+
 /// Positions of one lane that follow each other.
 pub struct Stretch<'a> {
     cache: &'a mut KvCache,
@@ -60,6 +68,16 @@ impl<'a> Stretch<'a> {
             inputs,
         }
     }
+}
+
+/// The positions of stretches, side by side on their way through the layers.
+struct Rows<'a> {
+    /// By each row's position; `None` where positions are learned.
+    rotations: Vec<Option<Rotation>>,
+    /// The residual stream, (d) each.
+    xs: Vec<Vec<f32>>,
+    /// Each with the number of rows that are its own and come after what it holds.
+    caches: Vec<(&'a mut KvCache, usize)>,
 }
 
 /// A model bound to the way in which it adds.
@@ -142,29 +160,73 @@ impl Forward {
         stretches: Vec<Stretch<'_>>,
         mut on_layer: impl FnMut(usize, usize, &mut [f32]),
     ) -> Vec<Vec<f32>> {
-        let rotations: Vec<Option<Rotation>> = stretches
+        let layers = weights.layers_under(adapter);
+        let mut rows = self.side_by_side(stretches);
+        for (index, layer) in layers.iter().enumerate() {
+            self.layer(config, (index, layer), &mut rows).await;
+            let xs = rows.xs.iter_mut().enumerate();
+            xs.for_each(|(row, x)| on_layer(row, index, x));
+        }
+        let normed = rows.xs.iter().map(|x| self.final_norm(config, weights, x));
+        normed.collect()
+    }
+
+    /// Runs stretches whose hidden states nobody asks for, so that the last layer has nothing to do but
+    /// keep their keys and values; with turns for others.
+    pub async fn fill_in_turns(
+        &self,
+        config: &ModelConfig,
+        (weights, adapter): (&Weights, Adapter),
+        stretches: Vec<Stretch<'_>>,
+    ) {
+        let Some((last, layers)) = weights.layers_under(adapter).split_last() else {
+            return;
+        };
+        let mut rows = self.side_by_side(stretches);
+        for (index, layer) in layers.iter().enumerate() {
+            self.layer(config, (index, layer), &mut rows).await;
+        }
+        let normed = self.normed(config, &rows.xs, &last.attention_norm);
+        let [keys, values] = self
+            .keys_and_values(config, last, &rows.rotations, &normed)
+            .await;
+        let mut kept = keys.iter().zip(&values);
+        for (cache, n_rows) in rows.caches {
+            let cache = &mut cache.layers[layers.len()];
+            let own = kept.by_ref().take(n_rows);
+            own.for_each(|(key, value)| cache.push(key, value));
+        }
+    }
+
+    fn side_by_side<'a>(&self, stretches: Vec<Stretch<'a>>) -> Rows<'a> {
+        let rotations = stretches
             .iter()
             .flat_map(|stretch| stretch.first..stretch.first + stretch.inputs.len())
             .map(|position| Some(self.frequencies.as_ref()?.at(position)))
             .collect();
-        let mut xs: Vec<Vec<f32>> = Vec::new();
-        let mut caches: Vec<(&mut KvCache, usize)> = Vec::new();
+        let mut rows = Rows {
+            rotations,
+            xs: Vec::new(),
+            caches: Vec::new(),
+        };
         for stretch in stretches {
-            caches.push((stretch.cache, stretch.inputs.len()));
-            xs.extend(stretch.inputs);
+            rows.caches.push((stretch.cache, stretch.inputs.len()));
+            rows.xs.extend(stretch.inputs);
         }
-        for (index, layer) in weights.layers_under(adapter).iter().enumerate() {
-            let caches = caches.iter_mut();
-            let caches = caches.map(|(cache, n_rows)| (&mut cache.layers[index], *n_rows));
-            let attended = self.attention(config, layer, caches, &rotations, &xs).await;
-            add_rows(&mut xs, &attended);
-            let expanded = self.mlp(config, layer, &xs).await;
-            add_rows(&mut xs, &expanded);
-            let rows = xs.iter_mut().enumerate();
-            rows.for_each(|(row, x)| on_layer(row, index, x));
-        }
-        let normed = xs.iter().map(|x| self.final_norm(config, weights, x));
-        normed.collect()
+        rows
+    }
+
+    /// The residual stream of all rows through one layer.
+    async fn layer(
+        &self,
+        config: &ModelConfig,
+        (index, layer): (usize, &LayerWeights),
+        rows: &mut Rows<'_>,
+    ) {
+        let attended = self.attention(config, (index, layer), rows).await;
+        add_rows(&mut rows.xs, &attended);
+        let expanded = self.mlp(config, layer, &rows.xs).await;
+        add_rows(&mut rows.xs, &expanded);
     }
 
     /// [`Forward::stretches`] of one position.
@@ -187,6 +249,16 @@ impl Forward {
     /// or any other where the logit lens looks at it.
     pub fn final_norm(&self, config: &ModelConfig, weights: &Weights, x: &[f32]) -> Vec<f32> {
         self.norm(config, x, &weights.final_norm)
+    }
+
+    fn normed(
+        &self,
+        config: &ModelConfig,
+        xs: &[Vec<f32>],
+        weights: &NormWeights,
+    ) -> Vec<Vec<f32>> {
+        let normed = xs.iter().map(|x| self.norm(config, x, weights));
+        normed.collect()
     }
 
     fn norm(&self, config: &ModelConfig, x: &[f32], weights: &NormWeights) -> Vec<f32> {
@@ -259,49 +331,69 @@ impl Forward {
         Some(sigmoid(product + classifier.bias))
     }
 
-    /// Causal grouped-query attention of new rows, (d) each, over the caches, each with the number
-    /// of rows that are its own and come after what it holds; returns (d) each.
-    async fn attention<'a>(
+    /// Causal grouped-query attention of new rows over their caches, which hold them then; returns
+    /// (d) each.
+    async fn attention(
         &self,
         config: &ModelConfig,
-        layer: &LayerWeights,
-        caches: impl Iterator<Item = (&'a mut LayerCache, usize)>,
-        rotations: &[Option<Rotation>],
-        xs: &[Vec<f32>],
+        (index, layer): (usize, &LayerWeights),
+        rows: &mut Rows<'_>,
     ) -> Vec<Vec<f32>> {
-        let precision = self.precision;
-        let normed: Vec<Vec<f32>> = xs
-            .iter()
-            .map(|x| self.norm(config, x, &layer.attention_norm))
-            .collect();
-        let mut q = self.linear(&layer.q, &normed).await;
-        let mut k = self.linear(&layer.k, &normed).await;
-        let v = self.linear(&layer.v, &normed).await;
-        let head_dim = config.head_dim;
-        for ((q, k), rotation) in q.iter_mut().zip(&mut k).zip(rotations) {
-            if let Some([q_gain, k_gain]) = &layer.qk_norm {
-                for (heads, gain) in [(&mut *q, q_gain), (&mut *k, k_gain)] {
-                    for head in heads.chunks_exact_mut(head_dim) {
-                        head.copy_from_slice(&precision.rms_norm(head, gain, config.norm_eps));
-                    }
-                }
-            }
-            if let Some(rotation) = rotation {
-                rotation.turn(q);
-                rotation.turn(k);
-            }
-        }
-        let mut rows = q.iter().zip(k.iter().zip(&v));
-        let mut mixed = Vec::with_capacity(xs.len());
-        for (cache, n_rows) in caches {
-            for (q, (k, v)) in rows.by_ref().take(n_rows) {
-                cache.keys.extend_from_slice(k);
-                cache.values.extend_from_slice(v);
-                mixed.push(self.mixed(config, cache, q));
+        let normed = self.normed(config, &rows.xs, &layer.attention_norm);
+        let mut queries = self.linear(&layer.q, &normed).await;
+        let gain = layer.qk_norm.as_ref().map(|[gain, _]| &gain[..]);
+        self.turn_heads(config, gain, &rows.rotations, &mut queries);
+        let [keys, values] = self
+            .keys_and_values(config, layer, &rows.rotations, &normed)
+            .await;
+        let mut new = queries.iter().zip(keys.iter().zip(&values));
+        let mut mixed = Vec::with_capacity(queries.len());
+        for (cache, n_rows) in &mut rows.caches {
+            let cache = &mut cache.layers[index];
+            for (query, (key, value)) in new.by_ref().take(*n_rows) {
+                cache.push(key, value);
+                mixed.push(self.mixed(config, cache, query));
                 self.breathe().await;
             }
         }
         self.linear(&layer.o, &mixed).await
+    }
+
+    /// Keys, turned, and values of rows of the normed residual stream, (n_kv_heads · head_dim) each.
+    async fn keys_and_values(
+        &self,
+        config: &ModelConfig,
+        layer: &LayerWeights,
+        rotations: &[Option<Rotation>],
+        normed: &[Vec<f32>],
+    ) -> [Vec<Vec<f32>>; 2] {
+        let mut keys = self.linear(&layer.k, normed).await;
+        let values = self.linear(&layer.v, normed).await;
+        let gain = layer.qk_norm.as_ref().map(|[_, gain]| &gain[..]);
+        self.turn_heads(config, gain, rotations, &mut keys);
+        [keys, values]
+    }
+
+    /// Norms the heads of every row, where they have a norm of their own, and turns them by the row's
+    /// position, where positions are turned by.
+    fn turn_heads(
+        &self,
+        config: &ModelConfig,
+        gain: Option<&[f32]>,
+        rotations: &[Option<Rotation>],
+        rows: &mut [Vec<f32>],
+    ) {
+        for (row, rotation) in rows.iter_mut().zip(rotations) {
+            if let Some(gain) = gain {
+                for head in row.chunks_exact_mut(config.head_dim) {
+                    let normed = self.precision.rms_norm(head, gain, config.norm_eps);
+                    head.copy_from_slice(&normed);
+                }
+            }
+            if let Some(rotation) = rotation {
+                rotation.turn(row);
+            }
+        }
     }
 
     /// The values in a cache, mixed for each head of `q`, (n_heads · head_dim), by how well its
@@ -338,10 +430,7 @@ impl Forward {
         layer: &LayerWeights,
         xs: &[Vec<f32>],
     ) -> Vec<Vec<f32>> {
-        let normed: Vec<Vec<f32>> = xs
-            .iter()
-            .map(|x| self.norm(config, x, &layer.mlp_norm))
-            .collect();
+        let normed = self.normed(config, xs, &layer.mlp_norm);
         let gate = match &layer.gate {
             Some(gate) => Some(self.linear(gate, &normed).await),
             None => None,

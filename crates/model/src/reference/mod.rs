@@ -89,8 +89,7 @@ impl ReferenceEngine {
             let embed = |(position, input)| forward.embed(weights, input, position);
             let stretch = Stretch::new(&mut cache, first, positions.map(embed).collect());
             let under = (weights, Adapter::Base);
-            let pass = forward.stretches_in_turns(config, under, vec![stretch], |_, _, _| {});
-            pass.await;
+            forward.fill_in_turns(config, under, vec![stretch]).await;
         }
         cache
     }
