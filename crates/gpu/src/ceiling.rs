@@ -216,7 +216,7 @@ pub async fn quickest(
     let tables = context.tables();
     let fits = |(table, threads, _): &(Table, u32, u32)| {
         let size = context.subgroup_size().unwrap_or(1);
-        tables.contains(table) && (*table != Table::CpuSubgroups || threads % size == 0)
+        tables.contains(table) && (*table != Table::CpuSubgroups || threads.is_multiple_of(size))
     };
     for (table, threads, quads) in VARIANTS.into_iter().filter(fits) {
         let context = context.with_table(table);

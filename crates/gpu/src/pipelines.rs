@@ -69,8 +69,6 @@ fn head_threads(config: &ModelConfig) -> u32 {
 /// positions, where a slice is as wide as a head.
 fn attention(table: Table, config: &ModelConfig) -> (Kernel, u32, Vec<(&'static str, f64)>) {
     const GPU_THREADS: u32 = 128;
-    // One subgroup, whose barriers cost nothing; with more, a step of llvmpipe takes 5 % longer.
-    const CPU_THREADS: u32 = 8;
     let mut constants = attention_constants(config).to_vec();
     let slices = GPU_THREADS / (config.head_dim as u32 / 4);
     match table {
@@ -79,7 +77,9 @@ fn attention(table: Table, config: &ModelConfig) -> (Kernel, u32, Vec<(&'static 
             let kernel = ATTENTION.of(Table::Gpu, WeightFormat::F32);
             (kernel, GPU_THREADS, constants)
         }
-        Table::Gpu | Table::Cpu | Table::CpuSubgroups => (ATTENTION, CPU_THREADS, constants),
+        Table::Gpu | Table::Cpu | Table::CpuSubgroups => {
+            (ATTENTION, head_threads(config), constants)
+        }
     }
 }
 

@@ -4,6 +4,7 @@ mod common;
 
 use common::twins::*;
 use latent_gpu::{
+    GpuContext,
     kernels::{CONTEMPLATE, EMBED, EXPAND, FINAL_NORM, HEAD, PROJECT, TAP},
     layout::{Row, RowInput, RowState},
     packing::{packed, rows},
@@ -25,10 +26,14 @@ const SHAPES: [(usize, usize, usize); 6] = [
 ];
 
 /// Every shape with every way to share a matmul, for one set of weights and for three.
-fn shapes_sharings_and_sets() -> impl Iterator<Item = (((usize, usize, usize), Sharing), usize)> {
-    let shapes = SHAPES
-        .into_iter()
-        .flat_map(|s| sharings(&context).into_iter().map(move |t| (s, t)));
+fn shapes_sharings_and_sets(
+    context: &GpuContext,
+) -> impl Iterator<Item = (((usize, usize, usize), Sharing), usize)> {
+    let sharings = sharings(context);
+    let shapes = SHAPES.into_iter().flat_map(move |s| {
+        let sharings = sharings.clone();
+        sharings.into_iter().map(move |t| (s, t))
+    });
     shapes.flat_map(|shape| [1, 3].map(|n_sets| (shape, n_sets)))
 }
 
@@ -306,7 +311,7 @@ fn project_adds_to_the_residual_what_the_rows_own_set_gives() {
     let Some(context) = common::context() else {
         return;
     };
-    let cases = shapes_sharings_and_sets().enumerate();
+    let cases = shapes_sharings_and_sets(&context).enumerate();
     for (index, (((width, d, n_rows), sharing), n_sets)) in cases {
         let variant = Variant::nth(index);
         let sets: Vec<Matrix> = (0..n_sets as u32)
@@ -363,7 +368,7 @@ fn the_mlp_expands_with_a_gate_and_without_even_where_exp_overflows() {
     let Some(context) = common::context() else {
         return;
     };
-    let cases = shapes_sharings_and_sets().enumerate();
+    let cases = shapes_sharings_and_sets(&context).enumerate();
     for (index, (((d, intermediate, n_rows), sharing), n_sets)) in cases {
         let variant = Variant::nth(index);
         let set = |set: u32| {

@@ -55,7 +55,7 @@ pub fn sharings(context: &GpuContext) -> Vec<Sharing> {
     let tables = context.tables();
     let size = context.subgroup_size().unwrap_or(1);
     let runs = |sharing: &Sharing| {
-        let fits = sharing.table != Table::CpuSubgroups || sharing.threads % size == 0;
+        let fits = sharing.table != Table::CpuSubgroups || sharing.threads.is_multiple_of(size);
         tables.contains(&sharing.table) && fits
     };
     SHARINGS.into_iter().filter(runs).collect()
