@@ -5,7 +5,7 @@ mod common;
 use std::sync::Arc;
 
 use common::program;
-use latent_gpu::{GpuEngine, kernels::Table};
+use latent_gpu::GpuEngine;
 use latent_model::{
     checkpoint::Weights,
     compare::first_record_difference,
