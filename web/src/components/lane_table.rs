@@ -23,6 +23,8 @@ pub fn FoldedTable(
     rows: impl Fn() -> Vec<TableRow> + Copy + Send + Sync + 'static,
 ) -> impl IntoView {
     let is_open = RwSignal::new(false);
+    // What the table is of may be a landmark of the same name.
+    let region = format!("{label}: {}", words().as_table);
     let head = |head: String| view! { <th scope="col">{head}</th> };
     let row = |row: TableRow| {
         let cells = row.cells.into_iter().map(|cell| view! { <td>{cell}</td> });
@@ -37,7 +39,7 @@ pub fn FoldedTable(
         <details class="as-table" on:toggle=move |_| is_open.update(|open| *open = !*open)>
             <summary>{words().as_table}</summary>
             <Show when=move || is_open.get()>
-                <div class="scrolling" role="region" aria-label=label tabindex="0">
+                <div class="scrolling" role="region" aria-label=region.clone() tabindex="0">
                     <table data-testid=testid>
                         <thead>
                             <tr>{move || heads().into_iter().map(head).collect_view()}</tr>
