@@ -1,8 +1,7 @@
-// Every thread reads all inputs of its rows by itself.
+// Every thread reads the inputs that it sums by itself.
 
-fn is_idle(quad: u32) -> bool {
-    return quad >= n_quads();
-}
+// Whether threads need each other to read.
+const HANDS_ROUND = false;
 
 fn add_inputs(
     sums: ptr<function, Sums>,
@@ -12,7 +11,7 @@ fn add_inputs(
     quad: u32,
     thread: u32,
 ) {
-    for (var k = 0u; k < WIDTH; k++) {
+    for (var k = first_input(thread); k < WIDTH; k += input_step()) {
         add(sums, weight_set, k, quad, inputs_at(first, k, means));
     }
 }

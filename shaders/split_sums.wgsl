@@ -48,17 +48,12 @@ fn is_idle(quad: u32) -> bool {
     return false;
 }
 
-fn add_inputs(
-    sums: ptr<function, Sums>,
-    first: u32,
-    means: Means,
-    weight_set: u32,
-    quad: u32,
-    thread: u32,
-) {
-    for (var k = thread / QUADS; k < WIDTH; k += THREADS / QUADS) {
-        add(sums, weight_set, k, quad, inputs_at(first, k, means));
-    }
+fn first_input(thread: u32) -> u32 {
+    return thread / QUADS;
+}
+
+fn input_step() -> u32 {
+    return THREADS / QUADS;
 }
 
 // Adds and stores up to four rows from `first` on; slice r stores row r.

@@ -4,10 +4,8 @@
 
 override SUBGROUP: u32;   // threads of a subgroup; THREADS is a multiple of it
 
-// All threads of a subgroup hand round.
-fn is_idle(quad: u32) -> bool {
-    return false;
-}
+// Whether threads need each other to read.
+const HANDS_ROUND = true;
 
 // What thread `source` of the subgroup has read of four rows.
 fn handed_four(x: mat4x4<f32>, source: u32) -> mat4x4<f32> {

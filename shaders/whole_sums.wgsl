@@ -6,6 +6,19 @@ fn quad_of(group: u32, thread: u32) -> u32 {
     return group * THREADS + thread;
 }
 
+// A thread past the last output is idle, unless others need what it reads.
+fn is_idle(quad: u32) -> bool {
+    return quad >= n_quads() && !HANDS_ROUND;
+}
+
+fn first_input(thread: u32) -> u32 {
+    return 0u;
+}
+
+fn input_step() -> u32 {
+    return 1u;
+}
+
 // Stores the products of up to four rows from `first` on.
 fn finish(
     first: u32,

@@ -66,14 +66,7 @@ impl MicroKernel {
             ("N_SETS", 1.0),
             ("BIAS", 0.0),
         ];
-        match context.table() {
-            Table::Cpu => {}
-            Table::CpuSubgroups => {
-                let size = context.subgroup_size().unwrap_or(1);
-                constants.push(("SUBGROUP", f64::from(size)));
-            }
-            Table::Gpu => constants.push(("QUADS", f64::from(quads))),
-        }
+        constants.extend(context.sharing_constant(quads));
         let kernel = PROJECT.of(context.table(), shape.format);
         let pipeline = kernel.pipeline(context, threads, &constants)?;
         let row = Row {
@@ -213,12 +206,8 @@ pub async fn quickest(
     clock: impl Fn() -> f64,
 ) -> Result<Best, GpuError> {
     let mut best: Option<Best> = None;
-    let tables = context.tables();
-    let fits = |(table, threads, _): &(Table, u32, u32)| {
-        let size = context.subgroup_size().unwrap_or(1);
-        tables.contains(table) && (*table != Table::CpuSubgroups || threads.is_multiple_of(size))
-    };
-    for (table, threads, quads) in VARIANTS.into_iter().filter(fits) {
+    let runs = |(table, threads, _): &(Table, u32, u32)| context.runs(*table, *threads);
+    for (table, threads, quads) in VARIANTS.into_iter().filter(runs) {
         let context = context.with_table(table);
         let kernel = MicroKernel::new(&context, shape, (threads, quads)).await?;
         kernel.run(REPEATS).await?;

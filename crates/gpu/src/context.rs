@@ -256,8 +256,24 @@ impl GpuContext {
 
     /// The tables that this device can run.
     pub fn tables(&self) -> Vec<Table> {
-        let runs = |table: &Table| *table != Table::CpuSubgroups || self.subgroup_size.is_some();
+        let runs = |table: &Table| self.runs(*table, MOST_THREADS);
         Table::ALL.into_iter().filter(runs).collect()
+    }
+
+    /// Whether this device runs a table's matmuls with so many threads a workgroup.
+    pub fn runs(&self, table: Table, threads: u32) -> bool {
+        let whole_subgroups = |size: u32| threads.is_multiple_of(size);
+        table != Table::CpuSubgroups || self.subgroup_size.is_some_and(whole_subgroups)
+    }
+
+    /// The constant that tells a matmul of this table how threads share it, which have `quads` fours of
+    /// outputs a workgroup where sums are split.
+    pub fn sharing_constant(&self, quads: u32) -> Option<(&'static str, f64)> {
+        match self.table {
+            Table::Cpu => None,
+            Table::CpuSubgroups => Some(("SUBGROUP", f64::from(self.subgroup_size?))),
+            Table::Gpu => Some(("QUADS", f64::from(quads))),
+        }
     }
 
     /// Threads of every subgroup; `None` where kernels must do without them.

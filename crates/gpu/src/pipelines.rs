@@ -203,20 +203,17 @@ pub(crate) fn matmul(
 ) -> Result<Pipeline, GpuError> {
     let kernel = kernel.of(context.table(), format);
     let n_quads = outputs.div_ceil(4);
-    let threads = threads_for(n_quads as u32);
-    let pipeline = match context.table() {
-        Table::Cpu => kernel.pipeline(context, threads, constants),
-        Table::CpuSubgroups => {
-            let size = context.subgroup_size().unwrap_or(1);
-            let constants = [constants, &[("SUBGROUP", f64::from(size))]].concat();
-            kernel.pipeline(context, threads.max(size), &constants)
+    let (threads, quads) = match context.table() {
+        Table::Cpu | Table::CpuSubgroups => {
+            // Whole subgroups.
+            let least = context.subgroup_size().unwrap_or(1);
+            (threads_for(n_quads as u32).max(least), 1)
         }
-        Table::Gpu => {
-            let (threads, quads) = split_sums_for(inputs);
-            let constants = [constants, &[("QUADS", f64::from(quads))]].concat();
-            kernel.pipeline(context, threads, &constants)
-        }
-    }?;
+        Table::Gpu => split_sums_for(inputs),
+    };
+    let mut constants = constants.to_vec();
+    constants.extend(context.sharing_constant(quads));
+    let pipeline = kernel.pipeline(context, threads, &constants)?;
     kernel.check_grid(n_quads.div_ceil(pipeline.quads_per_group() as usize))?;
     Ok(pipeline)
 }

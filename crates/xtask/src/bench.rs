@@ -117,7 +117,7 @@ fn save(path: &Path, text: &str) -> Result<()> {
     Ok(())
 }
 
-/// Whether a ratio is held to a floor. How the two tables of kernels stand to each other is only told:
+/// Whether a ratio is held to a floor. How the tables of kernels stand to each other is only told:
 /// the slower one may become quicker.
 fn is_held(name: &str) -> bool {
     !name.starts_with("over kernels ")

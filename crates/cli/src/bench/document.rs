@@ -118,8 +118,11 @@ Buffers take {:.1} MB: {:.1} MB of weights, and {:.1} MB for a run of eight lane
     ) + &loading(report)
 }
 
-/// What it takes until a model on the disk decodes.
+/// What it takes until a model on the disk decodes; nothing where that was not measured.
 fn loading(report: &Report) -> String {
+    if report.loading.is_empty() {
+        return String::new();
+    }
     let mut text = "
 | loaded from the disk by | file, MB | read after s | engine after s more | first token after s more | most memory, MB |
 |---|--:|--:|--:|--:|--:|

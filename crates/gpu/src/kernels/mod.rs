@@ -183,7 +183,7 @@ macro_rules! kernel {
             all_parts: [
                 of_formats!($($part),+, "tile", "whole_sums", "own_reads", $name),
                 of_formats!($($part),+, "tile", "whole_sums", "subgroup_reads", $name),
-                of_formats!($($part),+, "tile", "split_sums", $name),
+                of_formats!($($part),+, "tile", "split_sums", "own_reads", $name),
             ],
             ..kernel!($name, $loops, $cost)
         }

@@ -52,12 +52,7 @@ const SHARINGS: [Sharing; 7] = [
 
 /// Those that a device can run.
 pub fn sharings(context: &GpuContext) -> Vec<Sharing> {
-    let tables = context.tables();
-    let size = context.subgroup_size().unwrap_or(1);
-    let runs = |sharing: &Sharing| {
-        let fits = sharing.table != Table::CpuSubgroups || sharing.threads.is_multiple_of(size);
-        tables.contains(&sharing.table) && fits
-    };
+    let runs = |sharing: &Sharing| context.runs(sharing.table, sharing.threads);
     SHARINGS.into_iter().filter(runs).collect()
 }
 
@@ -79,14 +74,7 @@ impl Sharing {
         constants: &[(&'static str, f64)],
     ) -> Pipeline {
         let mut all = constants.to_vec();
-        match self.table {
-            Table::Cpu => {}
-            Table::CpuSubgroups => {
-                let size = context.subgroup_size().expect("a device with subgroups");
-                all.push(("SUBGROUP", size.into()));
-            }
-            Table::Gpu => all.push(("QUADS", self.quads.into())),
-        }
+        all.extend(context.with_table(self.table).sharing_constant(self.quads));
         let kernel = kernel.of(self.table, format);
         let pipeline = kernel.pipeline(context, self.threads, &all);
         pipeline.expect("a shape that runs")
