@@ -67,7 +67,8 @@ async function answer(request) {
     return known;
   }
   const found = await fetch(request);
-  await put(cache, request, found.clone());
+  // What cannot be kept, where the browser's room is used up, is answered all the same.
+  await put(cache, request, found.clone()).catch(() => {});
   return found;
 }
 

@@ -1,8 +1,8 @@
 //! The browser's clock, frames and address bar: the page's only door to them.
 
-use std::cell::Cell;
+use std::{cell::Cell, pin::pin};
 
-use futures::channel::oneshot;
+use futures::{channel::oneshot, future::select};
 use gloo::{render, timers::callback::Timeout};
 use latent_model::turns::Breathe;
 use leptos::prelude::{
@@ -15,6 +15,9 @@ use wasm_bindgen_futures::JsFuture;
 /// began just before, well below the 50 ms from which on a page is felt to hang.
 const LONGEST_BREATH_MS: f64 = 6.0;
 
+/// A frame that takes longer is none: the page is hidden, or has too much to do to be painted.
+const LONGEST_FRAME_MS: f64 = 1000.0;
+
 /// Milliseconds since the page was opened.
 pub fn now_ms() -> f64 {
     window().performance().map_or(0.0, |clock| clock.now())
@@ -25,15 +28,31 @@ pub fn now_seconds() -> f64 {
     now_ms() / 1e3
 }
 
-/// Waits for the browser to paint; without it, a long run would freeze the page.
+/// Waits for the browser to paint; without it, a long run would freeze the page. A page that nobody
+/// sees is not painted, and goes on without.
 pub async fn next_frame() {
+    if document().hidden() {
+        return breathe_js().await;
+    }
     let (painted, frame) = oneshot::channel();
     let handle = render::request_animation_frame(move |_| {
         // The receiver is gone only if the run was dropped.
         let _ = painted.send(());
     });
-    let _ = frame.await;
+    // It may be hidden meanwhile.
+    select(frame, pin!(sleep_ms(LONGEST_FRAME_MS))).await;
     drop(handle);
+}
+
+/// Waits until the clock says so, or a little longer, and at least until the browser has painted.
+pub async fn sleep_until(deadline_ms: f64) {
+    next_frame().await;
+    while now_ms() < deadline_ms {
+        match document().hidden() {
+            true => sleep_ms(deadline_ms - now_ms()).await,
+            false => next_frame().await,
+        }
+    }
 }
 
 #[wasm_bindgen(module = "/src/brought.js")]

@@ -1,6 +1,6 @@
 //! The lanes on the page: each one's choice and what its run has brought so far.
 
-use std::sync::Arc;
+use std::{collections::VecDeque, sync::Arc};
 
 use latent_model::{
     address::LaneChoice,
@@ -21,6 +21,13 @@ use crate::{
         lane_names::{LaneName, lane_names},
     },
 };
+
+/// The signals of a lane.
+type LaneSignals = (RwSignal<LaneChoice>, RwSignal<LaneRun>);
+
+/// Lanes that are removed before a removed one's signals are another lane's: nobody looks at them by
+/// then, for the page holds at most half as many.
+const LEFT_ALONE: usize = 2 * MAX_LANES;
 
 /// Number of a lane for as long as the page is open; never used again after it is removed.
 pub type LaneId = u32;
@@ -145,6 +152,8 @@ pub struct Lanes {
     next_id: StoredValue<LaneId>,
     /// Signals belong to the page, not to the button that made them.
     owner: StoredValue<Owner>,
+    /// Those of lanes that were removed, the oldest first: signals are never freed, but used again.
+    removed: StoredValue<VecDeque<LaneSignals>>,
 }
 
 impl Lanes {
@@ -154,6 +163,7 @@ impl Lanes {
             list: RwSignal::new(Vec::new()),
             next_id: StoredValue::new(0),
             owner: StoredValue::new(Owner::current().unwrap_or_default()),
+            removed: StoredValue::new(VecDeque::new()),
         };
         lanes.replace(choices);
         lanes
@@ -196,7 +206,9 @@ impl Lanes {
 
     /// Puts other lanes in place of all.
     pub fn replace(&self, choices: Vec<LaneChoice>) {
-        self.clear_runs();
+        self.get_untracked()
+            .into_iter()
+            .for_each(|lane| self.retire(lane));
         self.list.set(Vec::new());
         for choice in choices.into_iter().take(MAX_LANES) {
             self.add(choice);
@@ -215,26 +227,49 @@ impl Lanes {
         };
         let id = self.next_id.get_value();
         self.next_id.set_value(id + 1);
-        let lane = self.owner.get_value().with(|| Lane {
+        let (choice, run) = self.signals(choice);
+        let lane = Lane {
             id,
             colour,
-            choice: RwSignal::new(choice),
-            run: RwSignal::new(LaneRun::default()),
-        });
+            choice,
+            run,
+        };
         self.list.update(|list| list.push(lane));
+    }
+
+    fn signals(&self, choice: LaneChoice) -> LaneSignals {
+        let oldest = |removed: &mut VecDeque<_>| {
+            let is_free = removed.len() > LEFT_ALONE;
+            is_free.then(|| removed.pop_front()).flatten()
+        };
+        match self.removed.try_update_value(oldest).flatten() {
+            Some((known, run)) => {
+                known.set(choice);
+                (known, run)
+            }
+            None => self.owner.get_value().with(|| {
+                let run = RwSignal::new(LaneRun::default());
+                (RwSignal::new(choice), run)
+            }),
+        }
+    }
+
+    /// Takes a lane's run away, and keeps its signals for another one.
+    fn retire(&self, lane: Lane) {
+        lane.run.set(LaneRun::default());
+        let signals = (lane.choice, lane.run);
+        self.removed
+            .update_value(|removed| removed.push_back(signals));
     }
 
     /// Removes a lane. Its signals stay, for those who still look at them, without its run.
     pub fn remove(&self, id: LaneId) {
-        let removed = self.get_untracked().into_iter().find(|lane| lane.id == id);
-        if let Some(lane) = removed {
-            lane.run.set(LaneRun::default());
-        }
         let place = self.get_untracked().iter().position(|lane| lane.id == id);
-        self.list.update(|list| list.retain(|lane| lane.id != id));
         let Some(place) = place else {
             return;
         };
+        self.retire(self.get_untracked()[place]);
+        self.list.update(|list| list.retain(|lane| lane.id != id));
         for lane in self.get_untracked() {
             let before = lane.choice.get_untracked();
             let after = before.clone().without_lane(place + 1);
@@ -258,6 +293,7 @@ mod tests {
         address::ProblemChoice,
         program::{Feed, Role},
         record::InputKind,
+        strategy::{Setting, Strategy},
         tasks::prosqa,
     };
 
@@ -266,6 +302,48 @@ mod tests {
         question::AllExamples,
         view::test_records::{phase, record},
     };
+
+    #[test]
+    fn lanes_that_come_and_go_take_no_more_signals_than_there_are_lanes() {
+        let choice = |seed: u32| {
+            let mut choice = LaneChoice::new("a", Strategy::by_name("coconut").expect("a row"));
+            choice.settings.set(Setting::Thoughts, 1.0 + seed as f32);
+            choice
+        };
+        Owner::new().with(|| {
+            let lanes = Lanes::new(Vec::new());
+            let mut signals = Vec::new();
+            let mut ids = Vec::new();
+            for seed in 0..100 {
+                let before = lanes.get_untracked();
+                lanes.replace(
+                    (0..MAX_LANES as u32)
+                        .map(|lane| choice(seed + lane))
+                        .collect(),
+                );
+                lanes.remove(lanes.get_untracked()[1].id);
+                let now = lanes.get_untracked();
+                assert_eq!(now[1].choice.get_untracked(), choice(seed + 2));
+                assert!(now.iter().all(|lane| !lane.run.get_untracked().is_done()));
+                for lane in now {
+                    assert!(!ids.contains(&lane.id), "never used again");
+                    assert!(
+                        before.iter().all(|old| old.run != lane.run),
+                        "still looked at"
+                    );
+                    ids.push(lane.id);
+                    if !signals.contains(&lane.run) {
+                        signals.push(lane.run);
+                    }
+                }
+            }
+            assert!(
+                signals.len() <= LEFT_ALONE + 2 * MAX_LANES,
+                "{}",
+                signals.len()
+            );
+        });
+    }
 
     #[test]
     fn a_lane_is_graded_when_it_is_done_and_its_last_step_is_its_last_row() {

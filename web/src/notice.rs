@@ -2,7 +2,6 @@
 
 use std::{collections::BTreeMap, fmt::Display};
 
-use latent_gpu::GpuError;
 use latent_model::address::AddressError;
 use leptos::prelude::*;
 
@@ -116,9 +115,7 @@ impl Notice {
     /// A run did not begin or did not go on.
     pub fn run_failed(error: &SessionError, uses_gpu: bool) -> Self {
         match error {
-            SessionError::Gpu(GpuError::Limit { .. } | GpuError::OutOfMemory(_)) if uses_gpu => {
-                Self::too_large(error)
-            }
+            error if uses_gpu && error.is_of_size() => Self::too_large(error),
             error if uses_gpu && error.is_of_gpu() => Self::gpu_failed(error),
             SessionError::Load(error) => Self::no_checkpoint(error),
             SessionError::Prompt(_) | SessionError::Evaluation(_) => {
@@ -212,6 +209,7 @@ impl Notices {
 
 #[cfg(test)]
 mod tests {
+    use latent_gpu::GpuError;
     use latent_model::engine::EngineError;
 
     use super::*;
@@ -241,5 +239,25 @@ mod tests {
         let lost = SessionError::Engine(EngineError::Device("lost".into()));
         assert!(Notice::run_failed(&lost, true).offers_reference);
         assert!(!Notice::run_failed(&lost, false).offers_reference);
+    }
+
+    #[test]
+    fn a_gpu_that_is_too_small_is_not_a_broken_one() {
+        let full = GpuError::OutOfMemory {
+            what: "the run's lanes".into(),
+            needed: 12,
+            available: 34,
+        };
+        let errors = [
+            SessionError::Gpu(full.clone()),
+            SessionError::Engine(full.into()),
+        ];
+        for error in errors {
+            let notice = Notice::run_failed(&error, true);
+            assert_eq!(notice.title, words().gpu_too_small, "{notice:?}");
+            assert!(notice.detail.contains("12 bytes"), "{notice:?}");
+            assert!(notice.detail.contains("up to 34 bytes"), "{notice:?}");
+            assert!(notice.offers_reference);
+        }
     }
 }

@@ -18,7 +18,7 @@ use leptos::{
 };
 
 use crate::{
-    browser::{next_frame, now_ms},
+    browser::{next_frame, now_ms, sleep_until},
     lanes::{Lane, LaneRun},
     load::Downloading,
     notice::{Notice, Notices, Topic},
@@ -245,11 +245,7 @@ impl Runner {
                 });
             }),
             Command::Sleep { nap, duration_ms } => spawn_local(async move {
-                let deadline_ms = now_ms() + duration_ms;
-                next_frame().await;
-                while now_ms() < deadline_ms {
-                    next_frame().await;
-                }
+                sleep_until(now_ms() + duration_ms).await;
                 self.on(Event::Woken(nap));
             }),
             Command::Clear => {

@@ -110,14 +110,22 @@ pub enum SessionError {
 }
 
 impl SessionError {
-    /// Whether it was the GPU's own doing.
+    /// Whether it was the GPU's own doing, which no other model or lanes would help against.
     pub fn is_of_gpu(&self) -> bool {
-        let is_device = |error: &EngineError| {
-            matches!(error, EngineError::Device(_) | EngineError::DeviceLost(_))
-        };
         match self {
-            Self::Gpu(_) => true,
-            Self::Engine(error) => is_device(error),
+            Self::Gpu(error) => !error.is_of_size(),
+            Self::Engine(error) => {
+                matches!(error, EngineError::Device(_) | EngineError::DeviceLost(_))
+            }
+            _ => false,
+        }
+    }
+
+    /// Whether the GPU has no room for a checkpoint or its lanes, and would for smaller ones.
+    pub fn is_of_size(&self) -> bool {
+        match self {
+            Self::Gpu(error) => error.is_of_size(),
+            Self::Engine(error) => matches!(error, EngineError::NoRoom(_)),
             _ => false,
         }
     }

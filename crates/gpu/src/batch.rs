@@ -3,6 +3,7 @@
 use latent_model::{config::ModelConfig, input::Input, reference::Frequencies};
 
 use crate::{
+    buffer::DeviceBuffer,
     context::{GpuContext, GpuError},
     kernels::tile_for,
     layout::{Row, RowInput, RowState},
@@ -17,23 +18,23 @@ pub(crate) struct Batch {
     /// Rows per thread of a matmul.
     pub tile: u32,
     /// (rows) of [`Row`]
-    pub rows: wgpu::Buffer,
+    pub rows: DeviceBuffer,
     /// (rows) of [`RowInput`]
-    pub inputs: wgpu::Buffer,
+    pub inputs: DeviceBuffer,
     /// (rows, d): the residual stream
-    pub residual: wgpu::Buffer,
+    pub residual: DeviceBuffer,
     /// (rows, heads · head_dim), rotated
-    pub queries: wgpu::Buffer,
+    pub queries: DeviceBuffer,
     /// (rows, heads, positions)
-    pub scores: wgpu::Buffer,
+    pub scores: DeviceBuffer,
     /// (rows, heads · head_dim)
-    pub attended: wgpu::Buffer,
+    pub attended: DeviceBuffer,
     /// (rows, intermediate)
-    pub expanded: wgpu::Buffer,
+    pub expanded: DeviceBuffer,
     /// (taps, rows, d): the states that can be fed back; block 0 is the one after the final norm
-    pub hidden: wgpu::Buffer,
+    pub hidden: DeviceBuffer,
     /// (rows) of [`RowState`]
-    pub states: wgpu::Buffer,
+    pub states: DeviceBuffer,
 }
 
 impl Batch {
@@ -108,12 +109,12 @@ pub(crate) struct KvCache {
     /// Where the [`SCRATCH_ROWS`] begin.
     pub scratch: u32,
     /// Per layer: (lanes · positions + scratch, kv heads · head_dim), rotated
-    pub keys: Vec<wgpu::Buffer>,
+    pub keys: Vec<DeviceBuffer>,
     /// Per layer: (lanes · positions + scratch, kv heads · head_dim)
-    pub values: Vec<wgpu::Buffer>,
+    pub values: Vec<DeviceBuffer>,
     /// (positions, head_dim / 4) of (cos, sin, cos, sin) for the pairs 2i and 2i + 1. A table,
     /// because WGSL's own cos and sin promise nothing for large angles.
-    pub rotations: wgpu::Buffer,
+    pub rotations: DeviceBuffer,
 }
 
 impl KvCache {
@@ -126,7 +127,7 @@ impl KvCache {
         let scratch = n_lanes * n_positions;
         let n_values = (scratch + SCRATCH_ROWS) * config.kv_width();
         let bytes = (n_values * size_of::<f32>()) as u64;
-        let per_layer = |what: &str| -> Result<Vec<wgpu::Buffer>, GpuError> {
+        let per_layer = |what: &str| -> Result<Vec<DeviceBuffer>, GpuError> {
             (0..config.n_layers)
                 .map(|_| context.storage(what, bytes))
                 .collect()

@@ -4,6 +4,7 @@
 use latent_model::checkpoint::WeightFormat;
 
 use crate::{
+    buffer::DeviceBuffer,
     context::{GpuContext, GpuError},
     forward::Dispatch,
     kernels::{
@@ -35,8 +36,10 @@ struct MicroKernel {
     context: GpuContext,
     dispatch: Dispatch,
     work: Vec<RowWork>,
-    output: wgpu::Buffer,
-    staging: wgpu::Buffer,
+    output: DeviceBuffer,
+    /// What is bound beside it, for as long as it is dispatched.
+    _inputs: [DeviceBuffer; 3],
+    staging: DeviceBuffer,
 }
 
 impl MicroKernel {
@@ -97,6 +100,7 @@ impl MicroKernel {
             work: vec![live; n_rows],
             staging: context.staging(4),
             output,
+            _inputs: [rows, input, weights],
         })
     }
 
@@ -122,8 +126,8 @@ impl MicroKernel {
 #[derive(Debug)]
 struct DeviceCopy {
     context: GpuContext,
-    buffers: [wgpu::Buffer; 2],
-    staging: wgpu::Buffer,
+    buffers: [DeviceBuffer; 2],
+    staging: DeviceBuffer,
 }
 
 impl DeviceCopy {

@@ -1,6 +1,9 @@
 //! The device that engines share, and what goes wrong on one.
 
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::{
+    Arc, Mutex, PoisonError,
+    atomic::{AtomicUsize, Ordering},
+};
 
 use latent_model::engine::EngineError;
 
@@ -72,22 +75,56 @@ pub enum GpuError {
         /// The engine's limit.
         most: usize,
     },
-    /// Not enough memory on the device.
-    #[error("the GPU has not enough memory for {0}")]
-    OutOfMemory(&'static str),
+    /// Not enough memory on the device, which does not tell how much it has.
+    #[error(
+        "the GPU has not enough memory for {what}, which takes {needed} bytes; this device allows \
+         buffers of up to {available} bytes, and does not tell how much memory it has"
+    )]
+    OutOfMemory {
+        /// What was to be made.
+        what: String,
+        /// Bytes of the buffers that were to be made at once.
+        needed: u64,
+        /// The device's maxBufferSize.
+        available: u64,
+    },
     /// The device is gone: driver reset, sleep, or another tab's fault.
     #[error("the GPU device was lost ({0})")]
     Lost(String),
-    /// A command that the device refused; a defect of this program.
-    #[error("the GPU refused a command: {0}")]
-    Refused(String),
+    /// What the device refused; a defect of this program.
+    #[error("the GPU refused {what}: {reason}")]
+    Refused {
+        /// What it was told.
+        what: String,
+        /// Its words.
+        reason: String,
+    },
+}
+
+impl GpuError {
+    /// Whether something smaller would do on the same device.
+    pub fn is_of_size(&self) -> bool {
+        match self {
+            Self::Limit { .. }
+            | Self::TooManyIterations { .. }
+            | Self::TooManyWorkgroups { .. }
+            | Self::TooManyTokens { .. }
+            | Self::OutOfMemory { .. } => true,
+            Self::NoBackend
+            | Self::NoAdapter(_)
+            | Self::NoDevice { .. }
+            | Self::Lost(_)
+            | Self::Refused { .. } => false,
+        }
+    }
 }
 
 impl From<GpuError> for EngineError {
     fn from(error: GpuError) -> Self {
         match error {
             GpuError::Lost(_) => Self::DeviceLost(error.to_string()),
-            _ => Self::Device(error.to_string()),
+            error if error.is_of_size() => Self::NoRoom(error.to_string()),
+            error => Self::Device(error.to_string()),
         }
     }
 }
@@ -106,6 +143,8 @@ pub struct GpuContext {
     /// What is wrong with them on purpose.
     mutation: Option<Mutation>,
     counts: Arc<Mutex<DeviceCounts>>,
+    /// How many are making resources that the device is asked about.
+    n_scopes: Arc<AtomicUsize>,
 }
 
 /// A shader that is wrong on purpose: one text put in place of another in the sources of some
@@ -188,7 +227,10 @@ impl GpuContext {
         });
         let refused = Arc::clone(&fault);
         device.on_uncaptured_error(Arc::new(move |error: wgpu::Error| {
-            refused.report(gpu_error(&error, "this command"));
+            refused.report(GpuError::Refused {
+                what: "a command".into(),
+                reason: error.to_string(),
+            });
         }));
         Ok(Self {
             device,
@@ -204,6 +246,7 @@ impl GpuContext {
             fault,
             mutation: None,
             counts: Arc::default(),
+            n_scopes: Arc::default(),
         })
     }
 
@@ -345,22 +388,39 @@ impl GpuContext {
         self.device.destroy();
     }
 
-    /// Runs `create`, which makes resources, and reports what the device says about them.
+    /// Whether what is made now is asked about.
+    pub(crate) fn is_checked(&self) -> bool {
+        self.n_scopes.load(Ordering::Relaxed) > 0
+    }
+
+    /// Runs `create`, which makes resources, and reports what the device says about them. What it
+    /// refuses ends nothing else: engines that share the device go on.
     pub(crate) async fn checked<T>(
         &self,
-        what: &'static str,
+        what: &str,
         create: impl FnOnce() -> Result<T, GpuError>,
     ) -> Result<T, GpuError> {
         self.check()?;
-        let invalid = self.device.push_error_scope(wgpu::ErrorFilter::Validation);
-        let memory = self.device.push_error_scope(wgpu::ErrorFilter::OutOfMemory);
+        let scope = |filter| self.device.push_error_scope(filter);
+        let internal = scope(wgpu::ErrorFilter::Internal);
+        let invalid = scope(wgpu::ErrorFilter::Validation);
+        let memory = scope(wgpu::ErrorFilter::OutOfMemory);
+        let before = self.counts();
+        self.n_scopes.fetch_add(1, Ordering::Relaxed);
         let created = create();
+        self.n_scopes.fetch_sub(1, Ordering::Relaxed);
+        let room = Room {
+            needed: (self.counts() - before).buffer_bytes,
+            available: self.device.limits().max_buffer_size,
+        };
         // Innermost first: scopes are a stack.
-        let memory = memory.pop();
-        let invalid = invalid.pop();
-        let refusals = [self.answer(memory).await?, self.answer(invalid).await?];
-        if let Some(error) = refusals.iter().flatten().next() {
-            return Err(gpu_error(error, what));
+        let answers = [memory.pop(), invalid.pop(), internal.pop()];
+        let mut refusal = None;
+        for answer in answers {
+            refusal = refusal.or(self.answer(answer).await?);
+        }
+        if let Some(error) = refusal {
+            return Err(gpu_error(&error, what, room));
         }
         self.check()?;
         created
@@ -410,11 +470,24 @@ fn subgroup_size(adapter: &wgpu::Adapter) -> Option<u32> {
     (is_cpu && has_them && is_fixed && fits).then_some(size)
 }
 
-fn gpu_error(error: &wgpu::Error, what: &'static str) -> GpuError {
+/// Bytes that were asked for at once, and those that one buffer may have.
+#[derive(Clone, Copy, Debug)]
+struct Room {
+    needed: u64,
+    available: u64,
+}
+
+fn gpu_error(error: &wgpu::Error, what: &str, room: Room) -> GpuError {
+    let what = what.to_owned();
     match error {
-        wgpu::Error::OutOfMemory { .. } => GpuError::OutOfMemory(what),
-        wgpu::Error::Validation { .. } | wgpu::Error::Internal { .. } => {
-            GpuError::Refused(error.to_string())
-        }
+        wgpu::Error::OutOfMemory { .. } => GpuError::OutOfMemory {
+            what,
+            needed: room.needed,
+            available: room.available,
+        },
+        wgpu::Error::Validation { .. } | wgpu::Error::Internal { .. } => GpuError::Refused {
+            what,
+            reason: error.to_string(),
+        },
     }
 }

@@ -3,6 +3,7 @@
 use std::ops::Sub;
 
 use crate::{
+    buffer::DeviceBuffer,
     context::{GpuContext, GpuError},
     forward::Dispatch,
 };
@@ -54,7 +55,7 @@ impl Sub for DeviceCounts {
 
 impl GpuContext {
     /// A storage buffer of `bytes` bytes, zeroed, within the device's limits.
-    pub(crate) fn storage(&self, what: &str, bytes: u64) -> Result<wgpu::Buffer, GpuError> {
+    pub(crate) fn storage(&self, what: &str, bytes: u64) -> Result<DeviceBuffer, GpuError> {
         self.check_size(what, bytes)?;
         let usage = wgpu::BufferUsages::STORAGE
             | wgpu::BufferUsages::COPY_SRC
@@ -67,7 +68,7 @@ impl GpuContext {
         &self,
         what: &str,
         contents: &[T],
-    ) -> Result<wgpu::Buffer, GpuError> {
+    ) -> Result<DeviceBuffer, GpuError> {
         let bytes: &[u8] = bytemuck::cast_slice(contents);
         let buffer = self.storage(what, bytes.len() as u64)?;
         self.write(&buffer, 0, bytes);
@@ -75,33 +76,39 @@ impl GpuContext {
     }
 
     /// A buffer that the host can map.
-    pub(crate) fn staging(&self, bytes: u64) -> wgpu::Buffer {
+    pub(crate) fn staging(&self, bytes: u64) -> DeviceBuffer {
         let usage = wgpu::BufferUsages::MAP_READ | wgpu::BufferUsages::COPY_DST;
         self.buffer("staging", bytes, usage)
     }
 
     /// A buffer that queries are resolved into.
-    pub(crate) fn resolving(&self, what: &str, bytes: u64) -> Result<wgpu::Buffer, GpuError> {
+    pub(crate) fn resolving(&self, what: &str, bytes: u64) -> Result<DeviceBuffer, GpuError> {
         self.check_size(what, bytes)?;
         let usage = wgpu::BufferUsages::QUERY_RESOLVE | wgpu::BufferUsages::COPY_SRC;
         Ok(self.buffer(what, bytes, usage))
     }
 
-    fn buffer(&self, label: &str, size: u64, usage: wgpu::BufferUsages) -> wgpu::Buffer {
+    fn buffer(&self, label: &str, size: u64, usage: wgpu::BufferUsages) -> DeviceBuffer {
+        // A failure that nobody asks about ends the device for all engines on it.
+        debug_assert!(
+            self.is_checked(),
+            "{label} is made outside of a checked scope"
+        );
         self.count(|counts| {
             counts.buffers += 1;
             counts.buffer_bytes += size;
         });
-        self.device().create_buffer(&wgpu::BufferDescriptor {
+        let descriptor = wgpu::BufferDescriptor {
             label: Some(label),
             size,
             usage,
             mapped_at_creation: false,
-        })
+        };
+        self.device().create_buffer(&descriptor).into()
     }
 
     /// Writes to a buffer before the next submit.
-    pub(crate) fn write(&self, buffer: &wgpu::Buffer, offset: u64, bytes: &[u8]) {
+    pub(crate) fn write(&self, buffer: &DeviceBuffer, offset: u64, bytes: &[u8]) {
         self.count(|counts| counts.bytes_written += bytes.len() as u64);
         self.queue().write_buffer(buffer, offset, bytes);
     }

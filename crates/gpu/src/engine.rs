@@ -18,6 +18,7 @@ use latent_model::{
 
 use crate::{
     batch::{Batch, KvCache, SCRATCH_ROWS},
+    buffer::DeviceBuffer,
     context::{GpuContext, GpuError},
     counts::DeviceCounts,
     forward::{Dispatch, Forward},
@@ -195,7 +196,7 @@ impl GpuEngine {
     /// the vocabulary, then the decision.
     fn select(&self, batch: &Batch, buffers: &SelectBuffers, n_rows: usize) -> [Dispatch; 2] {
         let pipelines = &self.row_pipelines;
-        let dispatch = |pipeline: &Pipeline, bound: &[&wgpu::Buffer], grid| Dispatch {
+        let dispatch = |pipeline: &Pipeline, bound: &[&DeviceBuffer], grid| Dispatch {
             pipeline: pipeline.clone(),
             bind_group: pipeline.bind(&self.context, bound),
             grid,

@@ -48,31 +48,26 @@ fn lane(feed: Feed, seed: u32) -> LaneSpec {
 fn run_with(engine: &GpuEngine, specs: &[LaneSpec], probes: &[Row]) -> (Vec<StepRecord>, Vec<u8>) {
     let n_positions = positions_needed(specs);
     let pipelines = &engine.tile_pipelines[0];
-    let cache = KvCache::new(&engine.context, &engine.config, specs.len(), n_positions);
-    let cache = cache.expect("room");
-    engine.prefill(specs, pipelines, &cache).expect("a prefill");
-    let mut rows = lane_rows(specs, cache.n_positions);
-    rows.extend_from_slice(probes);
-    let mut run = engine
-        .lanes_run(specs, rows, pipelines, &cache)
-        .expect("a run");
+    let create = || {
+        let cache = KvCache::new(&engine.context, &engine.config, specs.len(), n_positions)?;
+        engine.prefill(specs, pipelines, &cache)?;
+        let mut rows = lane_rows(specs, cache.n_positions);
+        rows.extend_from_slice(probes);
+        Ok((engine.lanes_run(specs, rows, pipelines, &cache)?, cache))
+    };
+    let created = block_on(engine.context.checked("a run", create));
+    let (mut run, cache) = created.expect("room");
     let mut records = Vec::new();
     while run.is_live() {
         let advanced = block_on(run.advance(&engine.context, 3));
         records.extend(advanced.expect("records"));
     }
-    let mut kept = Vec::new();
-    for buffer in cache.keys.iter().chain(&cache.values) {
-        let staging = engine.context.staging(buffer.size());
-        let device = engine.context.device();
-        let mut encoder = device.create_command_encoder(&Default::default());
-        encoder.copy_buffer_to_buffer(buffer, 0, &staging, 0, buffer.size());
-        engine.context.submit(encoder);
-        let bytes = block_on(readback::read(&engine.context, &staging, buffer.size()));
-        let row_bytes = engine.config.kv_width() * size_of::<f32>();
-        let lanes = specs.len() * n_positions * row_bytes;
-        kept.extend_from_slice(&bytes.expect("keys or values")[..lanes]);
-    }
+    let buffers: Vec<&DeviceBuffer> = cache.keys.iter().chain(&cache.values).collect();
+    let read = block_on(readback::read_all(&engine.context, &buffers)).expect("keys and values");
+    let row_bytes = engine.config.kv_width() * size_of::<f32>();
+    let n_bytes = specs.len() * n_positions * row_bytes;
+    let kept = read.iter().flat_map(|bytes| bytes[..n_bytes].to_vec());
+    let kept = kept.collect();
     (records, kept)
 }
 

@@ -1,6 +1,7 @@
 //! What ended a device, and waits that end with it.
 
 use std::{
+    collections::BTreeMap,
     future::poll_fn,
     pin::pin,
     sync::{Mutex, MutexGuard, PoisonError},
@@ -16,7 +17,21 @@ pub struct Fault(Mutex<State>);
 #[derive(Debug, Default)]
 struct State {
     first: Option<GpuError>,
-    waiting: Vec<Waker>,
+    /// Who waits, by a number of the wait.
+    waiting: BTreeMap<u64, Waker>,
+    n_waits: u64,
+}
+
+/// A wait for the device; what would wake it goes with it, however it ends.
+struct Wait<'a> {
+    fault: &'a Fault,
+    number: u64,
+}
+
+impl Drop for Wait<'_> {
+    fn drop(&mut self) {
+        self.fault.state().waiting.remove(&self.number);
+    }
 }
 
 impl Fault {
@@ -31,7 +46,7 @@ impl Fault {
         let waiting = std::mem::take(&mut state.waiting);
         // Who wakes may ask at once.
         drop(state);
-        waiting.into_iter().for_each(Waker::wake);
+        waiting.into_values().for_each(Waker::wake);
     }
 
     /// The error that ended the device, if one did.
@@ -43,6 +58,7 @@ impl Fault {
     /// a lost device as they are.
     pub async fn or_answer<T>(&self, answer: impl Future<Output = T>) -> Result<T, GpuError> {
         let mut answer = pin!(answer);
+        let wait = self.wait();
         poll_fn(|context| {
             if let Poll::Ready(answer) = answer.as_mut().poll(context) {
                 return Poll::Ready(Ok(answer));
@@ -51,13 +67,19 @@ impl Fault {
             if let Some(error) = &state.first {
                 return Poll::Ready(Err(error.clone()));
             }
-            let waker = context.waker();
-            if !state.waiting.iter().any(|known| known.will_wake(waker)) {
-                state.waiting.push(waker.clone());
-            }
+            state.waiting.insert(wait.number, context.waker().clone());
             Poll::Pending
         })
         .await
+    }
+
+    fn wait(&self) -> Wait<'_> {
+        let mut state = self.state();
+        state.n_waits += 1;
+        Wait {
+            fault: self,
+            number: state.n_waits,
+        }
     }
 }
 
@@ -105,5 +127,25 @@ mod tests {
             answered.as_mut().poll(&mut context),
             Poll::Ready(Ok(5))
         ));
+    }
+
+    /// A page asks a device many times a second, from a task of its own each time.
+    #[test]
+    fn nothing_is_kept_of_a_wait_that_is_over() {
+        let (fault, waker) = (Fault::default(), Arc::<Counted>::default().into());
+        let mut context = Context::from_waker(&waker);
+        let mut is_ready = false;
+        let answer = poll_fn(|_| match std::mem::replace(&mut is_ready, true) {
+            true => Poll::Ready(()),
+            false => Poll::Pending,
+        });
+        let mut wait = Box::pin(fault.or_answer(answer));
+        assert!(wait.as_mut().poll(&mut context).is_pending());
+        let mut dropped = Box::pin(fault.or_answer(pending::<()>()));
+        assert!(dropped.as_mut().poll(&mut context).is_pending());
+        assert_eq!(fault.state().waiting.len(), 2);
+        assert!(wait.as_mut().poll(&mut context).is_ready());
+        drop((wait, dropped));
+        assert!(fault.state().waiting.is_empty());
     }
 }

@@ -4,6 +4,7 @@ use latent_model::{config::ModelConfig, input::Tap};
 
 use crate::{
     batch::{Batch, KvCache},
+    buffer::DeviceBuffer,
     context::GpuContext,
     kernels::Pipeline,
     pipelines::{RowPipelines, TilePipelines},
@@ -176,12 +177,12 @@ impl Forward<'_> {
     }
 
     /// What a kernel is bound to where the model has nothing for it.
-    fn or_unread<'b>(&'b self, buffer: &'b Option<wgpu::Buffer>) -> &'b wgpu::Buffer {
+    fn or_unread<'b>(&'b self, buffer: &'b Option<DeviceBuffer>) -> &'b DeviceBuffer {
         buffer.as_ref().unwrap_or(&self.weights.unread)
     }
 
     /// Norms of the heads of queries and of the newest keys, where there are any, and their rotation.
-    fn qk_norm(&self, layer: &DeviceLayer, keys: &wgpu::Buffer) -> Option<Dispatch> {
+    fn qk_norm(&self, layer: &DeviceLayer, keys: &DeviceBuffer) -> Option<Dispatch> {
         let pipeline = self.row_pipelines.qk_norm.as_ref()?;
         let batch = self.batch;
         let buffers = [
@@ -219,7 +220,7 @@ impl Forward<'_> {
     }
 
     /// The LM head, a dispatch per shard; `logits` is (rows, V rounded up to 4).
-    pub fn head(&self, logits: &wgpu::Buffer) -> Vec<Dispatch> {
+    pub fn head(&self, logits: &DeviceBuffer) -> Vec<Dispatch> {
         let shards = self.weights.tables.head.iter();
         let dispatch = |(shard, pipeline): (&Shard, &Pipeline)| {
             let batch = self.batch;
@@ -236,7 +237,7 @@ impl Forward<'_> {
     }
 
     /// A thread per four values of every row.
-    fn over_width(&self, pipeline: &Pipeline, buffers: &[&wgpu::Buffer]) -> Dispatch {
+    fn over_width(&self, pipeline: &Pipeline, buffers: &[&DeviceBuffer]) -> Dispatch {
         let n_quads = self.config.hidden_size.div_ceil(4);
         let n_groups = n_quads.div_ceil(pipeline.threads as usize);
         Dispatch {
@@ -246,7 +247,7 @@ impl Forward<'_> {
         }
     }
 
-    fn attention(&self, keys: &wgpu::Buffer, values: &wgpu::Buffer) -> Dispatch {
+    fn attention(&self, keys: &DeviceBuffer, values: &DeviceBuffer) -> Dispatch {
         let batch = self.batch;
         let pipeline = &self.row_pipelines.attention;
         let buffers = [
@@ -265,7 +266,7 @@ impl Forward<'_> {
     }
 
     /// A workgroup per stretch of outputs and tile of rows.
-    fn matmul(&self, pipeline: &Pipeline, n_outputs: usize, buffers: &[&wgpu::Buffer]) -> Dispatch {
+    fn matmul(&self, pipeline: &Pipeline, n_outputs: usize, buffers: &[&DeviceBuffer]) -> Dispatch {
         let n_groups = n_outputs
             .div_ceil(4)
             .div_ceil(pipeline.quads_per_group() as usize);

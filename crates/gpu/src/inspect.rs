@@ -9,6 +9,7 @@ use latent_model::{
 
 use crate::{
     batch::{Batch, KvCache},
+    buffer::DeviceBuffer,
     context::GpuError,
     engine::GpuEngine,
     forward::Dispatch,
@@ -80,11 +81,12 @@ impl GpuEngine {
     /// Runs the stages and keeps what each leaves in its buffer.
     async fn read_stages(
         &self,
-        stages: &[(Vec<Dispatch>, &wgpu::Buffer)],
+        stages: &[(Vec<Dispatch>, &DeviceBuffer)],
         n_rows: usize,
     ) -> Result<LayerStates, GpuError> {
         let n_bytes = stages.iter().map(|(_, result)| result.size()).sum();
-        let staging = self.context.staging(n_bytes);
+        let create = || Ok(self.context.staging(n_bytes));
+        let staging = self.context.checked("the rows' states", create).await?;
         let device = self.context.device();
         let mut encoder = device.create_command_encoder(&Default::default());
         let mut copied = 0;
@@ -98,7 +100,7 @@ impl GpuEngine {
 
         let (d, vocab_size) = (self.config.hidden_size, self.config.vocab_size);
         let mut rest = &bytes[..];
-        let mut read = |stage: &(Vec<Dispatch>, &wgpu::Buffer), stride: usize, width: usize| {
+        let mut read = |stage: &(Vec<Dispatch>, &DeviceBuffer), stride: usize, width: usize| {
             let (bytes, after) = rest.split_at(stage.1.size() as usize);
             rest = after;
             let values: Vec<f32> = bytemuck::pod_collect_to_vec(bytes);

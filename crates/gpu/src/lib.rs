@@ -76,6 +76,7 @@ pub mod self_test;
 pub mod weights;
 
 mod batch;
+mod buffer;
 mod counts;
 mod fault;
 mod forward;

@@ -6,6 +6,7 @@ use std::collections::BTreeMap;
 use latent_model::engine::{Engine, EngineError};
 
 use crate::{
+    buffer::DeviceBuffer,
     context::{GpuContext, GpuError},
     engine::GpuEngine,
     forward::Dispatch,
@@ -27,8 +28,8 @@ pub struct KernelTime {
 /// Two timestamps for each dispatch of a step.
 struct Timestamps {
     queries: wgpu::QuerySet,
-    resolved: wgpu::Buffer,
-    staging: wgpu::Buffer,
+    resolved: DeviceBuffer,
+    staging: DeviceBuffer,
     n_bytes: u64,
 }
 
@@ -103,7 +104,8 @@ impl GpuEngine {
             }
             let costs = self.step_costs(&cursors);
             let mut run = self.run.take().ok_or(EngineError::NotBegun)?;
-            let timestamps = Timestamps::new(&self.context, costs.len())?;
+            let create = || Timestamps::new(&self.context, costs.len());
+            let timestamps = self.context.checked("timestamps", create).await?;
             let record = |encoder: &mut wgpu::CommandEncoder, dispatches: &[Dispatch]| {
                 timestamps.record(&self.context, encoder, dispatches);
             };

@@ -4,7 +4,10 @@ use std::time::Duration;
 
 use futures_channel::oneshot;
 
-use crate::context::{GpuContext, GpuError};
+use crate::{
+    buffer::DeviceBuffer,
+    context::{GpuContext, GpuError},
+};
 
 /// Longer than any chunk of steps takes, even of a real model on a CPU adapter that five other
 /// programs keep busy (forty positions of 135 M parameters took more than two minutes there). A GPU
@@ -14,7 +17,7 @@ const PATIENCE: Duration = Duration::from_secs(600);
 /// The first `bytes` bytes of `staging`, once all submitted work is done.
 pub(crate) async fn read(
     context: &GpuContext,
-    staging: &wgpu::Buffer,
+    staging: &DeviceBuffer,
     bytes: u64,
 ) -> Result<Vec<u8>, GpuError> {
     context.count(|counts| {
@@ -45,7 +48,10 @@ pub(crate) async fn read(
     let copied = staging
         .get_mapped_range(0..bytes)
         .map(|view| view.to_vec())
-        .map_err(|error| GpuError::Refused(error.to_string()));
+        .map_err(|error| GpuError::Refused {
+            what: "a readback".into(),
+            reason: error.to_string(),
+        });
     staging.unmap();
     copied
 }
@@ -53,10 +59,11 @@ pub(crate) async fn read(
 /// The contents of whole buffers, once all submitted work is done, in one readback.
 pub(crate) async fn read_all(
     context: &GpuContext,
-    buffers: &[&wgpu::Buffer],
+    buffers: &[&DeviceBuffer],
 ) -> Result<Vec<Vec<u8>>, GpuError> {
     let n_bytes = buffers.iter().map(|buffer| buffer.size()).sum();
-    let staging = context.staging(n_bytes);
+    let create = || Ok(context.staging(n_bytes));
+    let staging = context.checked("a readback", create).await?;
     let mut encoder = context.device().create_command_encoder(&Default::default());
     let mut copied = 0;
     for buffer in buffers {
@@ -66,7 +73,7 @@ pub(crate) async fn read_all(
     context.submit(encoder);
     let bytes = read(context, &staging, n_bytes).await?;
     let mut rest = &bytes[..];
-    let part = |buffer: &&wgpu::Buffer| {
+    let part = |buffer: &&DeviceBuffer| {
         let (part, after) = rest.split_at(buffer.size() as usize);
         rest = after;
         part.to_vec()

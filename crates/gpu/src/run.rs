@@ -10,6 +10,7 @@ use latent_model::{
 
 use crate::{
     batch::{Batch, KvCache, SCRATCH_ROWS},
+    buffer::DeviceBuffer,
     context::{GpuContext, GpuError},
     forward::Dispatch,
     kernels::{
@@ -39,7 +40,7 @@ pub(crate) struct Run {
     rows: Vec<Row>,
     select: SelectBuffers,
     /// As large as the ring of records.
-    staging: wgpu::Buffer,
+    staging: DeviceBuffer,
     /// One step of all lanes.
     dispatches: Vec<Dispatch>,
     /// Per layer: how many of these have run when its residual stream is whole.
@@ -50,15 +51,15 @@ pub(crate) struct Run {
 #[derive(Debug)]
 pub(crate) struct SelectBuffers {
     /// (lanes) of [`Lane`]
-    pub lanes: wgpu::Buffer,
+    pub lanes: DeviceBuffer,
     /// (lanes, PHASE_ROWS) of [`crate::layout::Phase`]
-    pub phases: wgpu::Buffer,
+    pub phases: DeviceBuffer,
     /// (rows, V rounded up to 4)
-    pub logits: wgpu::Buffer,
+    pub logits: DeviceBuffer,
     /// (rows, parts of the vocabulary) of [`Part`]
-    pub parts: wgpu::Buffer,
+    pub parts: DeviceBuffer,
     /// (RING_STEPS, lanes) of [`StepRecord`]
-    pub records: wgpu::Buffer,
+    pub records: DeviceBuffer,
 }
 
 impl SelectBuffers {
@@ -325,12 +326,15 @@ impl Run {
         let ends = self.layer_ends.clone();
         let (n_bytes, n_rows) = (residual.size(), u64::from(self.batch.n_rows));
         let row_bytes = n_bytes / n_rows;
-        let staging = context.staging(n_bytes * ends.len() as u64);
         let states: Vec<f32> = patches.iter().flat_map(|p| &p.state).copied().collect();
-        let states = match patches {
-            [] => None,
-            _ => Some(context.storage_of("patches", &states)?),
+        let create = || {
+            let states = match patches {
+                [] => None,
+                _ => Some(context.storage_of("patches", &states)?),
+            };
+            Ok((context.staging(n_bytes * ends.len() as u64), states))
         };
+        let (staging, states) = context.checked("the layers' states", create).await?;
         let own_rows: Vec<usize> = (0..self.specs.len()).map(|l| self.own_row(l)).collect();
         let record = |encoder: &mut wgpu::CommandEncoder, dispatches: &[Dispatch]| {
             let mut first = 0;

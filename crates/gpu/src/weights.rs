@@ -11,6 +11,7 @@ use latent_model::{
 };
 
 use crate::{
+    buffer::DeviceBuffer,
     context::{GpuContext, GpuError},
     memory::ids_per_shard,
     packing::{MatrixRow, packed_in_turns, rotation_order, rotation_places, rows},
@@ -23,11 +24,11 @@ pub(crate) struct DeviceWeights {
     pub format: WeightFormat,
     pub tables: Tables,
     /// (positions, d), where they are learned
-    pub positions: Option<wgpu::Buffer>,
+    pub positions: Option<DeviceBuffer>,
     /// (d), then the bias of LayerNorm, (d)
-    pub final_norm: wgpu::Buffer,
+    pub final_norm: DeviceBuffer,
     /// (sets, d + 4), see [`classifier_values`]
-    pub end_classifier: wgpu::Buffer,
+    pub end_classifier: DeviceBuffer,
     /// Sets of layers, in the order of [`Adapter::ALL`]: the base alone, or all.
     pub n_sets: usize,
     /// Makes contemplation tokens, where the checkpoint has adapters and a map for them.
@@ -37,7 +38,7 @@ pub(crate) struct DeviceWeights {
     /// One per layer.
     pub layers: Vec<DeviceLayer>,
     /// Bound where a kernel has a binding that this model's constants leave unread.
-    pub unread: wgpu::Buffer,
+    pub unread: DeviceBuffer,
 }
 
 /// The two tables with a row per token.
@@ -53,7 +54,7 @@ pub(crate) struct Tables {
 #[derive(Clone, Debug)]
 pub(crate) struct Shard {
     /// (n_ids, d), packed
-    pub buffer: wgpu::Buffer,
+    pub buffer: DeviceBuffer,
     /// The first row's token, a multiple of 4.
     pub first_id: u32,
     /// Rows, a multiple of 4.
@@ -64,9 +65,9 @@ pub(crate) struct Shard {
 #[derive(Debug)]
 pub(crate) struct DeviceInputMap {
     /// (d, d), packed as f32, the scale of embeddings multiplied in
-    pub weight: wgpu::Buffer,
+    pub weight: DeviceBuffer,
     /// (d)
-    pub bias: wgpu::Buffer,
+    pub bias: DeviceBuffer,
 }
 
 /// The weights of one layer, packed by [`packed`], one set after the other: a kernel reads the set
@@ -75,25 +76,25 @@ pub(crate) struct DeviceInputMap {
 #[derive(Debug)]
 pub(crate) struct DeviceLayer {
     /// (sets, q + k + v rows, d)
-    pub qkv: wgpu::Buffer,
+    pub qkv: DeviceBuffer,
     /// The gain, (d), and the biases, (sets, q + k + v rows); `None` where there are neither.
-    pub qkv_vectors: Option<wgpu::Buffer>,
+    pub qkv_vectors: Option<DeviceBuffer>,
     /// (2, head_dim): the gains of the norms of queries and of keys
-    pub qk_norm: Option<wgpu::Buffer>,
+    pub qk_norm: Option<DeviceBuffer>,
     /// (sets, d, heads · head_dim)
-    pub output: wgpu::Buffer,
+    pub output: DeviceBuffer,
     /// (d)
-    pub output_bias: Option<wgpu::Buffer>,
+    pub output_bias: Option<DeviceBuffer>,
     /// (sets, intermediate, d); `None` where the MLP has no gate
-    pub gate: Option<wgpu::Buffer>,
+    pub gate: Option<DeviceBuffer>,
     /// (sets, intermediate, d)
-    pub up: wgpu::Buffer,
+    pub up: DeviceBuffer,
     /// The gain, (d), and the biases, (sets, 2, intermediate), the gate's first.
-    pub mlp_vectors: Option<wgpu::Buffer>,
+    pub mlp_vectors: Option<DeviceBuffer>,
     /// (sets, d, intermediate)
-    pub down: wgpu::Buffer,
+    pub down: DeviceBuffer,
     /// (d)
-    pub down_bias: Option<wgpu::Buffer>,
+    pub down_bias: Option<DeviceBuffer>,
 }
 
 impl DeviceWeights {
@@ -163,12 +164,12 @@ impl DeviceWeights {
         let others = [&self.final_norm, &self.end_classifier, &self.unread];
         let layers = self.layers.iter().flat_map(DeviceLayer::buffers);
         let all = tables.chain(&self.positions).chain(maps).chain(others);
-        all.chain(layers).map(wgpu::Buffer::size).sum()
+        all.chain(layers).map(|buffer| buffer.size()).sum()
     }
 }
 
 impl DeviceLayer {
-    fn buffers(&self) -> impl Iterator<Item = &wgpu::Buffer> {
+    fn buffers(&self) -> impl Iterator<Item = &DeviceBuffer> {
         let optional = [
             &self.qkv_vectors,
             &self.qk_norm,
@@ -200,10 +201,11 @@ impl Upload<'_> {
         &self,
         what: &str,
         words: &[T],
-    ) -> Result<wgpu::Buffer, GpuError> {
+    ) -> Result<DeviceBuffer, GpuError> {
         let bytes: &[u8] = bytemuck::cast_slice(words);
         let create = || self.context.storage(what, bytes.len() as u64);
-        let buffer = self.context.checked("the model's weights", create).await?;
+        let told = format!("the model's weights ({what})");
+        let buffer = self.context.checked(&told, create).await?;
         for (index, part) in bytes.chunks(BYTES_AT_ONCE).enumerate() {
             let offset = (index * BYTES_AT_ONCE) as u64;
             self.context.write(&buffer, offset, part);
@@ -220,7 +222,7 @@ impl Upload<'_> {
         &self,
         what: &str,
         words: &Option<Vec<T>>,
-    ) -> Result<Option<wgpu::Buffer>, GpuError> {
+    ) -> Result<Option<DeviceBuffer>, GpuError> {
         match words {
             Some(words) => self.buffer(what, words).await.map(Some),
             None => Ok(None),
@@ -306,7 +308,7 @@ impl Upload<'_> {
     }
 
     /// q, k and v of every set, their heads in the order in which they turn.
-    async fn qkv(&self, sets: &[&LayerWeights]) -> Result<wgpu::Buffer, GpuError> {
+    async fn qkv(&self, sets: &[&LayerWeights]) -> Result<DeviceBuffer, GpuError> {
         let head_dim = self.config.head_dim;
         let mut words = Vec::new();
         for layer in sets {
@@ -326,7 +328,7 @@ impl Upload<'_> {
         what: &str,
         sets: &[Vec<&Linear>],
         norm: Option<&NormWeights>,
-    ) -> Result<wgpu::Buffer, GpuError> {
+    ) -> Result<DeviceBuffer, GpuError> {
         let gain = norm.and_then(|norm| self.gain(norm));
         let mut words = Vec::new();
         for linear in sets.iter().flatten() {

@@ -214,7 +214,10 @@ pub enum EngineError {
         /// The number, and what it may be.
         what: String,
     },
-    /// The device cannot run this model, or refused a command.
+    /// The device has no room for the model or the run; something smaller would do.
+    #[error("{0}")]
+    NoRoom(String),
+    /// The device cannot be used, or refused a command.
     #[error("{0}")]
     Device(String),
     /// The device is gone; what ran on it can go on elsewhere ([`Renewable`]).
@@ -254,7 +257,11 @@ impl EngineError {
             | Self::OtherRun { lane, .. } => {
                 *lane = number(*lane as usize) as u32;
             }
-            Self::LaneCount { .. } | Self::NotBegun | Self::Device(_) | Self::DeviceLost(_) => {}
+            Self::LaneCount { .. }
+            | Self::NotBegun
+            | Self::NoRoom(_)
+            | Self::Device(_)
+            | Self::DeviceLost(_) => {}
         }
         self
     }

@@ -3,6 +3,8 @@
 #[path = "../tests/browser/chromium.rs"]
 #[allow(dead_code, reason = "the browser tests use the rest of it")]
 mod chromium;
+#[path = "../tests/browser/profile.rs"]
+mod profile;
 
 use std::time::Duration;
 

@@ -30,7 +30,7 @@ pub fn everything(toolchain: WasmToolchain) -> Vec<&'static Requirement> {
     all.extend(for_page(toolchain));
     // What a switch leaves out of the tests need not be here.
     if std::env::var_os("LATENT_SKIP_BROWSER").is_none() {
-        all.extend([&CHROMIUM, &AXE_CORE]);
+        all.extend([&CHROMIUM, &AXE_CORE, &FIREFOX]);
     }
     if std::env::var_os("LATENT_SKIP_GPU").is_none() {
         all.push(&VULKAN);
@@ -117,6 +117,18 @@ static CHROMIUM: Requirement = Requirement {
     ],
 };
 
+static FIREFOX: Requirement = Requirement {
+    name: "Firefox",
+    is_present: || Ok(firefox().is_some()),
+    install: |step| apt_install(step, &["firefox-esr"]),
+    hints: &[
+        ("Debian", "sudo apt-get install firefox-esr"),
+        ("Fedora", "sudo dnf install firefox"),
+        ("macOS", "brew install --cask firefox"),
+        ("any", "LATENT_FIREFOX=… names a program elsewhere"),
+    ],
+};
+
 static AXE_CORE: Requirement = Requirement {
     name: "axe-core",
     is_present: || Ok(axe_checksum().is_ok_and(|found| found == AXE_SHA256)),
@@ -178,6 +190,18 @@ pub fn chromium() -> Option<PathBuf> {
 /// The browser's driver: `LATENT_CHROMEDRIVER`, or `chromedriver`.
 pub fn chromedriver() -> Option<PathBuf> {
     program_from_env("LATENT_CHROMEDRIVER").or_else(|| find_program("chromedriver"))
+}
+
+/// The browser without WebGPU for the tests: `LATENT_FIREFOX`, or the first of the usual names.
+pub fn firefox() -> Option<PathBuf> {
+    let on_mac = Path::new("/Applications/Firefox.app/Contents/MacOS/firefox");
+    program_from_env("LATENT_FIREFOX")
+        .or_else(|| {
+            ["firefox-esr", "firefox"]
+                .into_iter()
+                .find_map(find_program)
+        })
+        .or_else(|| on_mac.is_file().then(|| on_mac.to_owned()))
 }
 
 /// The accessibility checker that the browser tests put into the page.

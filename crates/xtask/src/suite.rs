@@ -19,8 +19,8 @@ use crate::size::{self, Size, Sizes};
 use crate::wasm::{Route, TARGET, WasmToolchain};
 use crate::workspace;
 
-/// The browser tests' module: they need the built page, so they run after the others.
-const BROWSER_TESTS: &str = "in_chromium";
+/// The browser tests' modules: they need the built page, so they run after the others.
+const BROWSER_TESTS: [&str; 2] = ["in_chromium", "in_firefox"];
 
 /// One check of the suite.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
@@ -133,7 +133,7 @@ fn command_of(check: CheckName, route: Route) -> Option<Command> {
             .env("RUSTDOCFLAGS", "-D warnings"),
         CheckName::Test if has_nextest() => command
             .args(["nextest", "run", "--workspace", "--no-fail-fast", "-E"])
-            .arg(format!("not test(/^{BROWSER_TESTS}/)")),
+            .arg(format!("not test(/^({})/)", BROWSER_TESTS.join("|"))),
         CheckName::Test => command
             .args([
                 "test",
@@ -143,7 +143,8 @@ fn command_of(check: CheckName, route: Route) -> Option<Command> {
                 "--bins",
                 "--tests",
             ])
-            .args(["--", "--skip", BROWSER_TESTS]),
+            .arg("--")
+            .args(BROWSER_TESTS.iter().flat_map(|module| ["--skip", module])),
         CheckName::Doctest => command.args(["test", "--workspace", "--doc", "--no-fail-fast"]),
         CheckName::Page => return Some(page::build_command(route, &PageBuild::default())),
         // One after the other: two browsers on software WebGPU slow each other past their limits.

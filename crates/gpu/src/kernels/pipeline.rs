@@ -1,6 +1,6 @@
 //! Kernels compiled for a shape, and bound to buffers.
 
-use std::sync::Arc;
+use std::{borrow::Borrow, sync::Arc};
 
 use super::{
     Kernel, MOST_ITERATIONS, MOST_WORKGROUPS, Shape,
@@ -132,12 +132,16 @@ impl Pipeline {
     }
 
     /// Binds `buffers` to the bindings 0, 1, …
-    pub fn bind(&self, context: &GpuContext, buffers: &[&wgpu::Buffer]) -> wgpu::BindGroup {
+    pub fn bind<B: Borrow<wgpu::Buffer>>(
+        &self,
+        context: &GpuContext,
+        buffers: &[&B],
+    ) -> wgpu::BindGroup {
         let entries: Vec<wgpu::BindGroupEntry<'_>> = (0..)
             .zip(buffers)
             .map(|(binding, buffer)| wgpu::BindGroupEntry {
                 binding,
-                resource: buffer.as_entire_binding(),
+                resource: (*buffer).borrow().as_entire_binding(),
             })
             .collect();
         context.count(|counts| counts.bind_groups += 1);

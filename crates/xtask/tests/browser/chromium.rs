@@ -5,12 +5,14 @@ use std::process::{Child, Command, Stdio};
 use std::time::{Duration, Instant};
 
 use anyhow::{Context, Result, bail, ensure};
-use fantoccini::wd::{Locator, WebDriverCompatibleCommand};
+use fantoccini::wd::{Locator, WebDriverCompatibleCommand, WindowHandle};
 use fantoccini::{Client, ClientBuilder};
 use hyper_util::client::legacy::connect::HttpConnector;
 use serde_json::{Value, json};
 use xtask::server::{Host, StaticServer};
 use xtask::{setup, workspace};
+
+use crate::profile::Profile;
 
 /// Where the tests serve the page: not at `/`, so that an absolute address in it shows.
 const MOUNT: &str = "/some/class/";
@@ -133,6 +135,57 @@ impl Browser {
         self.execute("location.hash = arguments[0]", json!(hash))
             .await?;
         Ok(())
+    }
+
+    /// The window that commands go to.
+    pub async fn window(&self) -> Result<WindowHandle> {
+        Ok(self.client.window().await?)
+    }
+
+    /// Opens another window, which is seen beside the first one; commands go to it from now on.
+    pub async fn open_window(&self) -> Result<WindowHandle> {
+        let window = self.client.new_window(false).await?.handle;
+        self.switch_to(&window).await?;
+        self.before_page(RECORD_REFUSED).await?;
+        Ok(window)
+    }
+
+    /// Sends commands to another window.
+    pub async fn switch_to(&self, window: &WindowHandle) -> Result<()> {
+        Ok(self.client.switch_to_window(window.clone()).await?)
+    }
+
+    /// Opens another tab in front of this one, which nobody sees then; what [`Browser::show`] takes
+    /// to end that. Commands still go to this one.
+    pub async fn hide(&self) -> Result<String> {
+        let blank = json!({ "url": "about:blank" });
+        let opened = self.devtools("Target.createTarget", blank).await?;
+        self.wait_visibility("hidden").await?;
+        Ok(text_of(&opened, "targetId").to_owned())
+    }
+
+    /// Closes the tab in front of this one.
+    pub async fn show(&self, other: &str) -> Result<()> {
+        let other = json!({ "targetId": other });
+        self.devtools("Target.closeTarget", other).await?;
+        self.devtools("Page.bringToFront", json!({})).await?;
+        self.wait_visibility("visible").await
+    }
+
+    async fn wait_visibility(&self, expected: &str) -> Result<()> {
+        let started = Instant::now();
+        loop {
+            let state = "return document.visibilityState";
+            let found = self.execute(state, Value::Null).await?;
+            if found == expected {
+                return Ok(());
+            }
+            ensure!(
+                started.elapsed() < Duration::from_secs(10),
+                "expected a {expected} tab, found {found}"
+            );
+            tokio::time::sleep(POLL).await;
+        }
     }
 
     /// Runs `script` in every page that is opened from now on, before the page's own.
@@ -555,27 +608,5 @@ impl Drop for Driver {
         // Nothing more can be done for a driver that cannot be ended.
         let _ = self.child.kill();
         let _ = self.child.wait();
-    }
-}
-
-/// A folder for a fresh browser profile; removed when dropped.
-struct Profile(std::path::PathBuf);
-
-impl Profile {
-    fn create() -> Result<Self> {
-        use std::sync::atomic::{AtomicUsize, Ordering};
-        static NEXT: AtomicUsize = AtomicUsize::new(0);
-        let number = NEXT.fetch_add(1, Ordering::Relaxed);
-        let name = format!("latent-browser-{}-{number}", std::process::id());
-        let folder = std::env::temp_dir().join(name);
-        std::fs::create_dir_all(&folder)?;
-        Ok(Self(folder))
-    }
-}
-
-impl Drop for Profile {
-    fn drop(&mut self) {
-        // A file that the ending browser still holds stays behind in the temporary folder.
-        let _ = std::fs::remove_dir_all(&self.0);
     }
 }

@@ -12,7 +12,7 @@ use super::{LIMIT, check_quiet, finished_run, in_browser};
 use crate::chromium::{Browser, WebGpu};
 
 /// A page of free text whose lanes are those of whatever is brought.
-const PAGE: &str = "task=free-text&problem=text:ab%20c&seed=1&speed=max";
+pub const FREE_TEXT: &str = "task=free-text&problem=text:ab%20c&seed=1&speed=max";
 
 /// What the browser would keep for this page: nothing.
 const STORAGE_IS_FULL: &str =
@@ -35,7 +35,7 @@ type Files<'a> = &'a [(String, Vec<u8>)];
 fn a_gguf_file_that_is_dropped_runs_and_is_there_without_a_network() {
     in_browser(WebGpu::Off, async |browser| {
         let server = StaticServer::start(&workspace::dist(), 0, "/kept/", Host::default())?;
-        browser.open_on(&server, PAGE).await?;
+        browser.open_on(&server, FREE_TEXT).await?;
         let is_kept = |text: &str| text.starts_with("Kept on this device");
         browser.wait_text("offline", is_kept, LIMIT).await?;
         drop_files(browser, &[("small.gguf".into(), gguf())]).await?;
@@ -91,7 +91,7 @@ fn an_address_is_asked_only_when_somebody_wants_it_and_can_be_stopped() {
             ("/half.gguf", Answer::Stalls(file.clone())),
             ("/whole.gguf", Answer::Whole(file)),
         ])?;
-        browser.open(PAGE).await?;
+        browser.open(FREE_TEXT).await?;
         browser
             .wait_text("address-asks", |text| text.contains("only thing"), LIMIT)
             .await?;
@@ -129,7 +129,7 @@ fn an_address_is_asked_only_when_somebody_wants_it_and_can_be_stopped() {
 #[test]
 fn every_fault_has_words_of_its_own_and_takes_nothing_away() {
     in_browser(WebGpu::Off, async |browser| {
-        browser.open(PAGE).await?;
+        browser.open(FREE_TEXT).await?;
         drop_files(browser, &[("good.gguf".into(), gguf())]).await?;
         browser
             .wait_text("known-model", |text| text.contains("good"), LIMIT)
@@ -180,7 +180,7 @@ fn every_fault_has_words_of_its_own_and_takes_nothing_away() {
 fn a_model_that_cannot_be_kept_runs_all_the_same_and_says_so() {
     in_browser(WebGpu::Off, async |browser| {
         browser.before_page(STORAGE_IS_FULL).await?;
-        browser.open(PAGE).await?;
+        browser.open(FREE_TEXT).await?;
         drop_files(browser, &[("small.gguf".into(), gguf())]).await?;
         expect_error(
             browser,
@@ -206,7 +206,7 @@ fn what_another_tab_is_keeping_is_left_to_it_and_what_none_is_goes() {
         let hold = "if (location.origin !== 'null' && sessionStorage.holds) \
                     navigator.locks.request('latent-models/half~1', () => new Promise(() => {}))";
         browser.before_page(hold).await?;
-        browser.open(PAGE).await?;
+        browser.open(FREE_TEXT).await?;
         let begin = "const done = arguments[1]; (async () => { \
                      const root = await navigator.storage.getDirectory(); \
                      const folder = await root.getDirectoryHandle('latent-models', { create: true }); \
@@ -232,7 +232,7 @@ fn what_another_tab_is_keeping_is_left_to_it_and_what_none_is_goes() {
 fn a_device_without_room_is_said_and_the_cpu_takes_over_when_asked() {
     in_browser(WebGpu::SwiftShader, async |browser| {
         browser.before_page(MEMORY_IS_FULL).await?;
-        browser.open(&format!("{PAGE}&engine=gpu")).await?;
+        browser.open(&format!("{FREE_TEXT}&engine=gpu")).await?;
         browser
             .wait_text("engine", |text| text.contains("WebGPU"), LIMIT)
             .await?;
@@ -317,7 +317,7 @@ async fn run_with(browser: &Browser, name: &str) -> Result<Value> {
     finished_run(browser).await
 }
 
-async fn wait_until_none_is_kept(browser: &Browser) -> Result<()> {
+pub(super) async fn wait_until_none_is_kept(browser: &Browser) -> Result<()> {
     let started = std::time::Instant::now();
     while !kept_names(browser).await?.is_empty() {
         ensure!(started.elapsed() < LIMIT, "it is still kept");
@@ -357,7 +357,7 @@ fn encoded(files: Files<'_>) -> Value {
 }
 
 /// Drops files on the page.
-async fn drop_files(browser: &Browser, files: Files<'_>) -> Result<()> {
+pub(super) async fn drop_files(browser: &Browser, files: Files<'_>) -> Result<()> {
     let script = format!(
         "{FILES} document.querySelector('main').dispatchEvent( \
          new DragEvent('drop', {{ dataTransfer: files, bubbles: true, cancelable: true }}))"

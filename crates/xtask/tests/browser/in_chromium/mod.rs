@@ -21,12 +21,18 @@ mod markup;
 mod offline;
 mod patching;
 mod recordings;
+mod refused;
 mod runs;
 mod site;
+mod soak;
 mod speed;
 mod steps;
+mod tabs;
 mod take_away;
 mod tour;
+
+pub use brought::FREE_TEXT;
+pub use brought_files::gguf;
 
 use std::time::Duration;
 
@@ -43,7 +49,7 @@ const KEEP: &str = "window.taken = []; const offered = URL.createObjectURL; \
                     URL.createObjectURL = blob => { window.taken.push(blob); return offered.call(URL, blob) }";
 
 /// The switch that skips these tests: a machine without a browser fails them otherwise.
-const SKIP: &str = "LATENT_SKIP_BROWSER";
+pub const SKIP: &str = "LATENT_SKIP_BROWSER";
 
 /// Of the generated problem and of every lane's draws.
 const SEED: u32 = 1;

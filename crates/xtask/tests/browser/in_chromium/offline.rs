@@ -1,6 +1,7 @@
 //! The page without a network: what was loaded once runs with the server stopped.
 
 use anyhow::{Result, ensure};
+use serde_json::{Value, json};
 use xtask::server::{Host, StaticServer};
 use xtask::workspace;
 
@@ -24,6 +25,31 @@ fn a_page_that_was_opened_once_runs_with_its_server_stopped() {
         // Its code was kept, and nobody had opened it.
         browser.unfold("guide").await?;
         browser.wait_text("glossary", |_| true, LIMIT).await?;
+        Ok(())
+    });
+}
+
+/// What the browser has no room to keep is answered all the same.
+#[test]
+fn a_page_whose_storage_is_full_runs_what_it_cannot_keep() {
+    in_browser(WebGpu::Off, async |browser| {
+        browser.open(&address("max")).await?;
+        let is_kept = |text: &str| text.starts_with("Kept on this device");
+        browser.wait_text("offline", is_kept, LIMIT).await?;
+        let origin = browser.execute("return location.origin", Value::Null);
+        let full = json!({ "origin": origin.await?, "quotaSize": 1 });
+        browser
+            .devtools("Storage.overrideQuotaForOrigin", full)
+            .await?;
+        let other_task = format!("task=prontoqa&{}", address("max"));
+        browser.open(&other_task).await?;
+        browser.wait_enabled("run", LIMIT).await?;
+        browser.click("run").await?;
+        finished_run(browser).await?;
+        let prontoqa = "const done = arguments[1]; caches.match('models/prontoqa-unified/model.safetensors')\
+                        .then(found => done(found !== undefined))";
+        let is_kept = browser.execute_async(prontoqa, Value::Null).await?;
+        ensure!(is_kept == false, "there was room for it");
         Ok(())
     });
 }
