@@ -173,16 +173,22 @@ impl Browser {
     }
 
     async fn wait_visibility(&self, expected: &str) -> Result<()> {
+        let state = "return document.visibilityState";
+        let limit = Duration::from_secs(10);
+        self.wait_value(state, &json!(expected), limit).await
+    }
+
+    /// Waits until a script returns what is expected of it.
+    pub async fn wait_value(&self, script: &str, expected: &Value, limit: Duration) -> Result<()> {
         let started = Instant::now();
         loop {
-            let state = "return document.visibilityState";
-            let found = self.execute(state, Value::Null).await?;
-            if found == expected {
+            let found = self.execute(script, Value::Null).await?;
+            if found == *expected {
                 return Ok(());
             }
             ensure!(
-                started.elapsed() < Duration::from_secs(10),
-                "expected a {expected} tab, found {found}"
+                started.elapsed() < limit,
+                "waited {limit:?} for {script:?} to be {expected}, found {found}"
             );
             tokio::time::sleep(POLL).await;
         }

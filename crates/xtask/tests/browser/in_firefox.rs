@@ -51,8 +51,8 @@ fn visit() -> Result<()> {
     firefox.wait_text("offline", is_kept, LIMIT)?;
     firefox.goto(&format!("{}#{FREE_TEXT}", server.url()))?;
     bring(&mut firefox)?;
-    // Marionette takes a page that a service worker answers for one that cannot be reached, so the
-    // server stays: a reload alone shows that the private files still have the model.
+    // With the server stopped, a reload through Marionette ends as a page that cannot be reached; why is
+    // not known. So the server stays: a reload alone shows that the private files still have the model.
     firefox.reload()?;
     let again = finished_run(&mut firefox)?;
     let model = &again["lanes"][0]["model"];

@@ -70,7 +70,12 @@ fn another_version_is_offered_and_loaded_on_request() {
         )?;
         browser.reload().await?;
         browser.wait_text("update", |_| true, LIMIT).await?;
+        // The page that is left says that it is kept, too.
+        let mark = "window.isOldPage = true";
+        browser.execute(mark, Value::Null).await?;
         browser.click("use-update").await?;
+        let is_new = "return window.isOldPage === undefined";
+        browser.wait_value(is_new, &json!(true), LIMIT).await?;
         browser.wait_text("offline", is_kept, LIMIT).await?;
         let offers = browser.count("[data-testid=update]").await?;
         ensure!(offers == 0, "the newest version has nothing to offer");
