@@ -19,6 +19,7 @@ struct Row {
     commits: u32,      // 0: its lane does not move on, whatever comes out of it
     wants_logits: u32, // 0: the LM head may be skipped
     adapter: u32,      // the set of weights that it runs under (Adapter in program.rs)
+    n_shared: u32,     // positions below it lie in the same rows of the cache for all rows of its tile
 }
 
 // 1 for a row that is live and runs under a set of weights, else 0.

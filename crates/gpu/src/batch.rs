@@ -71,6 +71,7 @@ impl Batch {
     pub fn write_rows(&self, context: &GpuContext, rows: &[(Row, &Input)]) {
         let mut all: Vec<Row> = rows.iter().map(|(row, _)| *row).collect();
         all.resize(self.n_rows as usize, Row::default());
+        share_positions(&mut all, self.tile);
         let inputs: Vec<RowInput> = rows.iter().map(|(_, input)| RowInput::new(input)).collect();
         context.write(&self.rows, 0, bytemuck::cast_slice(&all));
         context.write(&self.inputs, 0, bytemuck::cast_slice(&inputs));
@@ -95,6 +96,33 @@ impl Batch {
             let offset = (index * bytes.len()) as u64;
             context.write(&self.hidden, offset, bytes);
         }
+    }
+}
+
+/// Tells the rows of every tile which positions they have in common; attention reads those once.
+pub(crate) fn share_positions(rows: &mut [Row], tile: u32) {
+    for tile in rows.chunks_mut(tile as usize) {
+        let n_shared = shared_positions(tile);
+        tile.iter_mut().for_each(|row| row.n_shared = n_shared);
+    }
+}
+
+/// How many of the first positions all live rows of a tile see in the same rows of the cache, for as
+/// long as they are its rows. A row that commits moves on in its lane's own part of the cache.
+fn shared_positions(tile: &[Row]) -> u32 {
+    let live = || tile.iter().filter(|row| row.live == 1);
+    let Some(first) = live().next() else {
+        return 0;
+    };
+    let prompt = |row: &Row| (row.prefix_base, row.n_prefix);
+    if live().any(|row| prompt(row) != prompt(first)) {
+        return 0;
+    }
+    let stay_in_one_lane = live().all(|row| row.base == first.base && row.commits == 0);
+    let least = live().map(|row| row.position).min().unwrap_or(0);
+    match stay_in_one_lane {
+        true => least,
+        false => least.min(first.n_prefix),
     }
 }
 
@@ -153,5 +181,58 @@ impl KvCache {
                 None => context.storage("no rotations", 16)?,
             },
         })
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn row(base: u32, n_prefix: u32, position: u32, commits: u32) -> Row {
+        Row {
+            base,
+            n_prefix,
+            position,
+            live: 1,
+            commits,
+            ..Row::default()
+        }
+    }
+
+    #[test]
+    fn a_tiles_rows_share_what_all_of_them_see_and_none_will_write() {
+        let dead = Row::default();
+        let cases = [
+            // Lanes of one prompt share it, wherever they stand.
+            (vec![row(0, 7, 9, 1), row(50, 7, 30, 1), dead], 7),
+            // One lane moves on, and may be put back to where its prompt ends.
+            (vec![row(0, 7, 30, 1), dead], 7),
+            // Of one prompt that is read, each row sees those before it.
+            (vec![row(50, 0, 4, 0), row(50, 0, 5, 0)], 4),
+            // Probes of one lane, and of two.
+            (vec![row(50, 7, 30, 0), row(50, 7, 20, 0)], 20),
+            (vec![row(50, 7, 30, 0), row(100, 7, 20, 0)], 7),
+            // Other prompts, of other lanes or of other lengths.
+            (vec![row(0, 0, 4, 1), row(50, 0, 4, 1)], 0),
+            (vec![row(0, 7, 9, 1), row(50, 6, 9, 1)], 0),
+            (
+                vec![
+                    row(0, 7, 9, 1),
+                    Row {
+                        prefix_base: 50,
+                        ..row(50, 7, 9, 1)
+                    },
+                ],
+                0,
+            ),
+            (vec![dead, dead], 0),
+        ];
+        for (tile, expected) in cases {
+            let mut rows = [tile.clone(), vec![row(0, 3, 3, 1); tile.len()]].concat();
+            share_positions(&mut rows, tile.len() as u32);
+            let found: Vec<u32> = rows.iter().map(|row| row.n_shared).collect();
+            let other = vec![3; tile.len()];
+            assert_eq!(found, [vec![expected; tile.len()], other].concat(), "{tile:?}");
+        }
     }
 }

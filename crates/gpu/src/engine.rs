@@ -17,7 +17,7 @@ use latent_model::{
 };
 
 use crate::{
-    batch::{Batch, KvCache, SCRATCH_ROWS},
+    batch::{Batch, KvCache, SCRATCH_ROWS, share_positions},
     buffer::DeviceBuffer,
     context::{GpuContext, GpuError},
     counts::DeviceCounts,
@@ -260,7 +260,10 @@ impl GpuEngine {
         lane_pipelines: &TilePipelines,
     ) -> Result<Run, GpuError> {
         let n_positions = positions_needed(specs);
-        check_positions(self.context.table(), &self.config, n_positions)?;
+        for pipelines in [prefill_pipelines, lane_pipelines] {
+            let (table, tile) = (self.context.table(), pipelines.tile);
+            check_positions(table, &self.config, tile, n_positions)?;
+        }
         let cache = KvCache::new(&self.context, &self.config, specs.len(), n_positions)?;
         self.prefill(specs, prefill_pipelines, &cache)?;
         let rows = lane_rows(specs, cache.n_positions);
@@ -300,13 +303,15 @@ impl GpuEngine {
     fn lanes_run(
         &self,
         specs: &[LaneSpec],
-        rows: Vec<Row>,
+        mut rows: Vec<Row>,
         pipelines: &TilePipelines,
         cache: &KvCache,
     ) -> Result<Run, GpuError> {
         let (context, config) = (&self.context, &self.config);
         let (taps, n_positions) = (taps_of(specs), cache.n_positions as usize);
         let batch = Batch::new(context, config, rows.len(), n_positions, taps.len())?;
+        // Kept with the run, which writes rows anew where lanes are moved.
+        share_positions(&mut rows, batch.tile);
         let n_parts = self.row_pipelines.n_parts;
         let buffers = SelectBuffers::new(context, config, specs, &taps, batch.n_rows, n_parts)?;
         let fed = |row: &Row| Some((*row, specs[row.lane as usize].inputs.last()?));

@@ -249,7 +249,7 @@ impl Forward<'_> {
 
     fn attention(&self, keys: &DeviceBuffer, values: &DeviceBuffer) -> Dispatch {
         let batch = self.batch;
-        let pipeline = &self.row_pipelines.attention;
+        let pipeline = &self.tile_pipelines.attention;
         let buffers = [
             &batch.rows,
             &batch.queries,
@@ -261,7 +261,7 @@ impl Forward<'_> {
         Dispatch {
             pipeline: pipeline.clone(),
             bind_group: pipeline.bind(self.context, &buffers),
-            grid: [self.config.n_heads as u32, batch.n_rows],
+            grid: [self.config.n_heads as u32, batch.n_rows / pipeline.tile()],
         }
     }
 

@@ -33,7 +33,8 @@ impl GpuEngine {
         }
         let inputs = Input::tokens(tokens);
         check_inputs(0, &inputs, 0, &self.config)?;
-        check_positions(self.context.table(), &self.config, tokens.len())?;
+        let tile = tile_for(tokens.len());
+        check_positions(self.context.table(), &self.config, tile, tokens.len())?;
         let create = || KvCache::new(&self.context, &self.config, 1, tokens.len());
         let cache = self.context.checked("the self-test", create).await?;
         let row = |(position, input)| {

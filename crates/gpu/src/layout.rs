@@ -92,6 +92,8 @@ pub struct Row {
     pub wants_logits: u32,
     /// The [`Adapter`](program::Adapter) that it runs under.
     pub adapter: u32,
+    /// Positions below this one lie in the same rows of the cache for all rows of its tile.
+    pub n_shared: u32,
 }
 
 /// What enters the first layer at a row.

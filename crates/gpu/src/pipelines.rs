@@ -24,7 +24,6 @@ pub(crate) struct RowPipelines {
     pub embed: Vec<Pipeline>,
     /// Where heads have norms of their own.
     pub qk_norm: Option<Pipeline>,
-    pub attention: Pipeline,
     pub final_norm: Pipeline,
     pub distribution: Pipeline,
     pub select: Pipeline,
@@ -32,11 +31,12 @@ pub(crate) struct RowPipelines {
     pub n_parts: u32,
 }
 
-/// The pipelines of matmuls, for one number of rows per thread.
+/// The pipelines of what works on tiles of rows, for one size of tile.
 #[derive(Clone, Debug)]
 pub(crate) struct TilePipelines {
     pub tile: u32,
     pub qkv: Pipeline,
+    pub attention: Pipeline,
     pub output: Pipeline,
     pub expand: Pipeline,
     pub down: Pipeline,
@@ -58,38 +58,46 @@ fn attention_constants(config: &ModelConfig) -> [(&'static str, f64); 3] {
     ]
 }
 
-/// As many threads as a head's vector has vec4s: none idles.
+/// As many threads as a head's vector has vec4s: none idles. Eight rows of them are a workgroup that
+/// every device takes.
 fn head_threads(config: &ModelConfig) -> u32 {
     (config.head_dim as u32 / 4)
         .next_power_of_two()
-        .clamp(8, 64)
+        .clamp(8, 32)
 }
 
-/// Attention's kernel, its threads and its constants. On GPUs slices of a workgroup share the
-/// positions, where a slice is as wide as a head.
-fn attention(table: Table, config: &ModelConfig) -> (Kernel, u32, Vec<(&'static str, f64)>) {
+/// Attention's kernel, its threads and its constants, for tiles of `tile` rows. On CPU adapters the
+/// rows of a tile are a workgroup. On GPUs every row has its own, of which slices share the positions,
+/// where a slice is as wide as a head.
+fn attention(
+    table: Table,
+    config: &ModelConfig,
+    tile: u32,
+) -> (Kernel, u32, Vec<(&'static str, f64)>) {
     const GPU_THREADS: u32 = 128;
     let mut constants = attention_constants(config).to_vec();
     let slices = GPU_THREADS / (config.head_dim as u32 / 4);
     match table {
         Table::Gpu if slices > 0 => {
-            constants.push(("SLICES", f64::from(slices)));
+            constants.extend([("TILE", 1.0), ("SLICES", f64::from(slices))]);
             let kernel = ATTENTION.of(Table::Gpu, WeightFormat::F32);
             (kernel, GPU_THREADS, constants)
         }
         Table::Gpu | Table::Cpu | Table::CpuSubgroups => {
-            (ATTENTION, head_threads(config), constants)
+            constants.push(("TILE", f64::from(tile)));
+            (ATTENTION, tile * head_threads(config), constants)
         }
     }
 }
 
-/// Whether attention over `n_positions` positions runs to its end everywhere.
+/// Whether attention of tiles of `tile` rows over `n_positions` positions runs to its end everywhere.
 pub(crate) fn check_positions(
     table: Table,
     config: &ModelConfig,
+    tile: u32,
     n_positions: usize,
 ) -> Result<(), GpuError> {
-    let (kernel, threads, constants) = attention(table, config);
+    let (kernel, threads, constants) = attention(table, config, tile);
     kernel.check(&Shape {
         threads,
         constants: &constants,
@@ -131,9 +139,8 @@ impl RowPipelines {
             QK_NORM.pipeline(context, head_threads(config), &constants)
         };
         let layer_norm = flag("LAYER_NORM", made_of.norm == Norm::LayerNorm);
-        let (attention, attention_threads, of_attention) = attention(context.table(), config);
         // A workgroup a head; every other grid is smaller than that of some matmul, or a row's.
-        attention.check_grid(config.n_heads + config.n_kv_heads)?;
+        QK_NORM.check_grid(config.n_heads + config.n_kv_heads)?;
         Ok(Self {
             qk_norm: made_of.qk_norm.then(qk_norm).transpose()?,
             embed: weights
@@ -142,7 +149,6 @@ impl RowPipelines {
                 .iter()
                 .map(embed)
                 .collect::<Result<_, _>>()?,
-            attention: attention.pipeline(context, attention_threads, &of_attention)?,
             final_norm: FINAL_NORM.pipeline(context, row_threads, &[width, epsilon, layer_norm])?,
             distribution: DISTRIBUTION.pipeline(context, threads, &[("VOCAB_SIZE", vocab_size)])?,
             select: SELECT.pipeline(
@@ -277,8 +283,10 @@ impl TilePipelines {
         expand.push(("N_QUADS", quads(config.intermediate_size)));
         expand.push(flag("GATED", made_of.mlp == Mlp::SwiGlu));
         let heads = weights.tables.head.iter();
+        let (attention, threads, of_attention) = attention(context.table(), config, tile);
         Ok(Self {
             tile,
+            attention: attention.pipeline(context, threads, &of_attention)?,
             qkv: compiled(QKV, (d, config.q_width() + 2 * config.kv_width()), &qkv)?,
             output: project(config.q_width(), made_of.output_bias)?,
             expand: compiled(EXPAND, (d, config.intermediate_size), &expand)?,

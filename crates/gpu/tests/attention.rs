@@ -269,7 +269,13 @@ fn norms_of_heads_come_before_their_rotation_and_leave_other_rows_alone() {
     }
 }
 
-fn check_attention(context: &GpuContext, heads: Heads, batch: &[Row], sharing: Sharing) {
+/// Attention of `batch`, in tiles of `tile` rows.
+fn check_attention(
+    context: &GpuContext,
+    heads: Heads,
+    (batch, tile): (&[Row], u32),
+    sharing: Sharing,
+) {
     let (q_width, kv_width, head_dim) = (heads.q_width(), heads.kv_width(), heads.head_dim);
     // Far apart, so that the softmax must subtract its maximum.
     let queries: Vec<f32> = vectors(1, batch, q_width)
@@ -291,15 +297,16 @@ fn check_attention(context: &GpuContext, heads: Heads, batch: &[Row], sharing: S
         common::buffer(context, &vec![0.0_f32; batch.len() * q_width]),
     ];
     let mut constants = heads.constants().to_vec();
+    constants.push(("TILE", tile.into()));
     if sharing.table == Table::Gpu {
         let slices = sharing.threads / (head_dim as u32 / 4);
         constants.push(("SLICES", slices.into()));
     }
     let pipeline = ATTENTION
         .of(sharing.table, WeightFormat::F32)
-        .pipeline(context, sharing.threads, &constants)
+        .pipeline(context, tile * sharing.threads, &constants)
         .expect("a shape that runs");
-    let grid = [heads.n_heads as u32, batch.len() as u32];
+    let grid = [heads.n_heads as u32, batch.len() as u32 / tile];
     common::dispatch(context, &pipeline, &buffers.each_ref(), grid);
     let found = common::contents::<f32>(context, &buffers[5]);
     for (r, row) in batch.iter().enumerate().filter(|(_, row)| row.live == 1) {
@@ -339,7 +346,7 @@ fn check_attention(context: &GpuContext, heads: Heads, batch: &[Row], sharing: S
                     .for_each(|(out, v)| *out += weight * v);
             }
             let found = &found[r * q_width + head * head_dim..][..head_dim];
-            let at = format!("{heads:?}, row {r} {row:?}, head {head}");
+            let at = format!("{heads:?}, tiles of {tile}, row {r} {row:?}, head {head}");
             assert_near(&at, found, &narrow(&expected));
         }
     }
@@ -373,7 +380,57 @@ fn attention_reads_the_shared_prompt_and_the_lanes_own_positions() {
     ];
     for heads in HEADS {
         for sharing in sharings(&context) {
-            check_attention(&context, heads, &batch, sharing);
+            check_attention(&context, heads, (&batch, 1), sharing);
+        }
+    }
+}
+
+#[test]
+fn the_rows_of_a_tile_read_once_what_they_share() {
+    let Some(context) = common::context() else {
+        return;
+    };
+    let n = N_POSITIONS as u32;
+    let row = |base: u32, n_prefix: u32, position: u32, n_shared: u32| Row {
+        base: base * n,
+        prefix_base: 0,
+        n_prefix,
+        position,
+        write_row: base * n + position,
+        n_shared,
+        ..live()
+    };
+    let dead = |row: Row| Row { live: 0, ..row };
+    // Positions of one prompt, which each see those before them.
+    let prompt = (0..8).map(|r| row(2, 0, 9 + r, 9));
+    // Lanes that share eleven positions, of which some have ended, the first one among them.
+    let lanes = (0..8).map(|r| {
+        let lane = row(r, 11, 11 + 2 * r, 11);
+        if r % 3 == 0 { dead(lane) } else { lane }
+    });
+    // Lanes that share nothing, and a tile that is not full.
+    let alone = [row(0, 0, 0, 0), row(1, 5, 5, 0), row(2, 0, n - 1, 0)];
+    let rest = (0..5).map(|_| Row::default());
+    let probes = [row(4, 11, 25, 25), row(4, 11, 30, 25)];
+    let rest_shares = (0..6).map(|_| Row {
+        n_shared: 25,
+        ..Row::default()
+    });
+    let batch: Vec<Row> = prompt
+        .chain(lanes)
+        .chain(alone)
+        .chain(rest)
+        .chain(probes)
+        .chain(rest_shares)
+        .collect();
+    for heads in HEADS {
+        for sharing in sharings(&context) {
+            for tile in [4, 8] {
+                // A workgroup of every device has 256 threads; on GPUs it has one row.
+                if sharing.table != Table::Gpu && tile * sharing.threads <= 256 {
+                    check_attention(&context, heads, (&batch, tile), sharing);
+                }
+            }
         }
     }
 }

@@ -134,7 +134,8 @@ fn structs_have_the_same_layout_on_both_sides() {
             live,
             commits,
             wants_logits,
-            adapter
+            adapter,
+            n_shared
         ]
     );
     assert_same_layout!(

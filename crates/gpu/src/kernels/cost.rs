@@ -62,6 +62,8 @@ pub struct RowWork {
     pub wants_logits: bool,
     /// Positions that it sees, itself among them.
     pub n_keys: u64,
+    /// Of these, the first ones that all rows of its tile see in the same rows of the cache.
+    pub n_shared: u64,
     /// Rows of the embedding table that enter it; none where a vector does.
     pub n_tokens: u64,
     /// The set of weights that it runs under.
@@ -75,6 +77,7 @@ impl RowWork {
             is_live: row.live == 1,
             wants_logits: row.live == 1 && row.wants_logits == 1,
             n_keys: u64::from(row.position) + 1,
+            n_shared: u64::from(row.n_shared),
             n_tokens: match input {
                 Input::Token(_) => 1,
                 Input::Mixture(mixture) => mixture.len() as u64,
@@ -227,9 +230,16 @@ pub(super) fn attention(work: &Work<'_>) -> Cost {
     let (n_heads, head_dim) = (work.get("N_HEADS"), work.get("HEAD_DIM"));
     let (q_width, kv_width) = (n_heads * head_dim, work.get("N_KV_HEADS") * head_dim);
     let n_keys: u64 = work.live().map(|row| row.n_keys).sum();
+    let tile = work.get("TILE").max(1) as usize;
+    // What a tile's rows share is read for the first live one.
+    let n_repeated = work.rows.chunks(tile).flat_map(|tile| {
+        let live = tile.iter().filter(|row| row.is_live);
+        live.skip(1).map(|row| row.n_shared)
+    });
+    let n_read = n_keys - n_repeated.sum::<u64>();
     let rows = work.per_live_row(q_width, q_width);
     Cost {
-        bytes_read: rows.bytes_read + words(2 * kv_width * n_keys),
+        bytes_read: rows.bytes_read + words(2 * kv_width * n_read),
         // A workgroup's scores stay in a cache from loop to loop, and leave it once.
         bytes_written: rows.bytes_written + words(n_heads * n_keys),
         flops: 4 * q_width * n_keys,

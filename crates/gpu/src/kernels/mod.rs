@@ -238,19 +238,33 @@ pub const QK_NORM: Kernel = kernel!(
 /// Attention over the cache.
 pub const ATTENTION: Kernel = kernel!("attention", cpu "whole_mix", gpu "split_mix"; |shape| {
     let (positions, quads) = (shape.n_positions as u64, shape.get("HEAD_DIM") / 4);
-    let (threads, four_positions) = (shape.threads.into(), shape.shared(positions.div_ceil(4)));
+    let tile = shape.get("TILE").max(1);
+    let row_threads = u64::from(shape.threads) / tile;
+    let fours = positions.div_ceil(4);
+    let own_fours = fours.div_ceil(row_threads);
     // Where slices share the positions, there is a loop over each.
+    let own_quads = quads.div_ceil(row_threads);
     let (own_quads, own_positions) = match shape.get("SLICES") {
-        0 => (shape.shared(quads), shape.shared(quads) * positions),
+        0 => (own_quads, own_quads * positions),
         slices => (slices, positions.div_ceil(slices)),
     };
+    let (shared_fours, shared_quads) = match tile {
+        1 => (0, 0),
+        _ => (shape.shared(fours), shape.shared(quads)),
+    };
     vec![
-        four_positions,
-        four_positions * quads,
-        four_positions * 4,
-        threads,
-        shape.shared(positions),
-        threads,
+        shared_fours,
+        shared_fours * quads,
+        shared_fours * 4,
+        shared_quads,
+        shared_quads * positions,
+        positions.div_ceil(row_threads),
+        own_fours,
+        own_fours * quads,
+        own_fours * 4,
+        row_threads,
+        positions.div_ceil(row_threads),
+        row_threads,
         own_quads,
         own_positions,
     ]

@@ -112,9 +112,17 @@ impl Pipeline {
 
     /// Fours of outputs of one workgroup of a matmul: QUADS where sums are split, else one a thread.
     pub fn quads_per_group(&self) -> u32 {
-        let mut constants = self.constants.iter();
-        let quads = constants.find(|(name, _)| *name == "QUADS");
-        quads.map_or(self.threads, |(_, quads)| *quads as u32)
+        self.constant("QUADS").unwrap_or(self.threads)
+    }
+
+    /// Rows of one workgroup: TILE where it has several.
+    pub fn tile(&self) -> u32 {
+        self.constant("TILE").unwrap_or(1)
+    }
+
+    fn constant(&self, name: &str) -> Option<u32> {
+        let found = self.constants.iter().find(|(known, _)| *known == name);
+        found.map(|(_, value)| *value as u32)
     }
 
     /// What one dispatch over a batch moves and computes.
