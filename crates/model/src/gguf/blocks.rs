@@ -54,13 +54,13 @@ impl BlockFormat {
         }
     }
 
-    /// Writes the values of whole blocks to `values`. `WIDE` tells two compilations apart.
+    /// Writes the values of whole blocks to `values`. `BITS` tells compilations for several registers apart.
     #[expect(
         clippy::redundant_closure,
-        reason = "functions by name would be one for both"
+        reason = "functions by name would be one for all"
     )]
     #[inline(always)]
-    pub(crate) fn decode<const WIDE: bool>(self, bytes: &[u8], values: &mut [f32]) {
+    pub(crate) fn decode<const BITS: usize>(self, bytes: &[u8], values: &mut [f32]) {
         match self {
             Self::Q4_0 => each_block(bytes, values, |block, values| q4_0(block, values)),
             Self::Q4_1 => each_block(bytes, values, |block, values| q4_1(block, values)),

@@ -3,6 +3,8 @@
 mod forward;
 mod ops;
 mod products;
+#[cfg(feature = "threads")]
+mod team;
 
 use std::{pin::Pin, sync::Arc};
 

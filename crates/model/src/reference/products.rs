@@ -1,12 +1,22 @@
 //! Products of a matrix with vectors in f32, on the widest registers that the processor has.
 
+#[cfg(target_arch = "x86_64")]
+use pulp::Simd;
+
+#[cfg(feature = "threads")]
+use super::team::Team;
 use crate::checkpoint::Matrix;
 
 /// Independent sums of a dot product.
 const SUMS: usize = 16;
 
-/// Rows of a matrix that are multiplied side by side: their sums are the registers that there are.
+/// Rows of a matrix that are multiplied side by side: their sums are the registers that there are, and
+/// as many as hide how long an addition takes.
 const ROWS: usize = 4;
+
+/// The same where a register holds all sums of a row.
+#[cfg(target_arch = "x86_64")]
+const ROWS_OF_V4: usize = 8;
 
 /// A processor's registers. All of them do the same: value i of every chunk of 16 is multiplied
 /// and then added to sum i, no product is fused into a sum, and the sums are added in order. So a
@@ -72,6 +82,28 @@ impl Registers for pulp::x86::V3 {
     }
 }
 
+/// AVX-512's 512 bits.
+#[cfg(target_arch = "x86_64")]
+impl Registers for pulp::x86::V4 {
+    type Sums = pulp::f32x16;
+
+    #[inline(always)]
+    fn zeros(self) -> Self::Sums {
+        self.splat_f32x16(0.0)
+    }
+
+    #[inline(always)]
+    fn add_products(self, sums: Self::Sums, a: &[f32; SUMS], b: &[f32; SUMS]) -> Self::Sums {
+        let products = self.mul_f32s(bytemuck::cast(*a), bytemuck::cast(*b));
+        self.add_f32s(sums, products)
+    }
+
+    #[inline(always)]
+    fn values(self, sums: Self::Sums) -> [f32; SUMS] {
+        bytemuck::cast(sums)
+    }
+}
+
 /// a · b, both of the same length.
 pub fn dot(a: &[f32], b: &[f32]) -> f32 {
     let [dot] = dots(OfTarget, [a], b);
@@ -101,50 +133,39 @@ fn dots<R: Registers, const N: usize>(registers: R, rows: [&[f32]; N], x: &[f32]
 /// are shared out among the threads that there are, and each is computed by one.
 pub fn products(w: &Matrix, xs: &[Vec<f32>]) -> Vec<Vec<f32>> {
     #[cfg(feature = "threads")]
-    if w.n_values() >= MIN_SHARED && rayon::current_num_threads() > 1 {
-        return shared_out(w, xs, w.rows.div_ceil(rayon::current_num_threads()));
+    if w.n_values() * xs.len() >= MIN_SHARED
+        && let Some(team) = Team::get()
+    {
+        return team.products(w, xs);
     }
     let mut ys = vec![vec![0.0; w.rows]; xs.len()];
     on_one_thread(w, xs, &mut ys);
     ys
 }
 
-/// Values of a matrix from which on sharing it out takes less time than it saves.
+/// Products of values from which on sharing them out takes less time than it saves.
 #[cfg(feature = "threads")]
-const MIN_SHARED: usize = 1 << 18;
-
-/// [`products`], so many rows on a thread.
-#[cfg(feature = "threads")]
-fn shared_out(w: &Matrix, xs: &[Vec<f32>], n_rows: usize) -> Vec<Vec<f32>> {
-    use rayon::iter::{IntoParallelIterator, ParallelIterator};
-
-    let mut ys = vec![vec![0.0; w.rows]; xs.len()];
-    let mut parts: Vec<Vec<&mut [f32]>> = Vec::new();
-    for (index, y) in ys.iter_mut().enumerate() {
-        for (part, rows) in y.chunks_mut(n_rows).enumerate() {
-            if index == 0 {
-                parts.push(Vec::new());
-            }
-            parts[part].push(rows);
-        }
-    }
-    let firsts = (0..w.rows).step_by(n_rows);
-    let parts: Vec<_> = firsts.zip(parts).collect();
-    parts.into_par_iter().for_each(|(first, mut ys)| {
-        let rows = first..(first + n_rows).min(w.rows);
-        on_one_thread(&w.slice_rows(rows), xs, &mut ys);
-    });
-    ys
-}
+const MIN_SHARED: usize = 1 << 17;
 
 /// [`products`] into `ys`.
-fn on_one_thread<Y: AsMut<[f32]>>(w: &Matrix, xs: &[Vec<f32>], ys: &mut [Y]) {
+pub(super) fn on_one_thread<Y: AsMut<[f32]>>(w: &Matrix, xs: &[Vec<f32>], ys: &mut [Y]) {
     let products = Products { w, xs, ys };
     #[cfg(target_arch = "x86_64")]
-    if let Some(registers) = pulp::x86::V3::try_new() {
-        return pulp::Simd::vectorize(registers, WithV3(registers, products));
+    {
+        if let Some(registers) = pulp::x86::V4::try_new() {
+            return registers.vectorize(
+                #[inline(always)]
+                || products.compute::<_, ROWS_OF_V4>(registers),
+            );
+        }
+        if let Some(registers) = pulp::x86::V3::try_new() {
+            return registers.vectorize(
+                #[inline(always)]
+                || products.compute::<_, ROWS>(registers),
+            );
+        }
     }
-    products.compute(OfTarget);
+    products.compute::<_, ROWS>(OfTarget);
 }
 
 struct Products<'a, Y> {
@@ -155,16 +176,16 @@ struct Products<'a, Y> {
 
 impl<Y: AsMut<[f32]>> Products<'_, Y> {
     #[inline(always)]
-    fn compute<R: Registers>(self, registers: R) {
+    fn compute<R: Registers, const N: usize>(self, registers: R) {
         let cols = self.w.cols;
-        self.w.for_each_rows::<ROWS>(
+        self.w.for_each_rows::<N>(
             #[inline(always)]
             |first, rows| {
                 for (x, y) in self.xs.iter().zip(self.ys.iter_mut()) {
                     let y = &mut y.as_mut()[first..];
-                    if rows.len() == ROWS * cols {
+                    if rows.len() == N * cols {
                         let rows = std::array::from_fn(|row| &rows[row * cols..(row + 1) * cols]);
-                        y[..ROWS].copy_from_slice(&dots::<R, ROWS>(registers, rows, x));
+                        y[..N].copy_from_slice(&dots::<R, N>(registers, rows, x));
                     } else {
                         let rows = rows.chunks_exact(cols);
                         y.iter_mut()
@@ -174,19 +195,6 @@ impl<Y: AsMut<[f32]>> Products<'_, Y> {
                 }
             },
         );
-    }
-}
-
-#[cfg(target_arch = "x86_64")]
-struct WithV3<'a, Y>(pulp::x86::V3, Products<'a, Y>);
-
-#[cfg(target_arch = "x86_64")]
-impl<Y: AsMut<[f32]>> pulp::WithSimd for WithV3<'_, Y> {
-    type Output = ();
-
-    #[inline(always)]
-    fn with_simd<S: pulp::Simd>(self, _: S) {
-        self.1.compute(self.0);
     }
 }
 
@@ -215,12 +223,11 @@ mod tests {
                 );
                 assert_eq!(products(&matrix, &xs[1..2]), expected[1..2]);
                 #[cfg(feature = "threads")]
-                for n_rows in [1, 2, 7, rows, rows + 1] {
-                    assert_eq!(
-                        shared_out(&matrix, &xs, n_rows),
-                        expected,
-                        "{n_rows} a thread"
-                    );
+                if let Some(team) = Team::get() {
+                    for n_rows in [1, 2, 7, rows, rows + 1] {
+                        let found = team.in_parts(&matrix, &xs, n_rows);
+                        assert_eq!(found, expected, "{n_rows} a part");
+                    }
                 }
             }
         }
