@@ -196,6 +196,15 @@ fn table_of_peers(report: &Report, digits: usize) -> String {
 /// What the language model that is fetched was measured with.
 const SMOLLM2: &str = include_str!("../../bench/smollm2.json");
 
+/// The same with weights of eight bits.
+const SMOLLM2_INT8: &str = include_str!("../../bench/smollm2-int8.json");
+
+/// Tokens a second of all lanes together.
+fn decoded(report: &Report, lanes: usize) -> f64 {
+    let of_lanes = report.decode.iter().find(|decode| decode.lanes == lanes);
+    of_lanes.map_or(f64::NAN, |decode| decode.tokens_per_second.median)
+}
+
 /// The reference engine on a language model beside what people run such models with.
 fn pretrained() -> String {
     let report: Report = serde_json::from_str(SMOLLM2).expect("it ships");
@@ -213,9 +222,10 @@ fn pretrained() -> String {
             lanes[0], lanes[1]
         )
     };
-    let decode = |lanes: usize| {
-        let of_lanes = report.decode.iter().find(|decode| decode.lanes == lanes);
-        of_lanes.map_or(f64::NAN, |decode| decode.tokens_per_second.median)
+    let int8: Report = serde_json::from_str(SMOLLM2_INT8).expect("it ships");
+    let int8_over_llama = |lanes: usize| {
+        let ratio = int8.ratios.get(&format!("over llama.cpp, lanes {lanes}"));
+        ratio.map_or(f64::NAN, |ratio| ratio.median)
     };
     let share = report.ratios["share of the adapter's best, lanes 1"].median;
     format!(
@@ -226,28 +236,37 @@ SmolLM2-135M-Instruct (`latent fetch smollm2`), whose q4_1 blocks the reference 
 multiplies; llama.cpp (npm's node-llama-cpp without a GPU) reads the same file on two threads, and
 PyTorch the same model in f32 on two. {} interleaved rounds of {} steps after {} tokens of prompt:
 
-    latent bench --model smollm2.gguf --lanes 1,4 --steps 8 --rounds 2 --prompt 32 --json \\
+    latent bench --model smollm2.gguf --lanes 1,4 --steps 8 --rounds {} --prompt 32 --json \\
       --peer \"llama.cpp=node crates/cli/bench/llama_peer.mjs NODE_FOLDER smollm2.gguf\" \\
       --peer \"PyTorch=python3 crates/cli/bench/torch_peer.py FOLDER\"
 
 {}
 By the medians the reference engine does {}, and {}: with
 more lanes, a block that is decoded once serves all of them. llama.cpp rounds the inputs to eight bits and
-multiplies whole numbers, which this project does not.
+multiplies whole numbers, for which this processor has instructions of its own; this project computes in
+f32, and adds without fusing, so that a page gets the same numbers.
 
 The GPU engine in f32 decodes {:.1} tokens/s at one lane and {:.1} at four on {}. That is {:.2} of
-what the best of its own micro-kernels does on this adapter at these shapes.
+what the best of its own micro-kernels does on this adapter at these shapes. With weights of eight bits
+(the same command with `--weights int8`, {} rounds) it decodes {:.1} and {:.1}, which is {:.2} × and
+{:.2} × llama.cpp in that run: an adapter on the CPU reads every weight by an instruction of its own.
 {}{}",
         report.settings.rounds,
         report.settings.steps,
         report.settings.prompt_tokens,
+        report.settings.rounds,
         table_of_peers(&report, 1),
         over("llama.cpp"),
         over("PyTorch"),
-        decode(1),
-        decode(4),
+        decoded(&report, 1),
+        decoded(&report, 4),
         report.adapter.name,
         share,
+        int8.settings.rounds,
+        decoded(&int8, 1),
+        decoded(&int8, 4),
+        int8_over_llama(1),
+        int8_over_llama(4),
         prefill_of_peers(&report, 1),
         loading(&report),
     )
