@@ -232,7 +232,11 @@ mod tests {
             share_positions(&mut rows, tile.len() as u32);
             let found: Vec<u32> = rows.iter().map(|row| row.n_shared).collect();
             let other = vec![3; tile.len()];
-            assert_eq!(found, [vec![expected; tile.len()], other].concat(), "{tile:?}");
+            assert_eq!(
+                found,
+                [vec![expected; tile.len()], other].concat(),
+                "{tile:?}"
+            );
         }
     }
 }

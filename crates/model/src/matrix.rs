@@ -298,7 +298,10 @@ impl Matrix {
             let encoded = bytes.chunks_exact(row_bytes);
             let each = rows.chunks_exact_mut(self.cols).zip(encoded);
             each.for_each(|(row, bytes)| self.dtype.decode(bytes, row));
-            let next = self.bytes.get((first + N) * row_bytes..).unwrap_or_default();
+            let next = self
+                .bytes
+                .get((first + N) * row_bytes..)
+                .unwrap_or_default();
             bring(&next[..next.len().min(N * row_bytes)]);
             read(first, rows);
         }

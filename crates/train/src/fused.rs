@@ -16,8 +16,11 @@ fn exp(x: f32) -> f32 {
     // ln 2 in two parts, so that x − n·ln 2 keeps its digits.
     const LN_2_HIGH: f32 = 0.693_359_4;
     const LN_2_LOW: f32 = -2.121_944_4e-4;
+    // A number added to this one loses its fraction; `floor` and `round` are calls where the target
+    // has no instruction for them.
+    const ROUNDS: f32 = 1.5 * (1_u32 << 23) as f32;
     let x = x.clamp(-87.0, 88.0);
-    let n = (x * LOG2_E + 0.5).floor();
+    let n = (x * LOG2_E + ROUNDS) - ROUNDS;
     let r = x - n * LN_2_HIGH - n * LN_2_LOW;
     let mut p = 1.987_569_1e-4_f32;
     for coefficient in [

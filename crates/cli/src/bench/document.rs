@@ -1,9 +1,7 @@
 //! `docs/performance.md`: a report as a person reads it.
 
+use super::{apart, measured::Measured, report::Report};
 use latent_gpu::kernels::split_sums_for;
-use serde::Deserialize;
-
-use super::{measured::Measured, report::Report};
 
 /// The document.
 pub fn document(report: &Report) -> String {
@@ -11,12 +9,13 @@ pub fn document(report: &Report) -> String {
         head(report),
         decoding(report),
         peers(report),
-        pretrained(),
+        apart::pretrained(),
         counters(report),
         kernels(report),
         ceiling(report),
         about_gpus(report),
-        page(),
+        apart::trainer(),
+        apart::page(),
     ];
     let written: Vec<String> = sections
         .into_iter()
@@ -119,7 +118,7 @@ Buffers take {:.1} MB: {:.1} MB of weights, and {:.1} MB for a run of eight lane
 }
 
 /// What it takes until a model on the disk decodes; nothing where that was not measured.
-fn loading(report: &Report) -> String {
+pub(super) fn loading(report: &Report) -> String {
     if report.loading.is_empty() {
         return String::new();
     }
@@ -144,7 +143,7 @@ fn loading(report: &Report) -> String {
 }
 
 /// Who reads the long prompt how fast.
-fn prefill_of_peers(report: &Report, digits: usize) -> String {
+pub(super) fn prefill_of_peers(report: &Report, digits: usize) -> String {
     let prefill = &report.prefill;
     let mut text = format!(
         "\n| who reads a prompt of {} tokens | tokens/s |\n|---|--:|\n| GPU engine | {} |\n",
@@ -161,7 +160,8 @@ fn peers(report: &Report) -> String {
     let mut text = "\
 ## Side by side
 
-The same weights and prompt in the same rounds, greedily.
+The same weights and prompt in the same rounds, greedily; PyTorch in f32 on two threads, where the bench
+was given it (`--peer \"PyTorch=python3 crates/cli/bench/torch_peer.py public/models/prosqa-coconut\"`).
 
 "
     .to_owned()
@@ -174,7 +174,7 @@ The same weights and prompt in the same rounds, greedily.
     text
 }
 
-fn table_of_peers(report: &Report, digits: usize) -> String {
+pub(super) fn table_of_peers(report: &Report, digits: usize) -> String {
     let mut text = "\
 | who | lanes | tokens/s in all | tokens as the GPU engine's |
 |---|--:|--:|--:|
@@ -191,85 +191,6 @@ fn table_of_peers(report: &Report, digits: usize) -> String {
         );
     }
     text
-}
-
-/// What the language model that is fetched was measured with.
-const SMOLLM2: &str = include_str!("../../bench/smollm2.json");
-
-/// The same with weights of eight bits.
-const SMOLLM2_INT8: &str = include_str!("../../bench/smollm2-int8.json");
-
-/// Tokens a second of all lanes together.
-fn decoded(report: &Report, lanes: usize) -> f64 {
-    let of_lanes = report.decode.iter().find(|decode| decode.lanes == lanes);
-    of_lanes.map_or(f64::NAN, |decode| decode.tokens_per_second.median)
-}
-
-/// The reference engine on a language model beside what people run such models with.
-fn pretrained() -> String {
-    let report: Report = serde_json::from_str(SMOLLM2).expect("it ships");
-    let speed = |name: &str, lanes: usize| {
-        let peer = report
-            .peers
-            .iter()
-            .find(|peer| peer.name == name && peer.lanes == lanes);
-        peer.map_or(f64::NAN, |peer| peer.tokens_per_second.median)
-    };
-    let over = |name: &str| {
-        let lanes = [1, 4].map(|lanes| speed("reference engine", lanes) / speed(name, lanes));
-        format!(
-            "{:.2} × {name} at one lane and {:.2} × at four",
-            lanes[0], lanes[1]
-        )
-    };
-    let int8: Report = serde_json::from_str(SMOLLM2_INT8).expect("it ships");
-    let int8_over_llama = |lanes: usize| {
-        let ratio = int8.ratios.get(&format!("over llama.cpp, lanes {lanes}"));
-        ratio.map_or(f64::NAN, |ratio| ratio.median)
-    };
-    let share = report.ratios["share of the adapter's best, lanes 1"].median;
-    format!(
-        "\
-## A language model
-
-SmolLM2-135M-Instruct (`latent fetch smollm2`), whose q4_1 blocks the reference engine decodes as it
-multiplies; llama.cpp (npm's node-llama-cpp without a GPU) reads the same file on two threads, and
-PyTorch the same model in f32 on two. {} interleaved rounds of {} steps after {} tokens of prompt:
-
-    latent bench --model smollm2.gguf --lanes 1,4 --steps 8 --rounds {} --prompt 32 --json \\
-      --peer \"llama.cpp=node crates/cli/bench/llama_peer.mjs NODE_FOLDER smollm2.gguf\" \\
-      --peer \"PyTorch=python3 crates/cli/bench/torch_peer.py FOLDER\"
-
-{}
-By the medians the reference engine does {}, and {}: with
-more lanes, a block that is decoded once serves all of them. llama.cpp rounds the inputs to eight bits and
-multiplies whole numbers, for which this processor has instructions of its own; this project computes in
-f32, and adds without fusing, so that a page gets the same numbers.
-
-The GPU engine in f32 decodes {:.1} tokens/s at one lane and {:.1} at four on {}. That is {:.2} of
-what the best of its own micro-kernels does on this adapter at these shapes. With weights of eight bits
-(the same command with `--weights int8`, {} rounds) it decodes {:.1} and {:.1}, which is {:.2} × and
-{:.2} × llama.cpp in that run: an adapter on the CPU reads every weight by an instruction of its own.
-{}{}",
-        report.settings.rounds,
-        report.settings.steps,
-        report.settings.prompt_tokens,
-        report.settings.rounds,
-        table_of_peers(&report, 1),
-        over("llama.cpp"),
-        over("PyTorch"),
-        decoded(&report, 1),
-        decoded(&report, 4),
-        report.adapter.name,
-        share,
-        int8.settings.rounds,
-        decoded(&int8, 1),
-        decoded(&int8, 4),
-        int8_over_llama(1),
-        int8_over_llama(4),
-        prefill_of_peers(&report, 1),
-        loading(&report),
-    )
 }
 
 fn counters(report: &Report) -> String {
@@ -393,55 +314,11 @@ slice reads at once lies side by side, in whole sectors of 32 bytes that nobody 
 /// Bytes of a block of 4 × 4 weights in f32.
 const BLOCK_BYTES: usize = 64;
 
-/// How the page became as small as it is: `cargo xtask test` holds it to the last row.
-fn page() -> String {
-    let sizes: PageSizes = serde_json::from_str(PAGE).expect("it ships");
-    let mut text = "\
-## What a visitor downloads
-
-The page's program and its glue, in kB, as it lies there, gzipped and with Brotli (both at their best).
-A shipped checkpoint comes beside it.
-
-| step | raw | gzip | Brotli |
-|---|---:|---:|---:|
-"
-    .to_owned();
-    for Step {
-        step,
-        raw,
-        gzip,
-        brotli,
-    } in &sizes.steps
-    {
-        text += &format!("| {step} | {raw} | {gzip} | {brotli} |\n");
-    }
-    text + &format!("\n{}\n", sizes.speed)
-}
-
-const PAGE: &str = include_str!("../../bench/page.json");
-
-/// `crates/cli/bench/page.json`
-#[derive(Deserialize)]
-struct PageSizes {
-    steps: Vec<Step>,
-    /// What became of the reference engine's speed in the page.
-    speed: String,
-}
-
-/// A step, and the sizes after it.
-#[derive(Deserialize)]
-struct Step {
-    step: String,
-    raw: u64,
-    gzip: u64,
-    brotli: u64,
-}
-
-fn megabytes(bytes: u64) -> f64 {
+pub(super) fn megabytes(bytes: u64) -> f64 {
     bytes as f64 / (1024.0 * 1024.0)
 }
 
-fn spread(measured: Measured, digits: usize) -> String {
+pub(super) fn spread(measured: Measured, digits: usize) -> String {
     let Measured { median, low, high } = measured;
     format!("{median:.digits$} ({low:.digits$} – {high:.digits$})")
 }

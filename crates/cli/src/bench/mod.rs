@@ -1,5 +1,6 @@
 //! `latent bench`: how fast this machine's adapter decodes, beside its own limits and its peers.
 
+mod apart;
 mod ceiling;
 mod contestant;
 mod document;

@@ -43,7 +43,7 @@ const GAUGES: [(&str, f64); 6] = [
 ];
 
 /// Counts the buffers that the page makes and frees, and keeps its program's memory.
-const COUNT: &str = "
+pub(super) const COUNT_MEMORY: &str = "
     window.held = [0, 0];
     const { instantiate } = WebAssembly;
     WebAssembly.instantiate = async (...given) => {
@@ -78,7 +78,7 @@ fn hours_of_use_leave_nothing_behind() {
     let minutes = minutes.map(|text| text.parse().expect("a number of minutes"));
     let limit = minutes.map(|minutes: f64| Duration::from_secs_f64(60.0 * minutes));
     in_browser(WebGpu::SwiftShader, async |browser| {
-        browser.before_page(COUNT).await?;
+        browser.before_page(COUNT_MEMORY).await?;
         browser.open(&base()).await?;
         browser.wait_enabled("run", LIMIT).await?;
         browser.devtools("Performance.enable", json!({})).await?;

@@ -1,22 +1,33 @@
 //! "How fast is this device?": every engine is measured, and the report can be copied.
 
-use anyhow::{Result, ensure};
+use std::path::PathBuf;
+use std::time::{Duration, Instant};
 
+use anyhow::{Result, ensure};
+use serde_json::Value;
+use xtask::brought_model::place;
+use xtask::server::{Host, StaticServer};
+
+use super::site::Site;
+use super::soak::COUNT_MEMORY;
 use super::{LIMIT, address, check_quiet, in_browser};
 use crate::chromium::{Browser, WebGpu};
 
-/// Measures, and gives the engines of the table's rows.
-async fn measured(browser: &Browser, engine: &str) -> Result<Vec<String>> {
-    browser
-        .open(&format!("{}&engine={engine}", address("max")))
-        .await?;
-    browser.wait_enabled("run", LIMIT).await?;
+/// The switch for a language model: where `latent fetch smollm2` has put it.
+const GGUF: &str = "LATENT_GGUF";
+
+/// For 135 million parameters on SwiftShader.
+const PATIENCE: Duration = Duration::from_secs(1800);
+
+/// Measures the page that is open, and gives the engines of the table's rows.
+async fn measured(browser: &Browser, limit: Duration) -> Result<Vec<String>> {
+    browser.wait_enabled("run", limit).await?;
     browser.unfold("device-speed").await?;
     browser.click("speed-measure").await?;
-    browser.wait_enabled("speed-copy", LIMIT).await?;
+    browser.wait_enabled("speed-copy", limit).await?;
     let script = "return [...document.querySelectorAll('[data-testid=speed-table] tbody tr')]
         .map(row => [...row.children].map(cell => cell.textContent).join('|'))";
-    let rows = browser.execute(script, serde_json::Value::Null).await?;
+    let rows = browser.execute(script, Value::Null).await?;
     let rows: Vec<String> = serde_json::from_value(rows)?;
     for row in &rows {
         let tokens: f64 = row.split('|').nth(2).unwrap_or_default().parse()?;
@@ -28,7 +39,9 @@ async fn measured(browser: &Browser, engine: &str) -> Result<Vec<String>> {
 #[test]
 fn the_gpu_is_measured_beside_the_cpu_and_below_its_roof() {
     in_browser(WebGpu::SwiftShader, async |browser| {
-        let rows = measured(browser, "gpu").await?;
+        let hash = format!("{}&engine=gpu", address("max"));
+        browser.open(&hash).await?;
+        let rows = measured(browser, LIMIT).await?;
         let of = |name: &str| rows.iter().filter(|row| row.contains(name)).count();
         ensure!(
             of("GPU engine on") == 3 && of("Reference engine") == 3,
@@ -45,10 +58,40 @@ fn the_gpu_is_measured_beside_the_cpu_and_below_its_roof() {
 #[test]
 fn without_a_gpu_the_reference_engine_is_measured_alone() {
     in_browser(WebGpu::Off, async |browser| {
-        let rows = measured(browser, "reference").await?;
+        let hash = format!("{}&engine=reference", address("max"));
+        browser.open(&hash).await?;
+        let rows = measured(browser, LIMIT).await?;
         ensure!(rows.len() == 3, "found {rows:?}");
         let drawn = browser.count("[data-testid=speed-roofline]").await?;
         ensure!(drawn == 0, "there is no roof to draw");
         check_quiet(browser).await
+    });
+}
+
+/// `LATENT_GGUF=~/.cache/latent/smollm2.gguf cargo test --workspace --test browser -- --nocapture
+/// language_model` prints how fast a language model is in the page, and what memory it takes.
+#[test]
+fn a_language_model_is_measured_as_a_checkpoint_is() {
+    let Some(path) = std::env::var_os(GGUF).map(PathBuf::from) else {
+        eprintln!("SKIPPED, not passed: {GGUF} names no file");
+        return;
+    };
+    in_browser(WebGpu::SwiftShader, async |browser| {
+        let site = Site::of_dist()?;
+        place(&path, "smollm2", site.folder())?;
+        let server = StaticServer::start(site.folder(), 0, "/kept/", Host::default())?;
+        browser.before_page(COUNT_MEMORY).await?;
+        let hash = "task=free-text&problem=text:Why%3F&lanes=smollm2:token-cot&engine=gpu";
+        let opened = Instant::now();
+        browser.open_on(&server, hash).await?;
+        browser.wait_enabled("run", PATIENCE).await?;
+        eprintln!("it can run after {:.1} s", opened.elapsed().as_secs_f64());
+        let rows = measured(browser, PATIENCE).await?;
+        rows.iter().for_each(|row| eprintln!("{row}"));
+        let held = "return [window.memory.buffer.byteLength, ...window.held]";
+        let held = browser.execute(held, Value::Null).await?;
+        eprintln!("bytes of wasm, buffers, bytes of buffers: {held}");
+        ensure!(rows.len() == 6, "found {rows:?}");
+        Ok(())
     });
 }
