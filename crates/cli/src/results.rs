@@ -25,7 +25,7 @@ pub struct ResultsArgs {
 type Section = (&'static str, fn(&Path) -> Result<String>);
 
 /// All parts, in the order in which they are read.
-const SECTIONS: [Section; 8] = [
+const SECTIONS: [Section; 9] = [
     ("coconut", table::section),
     ("ccot", table::section),
     ("ccot-studies", table::section),
@@ -33,6 +33,7 @@ const SECTIONS: [Section; 8] = [
     ("analysis", analyze::section),
     ("smollm2", analyze::pretrained),
     ("gsm8k", analyze::solved),
+    ("gsm8k-seeds", analyze::seeds),
     ("interventions", intervene::section),
 ];
 

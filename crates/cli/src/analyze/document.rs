@@ -67,6 +67,18 @@ pub fn solved(folder: &Path) -> Result<String> {
     ))
 }
 
+/// The section of what several runs of a problem solve on the pretrained model.
+pub fn seeds(folder: &Path) -> Result<String> {
+    let study = read(folder)?;
+    Ok(format!(
+        "## What draws change on a pretrained model\n\n\
+         The same model on the first of these problems, each of which every method that draws is given \
+         as often as the column *runs* says: accuracy is that of all runs, and pass@k the chance that one \
+         of k solves a problem.\n\n{}",
+        tables(&study)
+    ))
+}
+
 /// A part of a study: its name in the rows, its heading, and the table of its rows.
 type Part = (&'static str, &'static str, fn(&[&AnalysisRow]) -> String);
 

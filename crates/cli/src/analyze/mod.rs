@@ -23,7 +23,7 @@ use serde::{Deserialize, Serialize};
 use self::measure::{Bench, Questions};
 pub use self::{
     chart::svg,
-    document::{FILE, pretrained, read, section, solved},
+    document::{FILE, pretrained, read, section, seeds, solved},
 };
 use crate::{
     asking::AskingArgs, engines::EngineKind, evidence, made::CommandText, problems::ProblemArgs,
@@ -313,6 +313,7 @@ mod tests {
             include_str!("../../suites/analysis.toml"),
             include_str!("../../suites/smollm2.toml"),
             include_str!("../../suites/gsm8k.toml"),
+            include_str!("../../suites/gsm8k-seeds.toml"),
         ] {
             let suite: Suite = toml::from_str(suite).expect("a suite");
             for row in &suite.rows {
