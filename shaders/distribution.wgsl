@@ -147,5 +147,6 @@ fn main(
         parts[part].weighted = total.y;
         parts[part].raw_sum = total.z;
         parts[part].raw_weighted = total.w;
+        parts[part].temperature = temperature;
     }
 }

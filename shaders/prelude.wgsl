@@ -52,6 +52,7 @@ struct Part {
     weighted: f32,
     raw_sum: f32,
     raw_weighted: f32,
+    temperature: f32,
     ids: array<u32, 32>,    // the largest logits, falling, equal ones by rising id
     logits: array<f32, 32>, // −LARGE where the part has no more
 }

@@ -19,7 +19,7 @@ override RING_STEPS: u32;
 @group(0) @binding(5) var<storage, read_write> inputs: array<Input>;            // (rows)
 @group(0) @binding(6) var<storage, read_write> records: array<Record>;          // (RING_STEPS, lanes)
 
-// The kept tokens by falling weight; before thread 0 makes them so, probs holds their logits.
+// The kept tokens by falling weight; until they are probabilities, probs holds logits.
 var<workgroup> ids: array<u32, MAX_KEPT>;
 var<workgroup> probs: array<f32, MAX_KEPT>;
 var<workgroup> weights: array<f32, MAX_KEPT>;
@@ -33,6 +33,12 @@ var<workgroup> pool_logits: array<f32, POOL>;
 var<workgroup> pool_ids: array<u32, POOL>;
 var<workgroup> bound_logit: f32;
 var<workgroup> bound_id: u32;
+
+// Of a thread's parts: Σ e^x and Σ x·e^x of all logits at the temperature of the phase that decides, and
+// the same at temperature 1, where x is how far a logit lies below the largest of all.
+var<workgroup> sums: array<vec4<f32>, 64>;
+var<workgroup> n_bad: atomic<u32>;  // logits that are not finite
+var<workgroup> n_found: atomic<u32>; // tokens that merge_top has found
 
 var<workgroup> work: u32; // 0: nothing; 1: a step without logits; 2: a step with them
 var<workgroup> next_input: u32; // INPUT_*
@@ -163,48 +169,63 @@ fn merge_top(thread: u32) {
     workgroupBarrier();
 }
 
-// How many logits are not finite.
-fn bad_logits() -> u32 {
-    var n = 0u;
-    for (var p = 0u; p < N_PARTS; p++) {
-        n += parts[row * N_PARTS + p].n_bad;
+// What thread t adds of the parts t, t + THREADS, …; a part's own sums are relative to its own largest.
+fn sum_parts(thread: u32) {
+    let first = row * N_PARTS;
+    let largest = probs[0];
+    var own = vec4<f32>();
+    for (var p = first + thread; p < first + N_PARTS; p += THREADS) {
+        let raw_shift = below(parts[p].largest, largest, 1.0);
+        let raw = vec2(parts[p].raw_sum, parts[p].raw_weighted);
+        own += exp(raw_shift) * vec4(0.0, 0.0, raw.x, raw.y + raw_shift * raw.x);
+        let temperature = parts[p].temperature;
+        if (temperature > 0.0) {
+            let shift = below(parts[p].largest, largest, temperature);
+            let of_part = vec2(parts[p].sum, parts[p].weighted);
+            own += exp(shift) * vec4(of_part.x, of_part.y + shift * of_part.x, 0.0, 0.0);
+        }
+        atomicAdd(&n_bad, parts[p].n_bad);
     }
-    return n;
+    sums[thread] = own;
+    workgroupBarrier();
 }
 
-// From the top logits to the top tokens' probabilities, and the entropies of all.
-fn finish_distribution(temperature: f32) {
+// From the top logits to the top tokens' probabilities.
+fn weigh_top(thread: u32) {
     let largest = probs[0];
-    var sum = vec2<f32>();
-    var raw = vec2<f32>();
-    for (var p = 0u; p < N_PARTS; p++) {
-        let part = row * N_PARTS + p;
-        // A part's sums are relative to its own largest logit.
-        let raw_shift = below(parts[part].largest, largest, 1.0);
-        let raw_part = vec2(parts[part].raw_sum, parts[part].raw_weighted);
-        raw += exp(raw_shift) * vec2(raw_part.x, raw_part.y + raw_shift * raw_part.x);
+    let temperature = parts[row * N_PARTS].temperature;
+    var sum = 0.0;
+    for (var t = 0u; t < min(THREADS, N_PARTS); t++) {
+        sum += sums[t].x;
+    }
+    workgroupBarrier();
+    for (var k = thread; k < MAX_KEPT; k += THREADS) {
+        weights[k] = 0.0;
+        if (ids[k] != NO_TOKEN) {
+            atomicAdd(&n_found, 1u);
+        }
         if (temperature > 0.0) {
-            let shift = below(parts[part].largest, largest, temperature);
-            let of_part = vec2(parts[part].sum, parts[part].weighted);
-            sum += exp(shift) * vec2(of_part.x, of_part.y + shift * of_part.x);
+            let prob = exp(below(probs[k], largest, temperature)) / sum;
+            // A subnormal number is 0 on some devices, so it is on all of them.
+            probs[k] = select(0.0, prob, prob >= LEAST_NORMAL);
+        } else {
+            probs[k] = 1.0;
         }
     }
-    raw_entropy = max(log(raw.x) - raw.y / raw.x, 0.0);
-    if (temperature == 0.0) {
-        n_top = 1u;
-        entropy = 0.0;
-        probs[0] = 1.0;
-        weights[0] = 0.0;
-        return;
+    workgroupBarrier();
+}
+
+// The entropies of all logits, and how many tokens can be kept: at temperature 0, the largest.
+fn finish_distribution(temperature: f32) {
+    var total = vec4<f32>();
+    for (var t = 0u; t < min(THREADS, N_PARTS); t++) {
+        total += sums[t];
     }
-    entropy = max(log(sum.x) - sum.y / sum.x, 0.0);
-    n_top = 0u;
-    while (n_top < MAX_KEPT && ids[n_top] != NO_TOKEN) {
-        let prob = exp(below(probs[n_top], largest, temperature)) / sum.x;
-        // A subnormal number is 0 on some devices, so it is on all of them.
-        probs[n_top] = select(0.0, prob, prob >= LEAST_NORMAL);
-        weights[n_top] = 0.0;
-        n_top += 1u;
+    raw_entropy = max(log(total.z) - total.w / total.z, 0.0);
+    n_top = 1u;
+    if (temperature > 0.0) {
+        entropy = max(log(total.x) - total.y / total.x, 0.0);
+        n_top = atomicLoad(&n_found);
     }
 }
 
@@ -482,7 +503,7 @@ fn decide_and_record(has_logits: bool, record_row: u32) {
     record.cold_count = state.cold_count;
     record.hidden_norm = states[row].hidden_norm;
     let starts = state.forced_row == START_ROW;
-    if (is_finite(record.hidden_norm) && (!has_logits || bad_logits() == 0u)) {
+    if (is_finite(record.hidden_norm) && (!has_logits || atomicLoad(&n_bad) == 0u)) {
         next_input = decide(has_logits);
     } else {
         record.flags = FLAG_NON_FINITE;
@@ -530,6 +551,8 @@ fn main(
     let record_row = state.tick % RING_STEPS * n_lanes + lane;
     if (has_work == 2u) {
         merge_top(thread);
+        sum_parts(thread);
+        weigh_top(thread);
     }
     if (thread == 0u) {
         decide_and_record(has_work == 2u, record_row);

@@ -168,9 +168,11 @@ impl DeviceCopy {
     }
 }
 
-/// Dispatches of one pass.
-const REPEATS: u32 = 16;
-/// Passes, of which the quickest counts.
+/// A run lasts as long, if so many repeats are enough: beside it, what a submit and its answer take is
+/// little.
+const LEAST_SECONDS: f64 = 4e-3;
+const MOST_REPEATS: u32 = 4096;
+/// Runs, of which the quickest counts.
 const PASSES: usize = 5;
 /// What is tried: tables, threads of a workgroup, and threads of a slice where sums are split.
 const VARIANTS: [(Table, u32, u32); 12] = [
@@ -189,6 +191,29 @@ const VARIANTS: [(Table, u32, u32); 12] = [
 ];
 /// Bytes of a copy; more than caches hold, less than a binding of the smallest device.
 const COPY_BYTES: u64 = 64 << 20;
+
+/// Seconds of one repeat, of each of several runs that are long enough.
+async fn timed(
+    run: impl AsyncFn(u32) -> Result<(), GpuError>,
+    clock: &impl Fn() -> f64,
+) -> Result<[f64; PASSES], GpuError> {
+    let seconds = async |n: u32| {
+        let started = clock();
+        run(n).await?;
+        Ok::<f64, GpuError>((clock() - started) / f64::from(n))
+    };
+    // The first run compiles what the driver has put off.
+    run(1).await?;
+    let mut n = 1;
+    while n < MOST_REPEATS && seconds(n).await? * f64::from(n) < LEAST_SECONDS {
+        n *= 2;
+    }
+    let mut found = [0.0; PASSES];
+    for pass in &mut found {
+        *pass = seconds(n).await?;
+    }
+    Ok(found)
+}
 
 /// The quickest way to a product.
 #[derive(Clone, Copy, Debug)]
@@ -214,11 +239,7 @@ pub async fn quickest(
     for (table, threads, quads) in VARIANTS.into_iter().filter(runs) {
         let context = context.with_table(table);
         let kernel = MicroKernel::new(&context, shape, (threads, quads)).await?;
-        kernel.run(REPEATS).await?;
-        for _ in 0..PASSES {
-            let started = clock();
-            kernel.run(REPEATS).await?;
-            let seconds = (clock() - started) / f64::from(REPEATS);
+        for seconds in timed(async |n| kernel.run(n).await, &clock).await? {
             if best.is_none_or(|best| seconds < best.seconds) {
                 best = Some(Best {
                     seconds,
@@ -238,12 +259,6 @@ pub async fn copies(
     clock: impl Fn() -> f64,
 ) -> Result<(u64, Vec<f64>), GpuError> {
     let copy = DeviceCopy::new(context, COPY_BYTES.min(context.max_binding())).await?;
-    copy.run(1).await?;
-    let mut seconds = Vec::new();
-    for _ in 0..PASSES {
-        let started = clock();
-        copy.run(4).await?;
-        seconds.push((clock() - started) / 4.0);
-    }
-    Ok((copy.n_bytes(), seconds))
+    let seconds = timed(async |n| copy.run(n).await, &clock).await?;
+    Ok((copy.n_bytes(), seconds.to_vec()))
 }

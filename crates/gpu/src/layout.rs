@@ -174,6 +174,8 @@ pub struct Part {
     pub raw_sum: f32,
     /// u at T = 1
     pub raw_weighted: f32,
+    /// T: that of the phase that decides this step
+    pub temperature: f32,
     /// Tokens of the largest logits, falling; [`NO_TOKEN`] where the part has no more.
     pub ids: [u32; MAX_KEPT],
     /// Their logits.

@@ -10,8 +10,8 @@ use crate::{
     context::{GpuContext, GpuError},
     kernels::{
         ATTENTION, CONTEMPLATE, DISTRIBUTION, EMBED, EXPAND, FINAL_NORM, HEAD, Kernel, MAX_PARTS,
-        PROJECT, Pipeline, QK_NORM, QKV, RING_STEPS, SELECT, Shape, TAP, Table, parts_of,
-        split_sums_for, threads_for,
+        MOST_THREADS, PROJECT, Pipeline, QK_NORM, QKV, RING_STEPS, SELECT, Shape, TAP, Table,
+        parts_of, split_sums_for, threads_for,
     },
     layout::TOKENS_PER_THREAD,
     weights::{DeviceWeights, Shard},
@@ -74,7 +74,7 @@ fn attention(
     config: &ModelConfig,
     tile: u32,
 ) -> (Kernel, u32, Vec<(&'static str, f64)>) {
-    const GPU_THREADS: u32 = 128;
+    const GPU_THREADS: u32 = 256;
     let mut constants = attention_constants(config).to_vec();
     let slices = GPU_THREADS / (config.head_dim as u32 / 4);
     match table {
@@ -115,7 +115,11 @@ impl RowPipelines {
         let width = ("WIDTH", config.hidden_size as f64 / 4.0);
         let vocab_size = config.vocab_size as f64;
         let row_threads = threads_for(config.hidden_size as u32 / 4);
-        let threads = threads_for(config.vocab_size as u32);
+        // A thread of a GPU ranks few tokens; on CPU adapters, threads take turns anyway.
+        let threads = match context.table() {
+            Table::Gpu => MOST_THREADS,
+            Table::Cpu | Table::CpuSubgroups => threads_for(config.vocab_size as u32),
+        };
         let n_parts = parts_of(config.vocab_size, threads);
         if n_parts > MAX_PARTS {
             return Err(GpuError::TooManyTokens {

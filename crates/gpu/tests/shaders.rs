@@ -154,6 +154,7 @@ fn structs_have_the_same_layout_on_both_sides() {
             weighted,
             raw_sum,
             raw_weighted,
+            temperature,
             ids,
             logits
         ]

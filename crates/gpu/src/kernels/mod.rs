@@ -136,6 +136,52 @@ fn loops_behind_norm(shape: &Shape<'_>) -> Vec<u64> {
     loops
 }
 
+/// Loops of attention where a workgroup has a tile of rows.
+fn loops_of_tiles(shape: &Shape<'_>) -> Vec<u64> {
+    let (positions, quads) = (shape.n_positions as u64, shape.get("HEAD_DIM") / 4);
+    let tile = shape.get("TILE").max(1);
+    let row_threads = u64::from(shape.threads) / tile;
+    let fours = positions.div_ceil(4);
+    let own_fours = fours.div_ceil(row_threads);
+    let own_quads = quads.div_ceil(row_threads);
+    let (shared_fours, shared_quads) = match tile {
+        1 => (0, 0),
+        _ => (shape.shared(fours), shape.shared(quads)),
+    };
+    vec![
+        shared_fours,
+        shared_fours * quads,
+        shared_fours * 4,
+        shared_quads,
+        shared_quads * positions,
+        positions.div_ceil(row_threads),
+        own_fours,
+        own_fours * quads,
+        own_fours * 4,
+        row_threads,
+        positions.div_ceil(row_threads),
+        row_threads,
+        own_quads,
+        own_quads * positions,
+    ]
+}
+
+/// Loops of attention where slices of a workgroup share one row's positions.
+fn loops_of_slices(shape: &Shape<'_>, slices: u64) -> Vec<u64> {
+    let (positions, quads) = (shape.n_positions as u64, shape.get("HEAD_DIM") / 4);
+    let own = shape.shared(positions);
+    let halvings = u64::from(shape.threads.ilog2());
+    vec![
+        own,
+        own * quads,
+        halvings,
+        own,
+        halvings,
+        positions.div_ceil(slices),
+        slices,
+    ]
+}
+
 /// The prelude, the parts that a kernel shares with others, and its own file.
 macro_rules! parts {
     ($($part:literal),+) => {
@@ -213,8 +259,8 @@ pub const SHARED: [&str; 14] = [
     "own_reads",
     "subgroup_reads",
     "split_sums",
-    "whole_mix",
-    "split_mix",
+    "whole_attention",
+    "split_attention",
     "weights_f32",
     "weights_f16",
     "weights_int8",
@@ -236,39 +282,14 @@ pub const QK_NORM: Kernel = kernel!(
     cost::qk_norm
 );
 /// Attention over the cache.
-pub const ATTENTION: Kernel = kernel!("attention", cpu "whole_mix", gpu "split_mix"; |shape| {
-    let (positions, quads) = (shape.n_positions as u64, shape.get("HEAD_DIM") / 4);
-    let tile = shape.get("TILE").max(1);
-    let row_threads = u64::from(shape.threads) / tile;
-    let fours = positions.div_ceil(4);
-    let own_fours = fours.div_ceil(row_threads);
-    // Where slices share the positions, there is a loop over each.
-    let own_quads = quads.div_ceil(row_threads);
-    let (own_quads, own_positions) = match shape.get("SLICES") {
-        0 => (own_quads, own_quads * positions),
-        slices => (slices, positions.div_ceil(slices)),
-    };
-    let (shared_fours, shared_quads) = match tile {
-        1 => (0, 0),
-        _ => (shape.shared(fours), shape.shared(quads)),
-    };
-    vec![
-        shared_fours,
-        shared_fours * quads,
-        shared_fours * 4,
-        shared_quads,
-        shared_quads * positions,
-        positions.div_ceil(row_threads),
-        own_fours,
-        own_fours * quads,
-        own_fours * 4,
-        row_threads,
-        positions.div_ceil(row_threads),
-        row_threads,
-        own_quads,
-        own_positions,
-    ]
-}, cost::attention);
+pub const ATTENTION: Kernel = kernel!(
+    "attention", cpu "whole_attention", gpu "split_attention";
+    |shape| match shape.get("SLICES") {
+        0 => loops_of_tiles(shape),
+        slices => loops_of_slices(shape, slices),
+    },
+    cost::attention
+);
 /// Output and down projections, added to the residual stream.
 pub const PROJECT: Kernel =
     kernel!("project", matmul, "plain", "ungated"; loops_of_sets, cost::project);
@@ -328,10 +349,11 @@ pub const SELECT: Kernel = kernel!(
             shape.shared(parts) * KEPT,
             shape.shared(pool),
             shape.shared(pool) * pool,
-            // bad_logits, finish_distribution
-            parts,
-            parts,
-            KEPT,
+            // sum_parts, weigh_top, finish_distribution
+            shape.shared(parts),
+            parts.min(shape.threads.into()),
+            shape.shared(KEPT),
+            parts.min(shape.threads.into()),
             // normalise, at most six times
             6 * KEPT,
             6 * KEPT,

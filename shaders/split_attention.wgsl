@@ -1,0 +1,84 @@
+// How attention's work is shared on GPUs: a workgroup has one row, which shares nothing. A thread scores
+// whole positions; for the weighted sum of values, as many threads as the head has fours of dimensions
+// are a slice, and the slices take the positions in turns.
+
+override SLICES: u32;     // THREADS / (HEAD_DIM / 4)
+
+const MOST_THREADS = 256u;
+
+var<workgroup> mixes: array<vec4<f32>, MOST_THREADS>;
+
+// Leaves the largest of `maxima` in its first place, for all threads.
+fn reduce_maxima(thread: u32) {
+    for (var half = THREADS / 2u; half > 0u; half /= 2u) {
+        workgroupBarrier();
+        if (thread < half) {
+            maxima[thread] = max(maxima[thread], maxima[thread + half]);
+        }
+    }
+    workgroupBarrier();
+}
+
+// Leaves the sum of `sums` in its first place, for all threads.
+fn reduce_sums(thread: u32) {
+    for (var half = THREADS / 2u; half > 0u; half /= 2u) {
+        workgroupBarrier();
+        if (thread < half) {
+            sums[thread] += sums[thread + half];
+        }
+    }
+    workgroupBarrier();
+}
+
+fn attend(first: u32, head: u32, n_positions: u32, thread: u32) {
+    let quads = HEAD_DIM / 4u;
+    let kv_head = head / (N_HEADS / N_KV_HEADS);
+    let row = rows[first];
+    let head_row = first * N_HEADS + head;
+    let score_row = head_row * n_positions;
+    var n_keys = row.position + 1u;
+    if (row.live == 0u) {
+        n_keys = 0u;
+    }
+    let scale = inverseSqrt(f32(HEAD_DIM));
+    var largest = -3.0e38;
+    for (var p = thread; p < n_keys; p += THREADS) {
+        let key = cached(row, p, kv_head);
+        var products = vec4<f32>();
+        for (var i = 0u; i < quads; i++) {
+            products += queries[head_row * quads + i] * keys[key + i];
+        }
+        let score = scale * dot(products, vec4(1.0));
+        scores[score_row + p] = score;
+        largest = max(largest, score);
+    }
+    maxima[thread] = largest;
+    reduce_maxima(thread);
+    largest = maxima[0];
+    var sum = 0.0;
+    for (var p = thread; p < n_keys; p += THREADS) {
+        let weight = exp(scores[score_row + p] - largest);
+        scores[score_row + p] = weight;
+        sum += weight;
+    }
+    sums[thread] = sum;
+    storageBarrier();
+    reduce_sums(thread);
+
+    let i = thread % quads;
+    var mixed = vec4<f32>();
+    // The last threads make no whole slice where the head's width does not divide them.
+    if (thread < SLICES * quads) {
+        for (var p = thread / quads; p < n_keys; p += SLICES) {
+            mixed += scores[score_row + p] * values[cached(row, p, kv_head) + i];
+        }
+    }
+    mixes[thread] = mixed;
+    workgroupBarrier();
+    if (thread < quads && n_keys > 0u) {
+        for (var slice = 1u; slice < SLICES; slice++) {
+            mixed += mixes[slice * quads + thread];
+        }
+        attended[head_row * quads + thread] = mixed / sums[0];
+    }
+}
