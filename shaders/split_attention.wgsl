@@ -1,6 +1,7 @@
 // How attention's work is shared on GPUs: a workgroup has one row, which shares nothing. A thread scores
 // whole positions; for the weighted sum of values, as many threads as the head has fours of dimensions
-// are a slice, and the slices take the positions in turns.
+// are a slice, and the slices take the positions in turns. What is read is asked for four at a time: a
+// GPU's thread waits for memory where it first needs what it has asked for.
 
 override SLICES: u32;     // THREADS / (HEAD_DIM / 4)
 
@@ -30,6 +31,11 @@ fn reduce_sums(thread: u32) {
     workgroupBarrier();
 }
 
+// Four dimensions of a position's value, times its weight.
+fn weighted(row: Row, p: u32, kv_head: u32, score_row: u32, i: u32) -> vec4<f32> {
+    return scores[score_row + p] * values[cached(row, p, kv_head) + i];
+}
+
 fn attend(first: u32, head: u32, n_positions: u32, thread: u32) {
     let quads = HEAD_DIM / 4u;
     let kv_head = head / (N_HEADS / N_KV_HEADS);
@@ -44,9 +50,17 @@ fn attend(first: u32, head: u32, n_positions: u32, thread: u32) {
     var largest = -3.0e38;
     for (var p = thread; p < n_keys; p += THREADS) {
         let key = cached(row, p, kv_head);
+        let query = head_row * quads;
         var products = vec4<f32>();
-        for (var i = 0u; i < quads; i++) {
-            products += queries[head_row * quads + i] * keys[key + i];
+        var i = 0u;
+        for (; i + 3u < quads; i += 4u) {
+            products += queries[query + i] * keys[key + i]
+                + queries[query + i + 1u] * keys[key + i + 1u]
+                + queries[query + i + 2u] * keys[key + i + 2u]
+                + queries[query + i + 3u] * keys[key + i + 3u];
+        }
+        for (; i < quads; i++) {
+            products += queries[query + i] * keys[key + i];
         }
         let score = scale * dot(products, vec4(1.0));
         scores[score_row + p] = score;
@@ -69,8 +83,15 @@ fn attend(first: u32, head: u32, n_positions: u32, thread: u32) {
     var mixed = vec4<f32>();
     // The last threads make no whole slice where the head's width does not divide them.
     if (thread < SLICES * quads) {
-        for (var p = thread / quads; p < n_keys; p += SLICES) {
-            mixed += scores[score_row + p] * values[cached(row, p, kv_head) + i];
+        var p = thread / quads;
+        for (; p + 3u * SLICES < n_keys; p += 4u * SLICES) {
+            mixed += weighted(row, p, kv_head, score_row, i)
+                + weighted(row, p + SLICES, kv_head, score_row, i)
+                + weighted(row, p + 2u * SLICES, kv_head, score_row, i)
+                + weighted(row, p + 3u * SLICES, kv_head, score_row, i);
+        }
+        for (; p < n_keys; p += SLICES) {
+            mixed += weighted(row, p, kv_head, score_row, i);
         }
     }
     mixes[thread] = mixed;

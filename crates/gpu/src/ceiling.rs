@@ -175,7 +175,7 @@ const MOST_REPEATS: u32 = 4096;
 /// Runs, of which the quickest counts.
 const PASSES: usize = 5;
 /// What is tried: tables, threads of a workgroup, and threads of a slice where sums are split.
-const VARIANTS: [(Table, u32, u32); 12] = [
+const VARIANTS: [(Table, u32, u32); 13] = [
     (Table::CpuSubgroups, 8, 1),
     (Table::CpuSubgroups, 16, 1),
     (Table::CpuSubgroups, 32, 1),
@@ -185,6 +185,7 @@ const VARIANTS: [(Table, u32, u32); 12] = [
     (Table::Cpu, 32, 1),
     (Table::Cpu, 64, 1),
     (Table::Gpu, 32, 4),
+    (Table::Gpu, 128, 2),
     (Table::Gpu, 64, 4),
     (Table::Gpu, 128, 4),
     (Table::Gpu, 128, 8),

@@ -155,17 +155,13 @@ fn a_grid_beyond_every_devices_is_refused_by_name() {
         let context = engine.context.with_table(table);
         let outputs_of_group = match table {
             Table::Cpu | Table::CpuSubgroups => 4 * threads_for(u32::MAX) as usize,
-            Table::Gpu => 4 * split_sums_for(8).1 as usize,
+            Table::Gpu => 4 * split_sums_for(8, 1 << 20, 1).1 as usize,
         };
         let compiled = |n_groups: usize| {
             let outputs = n_groups * outputs_of_group;
-            let constants = [
-                ("TILE", 1.0),
-                ("WIDTH", 2.0),
-                ("N_QUADS", (outputs / 4) as f64),
-            ];
+            let constants = [("WIDTH", 2.0), ("N_QUADS", (outputs / 4) as f64)];
             let kernel = (PROJECT, WeightFormat::F32);
-            matmul(&context, kernel, (8, outputs), &constants).map(|_| ())
+            matmul(&context, kernel, (8, outputs, 1), &constants).map(|_| ())
         };
         assert_eq!(compiled(most), Ok(()), "{}", table.name());
         let refused = GpuError::TooManyWorkgroups {

@@ -182,17 +182,12 @@ pub(crate) fn tap_pipeline(
     let pipeline = match tap {
         Tap::FinalNorm => return Ok(None),
         Tap::Contemplation if weights.input_map.is_some() => {
-            let constants = [
-                width,
-                slot,
-                ("EPSILON", f64::from(config.norm_eps)),
-                ("TILE", f64::from(tile)),
-            ];
+            let constants = [width, slot, ("EPSILON", f64::from(config.norm_eps))];
             let d = config.hidden_size;
             matmul(
                 context,
                 (CONTEMPLATE, WeightFormat::F32),
-                (d, d),
+                (d, d, tile),
                 &constants,
             )
         }
@@ -204,11 +199,12 @@ pub(crate) fn tap_pipeline(
     pipeline.map(Some)
 }
 
-/// A matmul of so many inputs and outputs, shared as the context's table of kernels shares it.
+/// A matmul of `tile` rows with so many inputs and outputs, shared as the context's table of kernels shares
+/// it.
 pub(crate) fn matmul(
     context: &GpuContext,
     (kernel, format): (Kernel, WeightFormat),
-    (inputs, outputs): (usize, usize),
+    (inputs, outputs, tile): (usize, usize, u32),
     constants: &[(&'static str, f64)],
 ) -> Result<Pipeline, GpuError> {
     let kernel = kernel.of(context.table(), format);
@@ -219,9 +215,9 @@ pub(crate) fn matmul(
             let least = context.subgroup_size().unwrap_or(1);
             (threads_for(n_quads as u32).max(least), 1)
         }
-        Table::Gpu => split_sums_for(inputs),
+        Table::Gpu => split_sums_for(inputs, outputs, tile),
     };
-    let mut constants = constants.to_vec();
+    let mut constants = [&[("TILE", f64::from(tile))], constants].concat();
     constants.extend(context.sharing_constant(quads));
     let pipeline = kernel.pipeline(context, threads, &constants)?;
     kernel.check_grid(n_quads.div_ceil(pipeline.quads_per_group() as usize))?;
@@ -237,18 +233,18 @@ impl TilePipelines {
     ) -> Result<Self, GpuError> {
         let (made_of, d) = (config.architecture, config.hidden_size);
         let quads = |width: usize| width.div_ceil(4) as f64;
-        let tile_size = ("TILE", f64::from(tile));
         let n_sets = ("N_SETS", weights.n_sets as f64);
         let width = ("WIDTH", quads(config.hidden_size));
         let is_layer_norm = made_of.norm == Norm::LayerNorm;
-        let compiled =
-            |kernel: Kernel, shape: (usize, usize), constants: &[(&'static str, f64)]| {
-                matmul(context, (kernel, weights.format), shape, constants)
-            };
+        let compiled = |kernel: Kernel,
+                        (inputs, outputs): (usize, usize),
+                        constants: &[(&'static str, f64)]| {
+            let shape = (inputs, outputs, tile);
+            matmul(context, (kernel, weights.format), shape, constants)
+        };
         // The constants of norm.wgsl, and those of every matmul.
         let behind_norm = |has_bias: bool| {
             [
-                tile_size,
                 n_sets,
                 width,
                 ("EPSILON", f64::from(config.norm_eps)),
@@ -260,7 +256,6 @@ impl TilePipelines {
         };
         let project = |input_width: usize, has_bias: bool| {
             let constants = [
-                tile_size,
                 n_sets,
                 ("WIDTH", quads(input_width)),
                 ("N_QUADS", quads(config.hidden_size)),
@@ -270,7 +265,6 @@ impl TilePipelines {
         };
         let head = |shard: &Shard| {
             let constants = [
-                tile_size,
                 width,
                 ("N_QUADS", f64::from(shard.n_ids / 4)),
                 ("FIRST_QUAD", f64::from(shard.first_id / 4)),

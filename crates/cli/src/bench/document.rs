@@ -294,7 +294,7 @@ slice reads at once lies side by side, in whole sectors of 32 bytes that nobody 
 |---|--:|--:|--:|--:|--:|
 ";
     for best in report.ceiling.iter().filter(|best| best.lanes == 1) {
-        let (threads, quads) = split_sums_for(best.inputs);
+        let (threads, quads) = split_sums_for(best.inputs, best.outputs, 1);
         let n_quads = best.outputs.div_ceil(4);
         let n_groups = n_quads.div_ceil(quads as usize);
         let (n_steps, slices) = (best.inputs.div_ceil(4), (threads / quads) as usize);
