@@ -1,8 +1,9 @@
-// llama.cpp as a peer of `latent bench`, on two threads, through the npm package node-llama-cpp:
+// llama.cpp as a peer of `latent bench`, on two threads or on a GPU, through the npm package
+// node-llama-cpp:
 //
 //     npm install --prefix FOLDER node-llama-cpp
 //     latent bench --model FILE.gguf \
-//         --peer "llama.cpp=node crates/cli/bench/llama_peer.mjs FOLDER FILE.gguf"
+//         --peer "llama.cpp=node crates/cli/bench/llama_peer.mjs FOLDER FILE.gguf [vulkan]"
 //
 // A line of JSON each way; crates/cli/src/bench/process.rs says what they hold.
 
@@ -10,11 +11,11 @@ import { createInterface } from "node:readline";
 import { createRequire } from "node:module";
 import { pathToFileURL } from "node:url";
 
-const [folder, modelPath] = process.argv.slice(2);
+const [folder, modelPath, gpu = false] = process.argv.slice(2);
 const require = createRequire(pathToFileURL(`${folder}/node_modules/`));
 const { getLlama } = await import(pathToFileURL(require.resolve("node-llama-cpp")).href);
 
-const llama = await getLlama({ gpu: false, maxThreads: 2, logLevel: "error" });
+const llama = await getLlama({ gpu, maxThreads: 2, logLevel: "error" });
 const model = await llama.loadModel({ modelPath });
 const contexts = new Map();
 

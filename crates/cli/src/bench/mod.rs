@@ -60,6 +60,9 @@ pub struct BenchArgs {
     /// Lanes that are measured, one first.
     #[arg(long, value_delimiter = ',', default_values_t = [1, 4, 8])]
     lanes: Vec<usize>,
+    /// Leaves out the decoders written in burn, which take minutes to read a large model's prompt.
+    #[arg(long)]
+    without_burn: bool,
     /// Loads the model for an engine, decodes a token, and prints what that took.
     #[arg(long, hide = true)]
     loading: Option<EngineKind>,
@@ -239,7 +242,11 @@ fn contestants(
     let reference = Decoder::Engine(reference);
     all.push(Contestant::new("reference engine", reference, of_peers()));
     let n_positions = args.prompt + args.steps + 1;
-    for (name, backend) in burn_backends() {
+    let backends = match args.without_burn {
+        true => Vec::new(),
+        false => burn_backends(),
+    };
+    for (name, backend) in backends {
         let decoder = BurnDecoder::new(model, backend, n_positions);
         let decoder = match decoder {
             Ok(decoder) => Box::new(decoder),

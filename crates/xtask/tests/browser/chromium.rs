@@ -37,6 +37,24 @@ pub enum WebGpu {
     Off,
 }
 
+/// Set: the tests run on the machine's GPU, where a failure may be that machine's.
+pub const ON_GPU: &str = "LATENT_BROWSER_ON_GPU";
+
+/// What Chromium is started with to offer WebGPU.
+fn adapter_args() -> &'static [&'static str] {
+    match std::env::var_os(ON_GPU) {
+        None => &["--enable-unsafe-webgpu", "--use-webgpu-adapter=swiftshader"],
+        // What headless Chromium needs to find a GPU on Linux.
+        Some(_) => &[
+            "--enable-unsafe-webgpu",
+            "--ignore-gpu-blocklist",
+            "--enable-features=Vulkan",
+            "--use-angle=vulkan",
+            "--disable-vulkan-surface",
+        ],
+    }
+}
+
 /// A browser with the page's server behind it.
 pub struct Browser {
     client: Client,
@@ -77,9 +95,7 @@ impl Browser {
         );
         args.push("--no-first-run".to_owned());
         match webgpu {
-            WebGpu::SwiftShader => args.extend(
-                ["--enable-unsafe-webgpu", "--use-webgpu-adapter=swiftshader"].map(str::to_owned),
-            ),
+            WebGpu::SwiftShader => args.extend(adapter_args().iter().map(|arg| (*arg).to_owned())),
             WebGpu::Off => args.push("--disable-features=WebGPU,WebGPUService".to_owned()),
         }
         let capabilities = json!({
