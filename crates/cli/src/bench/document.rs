@@ -1,7 +1,6 @@
 //! `docs/performance.md`: a report as a person reads it.
 
-use super::{apart, measured::Measured, report::Report};
-use latent_gpu::kernels::split_sums_for;
+use super::{apart, measured::Measured, on_gpu, report::Report};
 
 /// The document.
 pub fn document(report: &Report) -> String {
@@ -13,7 +12,7 @@ pub fn document(report: &Report) -> String {
         counters(report),
         kernels(report),
         ceiling(report),
-        about_gpus(report),
+        on_gpu::section(report),
         apart::trainer(),
         apart::page(),
     ];
@@ -79,11 +78,15 @@ crates/cli/bench/measured.json says. -->
 }
 
 fn decoding(report: &Report) -> String {
+    let what =
+        "Steps of all lanes; every step feeds the token that was chosen, or a mixture of 32.";
+    let decoded = table_of_decoding(report);
+    format!("## Decoding\n\n{what}\n\n{decoded}") + &loading(report)
+}
+
+/// Every way of decoding, then how a prompt is read, a copy, and memory.
+pub(super) fn table_of_decoding(report: &Report) -> String {
     let mut text = "\
-## Decoding
-
-Steps of all lanes; every step feeds the token that was chosen, or a mixture of 32.
-
 | feeds | lanes | steps a submit | tokens/s in all | tokens/s a lane | GB/s | GFLOP/s |
 |---|--:|--:|--:|--:|--:|--:|
 "
@@ -114,7 +117,7 @@ Buffers take {:.1} MB: {:.1} MB of weights, and {:.1} MB for a run of eight lane
         megabytes(report.memory.weights + report.memory.run),
         megabytes(report.memory.weights),
         megabytes(report.memory.run),
-    ) + &loading(report)
+    )
 }
 
 /// What it takes until a model on the disk decodes; nothing where that was not measured.
@@ -157,7 +160,7 @@ pub(super) fn prefill_of_peers(report: &Report, digits: usize) -> String {
 }
 
 fn peers(report: &Report) -> String {
-    let mut text = "\
+    let text = "\
 ## Side by side
 
 The same weights and prompt in the same rounds, greedily; PyTorch in f32 on two threads, where the bench
@@ -167,7 +170,11 @@ was given it (`--peer \"PyTorch=python3 crates/cli/bench/torch_peer.py public/mo
     .to_owned()
         + &table_of_peers(report, 0)
         + &prefill_of_peers(report, 0);
-    text += "\n| ratio | median (lowest – highest round) |\n|---|--:|\n";
+    text + &table_of_ratios(report)
+}
+
+pub(super) fn table_of_ratios(report: &Report) -> String {
+    let mut text = "\n| ratio | median (lowest – highest round) |\n|---|--:|\n".to_owned();
     for (name, ratio) in &report.ratios {
         text += &format!("| {name} | {} |\n", spread(*ratio, 2));
     }
@@ -247,12 +254,19 @@ One lane, a pass with two timestamps for every dispatch, which is slower than de
 }
 
 fn ceiling(report: &Report) -> String {
-    let mut text = "\
+    let what = "\
 ## This adapter's best
 
 The plainest matmul kernel at the model's shapes, over and over in one pass, at the number of threads \
 that is quickest: what a step's matmuls would take if nothing else were there.
 
+";
+    what.to_owned() + &table_of_ceiling(report)
+}
+
+/// The best at every shape.
+pub(super) fn table_of_ceiling(report: &Report) -> String {
+    let mut text = "\
 | matmul | inputs → outputs | lanes | kernel | threads | µs | GB/s | GFLOP/s |
 |---|---|--:|---|--:|--:|--:|--:|
 "
@@ -273,46 +287,6 @@ that is quickest: what a step's matmuls would take if nothing else were there.
     }
     text
 }
-
-/// What the kernels for GPUs do at the model's shapes, which is known without one.
-fn about_gpus(report: &Report) -> String {
-    let mut text = String::from("## On a GPU\n\n");
-    if report.adapter.is_software {
-        text += "\
-Unmeasured on a GPU: no figure above is one's. What follows is argued from what the kernels for GPUs \
-read, and from the counters. They are held to the same f64 twins as the others, on every adapter.
-
-";
-    }
-    text += "\
-A projection of one row has few outputs, and where a thread owns four of them a GPU has nothing to do \
-while it waits for memory. So a workgroup owns a few fours side by side, and its slices of threads \
-take the inputs in turns: more threads are under way, each has a short chain of loads, and what a \
-slice reads at once lies side by side, in whole sectors of 32 bytes that nobody reads twice.
-
-| matmul of one row | threads that own outputs | threads that split sums | workgroups | loads in a chain | bytes side by side |
-|---|--:|--:|--:|--:|--:|
-";
-    for best in report.ceiling.iter().filter(|best| best.lanes == 1) {
-        let (threads, quads) = split_sums_for(best.inputs, best.outputs, 1);
-        let n_quads = best.outputs.div_ceil(4);
-        let n_groups = n_quads.div_ceil(quads as usize);
-        let (n_steps, slices) = (best.inputs.div_ceil(4), (threads / quads) as usize);
-        text += &format!(
-            "| {}, {} → {} | {n_quads} | {} | {n_groups} | {} instead of {n_steps} | {} |\n",
-            best.matmul,
-            best.inputs,
-            best.outputs,
-            n_groups * threads as usize,
-            n_steps.div_ceil(slices),
-            BLOCK_BYTES * quads as usize,
-        );
-    }
-    text + "\nThe bytes side by side are those of f32 weights; f16 has half of them, int8 a quarter.\n"
-}
-
-/// Bytes of a block of 4 × 4 weights in f32.
-const BLOCK_BYTES: usize = 64;
 
 pub(super) fn megabytes(bytes: u64) -> f64 {
     bytes as f64 / (1024.0 * 1024.0)

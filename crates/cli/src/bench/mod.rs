@@ -7,6 +7,7 @@ mod document;
 mod facts;
 mod loading;
 mod measured;
+mod on_gpu;
 mod process;
 mod report;
 mod tally;
