@@ -182,12 +182,20 @@ impl GpuContext {
         Self::request_with(wgpu::Features::TIMESTAMP_QUERY).await
     }
 
-    /// `optional` are features that are taken where they are.
     async fn request_with(optional: wgpu::Features) -> Result<Self, GpuError> {
         if wgpu::Instance::enabled_backend_features().is_empty() {
             return Err(GpuError::NoBackend);
         }
         let instance = wgpu::Instance::new(wgpu::InstanceDescriptor::new_without_display_handle());
+        Self::request_from(&instance, optional).await
+    }
+
+    /// [`GpuContext::request`] of an instance that is there, such as one of wgpu's noop backend, which
+    /// computes nothing. `optional` are features that are taken where they are.
+    pub async fn request_from(
+        instance: &wgpu::Instance,
+        optional: wgpu::Features,
+    ) -> Result<Self, GpuError> {
         let options = wgpu::RequestAdapterOptions {
             power_preference: wgpu::PowerPreference::HighPerformance,
             ..Default::default()

@@ -43,6 +43,12 @@ pub fn pretrained() -> String {
         let ratio = int8.ratios.get(&format!("over llama.cpp, lanes {lanes}"));
         ratio.map_or(f64::NAN, |ratio| ratio.median)
     };
+    let mixtures = |lanes: usize| {
+        spread(
+            report.ratios[&format!("mixtures over tokens, lanes {lanes}")],
+            2,
+        )
+    };
     let share = report.ratios["share of the adapter's best, lanes 1"].median;
     format!(
         "\
@@ -65,7 +71,9 @@ f32, and adds without fusing, so that a page gets the same numbers.
 The GPU engine in f32 decodes {:.1} tokens/s at one lane and {:.1} at four on {}. That is {:.2} of
 what the best of its own micro-kernels does on this adapter at these shapes. With weights of eight bits
 (the same command with `--weights int8`, {} rounds) it decodes {:.1} and {:.1}, which is {:.2} × and
-{:.2} × llama.cpp in that run: an adapter on the CPU reads every weight by an instruction of its own.
+{:.2} × llama.cpp in that run: an adapter on the CPU reads every weight by an instruction of its own. A step
+that feeds a mixture of its 49,152 tokens comes at {} × the rate of one that feeds a token at one lane, {} × at
+four.
 {}{}{}",
         report.settings.rounds,
         report.settings.steps,
@@ -83,6 +91,8 @@ what the best of its own micro-kernels does on this adapter at these shapes. Wit
         decoded(&int8, 4),
         int8_over_llama(1),
         int8_over_llama(4),
+        mixtures(1),
+        mixtures(4),
         prefill_of_peers(&report, 1),
         loading(&report),
         in_page(),
@@ -179,6 +189,37 @@ That is {} × PyTorch. {}
         spread(measured.ratio, 2),
         measured.profile,
     )
+}
+
+/// What criterion found of `crates/gpu/benches/host.rs`.
+const HOST: &str = include_str!("../../bench/host.json");
+
+/// A row of `crates/cli/bench/host.json`: the median with its confidence interval.
+#[derive(Deserialize)]
+struct HostCost {
+    what: String,
+    microseconds: Measured,
+}
+
+/// What decoding costs the host.
+pub fn host() -> String {
+    let costs: Vec<HostCost> = serde_json::from_str(HOST).expect("it ships");
+    let mut text = "\
+## What the host pays
+
+Recording, submitting and reading back on wgpu's noop backend, which computes nothing; the shipped shape on
+the machine above. Median (95 % confidence interval) of criterion's 100 samples:
+
+    cargo bench --workspace --bench host
+
+| what | µs |
+|---|--:|
+"
+    .to_owned();
+    for HostCost { what, microseconds } in &costs {
+        text += &format!("| {what} | {} |\n", spread(*microseconds, 0));
+    }
+    text
 }
 
 /// How the page became as small as it is: `cargo xtask test` holds it to the last row.

@@ -10,6 +10,7 @@ pub fn document(report: &Report) -> String {
         peers(report),
         apart::pretrained(),
         counters(report),
+        apart::host(),
         kernels(report),
         ceiling(report),
         on_gpu::section(report),
@@ -163,8 +164,11 @@ fn peers(report: &Report) -> String {
     let text = "\
 ## Side by side
 
-The same weights and prompt in the same rounds, greedily; PyTorch in f32 on two threads, where the bench
-was given it (`--peer \"PyTorch=python3 crates/cli/bench/torch_peer.py public/models/prosqa-coconut\"`).
+The same weights and prompt in the same rounds, greedily; PyTorch and onnxruntime in f32 on two threads,
+where the bench was given them:
+
+    latent bench --peer \"PyTorch=python3 crates/cli/bench/torch_peer.py public/models/prosqa-coconut\" \\
+      --peer \"onnxruntime=python3 crates/cli/bench/onnx_peer.py public/models/prosqa-coconut\"
 
 "
     .to_owned()
