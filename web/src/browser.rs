@@ -5,9 +5,7 @@ use std::{cell::Cell, pin::pin};
 use futures::{channel::oneshot, future::select};
 use gloo::{render, timers::callback::Timeout};
 use latent_model::turns::Breathe;
-use leptos::prelude::{
-    document, on_cleanup, request_animation_frame, request_animation_frame_with_handle, window,
-};
+use leptos::prelude::{document, on_cleanup, request_animation_frame, window};
 use wasm_bindgen::{JsCast, JsValue, prelude::wasm_bindgen};
 use wasm_bindgen_futures::JsFuture;
 
@@ -106,14 +104,15 @@ fn obstacle(is_secure: bool, has_webgpu: bool) -> Option<&'static str> {
 
 /// Calls back in the next frame, unless what calls now is gone by then.
 pub fn in_next_frame(callback: impl FnOnce() + 'static) {
-    if let Ok(frame) = request_animation_frame_with_handle(callback) {
+    if let Ok(frame) = request_animation_frame(callback) {
         on_cleanup(move || frame.cancel());
     }
 }
 
 /// Calls back in the next frame, whatever becomes of what calls now.
 pub fn in_next_frame_of_page(callback: impl FnOnce() + 'static) {
-    request_animation_frame(callback);
+    // A window that is open has frames.
+    let _ = request_animation_frame(callback);
 }
 
 /// Gives the keyboard to the last of these elements, named by their `data-testid`s, that there is.
@@ -132,7 +131,7 @@ pub fn focus_test_id(testids: &[&str]) {
 /// Marks the part of the page with this `data-testid` as spoken of, and no other.
 pub fn speak_of(testid: Option<&'static str>) {
     // It may be drawn in this very frame.
-    request_animation_frame(move || {
+    let _ = request_animation_frame(move || {
         let marked = document().query_selector("[data-spoken]").ok().flatten();
         if let Some(marked) = marked {
             // Neither can fail with a valid name.

@@ -41,7 +41,7 @@ const DASHES: [&str; 4] = ["none", "7 4", "2 3", "10 3 2 3"];
 #[component]
 pub fn AnalysisDrawer() -> impl IntoView {
     let is_open = expect_context::<PageSignals>().analysis;
-    let on_toggle = move |event| {
+    let on_toggle = move |event: leptos::web_sys::ToggleEvent| {
         let now = event_target_open(&event);
         if now != is_open.get_untracked() {
             is_open.set(now);

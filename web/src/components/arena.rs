@@ -36,7 +36,7 @@ pub fn ArenaPanel() -> impl IntoView {
             asked.set(choice);
         }
     });
-    let on_toggle = move |event| {
+    let on_toggle = move |event: leptos::web_sys::ToggleEvent| {
         let is_open = event_target_open(&event);
         if is_open != in_address.with_untracked(Option::is_some) {
             in_address.set(is_open.then(|| asked.get_untracked()));
