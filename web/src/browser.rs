@@ -5,8 +5,11 @@ use std::{cell::Cell, pin::pin};
 use futures::{channel::oneshot, future::select};
 use gloo::{render, timers::callback::Timeout};
 use latent_model::turns::Breathe;
-use leptos::prelude::{document, on_cleanup, request_animation_frame, window};
-use wasm_bindgen::{JsCast, JsValue, prelude::wasm_bindgen};
+use leptos::prelude::{document, request_animation_frame, window};
+use wasm_bindgen::{
+    JsCast, JsValue,
+    prelude::{Closure, wasm_bindgen},
+};
 use wasm_bindgen_futures::JsFuture;
 
 /// How long work goes on before the browser gets a turn: with what it then does, and a part that
@@ -102,17 +105,17 @@ fn obstacle(is_secure: bool, has_webgpu: bool) -> Option<&'static str> {
     }
 }
 
-/// Calls back in the next frame, unless what calls now is gone by then.
+/// Calls back in the next frame, unless what calls now is gone by then: leptos cancels it with its
+/// owner.
 pub fn in_next_frame(callback: impl FnOnce() + 'static) {
-    if let Ok(frame) = request_animation_frame(callback) {
-        on_cleanup(move || frame.cancel());
-    }
+    // A window that is open has frames.
+    let _ = request_animation_frame(callback);
 }
 
 /// Calls back in the next frame, whatever becomes of what calls now.
 pub fn in_next_frame_of_page(callback: impl FnOnce() + 'static) {
-    // A window that is open has frames.
-    let _ = request_animation_frame(callback);
+    let callback = Closure::once_into_js(callback);
+    let _ = window().request_animation_frame(callback.unchecked_ref());
 }
 
 /// Gives the keyboard to the last of these elements, named by their `data-testid`s, that there is.
@@ -131,7 +134,7 @@ pub fn focus_test_id(testids: &[&str]) {
 /// Marks the part of the page with this `data-testid` as spoken of, and no other.
 pub fn speak_of(testid: Option<&'static str>) {
     // It may be drawn in this very frame.
-    let _ = request_animation_frame(move || {
+    in_next_frame_of_page(move || {
         let marked = document().query_selector("[data-spoken]").ok().flatten();
         if let Some(marked) = marked {
             // Neither can fail with a valid name.
