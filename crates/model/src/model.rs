@@ -102,7 +102,7 @@ impl Model {
             files.chat_template.as_deref(),
         )?;
         turn(breathe).await;
-        let tokenizer = Tokenizer::from_json(&files.tokenizer)?;
+        let tokenizer = Tokenizer::from_json_in_turns(&files.tokenizer, breathe).await?;
         turn(breathe).await;
         let tokenizer = fitting(tokenizer, &config, chat_template.as_ref(), files)?;
         turn(breathe).await;

@@ -4,12 +4,17 @@ use std::{collections::BTreeSet, sync::Arc};
 
 pub use self::stream::TextStream;
 use self::{codec::Codec, words::Words};
-use crate::{chat::ChatTemplate, text};
+use crate::{
+    chat::ChatTemplate,
+    text,
+    turns::{Breathe, at_once},
+};
 
 mod codec;
 mod library;
 mod pattern;
 mod stream;
+mod walk;
 mod words;
 
 /// The markers that switch a model between words, thoughts and answers.
@@ -133,10 +138,21 @@ impl Tokenizer {
     /// # Errors
     /// If the text is not a tokenizer.
     pub fn from_json(json: &str) -> Result<Self, TokenizerError> {
+        at_once(Self::from_json_in_turns(json, None))
+    }
+
+    /// The same, with turns for others where there are any.
+    ///
+    /// # Errors
+    /// As [`Tokenizer::from_json`].
+    pub async fn from_json_in_turns(
+        json: &str,
+        breathe: Option<Breathe>,
+    ) -> Result<Self, TokenizerError> {
         if let Some(read) = Self::of_words(json) {
             return Ok(read);
         }
-        let codec = library::read(&text::clean(json))?;
+        let codec = library::read(&text::clean(json), breathe).await?;
         Ok(Self::new(Arc::new(codec)))
     }
 

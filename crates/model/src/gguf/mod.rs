@@ -162,14 +162,10 @@ impl ModelFiles {
             let generation_config = vocabulary::generation_config(metadata)?;
             let tokenizer = vocabulary::tokenizer(metadata, breathe).await?;
             turn(breathe).await;
-            let written = tokenizer.to_string();
-            turn(breathe).await;
-            drop(tokenizer);
-            turn(breathe).await;
             Ok(Self {
                 config: config.to_string(),
                 generation_config: Some(generation_config.to_string()),
-                tokenizer: written,
+                tokenizer,
                 tokenizer_config: Some(vocabulary::tokenizer_config(metadata)?.to_string()),
                 chat_template: None,
                 weights: vec![(file.into(), bytes.clone())],

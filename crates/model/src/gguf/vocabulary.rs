@@ -1,6 +1,8 @@
 //! The tokenizer of a GGUF file as a `tokenizer.json`.
 
-use serde_json::{Map, Value, json};
+use std::{collections::HashSet, fmt::Write};
+
+use serde_json::{Value, json};
 
 use super::{
     GgufFault,
@@ -83,12 +85,12 @@ const SPLITTINGS: [Splitting; 5] = [
     },
 ];
 
-/// The file's tokenizer as Hugging Face's library reads it: BPE on bytes, as GPT-2 has it, or on
-/// characters, as SentencePiece has it.
+/// The file's tokenizer as a text that Hugging Face's library reads: BPE on bytes, as GPT-2 has it, or
+/// on characters, as SentencePiece has it.
 pub(super) async fn tokenizer(
     metadata: &Metadata<'_>,
     breathe: Option<Breathe>,
-) -> Result<Value, GgufFault> {
+) -> Result<String, GgufFault> {
     let model = needed(metadata.text(MODEL)?, MODEL, ASKED_BY)?;
     match model {
         "gpt2" => on_bytes(metadata, breathe).await,
@@ -108,7 +110,7 @@ fn unsupported(what: &'static str, expected: String, found: &str) -> GgufFault {
     }
 }
 
-async fn on_bytes(metadata: &Metadata<'_>, breathe: Option<Breathe>) -> Result<Value, GgufFault> {
+async fn on_bytes(metadata: &Metadata<'_>, breathe: Option<Breathe>) -> Result<String, GgufFault> {
     let pre = metadata.text(PRE)?.unwrap_or("gpt-2");
     let known = SPLITTINGS.iter().find(|known| known.names.contains(&pre));
     let Some(splitting) = known else {
@@ -129,7 +131,7 @@ async fn on_bytes(metadata: &Metadata<'_>, breathe: Option<Breathe>) -> Result<V
     let pairs: Vec<[&str; 2]> = pairs.collect::<Result<_, _>>()?;
     turn(breathe).await;
     let vocabulary = Vocabulary::read(metadata, breathe).await?;
-    Ok(json!({
+    let others = json!({
         "version": "1.0",
         "truncation": null,
         "padding": null,
@@ -138,8 +140,9 @@ async fn on_bytes(metadata: &Metadata<'_>, breathe: Option<Breathe>) -> Result<V
         "pre_tokenizer": splitting.pre_tokenizer(),
         "post_processor": post_processor(metadata, splitting.adds_bos)?,
         "decoder": byte_level(true),
-        "model": vocabulary.bpe(&pairs, None, splitting.ignores_merges),
-    }))
+    });
+    let model = vocabulary.bpe(&pairs, None, splitting.ignores_merges, breathe);
+    Ok(with_member(&others, "model", &model.await))
 }
 
 /// SentencePiece's BPE joins the pair whose whole has the best score: the merges are all pairs of
@@ -147,7 +150,7 @@ async fn on_bytes(metadata: &Metadata<'_>, breathe: Option<Breathe>) -> Result<V
 async fn on_characters(
     metadata: &Metadata<'_>,
     breathe: Option<Breathe>,
-) -> Result<Value, GgufFault> {
+) -> Result<String, GgufFault> {
     let vocabulary = Vocabulary::read(metadata, breathe).await?;
     let scores = metadata.list(SCORES, "a list of numbers", |value| value.as_number())?;
     let scores = needed(scores, SCORES, ASKED_BY)?;
@@ -169,7 +172,7 @@ async fn on_characters(
         let whole = tokens[id];
         let splits = whole.char_indices().skip(1);
         let splits = splits.map(|(at, _)| whole.split_at(at));
-        let is_token = |part| vocabulary.ids.contains_key(part);
+        let is_token = |part| vocabulary.known.contains(part);
         let known = splits.filter(|(left, right)| is_token(*left) && is_token(*right));
         pairs.extend(known.map(|(left, right)| [left, right]));
     }
@@ -182,7 +185,7 @@ async fn on_characters(
         normalizers.insert(0, json!({"type": "Prepend", "prepend": "\u{2581}"}));
     }
     let unknown = vocabulary.of_type(UNKNOWN).next();
-    Ok(json!({
+    let others = json!({
         "version": "1.0",
         "truncation": null,
         "padding": null,
@@ -196,8 +199,9 @@ async fn on_characters(
             {"type": "Fuse"},
             {"type": "Strip", "content": " ", "start": 1, "stop": 0},
         ]},
-        "model": vocabulary.bpe(&pairs, unknown, false),
-    }))
+    });
+    let model = vocabulary.bpe(&pairs, unknown, false, breathe);
+    Ok(with_member(&others, "model", &model.await))
 }
 
 /// A file's tokens.
@@ -205,8 +209,8 @@ struct Vocabulary<'a> {
     tokens: Vec<&'a str>,
     /// One each, or none at all.
     types: Vec<u64>,
-    /// By token.
-    ids: Map<String, Value>,
+    /// The same, to be looked up.
+    known: HashSet<&'a str>,
 }
 
 impl<'a> Vocabulary<'a> {
@@ -222,19 +226,23 @@ impl<'a> Vocabulary<'a> {
                 found: types.len().to_string(),
             });
         }
-        let mut ids = Map::new();
+        let mut known = HashSet::new();
         for (id, token) in tokens.iter().enumerate() {
             if id % TOKENS_AT_ONCE == 0 {
                 turn(breathe).await;
             }
-            if ids.insert((*token).into(), id.into()).is_some() {
+            if !known.insert(*token) {
                 return Err(GgufFault::Duplicate {
                     what: "tokens",
                     name: (*token).into(),
                 });
             }
         }
-        Ok(Self { tokens, types, ids })
+        Ok(Self {
+            tokens,
+            types,
+            known,
+        })
     }
 
     /// The tokens of a type.
@@ -256,9 +264,16 @@ impl<'a> Vocabulary<'a> {
         self.types.iter().enumerate().filter_map(added).collect()
     }
 
-    /// `unknown` is the token for what is none, of a vocabulary that spells bytes out.
-    fn bpe(&self, merges: &[[&str; 2]], unknown: Option<&str>, ignores_merges: bool) -> Value {
-        json!({
+    /// The model, as text. `unknown` is the token for what is none, of a vocabulary that spells bytes
+    /// out.
+    async fn bpe(
+        &self,
+        merges: &[[&str; 2]],
+        unknown: Option<&str>,
+        ignores_merges: bool,
+        breathe: Option<Breathe>,
+    ) -> String {
+        let settings = json!({
             "type": "BPE",
             "dropout": null,
             "unk_token": unknown,
@@ -267,10 +282,47 @@ impl<'a> Vocabulary<'a> {
             "fuse_unk": unknown.is_some(),
             "byte_fallback": unknown.is_some(),
             "ignore_merges": ignores_merges,
-            "vocab": self.ids,
-            "merges": merges,
-        })
+        });
+        // Values of these would take many times the memory, and a page much time to build and drop.
+        let (mut ids, mut pairs) = (String::from("{"), String::from("["));
+        for (id, token) in self.tokens.iter().enumerate() {
+            if id % TOKENS_AT_ONCE == 0 {
+                turn(breathe).await;
+            }
+            append(&mut ids, format_args!("{}:{id}", Value::from(*token)));
+        }
+        for (place, [left, right]) in merges.iter().enumerate() {
+            if place % TOKENS_AT_ONCE == 0 {
+                turn(breathe).await;
+            }
+            let pair = [left, right].map(|token| Value::from(*token));
+            append(&mut pairs, format_args!("[{},{}]", pair[0], pair[1]));
+        }
+        let with_ids = with_member(&settings, "vocab", &(ids + "}"));
+        turn(breathe).await;
+        with_text(with_ids, "merges", &(pairs + "]"))
     }
+}
+
+/// Appends an entry to an object or an array that is open.
+fn append(text: &mut String, entry: std::fmt::Arguments<'_>) {
+    if text.len() > 1 {
+        text.push(',');
+    }
+    // Writing to a text cannot fail.
+    let _ = text.write_fmt(entry);
+}
+
+/// The text of an object with one more member, whose value is a text already.
+fn with_member(object: &Value, name: &str, value: &str) -> String {
+    with_text(object.to_string(), name, value)
+}
+
+fn with_text(mut object: String, name: &str, value: &str) -> String {
+    object.truncate(object.len() - 1);
+    object.reserve_exact(name.len() + value.len() + 5);
+    append(&mut object, format_args!("\"{name}\":{value}}}"));
+    object
 }
 
 /// The file's chat template and the tokens that it names, as a `tokenizer_config.json`.

@@ -2,21 +2,182 @@
 
 use std::collections::BTreeSet;
 
-use serde_json::Value;
-use tokenizers::{ModelWrapper, models::unigram::Unigram};
+use serde_json::{Map, Value};
+use tokenizers::{
+    AddedToken, ModelWrapper,
+    models::{
+        bpe::{BPE, Vocab},
+        unigram::Unigram,
+    },
+};
 
-use super::{TokenizerError, codec::Codec};
+use super::{
+    TokenizerError,
+    codec::Codec,
+    walk::{ARRAY, OBJECT, Walk},
+};
+use crate::turns::{Breathe, turn};
 
-/// Reads any tokenizer; what it says of truncation and padding is left behind.
-pub(super) fn read(json: &str) -> Result<tokenizers::Tokenizer, TokenizerError> {
-    let wrong = |error: tokenizers::Error| TokenizerError::Format(error.to_string());
-    check_readable(json)?;
-    let mut read: tokenizers::Tokenizer = json.parse().map_err(wrong)?;
+/// Entries of a vocabulary that are read between two turns for others.
+const ENTRIES_AT_ONCE: usize = 2048;
+
+/// Reads any tokenizer, with turns for others where there are any; what it says of truncation and
+/// padding is left behind. BPE, of which a page reads 50,000 tokens and as many merges, is read entry
+/// by entry: the crate's own reader copies it four times, and is done after a quarter of a second.
+pub(super) async fn read(
+    json: &str,
+    breathe: Option<Breathe>,
+) -> Result<tokenizers::Tokenizer, TokenizerError> {
+    let mut read = match Parts::of(json)? {
+        None => whole(json)?,
+        Some(parts) => {
+            turn(breathe).await;
+            let mut read = whole(&parts.others.to_string())?;
+            let bpe = bpe(parts, breathe).await?;
+            read.with_model(bpe.model);
+            turn(breathe).await;
+            let added = bpe.added.into_iter().map(|added| added.token);
+            read.add_tokens(added).map_err(wrong)?;
+            read
+        }
+    };
     read.with_truncation(None).map_err(wrong)?;
     read.with_padding(None);
+    Ok(read)
+}
+
+fn wrong(error: impl std::fmt::Display) -> TokenizerError {
+    TokenizerError::Format(error.to_string())
+}
+
+/// Reads any tokenizer in one go.
+fn whole(json: &str) -> Result<tokenizers::Tokenizer, TokenizerError> {
+    check_readable(json)?;
+    let mut read: tokenizers::Tokenizer = json.parse().map_err(wrong)?;
     let model = without_unknown_token(read.get_model().clone());
     read.with_model(model);
     Ok(read)
+}
+
+/// A tokenizer whose model is BPE, taken apart.
+struct Parts<'a> {
+    /// The file, with an empty model and no added tokens.
+    others: Value,
+    added: &'a str,
+    /// The model's fields, but for its tables.
+    settings: Map<String, Value>,
+    vocabulary: &'a str,
+    merges: &'a str,
+}
+
+impl<'a> Parts<'a> {
+    /// `None` where the model is another one.
+    fn of(json: &'a str) -> Result<Option<Self>, TokenizerError> {
+        let (mut others, mut model, mut added) = (Map::new(), None, "[]");
+        let mut file = Walk::new(json, OBJECT)?;
+        while file.advance()? {
+            match file.name()? {
+                name if name == "model" => model = Some(file.text()?),
+                name if name == "added_tokens" => added = file.text()?,
+                name => drop(others.insert(name, file.value()?)),
+            }
+        }
+        let Some(model) = model.filter(|model| model.starts_with(OBJECT[0])) else {
+            return Ok(None);
+        };
+        let (mut settings, mut vocabulary, mut merges) = (Map::new(), None, None);
+        let mut model = Walk::new(model, OBJECT)?;
+        while model.advance()? {
+            match model.name()? {
+                name if name == "vocab" => vocabulary = Some(model.text()?),
+                name if name == "merges" => merges = Some(model.text()?),
+                name => drop(settings.insert(name, model.value()?)),
+            }
+        }
+        let is_bpe = settings.get("type").is_some_and(|kind| kind == "BPE");
+        let (true, Some(vocabulary), Some(merges)) = (is_bpe, vocabulary, merges) else {
+            return Ok(None);
+        };
+        settings.insert("vocab".into(), Map::new().into());
+        settings.insert("merges".into(), Vec::<Value>::new().into());
+        others.insert("model".into(), settings.clone().into());
+        // Of what has told its type, the crate reads the rest.
+        settings.remove("type");
+        Ok(Some(Self {
+            others: others.into(),
+            added,
+            settings,
+            vocabulary,
+            merges,
+        }))
+    }
+}
+
+/// A token beside those of the model, as the crate writes it.
+#[derive(serde::Deserialize)]
+struct Added {
+    #[serde(rename = "id")]
+    _id: u32,
+    #[serde(flatten)]
+    token: AddedToken,
+}
+
+/// A model with what stands beside it.
+struct Read {
+    model: BPE,
+    added: Vec<Added>,
+}
+
+async fn bpe(parts: Parts<'_>, breathe: Option<Breathe>) -> Result<Read, TokenizerError> {
+    let added = serde_json::from_str(parts.added).map_err(wrong)?;
+    let settings: BPE = serde_json::from_value(parts.settings.into()).map_err(wrong)?;
+    let mut vocabulary = Vocab::default();
+    let mut entries = Walk::new(parts.vocabulary, OBJECT)?;
+    while entries.advance()? {
+        let token = entries.name()?;
+        vocabulary.insert(token, entries.value()?);
+        if vocabulary.len() % ENTRIES_AT_ONCE == 0 {
+            turn(breathe).await;
+        }
+    }
+    let mut merges = Vec::new();
+    let mut entries = Walk::new(parts.merges, ARRAY)?;
+    while entries.advance()? {
+        if merges.len() % ENTRIES_AT_ONCE == 0 {
+            turn(breathe).await;
+        }
+        let entry = entries.text()?;
+        if entry.starts_with(ARRAY[0]) {
+            merges.push(serde_json::from_str(entry).map_err(wrong)?);
+            continue;
+        }
+        // As files had it at first: a line of merges.txt.
+        let line: String = serde_json::from_str(entry).map_err(wrong)?;
+        match line.split_once(' ') {
+            _ if line.starts_with("#version") => {}
+            Some((left, right)) if !right.contains(' ') => merges.push((left.into(), right.into())),
+            _ => {
+                return Err(wrong(format!(
+                    "expected a merge of two tokens, found {line:?}"
+                )));
+            }
+        }
+    }
+    turn(breathe).await;
+    // The prefix is a part of what merges come to; the other settings are for texts.
+    let mut builder = BPE::builder().vocab_and_merges(vocabulary, merges);
+    if let Some(prefix) = &settings.continuing_subword_prefix {
+        builder = builder.continuing_subword_prefix(prefix.clone());
+    }
+    let mut model = builder.build().map_err(wrong)?;
+    turn(breathe).await;
+    model.unk_token = Some(NOWHERE.into());
+    model.dropout = settings.dropout;
+    model.end_of_word_suffix = settings.end_of_word_suffix;
+    model.fuse_unk = settings.fuse_unk;
+    model.byte_fallback = settings.byte_fallback;
+    model.ignore_merges = settings.ignore_merges;
+    Ok(Read { model, added })
 }
 
 impl Codec for tokenizers::Tokenizer {

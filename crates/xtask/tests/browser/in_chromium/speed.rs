@@ -95,3 +95,43 @@ fn a_language_model_is_measured_as_a_checkpoint_is() {
         Ok(())
     });
 }
+
+/// Keeps the tasks of the main thread that take more than 50 ms: when each began, and how long it took.
+const LONG_TASKS: &str = "
+    window.tasks = [];
+    const keep = entry => window.tasks.push([Math.round(entry.startTime), Math.round(entry.duration)]);
+    new PerformanceObserver(list => list.getEntries().forEach(keep)).observe({ type: 'longtask', buffered: true })";
+
+/// `LATENT_GGUF=~/.cache/latent/smollm2.gguf cargo test --workspace --test browser -- --nocapture
+/// long_tasks` prints the tasks of more than 50 ms in which a language model is opened and run.
+#[test]
+fn the_long_tasks_of_a_language_model_are_told() {
+    let Some(path) = std::env::var_os(GGUF).map(PathBuf::from) else {
+        eprintln!("SKIPPED, not passed: {GGUF} names no file");
+        return;
+    };
+    for engine in ["reference", "gpu"] {
+        in_browser(WebGpu::SwiftShader, async |browser| {
+            let site = Site::of_dist()?;
+            place(&path, "smollm2", site.folder())?;
+            let server = StaticServer::start(site.folder(), 0, "/kept/", Host::default())?;
+            browser.before_page(LONG_TASKS).await?;
+            let lanes = "smollm2:token-cot,max_think=16,max_answer=4;smollm2:soft,max_think=16,max_answer=4";
+            let hash = format!("task=free-text&problem=text:Why%3F&lanes={lanes}&engine={engine}");
+            browser.open_on(&server, &hash).await?;
+            browser.wait_enabled("run", PATIENCE).await?;
+            let told = "return window.tasks";
+            let opened = browser.execute(told, Value::Null).await?;
+            eprintln!("{engine}, opened: {opened}");
+            browser
+                .execute("window.tasks.length = 0", Value::Null)
+                .await?;
+            browser.press_at_once(&["run"]).await?;
+            let is_done = |text: &str| text == "done";
+            browser.wait_text("status", is_done, PATIENCE).await?;
+            let ran = browser.execute(told, Value::Null).await?;
+            eprintln!("{engine}, ran: {ran}");
+            Ok(())
+        });
+    }
+}
