@@ -282,3 +282,78 @@ fn is_precompiled(normalizer: &Value) -> bool {
         _ => false,
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use serde_json::json;
+
+    use super::*;
+    use crate::turns::at_once;
+
+    /// BPE of three letters, with the settings and merges that are given.
+    fn file(merges: Value, settings: Value) -> Value {
+        let mut file = json!({
+            "version": "1.0", "truncation": null, "padding": null,
+            "added_tokens": [{
+                "id": 5, "content": "<eos>", "special": true, "single_word": false,
+                "lstrip": false, "rstrip": false, "normalized": false,
+            }],
+            "normalizer": {"type": "NFC"}, "pre_tokenizer": {"type": "Digits", "individual_digits": true},
+            "post_processor": null, "decoder": {"type": "Fuse"},
+            "model": {
+                "type": "BPE", "merges": merges,
+                "vocab": {"a": 0, "b": 1, "c": 2, "ab": 3, "abc": 4, "<eos>": 5, "\u{1F600}\"": 6},
+            },
+        });
+        for (name, value) in settings.as_object().expect("an object") {
+            file["model"][name] = value.clone();
+        }
+        file
+    }
+
+    #[test]
+    fn bpe_is_read_as_the_crate_reads_it() {
+        let pairs = json!([["a", "b"], ["ab", "c"]]);
+        let lines = json!(["#version: 0.2", "a b", "ab c"]);
+        let all = json!({
+            "dropout": 0.5, "unk_token": "c", "end_of_word_suffix": "c", "fuse_unk": true,
+            "byte_fallback": true, "ignore_merges": true,
+        });
+        let prefixed = json!({"continuing_subword_prefix": "b"});
+        for file in [
+            file(pairs.clone(), json!({})),
+            file(lines, json!({"dropout": null})),
+            file(pairs, all),
+            file(
+                json!([["a", "bb"]]),
+                json!({"continuing_subword_prefix": "b", "vocab": {"a": 0, "bb": 1, "ab": 2}}),
+            ),
+            file(json!([]), prefixed),
+        ] {
+            let json = file.to_string();
+            assert!(Parts::of(&json).expect("JSON").is_some(), "{json}");
+            let by_crate = whole(&json).expect("a tokenizer").to_string(false);
+            let read = at_once(read(&json, None)).expect("a tokenizer");
+            assert_eq!(read.to_string(false).ok(), by_crate.ok());
+        }
+    }
+
+    #[test]
+    fn what_is_wrong_with_bpe_is_said() {
+        for (merges, told) in [
+            (json!([["a", "x"]]), "Token `x` out of vocabulary"),
+            (
+                json!(["a b c"]),
+                "expected a merge of two tokens, found \"a b c\"",
+            ),
+            (json!([["a"]]), "expected"),
+            (json!({}), "expected ["),
+        ] {
+            let json = file(merges, json!({})).to_string();
+            let error = at_once(read(&json, None)).expect_err("wrong").to_string();
+            assert!(error.contains(told), "{error}");
+        }
+        let json = file(json!([]), json!({"vocab": {"a": -1}})).to_string();
+        assert!(at_once(read(&json, None)).is_err(), "an id counts from 0");
+    }
+}
