@@ -118,9 +118,10 @@ fn save(path: &Path, text: &str) -> Result<()> {
 }
 
 /// Whether a ratio is held to a floor. How the tables of kernels stand to each other is only told: the
-/// slower one may become quicker. So is PyTorch, which not every machine has.
+/// slower one may become quicker. So are PyTorch and onnxruntime, which not every machine has.
 fn is_held(name: &str) -> bool {
-    !name.contains("over kernels ") && !name.contains("over PyTorch")
+    let only_told = ["over kernels ", "over PyTorch", "over onnxruntime"];
+    !only_told.iter().any(|peer| name.contains(peer))
 }
 
 /// The medians of a report's ratios that are held to floors.
