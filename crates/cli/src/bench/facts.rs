@@ -20,8 +20,17 @@ use super::{BenchArgs, STEPS_PER_SUBMIT, report};
 /// Steps whose kernels are timed.
 const PROFILED_STEPS: usize = 16;
 
+/// Steps of a phase that parity is asked over: the reference computes them in f64, which takes a large
+/// model minutes, so such a one is asked over two at least and as many more as a small one's work allows.
+fn parity_steps(model: &Model, steps: usize) -> usize {
+    const MOST_WEIGHTS_READ: usize = 1 << 29;
+    let n_parameters = model.weights.n_parameters();
+    steps.min((MOST_WEIGHTS_READ / n_parameters).max(2))
+}
+
 /// The engine against the oracle: every activation of the prompt, and every step of every strategy
-/// that the checkpoint can run, from the oracle's inputs, as many in a phase as are timed.
+/// that the checkpoint can run, from the oracle's inputs, as many in a phase as are timed and the
+/// model's size allows.
 pub async fn parity(
     model: &Model,
     engine: &mut GpuEngine,
@@ -36,7 +45,7 @@ pub async fn parity(
         .stages
         .iter()
         .map(|stage| f64::from(stage.max_abs_difference));
-    let lanes: Vec<LaneSpec> = runnable_lanes(model, ids, steps as u32)
+    let lanes: Vec<LaneSpec> = runnable_lanes(model, ids, parity_steps(model, steps) as u32)
         .into_iter()
         .map(|(_, lane)| lane)
         .collect();
