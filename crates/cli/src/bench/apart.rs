@@ -16,7 +16,7 @@ const SMOLLM2: &str = include_str!("../../bench/smollm2.json");
 const SMOLLM2_INT8: &str = include_str!("../../bench/smollm2-int8.json");
 
 /// Tokens a second of all lanes together.
-fn decoded(report: &Report, lanes: usize) -> f64 {
+pub(super) fn decoded(report: &Report, lanes: usize) -> f64 {
     let of_lanes = report.decode.iter().find(|decode| decode.lanes == lanes);
     of_lanes.map_or(f64::NAN, |decode| decode.tokens_per_second.median)
 }

@@ -3,6 +3,7 @@
 use latent_gpu::kernels::split_sums_for;
 
 use super::{
+    apart::decoded,
     document::{
         prefill_of_peers, table_of_ceiling, table_of_decoding, table_of_peers, table_of_ratios,
     },
@@ -26,10 +27,6 @@ pub fn section(report: &Report) -> String {
         settings,
         ..
     } = &measured;
-    let tokens_a_second = |report: &Report, lanes: usize| {
-        let of_lanes = report.decode.iter().find(|decode| decode.lanes == lanes);
-        of_lanes.map_or(f64::NAN, |decode| decode.tokens_per_second.median)
-    };
     format!(
         "\
 ## On a GPU
@@ -63,10 +60,10 @@ Before the kernels had run on any GPU they decoded {:.0} tokens/s at one lane an
         prefill_of_peers(&measured, 0),
         table_of_ratios(&measured),
         table_of_ceiling(&measured),
-        tokens_a_second(&before, 1),
-        tokens_a_second(&before, 8),
-        tokens_a_second(&measured, 1),
-        tokens_a_second(&measured, 8),
+        decoded(&before, 1),
+        decoded(&before, 8),
+        decoded(&measured, 1),
+        decoded(&measured, 8),
         kernels(&before, &measured),
         WHAT_IT_SAID,
         sharing(report),
@@ -76,8 +73,7 @@ Before the kernels had run on any GPU they decoded {:.0} tokens/s at one lane an
 /// What was learned there.
 const WHAT_IT_SAID: &str = "\
 A dispatch that waits for the one before takes about 4.5 µs for one row and 7 to 8 for eight, however \
-little it computes: the 25 of a step are more than half of its time, and a bigger model pays more per \
-dispatch without getting slower in proportion. What was changed: attention adds in trees and asks for four \
+little it computes: the 25 of a step are more than half of its time. What was changed: attention adds in trees and asks for four \
 keys at once; a vocabulary has 64 threads however small it is, and select adds its parts with all of them; \
 a matmul's thread asks for two blocks at once; one row of few outputs is shared by twice as many \
 workgroups, a large head by half. Tried and not taken: scores in workgroup memory (no quicker), four \

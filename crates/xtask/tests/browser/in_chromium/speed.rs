@@ -68,10 +68,8 @@ fn without_a_gpu_the_reference_engine_is_measured_alone() {
     });
 }
 
-/// `LATENT_GGUF=~/.cache/latent/smollm2.gguf cargo test --workspace --test browser -- --nocapture
-/// language_model` prints how fast a language model is in the page, and what memory it takes.
-#[test]
-fn a_language_model_is_measured_as_a_checkpoint_is() {
+/// Runs a test of the page beside a server of it that has the language model, where there is its file.
+fn beside_a_language_model(test: impl AsyncFnOnce(&Browser, &StaticServer) -> Result<()>) {
     let Some(path) = std::env::var_os(GGUF).map(PathBuf::from) else {
         eprintln!("SKIPPED, not passed: {GGUF} names no file");
         return;
@@ -80,10 +78,19 @@ fn a_language_model_is_measured_as_a_checkpoint_is() {
         let site = Site::of_dist()?;
         place(&path, "smollm2", site.folder())?;
         let server = StaticServer::start(site.folder(), 0, "/kept/", Host::default())?;
+        test(browser, &server).await
+    });
+}
+
+/// `LATENT_GGUF=~/.cache/latent/smollm2.gguf cargo test --workspace --test browser -- --nocapture
+/// language_model` prints how fast a language model is in the page, and what memory it takes.
+#[test]
+fn a_language_model_is_measured_as_a_checkpoint_is() {
+    beside_a_language_model(async |browser, server| {
         browser.before_page(COUNT_MEMORY).await?;
         let hash = "task=free-text&problem=text:Why%3F&lanes=smollm2:token-cot&engine=gpu";
         let opened = Instant::now();
-        browser.open_on(&server, hash).await?;
+        browser.open_on(server, hash).await?;
         browser.wait_enabled("run", PATIENCE).await?;
         eprintln!("it can run after {:.1} s", opened.elapsed().as_secs_f64());
         let rows = measured(browser, PATIENCE).await?;
@@ -106,19 +113,12 @@ const LONG_TASKS: &str = "
 /// long_tasks` prints the tasks of more than 50 ms in which a language model is opened and run.
 #[test]
 fn the_long_tasks_of_a_language_model_are_told() {
-    let Some(path) = std::env::var_os(GGUF).map(PathBuf::from) else {
-        eprintln!("SKIPPED, not passed: {GGUF} names no file");
-        return;
-    };
     for engine in ["reference", "gpu"] {
-        in_browser(WebGpu::SwiftShader, async |browser| {
-            let site = Site::of_dist()?;
-            place(&path, "smollm2", site.folder())?;
-            let server = StaticServer::start(site.folder(), 0, "/kept/", Host::default())?;
+        beside_a_language_model(async |browser, server| {
             browser.before_page(LONG_TASKS).await?;
             let lanes = "smollm2:token-cot,max_think=16,max_answer=4;smollm2:soft,max_think=16,max_answer=4";
             let hash = format!("task=free-text&problem=text:Why%3F&lanes={lanes}&engine={engine}");
-            browser.open_on(&server, &hash).await?;
+            browser.open_on(server, &hash).await?;
             browser.wait_enabled("run", PATIENCE).await?;
             let told = "return window.tasks";
             let opened = browser.execute(told, Value::Null).await?;
