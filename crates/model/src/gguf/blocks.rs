@@ -2,7 +2,10 @@
 //!
 //! The layouts are those of llama.cpp's `ggml-common.h`; all numbers are little-endian.
 
-use crate::matrix::f32_from_f16;
+use crate::matrix::{
+    decoders::{Decoder, Group, bytes_at, half_at, sixteen},
+    registers::{Registers, both},
+};
 
 /// How a block of quantised values is written.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -24,6 +27,18 @@ pub enum BlockFormat {
 }
 
 impl BlockFormat {
+    /// All formats.
+    #[cfg(test)]
+    pub(crate) const ALL: [Self; 7] = [
+        Self::Q4_0,
+        Self::Q4_1,
+        Self::Q5_0,
+        Self::Q5_1,
+        Self::Q4K,
+        Self::Q5K,
+        Self::Q6K,
+    ];
+
     /// Values of a block.
     pub const fn n_values(self) -> usize {
         match self {
@@ -45,39 +60,20 @@ impl BlockFormat {
         }
     }
 
-    /// Where a block's f16 scales stand: the first of them, and how many follow each other.
-    const fn scales(self) -> (usize, usize) {
+    /// Where a block's f16 scales stand.
+    pub(crate) const fn scale_places(self) -> &'static [usize] {
         match self {
-            Self::Q4_0 | Self::Q5_0 => (0, 1),
-            Self::Q4_1 | Self::Q5_1 | Self::Q4K | Self::Q5K => (0, 2),
-            Self::Q6K => (208, 1),
-        }
-    }
-
-    /// Writes the values of whole blocks to `values`. `BITS` tells compilations for several registers apart.
-    #[expect(
-        clippy::redundant_closure,
-        reason = "functions by name would be one for all"
-    )]
-    #[inline(always)]
-    pub(crate) fn decode<const BITS: usize>(self, bytes: &[u8], values: &mut [f32]) {
-        match self {
-            Self::Q4_0 => each_block(bytes, values, |block, values| q4_0(block, values)),
-            Self::Q4_1 => each_block(bytes, values, |block, values| q4_1(block, values)),
-            Self::Q5_0 => each_block(bytes, values, |block, values| q5_0(block, values)),
-            Self::Q5_1 => each_block(bytes, values, |block, values| q5_1(block, values)),
-            Self::Q4K => each_block(bytes, values, |block, values| q4_k(block, values)),
-            Self::Q5K => each_block(bytes, values, |block, values| q5_k(block, values)),
-            Self::Q6K => each_block(bytes, values, |block, values| q6_k(block, values)),
+            Self::Q4_0 | Self::Q5_0 => &[0],
+            Self::Q4_1 | Self::Q5_1 | Self::Q4K | Self::Q5K => &[0, 2],
+            Self::Q6K => &[208],
         }
     }
 
     /// The first value of a block whose scale is NaN or infinite, with its index.
     pub(crate) fn first_non_finite(self, bytes: &[u8]) -> Option<(usize, f32)> {
-        let (first, n_scales) = self.scales();
         let scales = |block: &[u8]| -> Option<f32> {
             let bits = |place: usize| u16::from_le_bytes([block[place], block[place + 1]]);
-            let mut all = (0..n_scales).map(|scale| bits(first + 2 * scale));
+            let mut all = self.scale_places().iter().map(|&place| bits(place));
             let bad = all.find(|bits| bits & 0x7C00 == 0x7C00)?;
             Some(if bad & 0x03FF == 0 {
                 f32::INFINITY
@@ -90,106 +86,110 @@ impl BlockFormat {
     }
 }
 
-/// Blocks of sizes that the compiler knows, so that it decodes many values at once.
-///
-/// The decoders below are loops over as many bytes as values, and write each value where it stays:
-/// arrays made by `from_fn` and copied took three times as long.
+/// d·q + m
 #[inline(always)]
-fn each_block<const BYTES: usize, const VALUES: usize>(
-    bytes: &[u8],
-    values: &mut [f32],
-    decode: impl Fn(&[u8; BYTES], &mut [f32; VALUES]),
-) {
-    let values = values.as_chunks_mut().0.iter_mut();
-    for (block, values) in bytes.as_chunks().0.iter().zip(values) {
-        // Seen through, the compiler decodes value i of eight blocks at once, which lie far from
-        // each other, in place of eight values of one: three times as long.
-        decode(std::hint::black_box(block), values);
-    }
-}
-
-#[inline(always)]
-fn half(block: &[u8], place: usize) -> f32 {
-    f32_from_f16(u16::from_le_bytes([block[place], block[place + 1]]))
-}
-
-/// N values after each other, of the numbers that `quant` finds at their indices.
-#[inline(always)]
-fn write<const N: usize>(
-    values: &mut [f32],
-    quant: impl Fn(usize) -> i32,
-    value: impl Fn(i32) -> f32,
-) {
-    let values: &mut [f32; N] = (&mut values[..N]).try_into().expect("that many");
-    for (i, x) in values.iter_mut().enumerate() {
-        *x = value(quant(i));
-    }
-}
-
-/// The bytes from `first` on.
-#[inline(always)]
-fn bytes_at<const N: usize>(block: &[u8], first: usize) -> &[u8; N] {
-    block[first..first + N].try_into().expect("that many")
-}
-
-/// 32 values of 4 bits: the lower ones of 16 bytes, then their upper ones.
-#[inline(always)]
-fn four_bits(bytes: &[u8; 16], values: &mut [f32; 32], value: impl Fn(i32) -> f32) {
-    let (low, high) = values.split_at_mut(16);
-    write::<16>(low, |i| i32::from(bytes[i] & 15), &value);
-    write::<16>(high, |i| i32::from(bytes[i] >> 4), &value);
-}
-
-/// The same with a fifth bit each, in one u32.
-#[inline(always)]
-fn five_bits(fifth: u32, bytes: &[u8; 16], values: &mut [f32; 32], value: impl Fn(i32) -> f32) {
-    let (low, high) = values.split_at_mut(16);
-    let fifth = |i: usize| (((fifth >> i) & 1) << 4) as i32;
-    write::<16>(low, |i| i32::from(bytes[i] & 15) | fifth(i), &value);
-    write::<16>(high, |i| i32::from(bytes[i] >> 4) | fifth(i + 16), &value);
+fn shifted<R: Registers>(
+    registers: R,
+    d: R::Values,
+    m: R::Values,
+) -> impl Fn(R::Values) -> R::Values {
+    #[inline(always)]
+    move |quants| registers.add(registers.mul(d, quants), m)
 }
 
 /// d·(q − zero)
 #[inline(always)]
-fn centred(d: f32, zero: i32) -> impl Fn(i32) -> f32 {
+fn centred<R: Registers>(registers: R, d: R::Values, zero: f32) -> impl Fn(R::Values) -> R::Values {
     #[inline(always)]
-    move |quant| d * (quant - zero) as f32
+    move |quants| registers.mul(d, registers.add(quants, registers.splat(-zero)))
 }
 
-/// d·q + m
+/// 32 values of 4 bits: the lower ones of 16 bytes from `first` on, then their upper ones.
 #[inline(always)]
-fn shifted(d: f32, m: f32) -> impl Fn(i32) -> f32 {
+fn four_bits<R: Registers>(
+    registers: R,
+    block: &[u8],
+    first: usize,
+    value: impl Fn(R::Values) -> R::Values,
+) -> Group<R> {
+    let bytes = sixteen(registers, block, first);
+    [
+        registers.of_fours(bytes, 0, &value),
+        registers.of_fours(bytes, 4, &value),
+    ]
+}
+
+/// The same with a fifth bit each, in a u32 before them.
+#[inline(always)]
+fn five_bits<R: Registers>(
+    registers: R,
+    block: &[u8],
+    first: usize,
+    value: impl Fn(R::Values) -> R::Values,
+) -> Group<R> {
+    let fifth = u32::from_le_bytes(*bytes_at(block, first));
+    let bytes = sixteen(registers, block, first + 4);
+    both(
+        [0, 1],
+        #[inline(always)]
+        |half| {
+            let bits = std::array::from_fn(|i| ((fifth >> (16 * half + i)) & 1) as u8);
+            let four = registers.bits(bytes, 4 * half as u32, 15);
+            value(registers.i8s(registers.with_upper(four, registers.bytes(bits))))
+        },
+    )
+}
+
+pub struct Q4_0;
+
+impl Decoder for Q4_0 {
+    const BYTES: usize = BlockFormat::Q4_0.n_bytes();
+    const IS_WHOLE: bool = true;
+
     #[inline(always)]
-    move |quant| d * quant as f32 + m
+    fn group<R: Registers>(registers: R, block: &[u8], _: usize) -> Group<R> {
+        let d = half_at(registers, block, 0);
+        four_bits(registers, block, 2, centred(registers, d, 8.0))
+    }
 }
 
-#[inline(always)]
-fn q4_0(block: &[u8; 18], values: &mut [f32; 32]) {
-    four_bits(bytes_at(block, 2), values, centred(half(block, 0), 8));
+pub struct Q4_1;
+
+impl Decoder for Q4_1 {
+    const BYTES: usize = BlockFormat::Q4_1.n_bytes();
+    const IS_WHOLE: bool = true;
+
+    #[inline(always)]
+    fn group<R: Registers>(registers: R, block: &[u8], _: usize) -> Group<R> {
+        let [d, m] = [half_at(registers, block, 0), half_at(registers, block, 2)];
+        four_bits(registers, block, 4, shifted(registers, d, m))
+    }
 }
 
-#[inline(always)]
-fn q4_1(block: &[u8; 20], values: &mut [f32; 32]) {
-    let value = shifted(half(block, 0), half(block, 2));
-    four_bits(bytes_at(block, 4), values, value);
+pub struct Q5_0;
+
+impl Decoder for Q5_0 {
+    const BYTES: usize = BlockFormat::Q5_0.n_bytes();
+    const IS_WHOLE: bool = true;
+
+    #[inline(always)]
+    fn group<R: Registers>(registers: R, block: &[u8], _: usize) -> Group<R> {
+        let d = half_at(registers, block, 0);
+        five_bits(registers, block, 2, centred(registers, d, 16.0))
+    }
 }
 
-#[inline(always)]
-fn q5_0(block: &[u8; 22], values: &mut [f32; 32]) {
-    let fifth = u32::from_le_bytes(*bytes_at(block, 2));
-    five_bits(
-        fifth,
-        bytes_at(block, 6),
-        values,
-        centred(half(block, 0), 16),
-    );
-}
+pub struct Q5_1;
 
-#[inline(always)]
-fn q5_1(block: &[u8; 24], values: &mut [f32; 32]) {
-    let fifth = u32::from_le_bytes(*bytes_at(block, 4));
-    let value = shifted(half(block, 0), half(block, 2));
-    five_bits(fifth, bytes_at(block, 8), values, value);
+impl Decoder for Q5_1 {
+    const BYTES: usize = BlockFormat::Q5_1.n_bytes();
+    const IS_WHOLE: bool = true;
+
+    #[inline(always)]
+    fn group<R: Registers>(registers: R, block: &[u8], _: usize) -> Group<R> {
+        let [d, m] = [half_at(registers, block, 0), half_at(registers, block, 2)];
+        five_bits(registers, block, 4, shifted(registers, d, m))
+    }
 }
 
 /// Scale and minimum of one of eight groups, of 6 bits each, which 12 bytes hold.
@@ -205,78 +205,93 @@ fn group_scale(packed: &[u8; 12], group: usize) -> (f32, f32) {
     (f32::from(scale), f32::from(minimum))
 }
 
-/// Eight groups of 32 values, d·scale·q − least·minimum each: the lower four bits of 32 bytes, then
-/// their upper ones, four times. `fifth` has a number's fifth bit in place, by group and index.
+/// One of eight groups, d·scale·q − least·minimum: the lower four bits of 32 bytes, then their upper
+/// ones, four times, from `quants` on. Its fifth bits, if there are any, are the group's of 32 bytes.
 #[inline(always)]
-fn eight_groups(
+fn one_of_eight<R: Registers>(
+    registers: R,
     block: &[u8],
-    quants: &[u8; 128],
-    values: &mut [f32; 256],
-    fifth: impl Fn(usize, usize) -> i32,
-) {
-    let (d, least) = (half(block, 0), half(block, 2));
-    let groups = values.as_chunks_mut::<32>().0.iter_mut();
-    for (group, values) in groups.enumerate() {
-        let (scale, minimum) = group_scale(bytes_at(block, 4), group);
-        let value = shifted(d * scale, -(least * minimum));
-        let bytes: &[u8; 32] = bytes_at(quants, 32 * (group / 2));
-        match group % 2 {
-            0 => write::<32>(
-                values,
-                |i| i32::from(bytes[i] & 15) | fifth(group, i),
-                value,
-            ),
-            _ => write::<32>(
-                values,
-                |i| i32::from(bytes[i] >> 4) | fifth(group, i),
-                value,
-            ),
-        }
+    (quants, fifths): (usize, Option<usize>),
+    group: usize,
+) -> Group<R> {
+    let (scale, minimum) = group_scale(bytes_at(block, 4), group);
+    let [d, least] = [half_at(registers, block, 0), half_at(registers, block, 2)];
+    let d = registers.mul(d, registers.splat(scale));
+    let m = registers.mul(least, registers.splat(-minimum));
+    let value = shifted(registers, d, m);
+    let shift = 4 * (group as u32 % 2);
+    both(
+        [0, 16],
+        #[inline(always)]
+        |first| {
+            let bytes = sixteen(registers, block, quants + 32 * (group / 2) + first);
+            match fifths {
+                None => registers.of_fours(bytes, shift, &value),
+                Some(fifths) => {
+                    let fifths = sixteen(registers, block, fifths + first);
+                    let fifths = registers.bits(fifths, group as u32, 1);
+                    let four = registers.bits(bytes, shift, 15);
+                    value(registers.i8s(registers.with_upper(four, fifths)))
+                }
+            }
+        },
+    )
+}
+
+pub struct Q4K;
+
+impl Decoder for Q4K {
+    const BYTES: usize = BlockFormat::Q4K.n_bytes();
+    const IS_WHOLE: bool = true;
+    const GROUPS: usize = 8;
+
+    #[inline(always)]
+    fn group<R: Registers>(registers: R, block: &[u8], group: usize) -> Group<R> {
+        one_of_eight(registers, block, (16, None), group)
     }
 }
 
-#[inline(always)]
-fn q4_k(block: &[u8; 144], values: &mut [f32; 256]) {
-    eight_groups(block, bytes_at(block, 16), values, |_, _| 0);
-}
+pub struct Q5K;
 
-#[inline(always)]
-fn q5_k(block: &[u8; 176], values: &mut [f32; 256]) {
-    let fifth: &[u8; 32] = bytes_at(block, 16);
-    eight_groups(block, bytes_at(block, 48), values, |group, i| {
-        ((i32::from(fifth[i]) >> group) & 1) << 4
-    });
-}
+impl Decoder for Q5K {
+    const BYTES: usize = BlockFormat::Q5K.n_bytes();
+    const IS_WHOLE: bool = true;
+    const GROUPS: usize = 8;
 
-/// One of four times 32 values of a half of a block: quarters 0 and 1 are the lower four bits of 64
-/// bytes, 2 and 3 the upper ones; two bits of each of 32 bytes come above them.
-#[inline(always)]
-fn six_bits<const QUARTER: usize>(
-    (low, high): (&[u8; 64], &[u8; 32]),
-    scales: [f32; 2],
-    values: &mut [f32],
-) {
-    for (part, scale) in scales.into_iter().enumerate() {
-        let low: &[u8; 16] = bytes_at(low, 32 * (QUARTER % 2) + 16 * part);
-        let high: &[u8; 16] = bytes_at(high, 16 * part);
-        let low = |i: usize| (low[i] >> (4 * (QUARTER / 2))) & 15;
-        let quant = |i: usize| low(i) | ((high[i] >> (2 * QUARTER)) & 3) << 4;
-        let values = &mut values[32 * QUARTER + 16 * part..];
-        write::<16>(values, |i| quant(i).into(), centred(scale, 32));
+    #[inline(always)]
+    fn group<R: Registers>(registers: R, block: &[u8], group: usize) -> Group<R> {
+        one_of_eight(registers, block, (48, Some(16)), group)
     }
 }
 
-#[inline(always)]
-fn q6_k(block: &[u8; 210], values: &mut [f32; 256]) {
-    let d = half(block, 208);
-    for (half, values) in values.as_chunks_mut::<128>().0.iter_mut().enumerate() {
-        let bytes = (bytes_at(block, 64 * half), bytes_at(block, 128 + 32 * half));
-        let scales: &[u8; 8] = bytes_at(block, 192 + 8 * half);
-        let scales =
-            |quarter: usize| [0, 1].map(|part| d * f32::from(scales[2 * quarter + part] as i8));
-        six_bits::<0>(bytes, scales(0), values);
-        six_bits::<1>(bytes, scales(1), values);
-        six_bits::<2>(bytes, scales(2), values);
-        six_bits::<3>(bytes, scales(3), values);
+pub struct Q6K;
+
+impl Decoder for Q6K {
+    const BYTES: usize = BlockFormat::Q6K.n_bytes();
+    const IS_WHOLE: bool = true;
+    const GROUPS: usize = 8;
+
+    /// Of a half of a block, groups 0 and 1 are the lower four bits of 64 bytes, 2 and 3 the upper
+    /// ones; two bits of each of 32 bytes come above them, and 16 values have a scale.
+    #[inline(always)]
+    fn group<R: Registers>(registers: R, block: &[u8], group: usize) -> Group<R> {
+        let (half, quarter) = (group / 4, group % 4);
+        let d = half_at(registers, block, 208);
+        both(
+            [0, 1],
+            #[inline(always)]
+            |part| {
+                let low = 64 * half + 32 * (quarter % 2) + 16 * part;
+                let low = sixteen(registers, block, low);
+                let high = sixteen(registers, block, 128 + 32 * half + 16 * part);
+                let quants = registers.with_upper(
+                    registers.bits(low, 4 * (quarter as u32 / 2), 15),
+                    registers.bits(high, 2 * quarter as u32, 3),
+                );
+                let scale = block[192 + 8 * half + 2 * quarter + part] as i8;
+                let d = registers.mul(d, registers.splat(f32::from(scale)));
+                centred(registers, d, 32.0)(registers.i8s(quants))
+            },
+        )
     }
 }

@@ -6,7 +6,7 @@
 //! file and stay in their format; llama.cpp's order of the rows of q and k is undone in a copy.
 
 mod architecture;
-mod blocks;
+pub(crate) mod blocks;
 mod error;
 mod header;
 mod metadata;

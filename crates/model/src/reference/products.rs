@@ -1,132 +1,113 @@
 //! Products of a matrix with vectors in f32, on the widest registers that the processor has.
 
-#[cfg(target_arch = "x86_64")]
-use pulp::Simd;
+use std::ops::Range;
 
 #[cfg(feature = "threads")]
 use super::team::Team;
-use crate::checkpoint::Matrix;
-
-/// Independent sums of a dot product.
-const SUMS: usize = 16;
-
-/// Rows of a matrix that are multiplied side by side: their sums are the registers that there are, and
-/// as many as hide how long an addition takes.
-const ROWS: usize = 4;
-
-/// The same where a register holds all sums of a row.
-#[cfg(target_arch = "x86_64")]
-const ROWS_OF_V4: usize = 8;
-
-/// A processor's registers. All of them do the same: value i of every chunk of 16 is multiplied
-/// and then added to sum i, no product is fused into a sum, and the sums are added in order. So a
-/// product is the same to the bit on every machine, and in a page.
-trait Registers: Copy {
-    /// The sums of one product.
-    type Sums: Copy;
-
-    /// All of them zero.
-    fn zeros(self) -> Self::Sums;
-
-    /// sums + a ⊙ b
-    fn add_products(self, sums: Self::Sums, a: &[f32; SUMS], b: &[f32; SUMS]) -> Self::Sums;
-
-    /// One by one.
-    fn values(self, sums: Self::Sums) -> [f32; SUMS];
-}
-
-/// Those that the compiler finds for the target, WebAssembly's 128 bits among them.
-#[derive(Clone, Copy)]
-struct OfTarget;
-
-impl Registers for OfTarget {
-    type Sums = [f32; SUMS];
-
-    #[inline(always)]
-    fn zeros(self) -> Self::Sums {
-        [0.0; SUMS]
-    }
-
-    #[inline(always)]
-    fn add_products(self, sums: Self::Sums, a: &[f32; SUMS], b: &[f32; SUMS]) -> Self::Sums {
-        std::array::from_fn(|i| sums[i] + a[i] * b[i])
-    }
-
-    #[inline(always)]
-    fn values(self, sums: Self::Sums) -> [f32; SUMS] {
-        sums
-    }
-}
-
-/// AVX2's 256 bits.
-#[cfg(target_arch = "x86_64")]
-impl Registers for pulp::x86::V3 {
-    type Sums = [pulp::f32x8; 2];
-
-    #[inline(always)]
-    fn zeros(self) -> Self::Sums {
-        [self.splat_f32x8(0.0); 2]
-    }
-
-    #[inline(always)]
-    fn add_products(self, sums: Self::Sums, a: &[f32; SUMS], b: &[f32; SUMS]) -> Self::Sums {
-        let (a, b): (Self::Sums, Self::Sums) = (bytemuck::cast(*a), bytemuck::cast(*b));
-        let [low, high] = [(0, sums[0]), (1, sums[1])]
-            .map(|(half, sums)| self.add_f32x8(sums, self.mul_f32x8(a[half], b[half])));
-        [low, high]
-    }
-
-    #[inline(always)]
-    fn values(self, sums: Self::Sums) -> [f32; SUMS] {
-        bytemuck::cast(sums)
-    }
-}
-
-/// AVX-512's 512 bits.
-#[cfg(target_arch = "x86_64")]
-impl Registers for pulp::x86::V4 {
-    type Sums = pulp::f32x16;
-
-    #[inline(always)]
-    fn zeros(self) -> Self::Sums {
-        self.splat_f32x16(0.0)
-    }
-
-    #[inline(always)]
-    fn add_products(self, sums: Self::Sums, a: &[f32; SUMS], b: &[f32; SUMS]) -> Self::Sums {
-        let products = self.mul_f32s(bytemuck::cast(*a), bytemuck::cast(*b));
-        self.add_f32s(sums, products)
-    }
-
-    #[inline(always)]
-    fn values(self, sums: Self::Sums) -> [f32; SUMS] {
-        bytemuck::cast(sums)
-    }
-}
+use crate::{
+    checkpoint::{Dtype, Matrix},
+    matrix::{
+        BLOCK,
+        decoders::{Decoder, OnRows, last_group},
+        registers::{OfTarget, OnRegisters, Registers, WIDTH, on_widest},
+    },
+};
 
 /// a · b, both of the same length.
 pub fn dot(a: &[f32], b: &[f32]) -> f32 {
-    let [dot] = dots(OfTarget, [a], b);
+    let [[dot]] = tile(OfTarget, [a], [b]);
     dot
 }
 
-/// The dot product of each of `rows` with `x`, the same whatever N is.
+/// The dot products of rows of f32 with vectors. Value i of every chunk of 16 is multiplied and
+/// then added to sum i, no product is fused into a sum, and the sums are added in order: a product is
+/// the same whatever is multiplied beside it.
 #[inline(always)]
-fn dots<R: Registers, const N: usize>(registers: R, rows: [&[f32]; N], x: &[f32]) -> [f32; N] {
-    let (x_chunks, x_tail) = x.as_chunks::<SUMS>();
-    let rows = rows.map(|row| row[..x.len()].as_chunks::<SUMS>());
-    let mut sums = [registers.zeros(); N];
-    for (index, x) in x_chunks.iter().enumerate() {
-        for (sums, (chunks, _)) in sums.iter_mut().zip(&rows) {
-            *sums = registers.add_products(*sums, &chunks[index], x);
+fn tile<'a, R: Registers, const N: usize, const M: usize>(
+    registers: R,
+    rows: [&'a [f32]; N],
+    xs: [&'a [f32]; M],
+) -> [[f32; M]; N] {
+    let (n_chunks, n) = (xs[0].len() / WIDTH, xs[0].len());
+    let chunks = |values: &'a [f32]| &values.as_chunks::<WIDTH>().0[..n_chunks];
+    let (row_chunks, x_chunks) = (rows.map(chunks), xs.map(chunks));
+    let mut sums = [[registers.splat(0.0); M]; N];
+    for index in 0..n_chunks {
+        for (sums, chunks) in sums.iter_mut().zip(&row_chunks) {
+            let row = registers.f32s(chunks[index]);
+            for (sums, chunks) in sums.iter_mut().zip(&x_chunks) {
+                let x = registers.f32s(chunks[index]);
+                *sums = registers.add(*sums, registers.mul(row, x));
+            }
+        }
+    }
+    let tail = n_chunks * WIDTH..n;
+    let mut products = [[0.0; M]; N];
+    for ((products, sums), row) in products.iter_mut().zip(sums).zip(rows) {
+        for ((product, sums), x) in products.iter_mut().zip(sums).zip(xs) {
+            let tails = (&row[tail.clone()], &x[tail.clone()]);
+            *product = in_order(registers.values(sums), tails);
+        }
+    }
+    products
+}
+
+/// The sums of a product, and the products of what no chunk was full of. Once in a page, for its size.
+#[cfg_attr(not(target_arch = "wasm32"), inline(always))]
+#[cfg_attr(target_arch = "wasm32", inline(never))]
+fn in_order(sums: [f32; WIDTH], (tail, x_tail): (&[f32], &[f32])) -> f32 {
+    let tail: f32 = tail.iter().zip(x_tail).map(|(a, b)| a * b).sum();
+    sums.iter().sum::<f32>() + tail
+}
+
+/// The dot products of rows in any format with a vector, which are decoded where they are multiplied;
+/// the same as [`tile`]'s of the decoded ones.
+#[inline(always)]
+fn encoded<R: Registers, D: Decoder, const N: usize>(
+    registers: R,
+    rows: [&[u8]; N],
+    x: &[f32],
+) -> [f32; N] {
+    let (groups, rest) = x.as_chunks::<BLOCK>();
+    let mut sums = [registers.splat(0.0); N];
+    for (block, groups) in groups.chunks(D::GROUPS).enumerate() {
+        for (index, x) in groups.iter().enumerate() {
+            let halves = x.as_chunks::<WIDTH>().0;
+            for (sums, row) in sums.iter_mut().zip(&rows) {
+                let bytes = &row[block * D::BYTES..][..D::BYTES];
+                let values = D::group(registers, bytes, index);
+                for half in 0..halves.len() {
+                    let x = registers.f32s(halves[half]);
+                    *sums = registers.add(*sums, registers.mul(values[half], x));
+                }
+            }
         }
     }
     let mut products = [0.0; N];
-    for (product, (sums, (_, tail))) in products.iter_mut().zip(sums.iter().zip(&rows)) {
-        let tail: f32 = tail.iter().zip(x_tail).map(|(a, b)| a * b).sum();
-        *product = registers.values(*sums).iter().sum::<f32>() + tail;
+    for ((product, sums), row) in products.iter_mut().zip(sums).zip(rows) {
+        *product = match D::IS_WHOLE || rest.is_empty() {
+            true => in_order(registers.values(sums), (&[], &[])),
+            false => with_rest::<R, D>(registers, sums, row, rest),
+        };
     }
     products
+}
+
+/// The sums of a product, and the products of what no group was full of.
+fn with_rest<R: Registers, D: Decoder>(
+    registers: R,
+    mut sums: R::Values,
+    row: &[u8],
+    rest: &[f32],
+) -> f32 {
+    let last = last_group::<R, D>(registers, row);
+    let (values, tail) = last[..rest.len()].as_chunks::<WIDTH>();
+    let (chunks, x_tail) = rest.as_chunks::<WIDTH>();
+    for (values, x) in values.iter().zip(chunks) {
+        let products = registers.mul(registers.f32s(*values), registers.f32s(*x));
+        sums = registers.add(sums, products);
+    }
+    in_order(registers.values(sums), (tail, x_tail))
 }
 
 /// W x for each of `xs`, (rows) each: `w` is (rows, cols), an x (cols). The rows of a large matrix
@@ -147,50 +128,93 @@ pub fn products(w: &Matrix, xs: &[Vec<f32>]) -> Vec<Vec<f32>> {
 #[cfg(feature = "threads")]
 const MIN_SHARED: usize = 1 << 17;
 
-/// [`products`] into `ys`.
+/// [`products`] into `ys`. One vector is multiplied with rows where they are decoded; for more, a few
+/// rows at a time are decoded before.
 pub(super) fn on_one_thread<Y: AsMut<[f32]>>(w: &Matrix, xs: &[Vec<f32>], ys: &mut [Y]) {
-    let products = Products { w, xs, ys };
-    #[cfg(target_arch = "x86_64")]
-    {
-        if let Some(registers) = pulp::x86::V4::try_new() {
-            return registers.vectorize(
-                #[inline(always)]
-                || products.compute::<_, ROWS_OF_V4>(registers),
-            );
-        }
-        if let Some(registers) = pulp::x86::V3::try_new() {
-            return registers.vectorize(
-                #[inline(always)]
-                || products.compute::<_, ROWS>(registers),
-            );
-        }
+    match (w.dtype(), xs, &mut *ys) {
+        (Dtype::F32, ..) | (_, [] | [_, _, ..], _) => on_widest(WithMany { w, xs, ys }),
+        (dtype, [x], ys) => dtype.on_rows(WithOne {
+            w,
+            x,
+            y: &mut ys[0].as_mut()[..w.rows],
+        }),
     }
-    products.compute::<_, ROWS>(OfTarget);
 }
 
-struct Products<'a, Y> {
+struct WithOne<'a> {
+    w: &'a Matrix,
+    x: &'a [f32],
+    y: &'a mut [f32],
+}
+
+impl OnRows for WithOne<'_> {
+    type Output = ();
+
+    /// Rows side by side hide how long an addition takes.
+    #[inline(always)]
+    fn on<R: Registers, D: Decoder>(self, registers: R) {
+        match R::ROOM {
+            8.. => self.in_tiles::<R, D, 2>(registers),
+            _ => self.in_tiles::<R, D, 1>(registers),
+        }
+    }
+}
+
+impl WithOne<'_> {
+    /// N rows at a time; where fewer are left, the last one is multiplied again.
+    #[inline(always)]
+    fn in_tiles<R: Registers, D: Decoder, const N: usize>(self, registers: R) {
+        for (part, y) in self.y.chunks_mut(N).enumerate() {
+            self.w.bring(part * N, y.len());
+            let row = |i: usize| self.w.row_bytes(part * N + i.min(y.len() - 1));
+            let rows: [&[u8]; N] = std::array::from_fn(row);
+            let products = encoded::<R, D, N>(registers, rows, self.x);
+            y.copy_from_slice(&products[..y.len()]);
+        }
+    }
+}
+
+struct WithMany<'a, Y> {
     w: &'a Matrix,
     xs: &'a [Vec<f32>],
     ys: &'a mut [Y],
 }
 
-impl<Y: AsMut<[f32]>> Products<'_, Y> {
+impl<Y: AsMut<[f32]>> OnRegisters for WithMany<'_, Y> {
+    type Output = ();
+
+    /// As many sums at once as leave room for what is multiplied.
     #[inline(always)]
-    fn compute<R: Registers, const N: usize>(self, registers: R) {
+    fn on<R: Registers>(self, registers: R) {
+        match R::ROOM {
+            32.. => self.in_tiles::<R, 4, 4>(registers),
+            8.. => self.in_tiles::<R, 2, 2>(registers),
+            _ => self.in_tiles::<R, 2, 1>(registers),
+        }
+    }
+}
+
+impl<Y: AsMut<[f32]>> WithMany<'_, Y> {
+    /// N rows by M vectors at a time; where fewer rows are left, the last one is multiplied again.
+    #[inline(always)]
+    fn in_tiles<R: Registers, const N: usize, const M: usize>(self, registers: R) {
         let cols = self.w.cols;
         self.w.for_each_rows::<N>(
             #[inline(always)]
             |first, rows| {
-                for (x, y) in self.xs.iter().zip(self.ys.iter_mut()) {
-                    let y = &mut y.as_mut()[first..];
-                    if rows.len() == N * cols {
-                        let rows = std::array::from_fn(|row| &rows[row * cols..(row + 1) * cols]);
-                        y[..N].copy_from_slice(&dots::<R, N>(registers, rows, x));
-                    } else {
-                        let rows = rows.chunks_exact(cols);
-                        y.iter_mut()
-                            .zip(rows)
-                            .for_each(|(y, row)| [*y] = dots(registers, [row], x));
+                let n_rows = rows.len() / cols;
+                let mut each = rows.chunks_exact(cols);
+                let last = &rows[rows.len() - cols..];
+                let rows: [&[f32]; N] = std::array::from_fn(|_| each.next().unwrap_or(last));
+                let places = first..first + n_rows;
+                let ys = self.ys.chunks_mut(M);
+                for (xs, ys) in self.xs.chunks(M).zip(ys) {
+                    match xs.len() {
+                        1 => one_tile::<_, _, N, 1>(registers, rows, xs, ys, places.clone()),
+                        2 if M > 1 => {
+                            one_tile::<_, _, N, 2>(registers, rows, xs, ys, places.clone())
+                        }
+                        _ => one_tile::<_, _, N, M>(registers, rows, xs, ys, places.clone()),
                     }
                 }
             },
@@ -198,35 +222,129 @@ impl<Y: AsMut<[f32]>> Products<'_, Y> {
     }
 }
 
+/// Where fewer vectors are left, the last one is multiplied again.
+#[inline(always)]
+fn one_tile<R: Registers, Y: AsMut<[f32]>, const N: usize, const M: usize>(
+    registers: R,
+    rows: [&[f32]; N],
+    xs: &[Vec<f32>],
+    ys: &mut [Y],
+    places: Range<usize>,
+) {
+    let x = |i: usize| &xs[i.min(xs.len() - 1)][..];
+    let products = tile::<R, N, M>(registers, rows, std::array::from_fn(x));
+    for (m, y) in ys.iter_mut().enumerate() {
+        let y = &mut y.as_mut()[places.clone()];
+        y.iter_mut().zip(products).for_each(|(y, p)| *y = p[m]);
+    }
+}
+
 #[cfg(test)]
 mod tests {
+    use std::marker::PhantomData;
+
+    use bytes::Bytes;
+
     use super::*;
-    use crate::{checkpoint::WeightFormat, tasks::random::SplitMix64};
+    use crate::{
+        checkpoint::WeightFormat,
+        gguf::BlockFormat,
+        matrix::{decoders::OnDecoder, registers::on_each},
+        tasks::random::SplitMix64,
+    };
+
+    /// Matrices in every format. The numbers of blocks are any bits, but for their scales, which are
+    /// of the size that scales have.
+    fn matrices(rows: usize, cols: usize, random: &mut SplitMix64) -> Vec<Matrix> {
+        let mut value = || random.uniform() as f32 - 0.5;
+        let values: Vec<f32> = (0..rows * cols).map(|_| value()).collect();
+        let bf16 = values.iter().map(|&v| half::bf16::from_f32(v));
+        let bf16 = Bytes::from_iter(bf16.flat_map(|v| v.to_le_bytes()));
+        let matrix = Matrix::from_f32(rows, cols, &values);
+        let mut all = Vec::from(WeightFormat::ALL.map(|format| matrix.converted(format)));
+        all.push(Matrix::from_bytes(rows, cols, Dtype::Bf16, bf16));
+        for format in BlockFormat::ALL {
+            if cols.is_multiple_of(format.n_values()) {
+                let mut bytes = Vec::new();
+                for _ in 0..rows * cols / format.n_values() {
+                    let block = (0..format.n_bytes()).map(|_| (random.uniform() * 256.0) as u8);
+                    let start = bytes.len();
+                    bytes.extend(block);
+                    for place in format.scale_places() {
+                        let scale = half::f16::from_f64(random.uniform() - 0.5);
+                        bytes[start + place..][..2].copy_from_slice(&scale.to_le_bytes());
+                    }
+                }
+                let dtype = Dtype::Block(format);
+                all.push(Matrix::from_bytes(rows, cols, dtype, bytes.into()));
+            }
+        }
+        all
+    }
+
+    /// A matrix and a vector, to be multiplied on all registers; as a decoder reads it, too.
+    struct Both<'a, D>(&'a Matrix, &'a [f32], PhantomData<D>);
+
+    impl<D> Clone for Both<'_, D> {
+        fn clone(&self) -> Self {
+            *self
+        }
+    }
+
+    impl<D> Copy for Both<'_, D> {}
+
+    impl OnDecoder for Both<'_, ()> {
+        type Output = Vec<(&'static str, Vec<[f32; 3]>)>;
+
+        fn with<D: Decoder>(self) -> Self::Output {
+            on_each(Both::<D>(self.0, self.1, PhantomData))
+        }
+    }
+
+    impl<D: Decoder> OnRegisters for Both<'_, D> {
+        type Output = Vec<[f32; 3]>;
+
+        /// Of each row: decoded where it is multiplied, and twice after that, side by side.
+        #[inline(always)]
+        fn on<R: Registers>(self, registers: R) -> Self::Output {
+            let Self(w, x, _) = self;
+            let mut all = Vec::new();
+            for row in 0..w.rows {
+                let [encoded] = encoded::<R, D, 1>(registers, [w.row_bytes(row)], x);
+                let [[once, again]] = tile(registers, [&*w.row(row)], [x, x]);
+                all.push([encoded, once, again]);
+            }
+            all
+        }
+    }
 
     #[test]
     fn products_are_the_same_on_all_registers_in_any_company_and_on_any_number_of_threads() {
         let (rows, mut random) = (4 * 9 + 3, SplitMix64::new(1));
-        let mut values = |n: usize| Vec::from_iter((0..n).map(|_| random.uniform() as f32 - 0.5));
         for cols in [1, 15, 16, 32, 100, 256] {
-            let matrix = Matrix::from_f32(rows, cols, &values(rows * cols));
-            let xs: Vec<Vec<f32>> = (0..3).map(|_| values(cols)).collect();
-            for format in WeightFormat::ALL {
-                let matrix = matrix.converted(format);
+            let matrices = matrices(rows, cols, &mut random);
+            let mut vector = || Vec::from_iter((0..cols).map(|_| random.uniform() as f32 - 0.5));
+            let xs: Vec<Vec<f32>> = (0..7).map(|_| vector()).collect();
+            for matrix in matrices {
+                let what = format!("{:?}, {cols} columns", matrix.dtype());
                 let expected: Vec<Vec<f32>> = xs
                     .iter()
                     .map(|x| (0..rows).map(|row| dot(&matrix.row(row), x)).collect())
                     .collect();
-                assert_eq!(
-                    products(&matrix, &xs),
-                    expected,
-                    "{format:?}, {cols} columns"
-                );
-                assert_eq!(products(&matrix, &xs[1..2]), expected[1..2]);
+                assert!(expected[0].iter().all(|y| y.is_finite()), "{what}");
+                let threes = expected[0].iter().map(|y| [*y; 3]).collect::<Vec<_>>();
+                let both = Both::<()>(&matrix, &xs[0], PhantomData);
+                for (name, found) in matrix.dtype().with_decoder(both) {
+                    assert_eq!(found, threes, "{what}, on {name}");
+                }
+                for n in 1..=xs.len() {
+                    assert_eq!(products(&matrix, &xs[..n]), expected[..n], "{what}, {n}");
+                }
                 #[cfg(feature = "threads")]
                 if let Some(team) = Team::get() {
                     for n_rows in [1, 2, 7, rows, rows + 1] {
                         let found = team.in_parts(&matrix, &xs, n_rows);
-                        assert_eq!(found, expected, "{n_rows} a part");
+                        assert_eq!(found, expected, "{what}, {n_rows} a part");
                     }
                 }
             }

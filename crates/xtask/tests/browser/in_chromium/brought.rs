@@ -7,9 +7,12 @@ use serde_json::{Value, json};
 use xtask::server::{Host, StaticServer};
 use xtask::workspace;
 
-use super::brought_files::{Answer, AnswersAsTold, faults, folder, gguf, with_gguf};
+use super::brought_files::{
+    Answer, AnswersAsTold, faults, folder, gguf, gguf_of_all_formats, with_gguf,
+};
 use super::{LIMIT, check_quiet, finished_run, in_browser};
 use crate::chromium::{Browser, WebGpu};
+use crate::reference_run::check_text_against_reference;
 
 /// A page of free text whose lanes are those of whatever is brought.
 pub const FREE_TEXT: &str = "task=free-text&problem=text:ab%20c&seed=1&speed=max";
@@ -65,6 +68,19 @@ fn a_gguf_file_that_is_dropped_runs_and_is_there_without_a_network() {
         let known = browser.count("[data-testid=known-model]").await?;
         ensure!(known == 0, "it was cleared");
         Ok(())
+    });
+}
+
+#[test]
+fn weights_of_every_format_are_read_in_the_page_as_they_are_natively() {
+    in_browser(WebGpu::Off, async |browser| {
+        browser.open(FREE_TEXT).await?;
+        let bytes = gguf_of_all_formats();
+        drop_files(browser, &[("formats.gguf".into(), bytes.clone())]).await?;
+        let run = run_with(browser, "formats").await?;
+        let file = std::env::temp_dir().join(format!("formats-{}.gguf", std::process::id()));
+        std::fs::write(&file, bytes)?;
+        check_text_against_reference(&run, &file, ("ab c", 1, &browser.hash().await?))
     });
 }
 

@@ -70,6 +70,67 @@ pub fn with_gguf(change: impl FnOnce(&mut GgufFile)) -> Vec<u8> {
     file.bytes()
 }
 
+/// The same, wide enough for blocks of every kind, each of its matrices in another format. The file's
+/// numbers are any bits, but for the scales of blocks.
+pub fn gguf_of_all_formats() -> Vec<u8> {
+    /// ggml's name and number of a format, bytes of a block and values, and where its f16 scales stand.
+    type Format = (&'static str, u32, [usize; 2], &'static [usize]);
+    const FORMATS: [Format; 9] = [
+        ("token_embd", 8, [34, 32], &[0]),
+        ("blk.0.attn_q", 2, [18, 32], &[0]),
+        ("blk.0.attn_k", 3, [20, 32], &[0, 2]),
+        ("blk.0.attn_v", 6, [22, 32], &[0]),
+        ("blk.0.attn_output", 7, [24, 32], &[0, 2]),
+        ("blk.0.ffn_gate", 12, [144, 256], &[0, 2]),
+        ("blk.0.ffn_up", 13, [176, 256], &[0, 2]),
+        ("blk.0.ffn_down", 14, [210, 256], &[208]),
+        ("output", 1, [2, 1], &[0]),
+    ];
+    with_gguf(|file| {
+        for key in ["embedding_length", "feed_forward_length"] {
+            file.set(&format!("llama.{key}"), 4, 256_u32.to_le_bytes().to_vec());
+        }
+        let output = gguf_file::TensorPart {
+            name: "output.weight".into(),
+            dimensions: vec![256, N_TOKENS as u64],
+            code: 0,
+            offset: None,
+            bytes: Vec::new(),
+        };
+        file.tensors.push(output);
+        // So that the command line, too, takes it for a model that writes as it pleases.
+        file.set_text("tokenizer.chat_template", b"{{ messages[0].content }}");
+        let mut state = 1_u32;
+        let mut byte = || {
+            state = state.wrapping_mul(1_664_525).wrapping_add(1_013_904_223);
+            (state >> 24) as u8
+        };
+        for tensor in &mut file.tensors {
+            let is_table = tensor.dimensions[tensor.dimensions.len() - 1] == N_TOKENS as u64;
+            tensor.dimensions.fill(256);
+            if is_table {
+                tensor.dimensions[1] = N_TOKENS as u64;
+            }
+            let n_values = tensor.dimensions.iter().product::<u64>() as usize;
+            let name = tensor.name.trim_end_matches(".weight");
+            let format = FORMATS.iter().find(|(known, ..)| *known == name);
+            let Some((_, code, [n_bytes, n_block], scales)) = format else {
+                tensor.bytes = 1.0_f32.to_le_bytes().repeat(n_values);
+                continue;
+            };
+            tensor.code = *code;
+            tensor.bytes = (0..n_values / n_block * n_bytes).map(|_| byte()).collect();
+            for block in tensor.bytes.chunks_exact_mut(*n_bytes) {
+                for scale in *scales {
+                    // Of either sign, from 2⁻⁹ to 2⁻⁶.
+                    let exponent = 6 + block[*scale] % 3;
+                    block[scale + 1] = (block[scale + 1] & 0x83) | (exponent << 2);
+                }
+            }
+        }
+    })
+}
+
 /// How vocabularies of bytes write one: letters as they are, the others as letters far behind.
 fn spelled(byte: u8) -> char {
     let is_letter = |byte: u8| matches!(byte, 33..=126 | 161..=172 | 174..=255);

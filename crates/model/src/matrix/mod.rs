@@ -1,5 +1,8 @@
 //! Matrices of weights, kept in the number format of their file until somebody reads them.
 
+pub(crate) mod decoders;
+pub(crate) mod registers;
+
 use std::{borrow::Cow, ops::Range};
 
 use bytes::Bytes;
@@ -117,95 +120,30 @@ impl Dtype {
             Self::Block(format) => format.n_values(),
         }
     }
-
-    /// Writes the values of `bytes` to `values`; both are of the same number of values.
-    ///
-    /// Compiled for AVX-512, for AVX2 and for the target, and apart from who calls it: its loops came
-    /// out up to six times as slow inside of others.
-    #[inline(never)]
-    fn decode(self, bytes: &[u8], values: &mut [f32]) {
-        debug_assert_eq!(bytes.len(), self.row_bytes(values.len()));
-        #[cfg(target_arch = "x86_64")]
-        {
-            if let Some(registers) = pulp::x86::V4::try_new() {
-                return registers.vectorize(
-                    #[inline(always)]
-                    || self.decode_on::<512>(bytes, values),
-                );
-            }
-            if let Some(registers) = pulp::x86::V3::try_new() {
-                return registers.vectorize(
-                    #[inline(always)]
-                    || self.decode_on::<256>(bytes, values),
-                );
-            }
-        }
-        self.decode_on::<0>(bytes, values);
-    }
-
-    /// [`Dtype::decode`]; `BITS` tells its compilations apart.
-    #[inline(always)]
-    fn decode_on<const BITS: usize>(self, bytes: &[u8], values: &mut [f32]) {
-        match self {
-            Self::F32 => {
-                let quads = bytes.as_chunks().0;
-                let numbers = quads.iter().map(|quad| f32::from_le_bytes(*quad));
-                values.iter_mut().zip(numbers).for_each(|(v, n)| *v = n);
-            }
-            Self::F16 => {
-                let pairs = bytes.as_chunks().0;
-                let numbers = pairs
-                    .iter()
-                    .map(|pair| f32_from_f16(u16::from_le_bytes(*pair)));
-                values.iter_mut().zip(numbers).for_each(|(v, n)| *v = n);
-            }
-            Self::Bf16 => {
-                let pairs = bytes.as_chunks().0;
-                let widened = |pair: &[u8; 2]| u32::from(u16::from_le_bytes(*pair)) << 16;
-                let numbers = pairs.iter().map(|pair| f32::from_bits(widened(pair)));
-                values.iter_mut().zip(numbers).for_each(|(v, n)| *v = n);
-            }
-            Self::Q8_0 => {
-                let blocks = bytes.as_chunks::<Q8_0_BYTES>().0;
-                for (values, block) in values.chunks_mut(BLOCK).zip(blocks) {
-                    let (scale, quants) = q8_0_block(block);
-                    let quants = quants.iter().map(|&quant| scale * f32::from(quant as i8));
-                    values.iter_mut().zip(quants).for_each(|(v, n)| *v = n);
-                }
-            }
-            Self::Block(format) => format.decode::<BITS>(bytes, values),
-        }
-    }
 }
 
-/// Reads a byte of every cache line, so that memory brings what is decoded next while something else is
-/// computed: decoding alone waits for it (an eighth of SmolLM2's time).
-#[inline(always)]
-fn bring(bytes: &[u8]) {
-    let lines = bytes.iter().step_by(64);
-    std::hint::black_box(lines.fold(0, |all, byte| all ^ byte));
-}
+/// How far ahead of what is computed memory is asked for weights: as many bytes as are used while an
+/// answer takes.
+const AHEAD: usize = 2048;
+
+/// The bits of an f16 in place of an f32's, of which its sign fills the upper ones.
+const F16_BITS: u32 = 0x8FFF_E000;
+
+/// What an f16's bits as an f32 are too small by.
+const F16_SCALE: f32 = f32::from_bits((127 + 112) << 23);
 
 /// A finite f16 as f32, exactly, without a branch, so that compilers vectorise a loop of it on
 /// every target: sign, exponent and mantissa moved into place are the number times 2⁻¹¹²,
 /// subnormals too.
 pub(crate) fn f32_from_f16(bits: u16) -> f32 {
-    const SCALE: f32 = f32::from_bits((127 + 112) << 23);
-    // The sign fills the upper bits, of which only the highest stays.
     let spread = (i32::from(bits as i16) as u32) << 13;
-    f32::from_bits(spread & 0x8FFF_E000) * SCALE
+    f32::from_bits(spread & F16_BITS) * F16_SCALE
 }
 
 /// The nearest f16, the largest ones in place of infinities.
 fn f16_from_f32(value: f32) -> u16 {
     let most = half::f16::MAX.to_f32();
     half::f16::from_f32(value.clamp(-most, most)).to_bits()
-}
-
-/// The scale of a block of [`Dtype::Q8_0`], and its bytes.
-fn q8_0_block(block: &[u8; Q8_0_BYTES]) -> (f32, &[u8]) {
-    let scale = f32_from_f16(u16::from_le_bytes([block[0], block[1]]));
-    (scale, &block[2..])
 }
 
 /// A dense matrix, row-major; a linear layer's weight is (out features, in features).
@@ -294,15 +232,11 @@ impl Matrix {
         let row_bytes = self.dtype.row_bytes(self.cols);
         let mut decoded = vec![0.0; N * self.cols];
         for (first, bytes) in firsts.zip(self.bytes.chunks(N * row_bytes)) {
+            self.bring(first, N);
             let rows = &mut decoded[..bytes.len() / row_bytes * self.cols];
             let encoded = bytes.chunks_exact(row_bytes);
             let each = rows.chunks_exact_mut(self.cols).zip(encoded);
             each.for_each(|(row, bytes)| self.dtype.decode(bytes, row));
-            let next = self
-                .bytes
-                .get((first + N) * row_bytes..)
-                .unwrap_or_default();
-            bring(&next[..next.len().min(N * row_bytes)]);
             read(first, rows);
         }
     }
@@ -311,6 +245,24 @@ impl Matrix {
     pub fn row_bytes(&self, row: usize) -> &[u8] {
         let n = self.dtype.row_bytes(self.cols);
         &self.bytes[row * n..(row + 1) * n]
+    }
+
+    /// Asks memory for what comes after some rows: processors do not by themselves where each has much
+    /// to compute, and wait for a third of the time. Where there is no such request, as in a page, a
+    /// byte of every cache line is read.
+    #[inline(always)]
+    pub(crate) fn bring(&self, first: usize, n_rows: usize) {
+        let n = self.dtype.row_bytes(self.cols);
+        #[cfg(target_arch = "x86_64")]
+        for place in (first * n + AHEAD..(first + n_rows) * n + AHEAD).step_by(64) {
+            prefetch_index::prefetch_index(&self.bytes, place);
+        }
+        #[cfg(not(target_arch = "x86_64"))]
+        {
+            let next = (first + n_rows) * n..((first + 2 * n_rows) * n).min(self.bytes.len());
+            let lines = self.bytes.get(next).unwrap_or_default().iter().step_by(64);
+            lines.for_each(|byte| drop(std::hint::black_box(*byte)));
+        }
     }
 
     /// The same numbers in another format, as near as it comes; a matrix that is in it already is
@@ -432,7 +384,7 @@ impl Matrix {
 
     /// The values where they lie, if they are f32 of this machine and aligned.
     fn borrowed(&self) -> Option<&[f32]> {
-        let is_native = self.dtype == Dtype::F32 && cfg!(target_endian = "little");
+        let is_native = self.dtype == Dtype::F32;
         is_native.then(|| bytemuck::try_cast_slice(&self.bytes).ok())?
     }
 }
