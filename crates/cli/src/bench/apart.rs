@@ -63,8 +63,9 @@ PyTorch the same model in f32 on two. {} interleaved rounds of {} steps after {}
       --peer \"PyTorch=python3 crates/cli/bench/torch_peer.py FOLDER\"
 
 {}
-By the medians the reference engine does {}, and {}: with
-more lanes, a block that is decoded once serves all of them. llama.cpp rounds the inputs to eight bits and
+By the medians the reference engine does {}, and {}. One
+lane's weights are multiplied where they are decoded, and memory is asked for the next ones ahead; rows that
+serve several lanes are decoded once, before. llama.cpp rounds the inputs to eight bits and
 multiplies whole numbers, for which this processor has instructions of its own; this project computes in
 f32, and adds without fusing, so that a page gets the same numbers.
 
