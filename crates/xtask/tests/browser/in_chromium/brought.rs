@@ -80,7 +80,10 @@ fn weights_of_every_format_are_read_in_the_page_as_they_are_natively() {
         let run = run_with(browser, "formats").await?;
         let file = std::env::temp_dir().join(format!("formats-{}.gguf", std::process::id()));
         std::fs::write(&file, bytes)?;
-        check_text_against_reference(&run, &file, ("ab c", 1, &browser.hash().await?))
+        let hash = browser.hash().await?;
+        let checked = check_text_against_reference(&run, &file, ("ab c", 1, &hash));
+        std::fs::remove_file(file)?;
+        checked
     });
 }
 
