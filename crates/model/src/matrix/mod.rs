@@ -122,10 +122,6 @@ impl Dtype {
     }
 }
 
-/// How far ahead of what is computed memory is asked for weights: as many bytes as are used while an
-/// answer takes.
-const AHEAD: usize = 2048;
-
 /// The bits of an f16 in place of an f32's, of which its sign fills the upper ones.
 const F16_BITS: u32 = 0x8FFF_E000;
 
@@ -254,14 +250,20 @@ impl Matrix {
     pub(crate) fn bring(&self, first: usize, n_rows: usize) {
         let n = self.dtype.row_bytes(self.cols);
         #[cfg(target_arch = "x86_64")]
-        for place in (first * n + AHEAD..(first + n_rows) * n + AHEAD).step_by(64) {
-            prefetch_index::prefetch_index(&self.bytes, place);
+        {
+            /// As many bytes as are used while an answer takes.
+            const AHEAD: usize = 2048;
+            for place in (first * n + AHEAD..(first + n_rows) * n + AHEAD).step_by(64) {
+                prefetch_index::prefetch_index(&self.bytes, place);
+            }
         }
         #[cfg(not(target_arch = "x86_64"))]
         {
             let next = (first + n_rows) * n..((first + 2 * n_rows) * n).min(self.bytes.len());
             let lines = self.bytes.get(next).unwrap_or_default().iter().step_by(64);
-            lines.for_each(|byte| drop(std::hint::black_box(*byte)));
+            for byte in lines {
+                let _ = std::hint::black_box(*byte);
+            }
         }
     }
 
