@@ -27,18 +27,6 @@ pub enum BlockFormat {
 }
 
 impl BlockFormat {
-    /// All formats.
-    #[cfg(test)]
-    pub(crate) const ALL: [Self; 7] = [
-        Self::Q4_0,
-        Self::Q4_1,
-        Self::Q5_0,
-        Self::Q5_1,
-        Self::Q4K,
-        Self::Q5K,
-        Self::Q6K,
-    ];
-
     /// Values of a block.
     pub const fn n_values(self) -> usize {
         match self {

@@ -16,7 +16,7 @@ const LEAST_METADATA_BYTES: u64 = 8 + 4 + 1;
 const LEAST_TENSOR_BYTES: u64 = 8 + 4 + 4 + 8;
 
 /// The number formats that are read, by ggml's code and name.
-const TYPES: [(u32, &str, Dtype); 11] = [
+pub(crate) const TYPES: [(u32, &str, Dtype); 11] = [
     (0, "F32", Dtype::F32),
     (1, "F16", Dtype::F16),
     (2, "Q4_0", Dtype::Block(BlockFormat::Q4_0)),

@@ -8,7 +8,7 @@
 mod architecture;
 pub(crate) mod blocks;
 mod error;
-mod header;
+pub(crate) mod header;
 mod metadata;
 mod reader;
 mod vocabulary;

@@ -248,7 +248,7 @@ mod tests {
     use super::*;
     use crate::{
         checkpoint::WeightFormat,
-        gguf::BlockFormat,
+        gguf::header::TYPES,
         matrix::{decoders::OnDecoder, registers::on_each},
         tasks::random::SplitMix64,
     };
@@ -263,8 +263,10 @@ mod tests {
         let matrix = Matrix::from_f32(rows, cols, &values);
         let mut all = Vec::from(WeightFormat::ALL.map(|format| matrix.converted(format)));
         all.push(Matrix::from_bytes(rows, cols, Dtype::Bf16, bf16));
-        for format in BlockFormat::ALL {
-            if cols.is_multiple_of(format.n_values()) {
+        for (.., dtype) in TYPES {
+            if let Dtype::Block(format) = dtype
+                && cols.is_multiple_of(format.n_values())
+            {
                 let mut bytes = Vec::new();
                 for _ in 0..rows * cols / format.n_values() {
                     let block = (0..format.n_bytes()).map(|_| (random.uniform() * 256.0) as u8);
@@ -275,7 +277,6 @@ mod tests {
                         bytes[start + place..][..2].copy_from_slice(&scale.to_le_bytes());
                     }
                 }
-                let dtype = Dtype::Block(format);
                 all.push(Matrix::from_bytes(rows, cols, dtype, bytes.into()));
             }
         }

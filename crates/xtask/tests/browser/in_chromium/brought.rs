@@ -74,14 +74,17 @@ fn a_gguf_file_that_is_dropped_runs_and_is_there_without_a_network() {
 #[test]
 fn weights_of_every_format_are_read_in_the_page_as_they_are_natively() {
     in_browser(WebGpu::Off, async |browser| {
-        browser.open(FREE_TEXT).await?;
+        // With this seed no answer ends within a character, whose half the page would not show.
+        let seed = 2;
+        let hash = format!("task=free-text&problem=text:ab%20c&seed={seed}&speed=max");
+        browser.open(&hash).await?;
         let bytes = gguf_of_all_formats();
         drop_files(browser, &[("formats.gguf".into(), bytes.clone())]).await?;
         let run = run_with(browser, "formats").await?;
         let file = std::env::temp_dir().join(format!("formats-{}.gguf", std::process::id()));
         std::fs::write(&file, bytes)?;
         let hash = browser.hash().await?;
-        let checked = check_text_against_reference(&run, &file, ("ab c", 1, &hash));
+        let checked = check_text_against_reference(&run, &file, ("ab c", seed, &hash));
         std::fs::remove_file(file)?;
         checked
     });
