@@ -12,6 +12,7 @@ use crate::{
     gguf::{self, Gguf, GgufError},
     input::Tap,
     program::Adapter,
+    turns::{Breathe, at_once},
 };
 
 mod hub;
@@ -229,22 +230,24 @@ impl Weights {
         config: &ModelConfig,
         files: &[(String, Bytes)],
     ) -> Result<Self, CheckpointError> {
-        hub::read(config, &Shards::open(files, "config.json")?)
+        Self::from_tensors(config, &Shards::open(files, "config.json")?)
     }
 
-    /// Reads all weights out of a GGUF file, where it is one, or of one or more safetensors files.
+    /// Reads all weights out of a GGUF file, where it is one, or of one or more safetensors files,
+    /// with turns for others where there are any.
     ///
     /// # Errors
     /// If a file is none, or a tensor is missing, of another shape or format, or not finite.
-    pub fn from_files(
+    pub async fn from_files_in_turns(
         config: &ModelConfig,
         files: &[(String, Bytes)],
+        breathe: Option<Breathe>,
     ) -> Result<Self, CheckpointError> {
         match files {
             [(file, bytes)] if gguf::is_gguf(bytes) => {
-                Self::from_tensors(config, &Gguf::open(file, bytes)?)
+                hub::read(config, &Gguf::open(file, bytes)?, breathe).await
             }
-            _ => Self::from_safetensors(config, files),
+            _ => hub::read(config, &Shards::open(files, "config.json")?, breathe).await,
         }
     }
 
@@ -256,7 +259,7 @@ impl Weights {
         config: &ModelConfig,
         tensors: &impl TensorSource,
     ) -> Result<Self, CheckpointError> {
-        hub::read(config, tensors)
+        at_once(hub::read(config, tensors, None))
     }
 
     /// What the checkpoint brings beside its language model.

@@ -106,7 +106,7 @@ impl Model {
         turn(breathe).await;
         let tokenizer = fitting(tokenizer, &config, chat_template.as_ref(), files)?;
         turn(breathe).await;
-        let weights = Weights::from_files(&config, &files.weights)?;
+        let weights = Weights::from_files_in_turns(&config, &files.weights, breathe).await?;
         Self::with_adapters(config, weights, tokenizer, files).map(|model| Self {
             chat_template,
             ..model

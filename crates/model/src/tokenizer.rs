@@ -7,7 +7,7 @@ use self::{codec::Codec, words::Words};
 use crate::{
     chat::ChatTemplate,
     text,
-    turns::{Breathe, at_once},
+    turns::{Breathe, at_once, turn},
 };
 
 mod codec;
@@ -153,6 +153,11 @@ impl Tokenizer {
             return Ok(read);
         }
         let codec = library::read(&text::clean(json), breathe).await?;
+        turn(breathe).await;
+        // The regular expressions that split texts are compiled for the first one, which is this
+        // one and not a run's prompt; it may well have no tokens.
+        let _ = codec.encode(" ", false);
+        turn(breathe).await;
         Ok(Self::new(Arc::new(codec)))
     }
 

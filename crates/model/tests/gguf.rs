@@ -14,6 +14,7 @@ use latent_model::{
     model::{Model, ModelFiles},
     program::Adapter,
     reference::{LayerStates, layer_states},
+    turns::at_once,
 };
 use proptest::prelude::*;
 
@@ -87,14 +88,15 @@ fn a_file_of_every_architecture_is_the_same_model_as_its_folder() {
         let config = String::from_utf8(config).expect("text");
         let config = ModelConfig::from_json(&config).expect("written by transformers");
         let weights = read(format!("architectures/{name}/model.safetensors")).into();
-        let folder = Weights::from_files(&config, &[("model.safetensors".into(), weights)]);
+        let folder = Weights::from_safetensors(&config, &[("model.safetensors".into(), weights)]);
         let folder = folder.expect("written by transformers");
 
         let file = read(format!("gguf/{name}.gguf"));
         let file = ModelFiles::from_gguf(name, file.into()).expect("written by gguf");
         let found = ModelConfig::from_json(&file.config).expect("a config");
         assert_eq!(found, config, "{name}");
-        let weights = Weights::from_files(&found, &file.weights).expect("all tensors");
+        let read = at_once(Weights::from_files_in_turns(&found, &file.weights, None));
+        let weights = read.expect("all tensors");
         assert!(weights == folder, "{name}");
     }
 }

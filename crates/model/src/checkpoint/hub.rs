@@ -4,47 +4,71 @@ use super::{
     CheckpointError, EndClassifierWeights, LayerWeights, Linear, Matrix, NormWeights, TensorSource,
     WeightFormat, Weights,
 };
-use crate::config::{Mlp, ModelConfig, Norm, Positions, TensorNames};
+use crate::{
+    config::{Mlp, ModelConfig, Norm, Positions, TensorNames},
+    turns::{Breathe, turn},
+};
 
 /// Coconut's mode classifier, of shape \[d\], beside the model's own tensors.
 const END_WEIGHT: &str = "end_classifier.weight";
 /// Its tensor of shape \[1\].
 const END_BIAS: &str = "end_classifier.bias";
 
-/// Reads all weights of the model of `config`.
-pub(super) fn read(
+/// Reads all weights of the model of `config`, with turns for others where there are any: every
+/// number of them is looked at.
+pub(super) async fn read(
     config: &ModelConfig,
     source: &impl TensorSource,
+    breathe: Option<Breathe>,
 ) -> Result<Weights, CheckpointError> {
-    let reader = Reader { config, source };
+    let reader = Reader {
+        config,
+        source,
+        breathe,
+    };
     match config.architecture.names {
-        TensorNames::Llama => reader.llama(),
-        TensorNames::Gpt2 => reader.gpt2(),
+        TensorNames::Llama => reader.llama().await,
+        TensorNames::Gpt2 => reader.gpt2().await,
     }
 }
 
 struct Reader<'a, S> {
     config: &'a ModelConfig,
     source: &'a S,
+    breathe: Option<Breathe>,
 }
 
 impl<S: TensorSource> Reader<'_, S> {
-    fn llama(&self) -> Result<Weights, CheckpointError> {
+    async fn llama(&self) -> Result<Weights, CheckpointError> {
         let config = self.config;
         let (vocab_size, d) = (config.vocab_size, config.hidden_size);
-        let layers = (0..config.n_layers).map(|index| self.llama_layer(index));
+        let embedding = self
+            .source
+            .matrix("model.embed_tokens.weight", vocab_size, d)?;
         Ok(Weights {
             format: WeightFormat::default(),
-            embedding: self
-                .source
-                .matrix("model.embed_tokens.weight", vocab_size, d)?,
+            embedding,
             positions: self.learned_positions("model.embed_positions.weight")?,
-            layers: layers.collect::<Result<_, _>>()?,
+            layers: self.layers(|index| self.llama_layer(index)).await?,
             final_norm: self.norm("model.norm")?,
             lm_head: self.lm_head()?,
             end_classifier: self.end_classifier()?,
             contemplation: None,
         })
+    }
+
+    /// All layers, each read between two turns.
+    async fn layers(
+        &self,
+        read: impl Fn(usize) -> Result<LayerWeights, CheckpointError>,
+    ) -> Result<Vec<LayerWeights>, CheckpointError> {
+        let mut layers = Vec::new();
+        for index in 0..self.config.n_layers {
+            turn(self.breathe).await;
+            layers.push(read(index)?);
+        }
+        turn(self.breathe).await;
+        Ok(layers)
     }
 
     fn llama_layer(&self, index: usize) -> Result<LayerWeights, CheckpointError> {
@@ -84,12 +108,11 @@ impl<S: TensorSource> Reader<'_, S> {
 
     /// GPT-2's tensors do not lie as the engines read them, so every matrix is copied, and the file
     /// may go when it is read.
-    fn gpt2(&self) -> Result<Weights, CheckpointError> {
+    async fn gpt2(&self) -> Result<Weights, CheckpointError> {
         let config = self.config;
         let (vocab_size, d) = (config.vocab_size, config.hidden_size);
         let is_prefixed = self.source.tensor("transformer.wte.weight")?.is_some();
         let prefix = if is_prefixed { "transformer." } else { "" };
-        let layers = (0..config.n_layers).map(|index| self.gpt2_layer(prefix, index));
         let embedding = self
             .source
             .matrix(&format!("{prefix}wte.weight"), vocab_size, d)?;
@@ -98,7 +121,7 @@ impl<S: TensorSource> Reader<'_, S> {
             format: WeightFormat::default(),
             embedding: embedding.detached(),
             positions: positions.map(|positions| positions.detached()),
-            layers: layers.collect::<Result<_, _>>()?,
+            layers: self.layers(|index| self.gpt2_layer(prefix, index)).await?,
             final_norm: self.norm(&format!("{prefix}ln_f"))?,
             lm_head: self.lm_head()?.map(|head| head.detached()),
             end_classifier: self.end_classifier()?,

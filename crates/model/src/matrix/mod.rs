@@ -142,6 +142,16 @@ fn f16_from_f32(value: f32) -> u16 {
     half::f16::from_f32(value.clamp(-most, most)).to_bits()
 }
 
+/// The place of the first value that is bad. Values are looked at some at a time, all of them, so
+/// that compilers vectorise it: there are a hundred million of them, and a bad one is rare.
+fn first<T>(values: &[T], is_bad: impl Fn(&T) -> bool) -> Option<usize> {
+    const AT_ONCE: usize = 64;
+    let is_any = |values: &[T]| values.iter().fold(false, |any, value| any | is_bad(value));
+    let part = values.chunks(AT_ONCE).position(is_any)? * AT_ONCE;
+    let within = values[part..].iter().position(is_bad);
+    within.map(|index| part + index)
+}
+
 /// A dense matrix, row-major; a linear layer's weight is (out features, in features).
 #[derive(Clone, Debug, PartialEq)]
 pub struct Matrix {
@@ -335,22 +345,17 @@ impl Matrix {
     /// The first value that is NaN or infinite, with its index. Reading a matrix that holds one
     /// gives some number in its place, so checkpoints are asked this first.
     pub fn first_non_finite(&self) -> Option<(usize, f32)> {
-        let halves = || {
-            self.bytes
-                .as_chunks()
-                .0
-                .iter()
-                .map(|b| u16::from_le_bytes(*b))
-        };
-        let find = |exponent: u16| halves().position(|half| half & exponent == exponent);
+        let half = |bytes: &[u8; 2]| u16::from_le_bytes(*bytes);
+        let halves = self.bytes.as_chunks().0;
+        let find = |exponent: u16| first(halves, |bytes| half(bytes) & exponent == exponent);
         match self.dtype {
             Dtype::F32 => {
-                let quads = self.bytes.as_chunks().0.iter();
-                let mut values = quads.map(|quad| f32::from_le_bytes(*quad)).enumerate();
-                values.find(|(_, value)| !value.is_finite())
+                let quads = self.bytes.as_chunks().0;
+                let index = first(quads, |quad| !f32::from_le_bytes(*quad).is_finite())?;
+                Some((index, f32::from_le_bytes(quads[index])))
             }
             Dtype::F16 => find(0x7C00).map(|index| {
-                let is_infinite = halves().nth(index).is_some_and(|half| half & 0x03FF == 0);
+                let is_infinite = half(&halves[index]) & 0x03FF == 0;
                 (index, if is_infinite { f32::INFINITY } else { f32::NAN })
             }),
             Dtype::Bf16 => find(0x7F80).map(|index| (index, self.to_f32()[index])),
@@ -437,6 +442,17 @@ mod tests {
                 let matrix = Matrix::from_bytes(1, 3, dtype, without);
                 assert_eq!(matrix.first_non_finite(), None, "{dtype:?}");
             }
+        }
+    }
+
+    #[test]
+    fn the_first_of_many_is_found_wherever_it_lies() {
+        for bad in [0, 63, 64, 65, 199] {
+            let values = (0..200).map(|index| if index < bad { 1.0 } else { f32::NAN });
+            let bytes: Bytes = values.flat_map(f32::to_le_bytes).collect();
+            let matrix = Matrix::from_bytes(2, 100, Dtype::F32, bytes);
+            let found = matrix.first_non_finite().map(|(index, _)| index);
+            assert_eq!(found, Some(bad));
         }
     }
 
