@@ -1,14 +1,22 @@
 //! The page's GPU: its device, and what takes its place when it is lost.
 
-use std::{cell::RefCell, rc::Rc, sync::Arc};
+use std::{
+    cell::{Cell, RefCell},
+    rc::Rc,
+    sync::Arc,
+};
 
-use latent_gpu::{AnyEngine, GpuContext, GpuError};
+use latent_gpu::{AnyEngine, GpuContext, GpuError, kernels::Table};
 use latent_model::engine::{EngineError, Renewable};
 
 use crate::{
-    browser::{BREATHE, now_ms},
+    browser::{BREATHE, keep, kept, now_ms},
+    measurement::{clearly_fastest, steps_per_second},
     session::Checkpoint,
 };
+
+/// Where the browser keeps which table of kernels its adapter runs best.
+const KEPT_TABLE: &str = "latent-kernels";
 
 /// Losses within this time are not chance.
 const WATCH_MS: f64 = 60_000.0;
@@ -26,6 +34,8 @@ pub enum Loss {
 #[derive(Default)]
 pub struct Gpu {
     context: RefCell<Option<GpuContext>>,
+    /// Whether it is known which kernels it runs best.
+    is_tuned: Cell<bool>,
     lost_at_ms: RefCell<Vec<f64>>,
     #[allow(clippy::type_complexity)] // Said nowhere else.
     on_loss: RefCell<Option<Box<dyn Fn(Loss)>>>,
@@ -36,8 +46,46 @@ impl Gpu {
     pub async fn open(&self) -> Result<String, GpuError> {
         let context = GpuContext::request().await?;
         let name = context.adapter_name();
-        self.context.replace(Some(context));
+        let known = kept(KEPT_TABLE).and_then(|text| told_table(&text, &name));
+        // What another version has kept may not run here.
+        let known = known.filter(|table| context.tables().contains(table));
+        let table = known.unwrap_or(context.table());
+        self.is_tuned
+            .set(known.is_some() || context.is_of_known_kind());
+        self.context.replace(Some(context.with_table(table)));
         Ok(name)
+    }
+
+    /// Has the adapter run the table of kernels that is quickest on a checkpoint, and keeps which it
+    /// is for later visits. Whether that is another table than before; nothing is done where the
+    /// quickest is known, or told by the adapter's kind.
+    pub async fn tune(&self, checkpoint: &Checkpoint) -> bool {
+        let context = self.context.borrow().clone();
+        let Some(context) = context.filter(|_| !self.is_tuned.get()) else {
+            return false;
+        };
+        let mut rates = Vec::new();
+        for table in context.tables() {
+            let tried = Some(context.with_table(table));
+            let Ok(mut engine) = self.made(checkpoint, tried).await else {
+                break;
+            };
+            match steps_per_second(&checkpoint.model, &mut engine).await {
+                Ok(rate) => rates.push((table, rate)),
+                Err(_) => break,
+            }
+        }
+        // What failed here fails in the run or the test that comes next, and is told there.
+        if context.check().is_err() || rates.len() < context.tables().len() {
+            return false;
+        }
+        let table = clearly_fastest(context.table(), &rates);
+        keep(KEPT_TABLE, &table_text(table, &context.adapter_name()));
+        self.is_tuned.set(true);
+        // The visitor may have given the GPU up meanwhile.
+        let mut now = self.context.borrow_mut();
+        *now = now.take().map(|context| context.with_table(table));
+        table != context.table()
     }
 
     /// No engine that is made from now on runs on it.
@@ -115,6 +163,17 @@ impl Gpu {
     }
 }
 
+/// A table as it is kept: what was found by another version, or of another adapter, is not known.
+fn table_text(table: Table, adapter: &str) -> String {
+    format!("{}\n{adapter}\n{}", env!("CARGO_PKG_VERSION"), table.name())
+}
+
+/// The table that a kept text tells of this adapter.
+fn told_table(text: &str, adapter: &str) -> Option<Table> {
+    let mut all = Table::ALL.into_iter();
+    all.find(|table| table_text(*table, adapter) == text)
+}
+
 /// Whether a loss is the first one in a while, by the times of all so far.
 fn is_first(lost_at_ms: &mut Vec<f64>, now_ms: f64) -> bool {
     lost_at_ms.retain(|at_ms| now_ms - at_ms < WATCH_MS);
@@ -125,6 +184,16 @@ fn is_first(lost_at_ms: &mut Vec<f64>, now_ms: f64) -> bool {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_table_is_known_of_its_adapter_alone() {
+        for table in Table::ALL {
+            let kept = table_text(table, "a");
+            assert_eq!(told_table(&kept, "a"), Some(table));
+            assert_eq!(told_table(&kept, "b"), None);
+        }
+        assert_eq!(told_table("", "a"), None);
+    }
 
     #[test]
     fn the_second_loss_within_a_minute_is_one_too_many() {

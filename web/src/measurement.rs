@@ -1,5 +1,7 @@
-//! Which engine is faster here, by a short measurement of both on the same lanes.
+//! Which engine is faster here, and which of the GPU's tables of kernels, by a short measurement of
+//! each on the same lanes.
 
+use latent_gpu::kernels::Table;
 use latent_model::{
     engine::{Engine, EngineError, pace::Job},
     model::Model,
@@ -17,6 +19,10 @@ const N_TOKENS: usize = 16;
 const N_LANES: usize = 4;
 /// Steps by the clock, after a first one that builds pipelines and fills caches.
 const N_STEPS: usize = 6;
+
+/// So many times as fast as the table of the adapter's kind another one must be to run in its place:
+/// no chance makes it so, and the numbers of two tables differ by rounding.
+const CLEARLY_FASTER: f64 = 1.5;
 
 /// Steps a second of one lane, on each engine.
 #[derive(Clone, Copy, Debug, PartialEq)]
@@ -52,7 +58,20 @@ pub async fn measure<G: Engine, C: Engine>(
     })
 }
 
-async fn steps_per_second<E: Engine>(model: &Model, engine: &mut E) -> Result<f64, EngineError> {
+/// The fastest table, if it is clearly faster than `own`.
+pub fn clearly_fastest(own: Table, rates: &[(Table, f64)]) -> Table {
+    let rate = |of: Table| rates.iter().find(|(table, _)| *table == of);
+    let own_rate = rate(own).map_or(0.0, |(_, rate)| *rate);
+    let fastest = rates.iter().max_by(|(_, a), (_, b)| a.total_cmp(b));
+    let clearly = fastest.filter(|(_, rate)| *rate >= CLEARLY_FASTER * own_rate);
+    clearly.map_or(own, |(table, _)| *table)
+}
+
+/// Steps a second of some lanes.
+pub async fn steps_per_second<E: Engine>(
+    model: &Model,
+    engine: &mut E,
+) -> Result<f64, EngineError> {
     let job = Job::tokens(N_LANES, N_STEPS, N_STEPS);
     let prompt = sample_prompt(model, N_TOKENS);
     let round = job.run(engine, &prompt, now_seconds).await?;
@@ -77,6 +96,19 @@ mod tests {
         assert!(measured(90.0, 1130.0));
         assert!(!measured(9000.0, 1130.0));
         assert!(!measured(1130.0, 1130.0));
+    }
+
+    #[test]
+    fn another_table_runs_where_it_is_clearly_faster() {
+        use Table::{Cpu, Gpu};
+        for (rates, expected) in [
+            ([(Cpu, 900.0), (Gpu, 100.0)], Cpu),
+            ([(Cpu, 149.0), (Gpu, 100.0)], Gpu),
+            ([(Cpu, 150.0), (Gpu, 100.0)], Cpu),
+            ([(Cpu, 100.0), (Gpu, 900.0)], Gpu),
+        ] {
+            assert_eq!(clearly_fastest(Gpu, &rates), expected, "{rates:?}");
+        }
     }
 
     #[test]

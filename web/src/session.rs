@@ -330,13 +330,17 @@ impl Session {
         Ok(())
     }
 
-    /// Measures the GPU beside the CPU on a loaded checkpoint; nothing where there is no GPU.
+    /// Measures the GPU beside the CPU on a loaded checkpoint, with the kernels that it runs best;
+    /// nothing where there is no GPU.
     pub async fn measure(&self, name: &str) -> Result<Option<Measured>, SessionError> {
         let mut engines = self.engines.lock().await;
         let Some(checkpoint) = self.loaded(name).filter(|_| self.uses_gpu()) else {
             return Ok(None);
         };
         self.groups.borrow_mut().clear();
+        if self.gpu.tune(&checkpoint).await {
+            engines.clear();
+        }
         let gpu = self.engine(&mut engines, name).await?.engine_mut();
         let mut cpu = AnyEngine::reference(&checkpoint.model).with_breaks(BREATHE);
         Ok(Some(measure(&checkpoint.model, gpu, &mut cpu).await?))

@@ -96,7 +96,8 @@ impl Speed {
             if let AnyEngine::Gpu(engine) = engine.engine() {
                 let context = engine.context().clone();
                 self.say(words().speed_best.into()).await;
-                report.adapter = Some(context.adapter_name());
+                let kernels = context.table().name();
+                report.adapter = Some(format!("{}, kernels {kernels}", context.adapter_name()));
                 report.roofs = Some(roofs(&context, model).await?);
             }
         }

@@ -300,7 +300,13 @@ impl GpuContext {
         self.adapter.device_type == wgpu::DeviceType::Cpu
     }
 
-    /// The table of kernels that engines on this context run: that of the adapter's kind.
+    /// Whether the adapter tells its kind. Browsers tell of software adapters alone, and not all do.
+    pub fn is_of_known_kind(&self) -> bool {
+        self.adapter.device_type != wgpu::DeviceType::Other
+    }
+
+    /// The table of kernels that engines on this context run: that of the adapter's kind, if no other
+    /// one was put in its place.
     pub fn table(&self) -> Table {
         self.table
     }
@@ -333,7 +339,7 @@ impl GpuContext {
     }
 
     /// The same device with another of [`GpuContext::tables`] than that of its kind: to test one without
-    /// the adapters that it is for, and to measure all of them.
+    /// the adapters that it is for, to measure all of them, and to run the quickest one.
     pub fn with_table(&self, table: Table) -> Self {
         Self {
             table,

@@ -34,8 +34,9 @@
 //!
 //! On CPU adapters a thread sums whole outputs, without barriers, and where the device has subgroups
 //! their threads read inputs for each other; on GPUs the threads of a workgroup share every sum and every
-//! head's positions ([`kernels::Table`]). The adapter's type decides, and [`GpuContext::with_table`] lets
-//! tests and the benchmark run any of them anywhere.
+//! head's positions ([`kernels::Table`]). The adapter's type decides where it is told; in browsers it is not,
+//! so the page measures ([`GpuContext::is_of_known_kind`]). [`GpuContext::with_table`] lets tests and the
+//! benchmark run any of them anywhere.
 //!
 //! # Three lifetimes
 //!

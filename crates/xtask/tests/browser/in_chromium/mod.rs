@@ -12,6 +12,7 @@ mod evidence;
 mod graph;
 mod hosts;
 mod interventions;
+mod kernels;
 mod keyboard;
 mod language;
 mod links;

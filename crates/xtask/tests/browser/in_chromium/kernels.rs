@@ -1,0 +1,82 @@
+//! An adapter that does not tell its kind is measured with every table of kernels, once: the browser
+//! keeps which it runs best.
+
+use anyhow::{Context, Result, ensure};
+use serde_json::json;
+
+use super::{LIMIT, SEED, address, finished_run, in_browser};
+use crate::chromium::{Browser, WebGpu};
+use crate::reference_run::{Asked, check_against_reference};
+
+/// The adapter does not tell that it is a CPU, as real GPUs do not tell what they are; and
+/// `window.shaders` has what is compiled for it.
+const UNTOLD: &str = "window.shaders = [];
+if (window.GPUDevice !== undefined) {
+    Object.defineProperty(GPUAdapterInfo.prototype, 'isFallbackAdapter', { get: () => false });
+    const { createShaderModule } = GPUDevice.prototype;
+    GPUDevice.prototype.createShaderModule = function (asked) {
+        window.shaders.push(asked.code);
+        return createShaderModule.call(this, asked);
+    };
+}";
+
+/// The constant that matmuls for GPUs alone have.
+const OF_GPUS: &str = "override QUADS";
+/// Where the page keeps which table it is.
+const KEPT: &str = "latent-kernels";
+const CPU_TABLE: &str = "for CPU adapters";
+
+async fn opened(browser: &Browser, engine: &str) -> Result<()> {
+    let hash = format!("{}&lanes=prosqa-cot:soft&engine={engine}", address("max"));
+    browser.open(&hash).await?;
+    browser.wait_enabled("run", LIMIT).await
+}
+
+/// How many of the page's shaders are for GPUs alone, and how many there are.
+async fn shaders(browser: &Browser) -> Result<(u64, u64)> {
+    let script = "const of = shaders.filter(code => code.includes(arguments[0]));
+        return [of.length, shaders.length]";
+    let counts = browser.execute(script, json!(OF_GPUS)).await?;
+    Ok(serde_json::from_value(counts)?)
+}
+
+#[test]
+fn the_kernels_that_run_best_are_found_once_and_kept() {
+    in_browser(WebGpu::SwiftShader, async |browser| {
+        browser.before_page(UNTOLD).await?;
+        opened(browser, "auto").await?;
+        let (of_gpus, all) = shaders(browser).await?;
+        ensure!(
+            0 < of_gpus && of_gpus < all,
+            "both tables are tried, found {of_gpus} of {all} shaders for GPUs"
+        );
+        let kept = "return localStorage.getItem(arguments[0])";
+        let kept = browser.execute(kept, json!(KEPT)).await?;
+        let kept = kept.as_str().context("nothing is kept")?;
+        let parts = kept.rsplit_once('\n').context("one line is kept")?;
+        let (adapter, table) = parts;
+        ensure!(
+            [CPU_TABLE, "for GPUs"].contains(&table),
+            "{table} are kernels of no table"
+        );
+        // Whichever it was: what is kept is what runs.
+        let keep = "localStorage.setItem(arguments[0][0], arguments[0][1])";
+        let text = format!("{adapter}\n{CPU_TABLE}");
+        browser.execute(keep, json!([KEPT, text])).await?;
+        opened(browser, "gpu").await?;
+        let (of_gpus, all) = shaders(browser).await?;
+        ensure!(
+            of_gpus == 0 && all > 0,
+            "kernels {CPU_TABLE} are kept, found {of_gpus} of {all} shaders for GPUs"
+        );
+        browser.click("run").await?;
+        let run = finished_run(browser).await?;
+        let hash = browser.hash().await?;
+        let asked = Asked {
+            task: "prosqa",
+            seed: SEED,
+            hash: &hash,
+        };
+        check_against_reference(&run, &asked)
+    });
+}
