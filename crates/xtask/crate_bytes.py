@@ -4,8 +4,8 @@
     python crates/xtask/crate_bytes.py target/split
 
 A function counts for the crate that its path begins with: code that is generic counts where it is
-written, not where it is used. It is what a visitor starts with, before compression. Standard library
-only.
+written, not where it is used. The first table is what a visitor starts with, the second what comes
+later, both before compression. Standard library only.
 """
 
 import collections
@@ -15,6 +15,10 @@ import sys
 
 CODE, DATA, IMPORT, CUSTOM = 10, 11, 2, 0
 FUNCTION_NAMES = 1
+# What comes later has mangled names: `_ZN` and parts with their lengths, or `_R` with crates' names.
+LEGACY, PART = "_ZN", re.compile(r"(\d+)")
+ESCAPES = {"$LT$": "<", "$GT$": ">", "$RF$": "&", "$u20$": " ", "..": "::"}
+V0_CRATE = re.compile(r"C(?:s\w*?_)?(\d+)_?([a-z]\w*)")
 # `<alloc::vec::Vec<T> as core::ops::drop::Drop>::drop` and `core[0123abcd]::fmt::write` alike.
 CRATE = re.compile(r"([A-Za-z_]\w*)(?:\[[0-9a-f]+\])?::")
 
@@ -82,8 +86,22 @@ def function_names(section):
     return {}
 
 
+def readable(name):
+    """The path that a mangled name has, as far as its crate is told by it."""
+    if name.startswith("_R") and (found := V0_CRATE.search(name)):
+        return found[2][: int(found[1])] + "::"
+    parts, at = [], len(LEGACY)
+    while name.startswith(LEGACY) and (length := PART.match(name, at)):
+        at = length.end() + int(length[1])
+        parts.append(name[length.end() : at])
+    path = "::".join(parts) if parts else name
+    for written, meant in ESCAPES.items():
+        path = path.replace(written, meant)
+    return path
+
+
 def crate_of(name):
-    found = CRATE.search(name)
+    found = CRATE.search(readable(name))
     return found[1] if found else "(no path)"
 
 
@@ -105,18 +123,28 @@ def bytes_by_crate(path):
     return counted
 
 
-def main():
-    folder = pathlib.Path(sys.argv[1])
+def print_table(paths):
     counted = collections.Counter()
-    # The chunks that come later have no names that say whose they are.
-    for path in folder.glob("*_bg.wasm"):
+    for path in paths:
         counted.update(bytes_by_crate(path))
-    if not counted:
-        sys.exit(f"expected a program *_bg.wasm in {folder}, found none")
     print("| crate | bytes |\n|---|---|")
     for crate, n_bytes in counted.most_common():
         print(f"| {crate} | {n_bytes:,} |")
     print(f"| all | {counted.total():,} |")
+
+
+def main():
+    folder = pathlib.Path(sys.argv[1])
+    starts = list(folder.glob("*_bg.wasm"))
+    later = sorted(set(folder.glob("split_*.wasm")) | set(folder.glob("chunk_*.wasm")))
+    if not starts or not later:
+        sys.exit(
+            f"expected a program *_bg.wasm and its chunks in {folder}, "
+            f"found {len(starts)} and {len(later)}"
+        )
+    print_table(starts)
+    print()
+    print_table(later)
 
 
 main()

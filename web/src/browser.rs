@@ -77,20 +77,6 @@ pub async fn breathe() {
 /// The same for engines on the CPU.
 pub const BREATHE: Breathe = || Box::pin(breathe());
 
-/// What this browser keeps under a name for this site; nothing where it may keep none.
-pub fn kept(name: &str) -> Option<String> {
-    let storage = window().local_storage().ok()??;
-    storage.get_item(name).ok()?
-}
-
-/// Keeps a text under a name, where the browser lets it.
-pub fn keep(name: &str, text: &str) {
-    if let Ok(Some(storage)) = window().local_storage() {
-        // One that is full keeps what it has.
-        let _ = storage.set_item(name, text);
-    }
-}
-
 /// Waits some milliseconds.
 pub async fn sleep_ms(duration_ms: f64) {
     let (elapsed, wait) = oneshot::channel();

@@ -6,17 +6,18 @@ use std::{
     sync::Arc,
 };
 
+use gloo::storage::{LocalStorage, Storage};
 use latent_gpu::{AnyEngine, GpuContext, GpuError, kernels::Table};
 use latent_model::engine::{EngineError, Renewable};
 
 use crate::{
-    browser::{BREATHE, keep, kept, now_ms},
+    browser::{BREATHE, now_ms},
     measurement::{clearly_fastest, steps_per_second},
     session::Checkpoint,
 };
 
 /// Where the browser keeps which table of kernels its adapter runs best.
-const KEPT_TABLE: &str = "latent-kernels";
+const TABLE_KEY: &str = "latent-playground.kernels";
 
 /// Losses within this time are not chance.
 const WATCH_MS: f64 = 60_000.0;
@@ -46,7 +47,8 @@ impl Gpu {
     pub async fn open(&self) -> Result<String, GpuError> {
         let context = GpuContext::request().await?;
         let name = context.adapter_name();
-        let known = kept(KEPT_TABLE).and_then(|text| told_table(&text, &name));
+        let kept: Option<String> = LocalStorage::get(TABLE_KEY).ok();
+        let known = kept.and_then(|text| told_table(&text, &name));
         // What another version has kept may not run here.
         let known = known.filter(|table| context.tables().contains(table));
         let table = known.unwrap_or(context.table());
@@ -80,7 +82,8 @@ impl Gpu {
             return false;
         }
         let table = clearly_fastest(context.table(), &rates);
-        keep(KEPT_TABLE, &table_text(table, &context.adapter_name()));
+        // A browser that keeps nothing measures again.
+        let _ = LocalStorage::set(TABLE_KEY, table_text(table, &context.adapter_name()));
         self.is_tuned.set(true);
         // The visitor may have given the GPU up meanwhile.
         let mut now = self.context.borrow_mut();

@@ -1,6 +1,9 @@
 //! The forward pass of a model, in plain Rust, read from top to bottom.
 
-use super::ops::{Frequencies, Precision, Rotation, add, gelu, sigmoid, silu, softmax};
+use super::{
+    attention::{HeadRows, mix},
+    ops::{Frequencies, Precision, Rotation, add, gelu, sigmoid, silu, softmax},
+};
 use crate::{
     checkpoint::{LayerWeights, Linear, Matrix, NormWeights, Weights},
     config::ModelConfig,
@@ -187,9 +190,8 @@ impl Forward {
             self.layer(config, (index, layer), &mut rows).await;
         }
         let normed = self.normed(config, &rows.xs, &last.attention_norm);
-        let [keys, values] = self
-            .keys_and_values(config, last, &rows.rotations, &normed)
-            .await;
+        let [mut keys, values] = self.linear([&last.k, &last.v], &normed).await;
+        self.turn_keys(config, last, &rows.rotations, &mut keys);
         let mut kept = keys.iter().zip(&values);
         for (cache, n_rows) in rows.caches {
             let cache = &mut cache.layers[layers.len()];
@@ -286,38 +288,53 @@ impl Forward {
 
     /// logits = W_head · h, (V), of each hidden state.
     pub fn logits(&self, weights: &Weights, hidden: &[Vec<f32>]) -> Vec<Vec<f32>> {
-        self.precision.products(weights.head(), hidden)
+        let whole = self.clone().with_breaks(None);
+        at_once(whole.logits_in_turns(weights, hidden))
     }
 
     /// The same, with turns for others.
     pub async fn logits_in_turns(&self, weights: &Weights, hidden: &[Vec<f32>]) -> Vec<Vec<f32>> {
-        match hidden.is_empty() {
-            true => Vec::new(),
-            false => self.products(weights.head(), hidden).await,
+        if hidden.is_empty() {
+            return Vec::new();
         }
+        let mut logits = self.products(&[weights.head()], hidden).await;
+        logits.pop().expect("a result for each matrix")
     }
 
-    /// y = W x for each of `xs`, with turns for others between parts of the rows of W.
-    async fn products(&self, w: &Matrix, xs: &[Vec<f32>]) -> Vec<Vec<f32>> {
+    /// y = W x for each of `xs`, of each W, with turns for others between parts of its rows.
+    async fn products(&self, ws: &[&Matrix], xs: &[Vec<f32>]) -> Vec<Vec<Vec<f32>>> {
         if self.breathe.is_none() {
-            return self.precision.products(w, xs);
+            return self.precision.products(ws, xs);
         }
-        let mut ys = vec![Vec::with_capacity(w.rows); xs.len()];
-        for rows in parts(w.rows, w.cols * xs.len(), self.breathe) {
-            let part = self.precision.products(&w.slice_rows(rows), xs);
-            ys.iter_mut().zip(part).for_each(|(y, part)| y.extend(part));
-            self.breathe().await;
+        let mut all = Vec::new();
+        for w in ws {
+            let mut ys = vec![Vec::with_capacity(w.rows); xs.len()];
+            for rows in parts(w.rows, w.cols * xs.len(), self.breathe) {
+                let part = self.precision.products(&[&w.slice_rows(rows)], xs);
+                let part = part.into_iter().flatten();
+                ys.iter_mut().zip(part).for_each(|(y, part)| y.extend(part));
+                self.breathe().await;
+            }
+            all.push(ys);
         }
-        ys
+        all
     }
 
-    /// y = W x + b for each of `xs`, with the same turns.
-    async fn linear(&self, linear: &Linear, xs: &[Vec<f32>]) -> Vec<Vec<f32>> {
-        let mut ys = self.products(&linear.weight, xs).await;
-        if let Some(bias) = &linear.bias {
-            ys.iter_mut().for_each(|y| add(y, bias));
+    /// y = W x + b for each of `xs`, of each of some maps, with the same turns.
+    async fn linear<const N: usize>(
+        &self,
+        linears: [&Linear; N],
+        xs: &[Vec<f32>],
+    ) -> [Vec<Vec<f32>>; N] {
+        let mut all = self
+            .products(&linears.map(|linear| &linear.weight), xs)
+            .await;
+        for (ys, linear) in all.iter_mut().zip(linears) {
+            if let Some(bias) = &linear.bias {
+                ys.iter_mut().for_each(|y| add(y, bias));
+            }
         }
-        ys
+        all.try_into().expect("a result for each matrix")
     }
 
     /// σ(w · h + b), where there is a classifier for inputs that ran under `adapter`.
@@ -340,12 +357,11 @@ impl Forward {
         rows: &mut Rows<'_>,
     ) -> Vec<Vec<f32>> {
         let normed = self.normed(config, &rows.xs, &layer.attention_norm);
-        let mut queries = self.linear(&layer.q, &normed).await;
+        let maps = [&layer.q, &layer.k, &layer.v];
+        let [mut queries, mut keys, values] = self.linear(maps, &normed).await;
         let gain = layer.qk_norm.as_ref().map(|[gain, _]| &gain[..]);
         self.turn_heads(config, gain, &rows.rotations, &mut queries);
-        let [keys, values] = self
-            .keys_and_values(config, layer, &rows.rotations, &normed)
-            .await;
+        self.turn_keys(config, layer, &rows.rotations, &mut keys);
         let mut new = queries.iter().zip(keys.iter().zip(&values));
         let mut mixed = Vec::with_capacity(queries.len());
         for (cache, n_rows) in &mut rows.caches {
@@ -356,22 +372,20 @@ impl Forward {
                 self.breathe().await;
             }
         }
-        self.linear(&layer.o, &mixed).await
+        let [attended] = self.linear([&layer.o], &mixed).await;
+        attended
     }
 
-    /// Keys, turned, and values of rows of the normed residual stream, (n_kv_heads · head_dim) each.
-    async fn keys_and_values(
+    /// [`Forward::turn_heads`] of keys.
+    fn turn_keys(
         &self,
         config: &ModelConfig,
         layer: &LayerWeights,
         rotations: &[Option<Rotation>],
-        normed: &[Vec<f32>],
-    ) -> [Vec<Vec<f32>>; 2] {
-        let mut keys = self.linear(&layer.k, normed).await;
-        let values = self.linear(&layer.v, normed).await;
+        keys: &mut [Vec<f32>],
+    ) {
         let gain = layer.qk_norm.as_ref().map(|[_, gain]| &gain[..]);
-        self.turn_heads(config, gain, rotations, &mut keys);
-        [keys, values]
+        self.turn_heads(config, gain, rotations, keys);
     }
 
     /// Norms the heads of every row, where they have a norm of their own, and turns them by the row's
@@ -399,25 +413,22 @@ impl Forward {
     /// The values in a cache, mixed for each head of `q`, (n_heads · head_dim), by how well its
     /// keys fit; as long as `q`.
     fn mixed(&self, config: &ModelConfig, cache: &LayerCache, q: &[f32]) -> Vec<f32> {
-        let (head_dim, kv_width) = (config.head_dim, config.kv_width());
+        let head_dim = config.head_dim;
         let heads_per_kv_head = config.n_heads / config.n_kv_heads;
         let scale = 1.0 / (head_dim as f32).sqrt();
         let mut mixed = vec![0.0; q.len()];
         let heads = q.chunks_exact(head_dim);
         for (head, (q, out)) in heads.zip(mixed.chunks_exact_mut(head_dim)).enumerate() {
-            let offset = head / heads_per_kv_head * head_dim;
-            let at_head = offset..offset + head_dim;
-            let rows = cache.keys.chunks_exact(kv_width);
-            let mut weights: Vec<f32> = rows
-                .map(|row| scale * self.precision.dot(q, &row[at_head.clone()]))
-                .collect();
+            let of_head = |cache| HeadRows {
+                cache,
+                stride: config.kv_width(),
+                offset: head / heads_per_kv_head * head_dim,
+                width: head_dim,
+            };
+            let mut weights = self.precision.scores(of_head(&cache.keys), q);
+            weights.iter_mut().for_each(|weight| *weight *= scale);
             softmax(&mut weights);
-            for (row, weight) in cache.values.chunks_exact(kv_width).zip(weights) {
-                let value = &row[at_head.clone()];
-                out.iter_mut()
-                    .zip(value)
-                    .for_each(|(out, v)| *out += weight * v);
-            }
+            mix(of_head(&cache.values), &weights, out);
         }
         mixed
     }
@@ -431,19 +442,21 @@ impl Forward {
         xs: &[Vec<f32>],
     ) -> Vec<Vec<f32>> {
         let normed = self.normed(config, xs, &layer.mlp_norm);
-        let gate = match &layer.gate {
-            Some(gate) => Some(self.linear(gate, &normed).await),
-            None => None,
-        };
-        let mut expanded = self.linear(&layer.up, &normed).await;
-        match gate {
+        let expanded = match &layer.gate {
             Some(gate) => {
-                let values = expanded.iter_mut().flatten().zip(gate.iter().flatten());
+                let [gates, mut ups] = self.linear([gate, &layer.up], &normed).await;
+                let values = ups.iter_mut().flatten().zip(gates.iter().flatten());
                 values.for_each(|(up, gate)| *up *= silu(*gate));
+                ups
             }
-            None => expanded.iter_mut().flatten().for_each(|up| *up = gelu(*up)),
-        }
-        self.linear(&layer.down, &expanded).await
+            None => {
+                let [mut ups] = self.linear([&layer.up], &normed).await;
+                ups.iter_mut().flatten().for_each(|up| *up = gelu(*up));
+                ups
+            }
+        };
+        let [narrowed] = self.linear([&layer.down], &expanded).await;
+        narrowed
     }
 }
 

@@ -1,5 +1,6 @@
 //! The reference engine: the oracle of every kernel, and the page's engine without WebGPU.
 
+mod attention;
 mod forward;
 mod ops;
 mod products;

@@ -1,6 +1,9 @@
 //! The maths of a transformer layer on the CPU, one position at a time.
 
-use super::products;
+use super::{
+    attention::{self, HeadRows},
+    products,
+};
 use crate::{
     checkpoint::{Matrix, NormWeights},
     config::{Norm, Rope, RopeScaling},
@@ -30,28 +33,42 @@ impl Precision {
         }
     }
 
-    /// y = W x for each of `xs`: `w` is (rows, cols), an x is (cols) and its result (rows). A row
-    /// of `w` is read, and decoded where it is no f32, once for all of them; each result is that
-    /// of its x alone, to the bit.
-    pub fn products(self, w: &Matrix, xs: &[Vec<f32>]) -> Vec<Vec<f32>> {
-        debug_assert!(xs.iter().all(|x| x.len() == w.cols));
+    /// y = W x for each of `xs`, of each of `ws`: a W is (rows, cols), an x is (cols) and its result
+    /// (rows). A row of a W is read, and decoded where it is no f32, once for all of them; each
+    /// result is that of its W and its x alone, to the bit.
+    pub fn products(self, ws: &[&Matrix], xs: &[Vec<f32>]) -> Vec<Vec<Vec<f32>>> {
+        debug_assert!(ws.iter().all(|w| xs.iter().all(|x| x.len() == w.cols)));
         match self {
             Self::Oracle => {
-                let mut ys = vec![vec![0.0; w.rows]; xs.len()];
-                w.for_each_rows::<1>(|index, row| {
-                    let products = xs.iter().zip(&mut ys);
-                    products.for_each(|(x, y)| y[index] = self.dot(row, x));
+                let products = ws.iter().map(|w| {
+                    let mut ys = vec![vec![0.0; w.rows]; xs.len()];
+                    w.for_each_rows::<1>(|index, row| {
+                        let products = xs.iter().zip(&mut ys);
+                        products.for_each(|(x, y)| y[index] = self.dot(row, x));
+                    });
+                    ys
                 });
-                ys
+                products.collect()
             }
-            Self::Fast => products::products(w, xs),
+            Self::Fast => products::products(ws, xs),
         }
     }
 
     /// y = W x.
     pub fn matvec(self, w: &Matrix, x: &[f32]) -> Vec<f32> {
-        let mut ys = self.products(w, &[x.to_vec()]);
-        ys.pop().expect("a result for each x")
+        let mut ys = self.products(&[w], &[x.to_vec()]).into_iter().flatten();
+        ys.next().expect("a result for each x")
+    }
+
+    /// The product of a head's key at each position with a query, (head_dim): (positions).
+    pub fn scores(self, keys: HeadRows<'_>, query: &[f32]) -> Vec<f32> {
+        match self {
+            Self::Oracle => {
+                let keys = (0..keys.n_rows()).map(|position| keys.row(position));
+                keys.map(|key| self.dot(query, key)).collect()
+            }
+            Self::Fast => attention::scores(keys, query),
+        }
     }
 
     /// The norm of x, (d).

@@ -23,7 +23,7 @@ pub fn dot(a: &[f32], b: &[f32]) -> f32 {
 /// then added to sum i, no product is fused into a sum, and the sums are added in order: a product is
 /// the same whatever is multiplied beside it.
 #[inline(always)]
-fn tile<'a, R: Registers, const N: usize, const M: usize>(
+pub(super) fn tile<'a, R: Registers, const N: usize, const M: usize>(
     registers: R,
     rows: [&'a [f32]; N],
     xs: [&'a [f32]; M],
@@ -110,18 +110,21 @@ fn with_rest<R: Registers, D: Decoder>(
     in_order(registers.values(sums), (tail, x_tail))
 }
 
-/// W x for each of `xs`, (rows) each: `w` is (rows, cols), an x (cols). The rows of a large matrix
-/// are shared out among the threads that there are, and each is computed by one.
-pub fn products(w: &Matrix, xs: &[Vec<f32>]) -> Vec<Vec<f32>> {
+/// W x for each of `xs`, (rows) each, of each of `ws`: a W is (rows, cols), an x (cols). The rows of
+/// large matrices are shared out among the threads that there are, and each is computed by one.
+pub fn products(ws: &[&Matrix], xs: &[Vec<f32>]) -> Vec<Vec<Vec<f32>>> {
     #[cfg(feature = "threads")]
-    if w.n_values() * xs.len() >= MIN_SHARED
+    if ws.iter().map(|w| w.n_values()).sum::<usize>() * xs.len() >= MIN_SHARED
         && let Some(team) = Team::get()
     {
-        return team.products(w, xs);
+        return team.products(ws, xs);
     }
-    let mut ys = vec![vec![0.0; w.rows]; xs.len()];
-    on_one_thread(w, xs, &mut ys);
-    ys
+    let products = ws.iter().map(|w| {
+        let mut ys = vec![vec![0.0; w.rows]; xs.len()];
+        on_one_thread(w, xs, &mut ys);
+        ys
+    });
+    products.collect()
 }
 
 /// Products of values from which on sharing them out takes less time than it saves.
@@ -339,13 +342,17 @@ mod tests {
                     assert_eq!(found, threes, "{what}, on {name}");
                 }
                 for n in 1..=xs.len() {
-                    assert_eq!(products(&matrix, &xs[..n]), expected[..n], "{what}, {n}");
+                    for found in products(&[&matrix, &matrix], &xs[..n]) {
+                        assert_eq!(found, expected[..n], "{what}, {n}");
+                    }
                 }
                 #[cfg(feature = "threads")]
                 if let Some(team) = Team::get() {
-                    for n_rows in [1, 2, 7, rows, rows + 1] {
-                        let found = team.in_parts(&matrix, &xs, n_rows);
-                        assert_eq!(found, expected, "{what}, {n_rows} a part");
+                    let first = matrix.slice_rows(0..5);
+                    for n_parts in [1, 2, 7, rows, rows + 1] {
+                        let found = team.in_parts(&[&matrix, &first], &xs, n_parts);
+                        let few: Vec<_> = expected.iter().map(|y| y[..5].to_vec()).collect();
+                        assert_eq!(found, [expected.clone(), few], "{what}, {n_parts} parts");
                     }
                 }
             }

@@ -17,19 +17,25 @@ use crate::checkpoint::Matrix;
 /// How often a thread looks before it sleeps: about a tenth of a millisecond.
 const LOOKS: u32 = 2000;
 
-/// The products of a part of a matrix.
-struct Job {
-    /// The part's rows.
+/// Some rows of one of the matrices.
+struct Part {
+    /// Which matrix.
+    matrix: usize,
+    /// The first of the rows in it.
+    first: usize,
     rows: Matrix,
+}
+
+/// The products of a part of each matrix.
+struct Job {
+    parts: Vec<Part>,
     /// What they are multiplied with.
     xs: Arc<[Vec<f32>]>,
-    /// The part's first row.
-    first: usize,
     answer: Sender<Answer>,
 }
 
-/// A part's first row, and the products of each x.
-type Answer = (usize, Vec<Vec<f32>>);
+/// Parts, each with the products of each x.
+type Answer = Vec<(Part, Vec<Vec<f32>>)>;
 
 /// A thread for every processor but the caller's own, for as long as the program runs.
 pub struct Team {
@@ -48,39 +54,53 @@ impl Team {
         TEAM.get_or_init(start).as_ref()
     }
 
-    /// W x for each of `xs`, every thread computing the rows that are its own, as near to the same
-    /// number as they divide.
-    pub fn products(&self, w: &Matrix, xs: &[Vec<f32>]) -> Vec<Vec<f32>> {
-        self.in_parts(w, xs, w.rows.div_ceil(self.threads.len() + 1))
+    /// W x for each of `xs`, of each of `ws`, every thread computing the rows that are its own, as near
+    /// to the same number as they divide.
+    pub fn products(&self, ws: &[&Matrix], xs: &[Vec<f32>]) -> Vec<Vec<Vec<f32>>> {
+        self.in_parts(ws, xs, self.threads.len() + 1)
     }
 
-    /// The same, `n_rows` rows a part. The first part is the caller's.
-    pub fn in_parts(&self, w: &Matrix, xs: &[Vec<f32>], n_rows: usize) -> Vec<Vec<f32>> {
+    /// The same, every matrix in so many parts. The first ones are the caller's.
+    pub fn in_parts(&self, ws: &[&Matrix], xs: &[Vec<f32>], n_parts: usize) -> Vec<Vec<Vec<f32>>> {
         let (answer, answers) = channel();
         let shared: Arc<[Vec<f32>]> = xs.into();
-        let firsts = (n_rows..w.rows).step_by(n_rows);
-        let mut n_awaited = firsts.len();
-        for (first, thread) in firsts.zip(self.threads.iter().cycle()) {
+        let mut n_awaited = n_parts - 1;
+        for (part, thread) in (1..n_parts).zip(self.threads.iter().cycle()) {
+            let parts = ws.iter().enumerate();
             let job = Job {
-                rows: w.slice_rows(first..(first + n_rows).min(w.rows)),
+                parts: parts.map(|(i, w)| part_of(w, i, (part, n_parts))).collect(),
                 xs: Arc::clone(&shared),
-                first,
                 answer: answer.clone(),
             };
             thread.send(job).expect("its thread never ends");
         }
         drop(answer);
-        let mut ys = vec![vec![0.0; w.rows]; xs.len()];
-        let own = w.slice_rows(0..n_rows.min(w.rows));
-        on_one_thread(&own, xs, &mut ys);
-        while let Some((first, parts)) = next(&answers) {
+        let empty = ws.iter().map(|w| vec![vec![0.0; w.rows]; xs.len()]);
+        let mut all: Vec<Vec<Vec<f32>>> = empty.collect();
+        for (matrix, (w, ys)) in ws.iter().zip(&mut all).enumerate() {
+            on_one_thread(&part_of(w, matrix, (0, n_parts)).rows, xs, ys);
+        }
+        while let Some(parts) = next(&answers) {
             n_awaited -= 1;
-            for (y, part) in ys.iter_mut().zip(parts) {
-                y[first..first + part.len()].copy_from_slice(&part);
+            for (Part { matrix, first, .. }, products) in parts {
+                for (y, part) in all[matrix].iter_mut().zip(products) {
+                    y[first..first + part.len()].copy_from_slice(&part);
+                }
             }
         }
         assert_eq!(n_awaited, 0, "a thread of the team has ended");
-        ys
+        all
+    }
+}
+
+/// One of `n_parts` parts of a matrix, which is number `matrix`; the last ones may have no rows.
+fn part_of(w: &Matrix, matrix: usize, (part, n_parts): (usize, usize)) -> Part {
+    let n_rows = w.rows.div_ceil(n_parts);
+    let first = (part * n_rows).min(w.rows);
+    Part {
+        matrix,
+        first,
+        rows: w.slice_rows(first..(first + n_rows).min(w.rows)),
     }
 }
 
@@ -93,11 +113,14 @@ fn started(number: usize) -> Option<Sender<Job>> {
 }
 
 fn work(jobs: &Receiver<Job>) {
-    while let Some(job) = next(jobs) {
-        let mut ys = vec![vec![0.0; job.rows.rows]; job.xs.len()];
-        on_one_thread(&job.rows, &job.xs, &mut ys);
+    while let Some(Job { parts, xs, answer }) = next(jobs) {
+        let products = parts.into_iter().map(|part| {
+            let mut ys = vec![vec![0.0; part.rows.rows]; xs.len()];
+            on_one_thread(&part.rows, &xs, &mut ys);
+            (part, ys)
+        });
         // A caller that has panicked meanwhile waits no more.
-        let _ = job.answer.send((job.first, ys));
+        let _ = answer.send(products.collect());
     }
 }
 

@@ -23,7 +23,7 @@ if (window.GPUDevice !== undefined) {
 /// The constant that matmuls for GPUs alone have.
 const OF_GPUS: &str = "override QUADS";
 /// Where the page keeps which table it is.
-const KEPT: &str = "latent-kernels";
+const KEPT: &str = "latent-playground.kernels";
 const CPU_TABLE: &str = "for CPU adapters";
 
 async fn opened(browser: &Browser, engine: &str) -> Result<()> {
@@ -50,7 +50,7 @@ fn the_kernels_that_run_best_are_found_once_and_kept() {
             0 < of_gpus && of_gpus < all,
             "both tables are tried, found {of_gpus} of {all} shaders for GPUs"
         );
-        let kept = "return localStorage.getItem(arguments[0])";
+        let kept = "return JSON.parse(localStorage.getItem(arguments[0]))";
         let kept = browser.execute(kept, json!(KEPT)).await?;
         let kept = kept.as_str().context("nothing is kept")?;
         let parts = kept.rsplit_once('\n').context("one line is kept")?;
@@ -60,7 +60,7 @@ fn the_kernels_that_run_best_are_found_once_and_kept() {
             "{table} are kernels of no table"
         );
         // Whichever it was: what is kept is what runs.
-        let keep = "localStorage.setItem(arguments[0][0], arguments[0][1])";
+        let keep = "localStorage.setItem(arguments[0][0], JSON.stringify(arguments[0][1]))";
         let text = format!("{adapter}\n{CPU_TABLE}");
         browser.execute(keep, json!([KEPT, text])).await?;
         opened(browser, "gpu").await?;
