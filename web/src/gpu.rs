@@ -59,36 +59,39 @@ impl Gpu {
     }
 
     /// Has the adapter run the table of kernels that is quickest on a checkpoint, and keeps which it
-    /// is for later visits. Whether that is another table than before; nothing is done where the
+    /// is for later visits: the others are tried beside the one that it runs, which does `rate` steps
+    /// a second. The quickest one's rate where that is another table; nothing is done where the
     /// quickest is known, or told by the adapter's kind.
-    pub async fn tune(&self, checkpoint: &Checkpoint) -> bool {
+    pub async fn tune(&self, checkpoint: &Checkpoint, rate: f64) -> Option<f64> {
         let context = self.context.borrow().clone();
-        let Some(context) = context.filter(|_| !self.is_tuned.get()) else {
-            return false;
-        };
-        let mut rates = Vec::new();
-        for table in context.tables() {
-            let tried = Some(context.with_table(table));
-            let Ok(mut engine) = self.made(checkpoint, tried).await else {
-                break;
-            };
-            match steps_per_second(&checkpoint.model, &mut engine).await {
-                Ok(rate) => rates.push((table, rate)),
-                Err(_) => break,
-            }
+        let context = context.filter(|_| !self.is_tuned.get())?;
+        let own = context.table();
+        let mut rates = vec![(own, rate)];
+        for table in context.tables().into_iter().filter(|table| *table != own) {
+            // What fails here fails in the run or the test that comes next, and is told there.
+            let rate = self
+                .rate(checkpoint, context.with_table(table))
+                .await
+                .ok()?;
+            rates.push((table, rate));
         }
-        // What failed here fails in the run or the test that comes next, and is told there.
-        if context.check().is_err() || rates.len() < context.tables().len() {
-            return false;
-        }
-        let table = clearly_fastest(context.table(), &rates);
+        context.check().ok()?;
+        let table = clearly_fastest(own, &rates);
         // A browser that keeps nothing measures again.
         let _ = LocalStorage::set(TABLE_KEY, table_text(table, &context.adapter_name()));
         self.is_tuned.set(true);
         // The visitor may have given the GPU up meanwhile.
         let mut now = self.context.borrow_mut();
         *now = now.take().map(|context| context.with_table(table));
-        table != context.table()
+        let mut others = rates.into_iter().skip(1);
+        let found = others.find(|(tried, _)| *tried == table);
+        found.map(|(_, rate)| rate)
+    }
+
+    /// Steps a second on a device, by an engine that lasts no longer.
+    async fn rate(&self, checkpoint: &Checkpoint, context: GpuContext) -> Result<f64, EngineError> {
+        let mut engine = self.made(checkpoint, Some(context)).await?;
+        steps_per_second(&checkpoint.model, &mut engine).await
     }
 
     /// No engine that is made from now on runs on it.

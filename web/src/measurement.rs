@@ -58,13 +58,14 @@ pub async fn measure<G: Engine, C: Engine>(
     })
 }
 
-/// The fastest table, if it is clearly faster than `own`.
+/// The fastest table, if it is clearly faster than `own`, which is among them.
 pub fn clearly_fastest(own: Table, rates: &[(Table, f64)]) -> Table {
-    let rate = |of: Table| rates.iter().find(|(table, _)| *table == of);
-    let own_rate = rate(own).map_or(0.0, |(_, rate)| *rate);
+    let own_rate = rates.iter().find(|(table, _)| *table == own);
+    let least = own_rate.map_or(0.0, |(_, rate)| CLEARLY_FASTER * rate);
     let fastest = rates.iter().max_by(|(_, a), (_, b)| a.total_cmp(b));
-    let clearly = fastest.filter(|(_, rate)| *rate >= CLEARLY_FASTER * own_rate);
-    clearly.map_or(own, |(table, _)| *table)
+    fastest
+        .filter(|(_, rate)| *rate >= least)
+        .map_or(own, |(table, _)| *table)
 }
 
 /// Steps a second of some lanes.

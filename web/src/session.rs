@@ -338,12 +338,14 @@ impl Session {
             return Ok(None);
         };
         self.groups.borrow_mut().clear();
-        if self.gpu.tune(&checkpoint).await {
-            engines.clear();
-        }
         let gpu = self.engine(&mut engines, name).await?.engine_mut();
         let mut cpu = AnyEngine::reference(&checkpoint.model).with_breaks(BREATHE);
-        Ok(Some(measure(&checkpoint.model, gpu, &mut cpu).await?))
+        let mut measured = measure(&checkpoint.model, gpu, &mut cpu).await?;
+        if let Some(rate) = self.gpu.tune(&checkpoint, measured.gpu).await {
+            measured.gpu = rate;
+            engines.clear();
+        }
+        Ok(Some(measured))
     }
 
     /// The worst of all tests of this GPU so far.
