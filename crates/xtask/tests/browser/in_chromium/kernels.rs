@@ -4,9 +4,8 @@
 use anyhow::{Context, Result, ensure};
 use serde_json::json;
 
-use super::{LIMIT, SEED, address, finished_run, in_browser};
+use super::{LIMIT, SEED, address, check_run, finished_run, in_browser};
 use crate::chromium::{Browser, WebGpu};
-use crate::reference_run::{Asked, check_against_reference};
 
 /// The adapter does not tell that it is a CPU, as real GPUs do not tell what they are; and
 /// `window.shaders` has what is compiled for it.
@@ -53,8 +52,7 @@ fn the_kernels_that_run_best_are_found_once_and_kept() {
         let kept = "return JSON.parse(localStorage.getItem(arguments[0]))";
         let kept = browser.execute(kept, json!(KEPT)).await?;
         let kept = kept.as_str().context("nothing is kept")?;
-        let parts = kept.rsplit_once('\n').context("one line is kept")?;
-        let (adapter, table) = parts;
+        let (adapter, table) = kept.rsplit_once('\n').context("one line is kept")?;
         ensure!(
             [CPU_TABLE, "for GPUs"].contains(&table),
             "{table} are kernels of no table"
@@ -71,12 +69,6 @@ fn the_kernels_that_run_best_are_found_once_and_kept() {
         );
         browser.click("run").await?;
         let run = finished_run(browser).await?;
-        let hash = browser.hash().await?;
-        let asked = Asked {
-            task: "prosqa",
-            seed: SEED,
-            hash: &hash,
-        };
-        check_against_reference(&run, &asked)
+        check_run(browser, &run, "prosqa", SEED).await
     });
 }

@@ -5,9 +5,8 @@ use std::time::Duration;
 use anyhow::{Result, ensure};
 use serde_json::{Value, json};
 
-use super::{LIMIT, SEED, address, check_quiet, finished_run, in_browser};
+use super::{LIMIT, SEED, address, check_quiet, check_run, finished_run, in_browser};
 use crate::chromium::{Browser, WebGpu};
-use crate::reference_run::{Asked, check_against_reference};
 
 /// Keeps every device that the page opens; where `window.losing` is set, the next ones are lost as
 /// soon as the page has them.
@@ -59,13 +58,7 @@ async fn check_loss(browser: &Browser, loss: Loss, [notice, last]: [&str; 2]) ->
     let run = finished_run(browser).await?;
     let says_so = |text: &str| text.contains(notice);
     browser.wait_text("error", says_so, LIMIT).await?;
-    let hash = browser.hash().await?;
-    let asked = Asked {
-        task: "prosqa",
-        seed: SEED,
-        hash: &hash,
-    };
-    check_against_reference(&run, &asked)?;
+    check_run(browser, &run, "prosqa", SEED).await?;
     let engine = browser.wait_text("engine", |_| true, LIMIT).await?;
     ensure!(
         engine.contains(last),

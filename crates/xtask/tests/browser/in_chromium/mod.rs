@@ -42,6 +42,7 @@ use serde_json::Value;
 use xtask::server::Host;
 
 use crate::chromium::{Browser, WebGpu};
+use crate::reference_run::{Asked, check_against_reference};
 
 /// WebGPU in software, on a machine that may be busy with other things.
 const LIMIT: Duration = Duration::from_secs(240);
@@ -87,6 +88,13 @@ async fn finished_run(browser: &Browser) -> Result<Value> {
     let is_there = |text: &str| !text.is_empty();
     let json = browser.wait_text("trace-json", is_there, LIMIT).await?;
     serde_json::from_str(&json).context("expected JSON in trace-json")
+}
+
+/// A run is the reference engine's, on the generated problem and with the draws of the seed, and with the
+/// settings in the page's address.
+async fn check_run(browser: &Browser, run: &Value, task: &str, seed: u32) -> Result<()> {
+    let hash = &browser.hash().await?;
+    check_against_reference(run, &Asked { task, seed, hash })
 }
 
 /// Nothing was asked of another host, the page's policy refused nothing, and nothing went wrong in

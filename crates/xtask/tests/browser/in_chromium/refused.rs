@@ -4,9 +4,8 @@
 use anyhow::{Context, Result, ensure};
 use serde_json::{Value, json};
 
-use super::{LIMIT, SEED, address, finished_run, in_browser};
+use super::{LIMIT, SEED, address, check_run, finished_run, in_browser};
 use crate::chromium::{Browser, WebGpu};
-use crate::reference_run::{Asked, check_against_reference};
 
 /// The device refuses what `window.refused_now` names: buffers of that label have no memory, and
 /// kernels and submits of that name are not valid.
@@ -51,13 +50,7 @@ async fn run(browser: &Browser, by: &str) -> Result<Value> {
     browser.wait_enabled("run", LIMIT).await?;
     browser.click("run").await?;
     let run = finished_run(browser).await?;
-    let hash = browser.hash().await?;
-    let asked = Asked {
-        task: "prosqa",
-        seed: SEED,
-        hash: &hash,
-    };
-    check_against_reference(&run, &asked)?;
+    check_run(browser, &run, "prosqa", SEED).await?;
     let engine = &run["lanes"][0]["engine"];
     let engine = engine.as_str().unwrap_or_default();
     ensure!(engine.contains(by), "expected {by}, found {engine}");

@@ -7,9 +7,8 @@ use serde_json::{Value, json};
 use xtask::server::{Host, StaticServer};
 use xtask::workspace;
 
-use super::{LIMIT, SEED, address, check_quiet, finished_run, in_browser};
+use super::{LIMIT, SEED, address, check_quiet, check_run, finished_run, in_browser};
 use crate::chromium::{Browser, ON_GPU, WebGpu};
-use crate::reference_run::{Asked, check_against_reference};
 
 #[test]
 fn the_page_on_webgpu_runs_as_the_reference_does() {
@@ -116,12 +115,7 @@ async fn run_default_lanes(browser: &Browser, task: &str) -> Result<Value> {
     let run = finished_run(browser).await?;
     let hash = browser.hash().await?;
     eprintln!("on {}: {hash}", run["lanes"][0]["engine"]);
-    let asked = Asked {
-        task,
-        seed: SEED,
-        hash: &hash,
-    };
-    check_against_reference(&run, &asked)?;
+    check_run(browser, &run, task, SEED).await?;
     for (index, lane) in run["lanes"].as_array().into_iter().flatten().enumerate() {
         let shown = browser.texts(&format!("lane-{index}-verdict")).await?;
         let verdict = lane["verdict"].as_str().unwrap_or_default();
