@@ -15,7 +15,7 @@ use latent_model::{
     program::Program,
     recording::Recording,
     strategy::{Composition, STRATEGIES, Settings},
-    tasks::TASKS,
+    tasks::NAMED,
     text,
     tokenizer::Tokenizer,
 };
@@ -117,11 +117,15 @@ pub fn tokenizer(bytes: &[u8]) {
     }
 }
 
-/// Files of problems, and typed ones, of every task. What is read is written and read again.
+/// Files of problems, and typed ones, of every task, free text's among them. What is typed and read is
+/// written and read again; what a file holds goes through the grader.
 pub fn data(bytes: &[u8]) {
     let Some(text) = text_of(bytes) else { return };
-    for task in TASKS {
-        let _ = task.load(&text);
+    for task in NAMED {
+        let loaded = task.load(&text);
+        for problem in loaded.iter().flat_map(|loaded| &loaded.problems) {
+            problem.grade(problem.answer());
+        }
         if let Ok(problem) = task.read(&text) {
             let again = task.read(problem.question());
             let again = again.unwrap_or_else(|error| {

@@ -57,3 +57,80 @@ pub async fn open_lasting_engine(kind: EngineKind, model: &Model) -> Result<Rene
     });
     Ok(Renewable::new(engine, renew))
 }
+
+#[cfg(test)]
+mod tests {
+    use std::path::Path;
+
+    use latent_model::{
+        engine::{LaneSpec, run_to_end},
+        input::Input,
+        record::StepRecord,
+        strategy::{Settings, Strategy},
+    };
+    use pollster::block_on;
+
+    use super::*;
+    use crate::folder::load_model;
+
+    /// Records until the run ends; the device is lost after each of the calls of `losses`.
+    fn run(
+        engine: &mut Renewable<AnyEngine>,
+        lanes: &[LaneSpec],
+        losses: &[usize],
+    ) -> Result<Vec<StepRecord>, EngineError> {
+        block_on(engine.begin(lanes))?;
+        let mut all = Vec::new();
+        for call in 1.. {
+            let records = block_on(engine.advance(2))?;
+            if records.is_empty() {
+                break;
+            }
+            all.extend(records);
+            if losses.contains(&call) {
+                match engine.engine() {
+                    AnyEngine::Gpu(gpu) => gpu.context().destroy(),
+                    AnyEngine::Reference(_) => panic!("expected the GPU's engine"),
+                }
+            }
+        }
+        Ok(all)
+    }
+
+    #[test]
+    fn a_measurement_goes_on_once_when_its_device_is_lost() {
+        if std::env::var("LATENT_SKIP_GPU").is_ok_and(|value| value == "1") {
+            eprintln!("SKIPPED: LATENT_SKIP_GPU=1");
+            return;
+        }
+        let path = concat!(
+            env!("CARGO_MANIFEST_DIR"),
+            "/../../public/models/prosqa-coconut"
+        );
+        let model = load_model(Path::new(path)).expect("a checkpoint that ships");
+        let strategy = Strategy::by_name("coconut").expect("a strategy");
+        let program =
+            strategy.program(&Settings::default(), &model.tokenizer, model.capabilities());
+        let lanes = [LaneSpec {
+            inputs: Input::tokens(&[3, 4, 5]),
+            program: program.expect("a program"),
+            seed: 0,
+            stream: 0,
+            decode_thoughts: true,
+        }];
+        let open = |kind| block_on(open_lasting_engine(kind, &model)).expect("an engine");
+        let mut reference = open(EngineKind::Reference);
+        let whole = block_on(run_to_end(&mut reference, &lanes, 2, |_| {})).expect("a run");
+        let tokens = |records: &[StepRecord]| Vec::from_iter(records.iter().map(|r| r.token));
+
+        let mut engine = open(EngineKind::Gpu);
+        let found = run(&mut engine, &lanes, &[2]).expect("a second device");
+        assert_eq!(tokens(&found), tokens(&whole[0]));
+        let lost = run(&mut engine, &lanes, &[1]).expect_err("there is no third device");
+        assert!(matches!(lost, EngineError::DeviceLost(_)), "{lost}");
+
+        let mut engine = open(EngineKind::Gpu);
+        let lost = run(&mut engine, &lanes, &[1, 2]).expect_err("there is no third device");
+        assert!(matches!(lost, EngineError::DeviceLost(_)), "{lost}");
+    }
+}

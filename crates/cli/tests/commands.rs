@@ -2,7 +2,11 @@
 
 mod common;
 
-use std::{fs, path::Path, process::Stdio};
+use std::{
+    fs,
+    path::Path,
+    process::{Command, Stdio},
+};
 
 use common::{Folder, MODELS, failure_of, latent, stderr, stdout_of};
 use serde_json::Value;
@@ -76,6 +80,38 @@ fn run_prints_each_step_and_the_verdict() {
     let steps = run["lanes"][0]["steps"].as_array().expect("steps");
     // One more is the stop token.
     assert_eq!(steps.len() as u64 - 1, run["lanes"][0]["answer_tokens"]);
+}
+
+/// The number of threads that a product is shared out to changes nothing. Four lanes make the products
+/// of this checkpoint large enough to be shared.
+#[cfg(target_os = "linux")]
+#[test]
+fn a_run_is_the_same_on_one_processor_and_on_all() {
+    let model = format!("{MODELS}/prosqa-unified");
+    let args = [
+        ["run", "--json"],
+        ["--model", &model],
+        ["--engine", "reference"],
+        ["--task", "prosqa"],
+        ["--strategy", "token-cot"],
+        ["--strategy", "soft"],
+        ["--strategy", "soft-gumbel"],
+        ["--strategy", "coconut"],
+    ];
+    let args = args.as_flattened();
+    let status = fs::read_to_string("/proc/self/status").expect("what Linux says of this process");
+    let allowed = status
+        .lines()
+        .find_map(|line| line.strip_prefix("Cpus_allowed_list:"))
+        .expect("the processors of this process");
+    let first = allowed.trim().split([',', '-']).next().expect("one");
+    let output = Command::new("taskset")
+        .args(["-c", first, env!("CARGO_BIN_EXE_latent")])
+        .args(args)
+        .output()
+        .expect("taskset, of every Debian's util-linux");
+    assert!(output.status.success(), "{}", stderr(&output));
+    assert_eq!(String::from_utf8_lossy(&output.stdout), stdout_of(args));
 }
 
 #[test]

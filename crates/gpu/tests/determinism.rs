@@ -234,18 +234,28 @@ fn random_programs_are_the_same_however_they_are_run() {
     );
 }
 
-/// The reference engine on threads of their own gives what it gives on one.
+/// The reference engine gives the same to the bit a step a call and sixty-four, alone and beside
+/// others, and where several of them compute at once.
 #[test]
-fn threads_change_nothing() {
+fn the_reference_engine_is_the_same_however_it_is_run() {
     let (config, weights) = common::small();
-    let run = || {
+    let lanes: Vec<LaneSpec> = (0..BESIDE as u32)
+        .map(|case| Choices { case, n_made: 0 }.lane())
+        .collect();
+    let run_of = |lanes: &[LaneSpec], n_steps: usize| {
         let mut engine = ReferenceEngine::new(&config, weights.clone(), Precision::Fast);
-        let lanes: Vec<LaneSpec> = (0..BESIDE as u32)
-            .map(|case| Choices { case, n_made: 0 }.lane())
-            .collect();
-        block_on(run_to_end(&mut engine, &lanes, 64, |_| {})).expect("a run")
+        block_on(run_to_end(&mut engine, lanes, n_steps, |_| {})).expect("a run")
     };
+    let run = || run_of(&lanes, 64);
     let alone = run();
+    assert_eq!(run_of(&lanes, 1), alone, "a step a call");
+    for (index, lane) in lanes.iter().enumerate() {
+        let mut records = run_of(std::slice::from_ref(lane), 64).remove(0);
+        for record in &mut records {
+            record.lane = index as u32;
+        }
+        assert_eq!(records, alone[index], "lane {index} by itself");
+    }
     std::thread::scope(|scope| {
         let threads = [0; 4].map(|_| scope.spawn(run));
         for thread in threads {

@@ -222,19 +222,14 @@ fn samplers_at_their_ends_choose_the_same_at_every_size_of_vocabulary() {
     let Some(context) = common::context() else {
         return;
     };
-    for (vocab_size, table) in [
-        (1, Table::Cpu),
-        (31, Table::Cpu),
-        (32, Table::Gpu),
-        (33, Table::Cpu),
-        (33, Table::Gpu),
-        (300, Table::Cpu),
-    ] {
-        for (kind, logits) in finite_logits(vocab_size) {
-            let (mut gpu, mut reference) = engines(&context, table, &model_of(&logits));
-            let at = format!("V = {vocab_size}, {kind}, kernels {}", table.name());
-            assert_same_records(&at, &mut gpu, &mut reference);
-            assert_entropies(&at, &mut gpu, &logits);
+    for vocab_size in [1, 31, 32, 33, 300] {
+        for table in context.tables() {
+            for (kind, logits) in finite_logits(vocab_size) {
+                let (mut gpu, mut reference) = engines(&context, table, &model_of(&logits));
+                let at = format!("V = {vocab_size}, {kind}, kernels {}", table.name());
+                assert_same_records(&at, &mut gpu, &mut reference);
+                assert_entropies(&at, &mut gpu, &logits);
+            }
         }
     }
 }
@@ -280,14 +275,16 @@ fn logits_that_are_no_numbers_end_both_engines_with_the_same_error() {
             for place in [0, vocab_size - 1] {
                 let mut logits = vec![0.5; vocab_size];
                 logits[place] = bad;
-                let (mut gpu, mut reference) = engines(&context, Table::Cpu, &model_of(&logits));
-                block_on(gpu.begin(&lanes)).expect("a run");
-                block_on(reference.begin(&lanes)).expect("a run");
-                let expected = block_on(reference.advance(1));
-                let at = format!("V = {vocab_size}, {bad} at {place}");
-                let named = matches!(expected, Err(EngineError::NonFinite { .. }));
-                assert!(named, "{at}: {expected:?}");
-                assert_eq!(block_on(gpu.advance(1)), expected, "{at}");
+                for table in context.tables() {
+                    let (mut gpu, mut reference) = engines(&context, table, &model_of(&logits));
+                    block_on(gpu.begin(&lanes)).expect("a run");
+                    block_on(reference.begin(&lanes)).expect("a run");
+                    let expected = block_on(reference.advance(1));
+                    let at = format!("V = {vocab_size}, {bad} at {place}, {}", table.name());
+                    let named = matches!(expected, Err(EngineError::NonFinite { .. }));
+                    assert!(named, "{at}: {expected:?}");
+                    assert_eq!(block_on(gpu.advance(1)), expected, "{at}");
+                }
             }
         }
     }
@@ -341,6 +338,33 @@ fn what_no_sampler_may_have_is_the_same_error_on_both_engines() {
                 ..OPEN
             },
         ));
+    }
+    // One number past each end.
+    for (temperature, min_p, top_p) in [
+        (100.0_f32.next_up(), 0.0, 1.0),
+        (LEAST_POSITIVE.next_down(), 0.0, 1.0),
+        (1.0, 0.999_f32.next_up(), 1.0),
+        (1.0, LEAST_POSITIVE.next_down(), 1.0),
+        (1.0, 0.0, 1.0_f32.next_up()),
+    ] {
+        let field = match (temperature, min_p) {
+            (1.0, 0.0) => "top_p",
+            (1.0, _) => "min_p",
+            _ => "temperature",
+        };
+        let sampler = Sampler {
+            temperature,
+            min_p,
+            top_p,
+            ..OPEN
+        };
+        refused.push((field, sampler));
+    }
+    for tau in [1e-3_f32.next_down(), 1e3_f32.next_up()] {
+        refused.push(("tau", noised(Noise::Gumbel { tau })));
+    }
+    for alpha in [1e-3_f32.next_down(), 1e20_f32.next_up()] {
+        refused.push(("alpha", noised(Noise::Dirichlet { alpha })));
     }
     for (field, sampler) in refused {
         let lanes = [lane(Feed::Concept, sampler)];
