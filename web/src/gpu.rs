@@ -27,7 +27,8 @@ const WATCH_MS: f64 = 60_000.0;
 pub enum Loss {
     /// The run goes on, on a new device.
     Renewed(String),
-    /// The run goes on with the CPU: there is no new device, or it was lost, too.
+    /// The run goes on with the CPU: there is no new device, it was lost, too, or it is another
+    /// adapter's, which was not tested.
     GivenUp(String),
 }
 
@@ -143,7 +144,8 @@ impl Gpu {
         }
     }
 
-    /// The device that takes the place of one that was lost; `None` where the CPU does.
+    /// The device that takes the place of one that was lost; `None` where the CPU does. What was tested
+    /// and is named on the page is the adapter, so a device of another one does not take its place.
     async fn renewed(&self, lost: &EngineError) -> Option<GpuContext> {
         let known = self.context.borrow().clone()?;
         if known.check().is_ok() {
@@ -155,13 +157,15 @@ impl Gpu {
             true => self.open().await,
             false => Err(GpuError::Lost(lost.to_string())),
         };
-        let loss = match &opened {
-            Ok(_) => Loss::Renewed(lost.to_string()),
-            Err(error) => {
-                self.close();
-                Loss::GivenUp(error.to_string())
-            }
+        let expected = known.adapter_name();
+        let loss = match opened {
+            Ok(found) if found == expected => Loss::Renewed(lost.to_string()),
+            Ok(found) => Loss::GivenUp(format!("{lost}; expected {expected} again, found {found}")),
+            Err(error) => Loss::GivenUp(error.to_string()),
         };
+        if matches!(loss, Loss::GivenUp(_)) {
+            self.close();
+        }
         if let Some(hear) = &*self.on_loss.borrow() {
             hear(loss);
         }

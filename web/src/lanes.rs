@@ -1,6 +1,9 @@
 //! The lanes on the page: each one's choice and what its run has brought so far.
 
-use std::{collections::VecDeque, sync::Arc};
+use std::{
+    collections::{BTreeMap, VecDeque},
+    sync::Arc,
+};
 
 use latent_model::{
     address::LaneChoice,
@@ -39,8 +42,8 @@ pub struct LaneRun {
     pub run: RunNumber,
     /// The program that runs; `None` before a run.
     pub program: Option<Arc<Program>>,
-    /// Every token of its checkpoint by id.
-    pub words: Arc<[String]>,
+    /// The tokens of its checkpoint.
+    pub words: Words,
     /// What a thought's norm is compared with.
     pub mean_embedding_norm: f32,
     /// The tokens of the problem's written solution that its contemplation tokens stand for, in
@@ -87,7 +90,7 @@ impl LaneRun {
             return;
         };
         self.records.extend_from_slice(new);
-        let word = |id| word(&self.words, id);
+        let word = |id| self.words.word(id);
         self.view.append(new, &program, question.task, word);
         self.elapsed_secs += took_secs;
         match question.task.picture() {
@@ -122,14 +125,47 @@ impl LaneRun {
 
     /// The token of this id, as it stands in the vocabulary.
     pub fn word(&self, id: u32) -> String {
-        word(&self.words, id)
+        self.words.word(id)
     }
 }
 
-/// A token as a checkpoint's words have it.
-pub fn word(words: &[String], id: u32) -> String {
-    let known = words.get(id as usize).cloned();
-    known.unwrap_or_else(|| format!("⟨{id}⟩"))
+/// The tokens of a checkpoint as people read them.
+#[derive(Clone, Debug)]
+pub enum Words {
+    /// All of them, by id.
+    All(Arc<[String]>),
+    /// Those that a recording shows. Its file says which ids they have, and there may be few of them: room
+    /// for every id below the last one is not to be had for any file.
+    Shown(Arc<BTreeMap<u32, String>>),
+}
+
+impl Default for Words {
+    fn default() -> Self {
+        Self::All(Arc::default())
+    }
+}
+
+impl Words {
+    /// The token of this id; its number where it is not known.
+    pub fn word(&self, id: u32) -> String {
+        let known = match self {
+            Self::All(words) => words.get(id as usize),
+            Self::Shown(words) => words.get(&id),
+        };
+        known.cloned().unwrap_or_else(|| format!("⟨{id}⟩"))
+    }
+
+    /// The id of a token that somebody has typed, in letters of either case.
+    pub fn id(&self, typed: &str) -> Option<u32> {
+        let is_it = |word: &String| word.eq_ignore_ascii_case(typed);
+        match self {
+            Self::All(words) => words.iter().position(is_it).map(|id| id as u32),
+            Self::Shown(words) => words
+                .iter()
+                .find(|(_, word)| is_it(word))
+                .map(|(id, _)| *id),
+        }
+    }
 }
 
 /// One lane: its choice and its run, a signal each.
@@ -371,7 +407,7 @@ mod tests {
                 start: Vec::new(),
                 phases: vec![phase(Role::Answer, Feed::Token)],
             })),
-            words: vocabulary.into(),
+            words: Words::All(vocabulary.into()),
             ..LaneRun::default()
         };
         assert_eq!(run.last_step(), None);

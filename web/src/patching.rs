@@ -21,7 +21,7 @@ use leptos::{prelude::*, task::spawn_local};
 use crate::{
     analysis::fed_name,
     browser::{breathe, sleep_ms},
-    lanes::{Lane, LaneId, word},
+    lanes::{Lane, LaneId},
     page_signals::PageSignals,
     run_state::{RunNumber, RunStatus},
     runner::Runner,
@@ -178,7 +178,7 @@ impl Patching {
         let answers = [(program, clean), (other_program, there)];
         let answers = answers.map(|(program, run)| self.answer(&checkpoint, program, run));
         let (at_rest, n_shared) = (contrast.standing(clean), there.records.len());
-        let word = |id| word(&checkpoint.words, id);
+        let word = |id| checkpoint.words.word(id);
         let name = |record: &StepRecord| fed_name(record, program, word);
         let map = PatchMap::new((program, clean), n_shared, at_rest, answers, name);
         let places = map.places(untrack(|| self.signals.cursor.pinned()));

@@ -12,7 +12,7 @@ use latent_model::{
 use leptos::prelude::Callback;
 
 use crate::{
-    lanes::LaneRun,
+    lanes::{LaneRun, Words},
     page_state::PageState,
     run_state::{LaneRecord, RunNumber},
 };
@@ -52,22 +52,15 @@ impl Playing {
     /// Each lane before its first step.
     pub fn lanes(&self, run: RunNumber) -> Vec<LaneRun> {
         let lanes = self.recording.header.lanes.iter();
-        let lane = |lane: &RecordedLane| {
-            let last = lane.words.keys().last().map_or(0, |id| *id as usize + 1);
-            let mut words: Vec<String> = (0..last).map(|id| format!("⟨{id}⟩")).collect();
-            for (id, word) in &lane.words {
-                words[*id as usize].clone_from(word);
-            }
-            LaneRun {
-                run,
-                program: Some(Arc::new(lane.program.clone())),
-                words: words.into(),
-                mean_embedding_norm: lane.mean_embedding_norm,
-                stands_for: lane.stands_for.clone().into(),
-                texts: lane.texts.clone().into(),
-                engine: lane.engine.clone(),
-                ..LaneRun::default()
-            }
+        let lane = |lane: &RecordedLane| LaneRun {
+            run,
+            program: Some(Arc::new(lane.program.clone())),
+            words: Words::Shown(Arc::new(lane.words.clone())),
+            mean_embedding_norm: lane.mean_embedding_norm,
+            stands_for: lane.stands_for.clone().into(),
+            texts: lane.texts.clone().into(),
+            engine: lane.engine.clone(),
+            ..LaneRun::default()
         };
         lanes.map(lane).collect()
     }
@@ -175,10 +168,19 @@ mod tests {
     fn words_that_were_not_recorded_are_shown_by_their_number() {
         let lanes = playing([1, 1]).lanes(7);
         assert_eq!((lanes[0].run, lanes[0].word(2)), (7, "terpus".to_string()));
-        assert_eq!(
-            (lanes[0].word(1), lanes[0].word(9)),
-            ("⟨1⟩".into(), "⟨9⟩".into())
-        );
+        for unknown in [1, 9, u32::MAX] {
+            assert_eq!(lanes[0].word(unknown), format!("⟨{unknown}⟩"));
+        }
+    }
+
+    #[test]
+    fn a_word_of_any_id_takes_no_more_room_than_its_own() {
+        let mut playing = playing([1, 1]);
+        let recording = Arc::make_mut(&mut playing.recording);
+        recording.header.lanes[0].words = BTreeMap::from([(u32::MAX, "last".into())]);
+        let lanes = playing.lanes(0);
+        assert_eq!(lanes[0].word(u32::MAX), "last");
+        assert_eq!(lanes[0].words.id("Last"), Some(u32::MAX));
     }
 
     #[test]

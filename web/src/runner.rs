@@ -1,6 +1,6 @@
 //! Does what a run's state machine says: computes, waits and writes each lane's signal.
 
-use std::{cell::OnceCell, rc::Rc, sync::Arc};
+use std::{cell::OnceCell, collections::BTreeMap, rc::Rc, sync::Arc};
 
 use latent_model::{
     address::LaneChoice,
@@ -142,6 +142,8 @@ impl Runner {
         let plan = self.plan.get_value()?;
         let mut lanes = Vec::new();
         let mut records = Vec::new();
+        // Lanes of one model share its digest: the file may be large.
+        let mut digests: BTreeMap<&str, Option<String>> = BTreeMap::new();
         for (lane, choice) in plan.lanes.iter().zip(&plan.choices) {
             let run = lane.run.get_untracked();
             if !run.is_done() {
@@ -150,16 +152,15 @@ impl Runner {
             let recorded = match self.playing.get_untracked() {
                 Some(playing) => playing.recording.header.lanes.get(lanes.len())?.clone(),
                 None => {
-                    let (folder, _) = folder_and_adapters(&choice.model);
-                    let url = format!("models/{folder}/model.safetensors");
                     let of_lane = plan.voices.get()?.get(lanes.len())?;
                     let tokenizer = of_lane.tokenizer();
                     let is_text = plan.question.task.picture() == Picture::Text;
-                    // What somebody brought is not on the site.
-                    let digest = match is_text {
-                        true => None,
-                        false => file_digest(&url).await,
+                    let model = choice.model.as_str();
+                    let digest = match digests.get(model) {
+                        Some(known) => known.clone(),
+                        None => self.digest(model, is_text).await,
                     };
+                    digests.insert(model, digest.clone());
                     RecordedLane {
                         texts: if is_text {
                             texts(&run, tokenizer)
@@ -184,6 +185,15 @@ impl Runner {
             lanes,
         };
         Recording { header, records }.to_bytes().ok()
+    }
+
+    /// SHA-256 of a checkpoint's weights: of what a visitor brought, or of the site's.
+    async fn digest(self, model: &str, is_brought: bool) -> Option<String> {
+        if is_brought {
+            return self.session.get_value().brought().digest(model).await;
+        }
+        let (folder, _) = folder_and_adapters(model);
+        file_digest(&format!("models/{folder}/model.safetensors")).await
     }
 
     /// Steps of the recording that plays, and how long they took; `None` where none does.

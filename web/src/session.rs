@@ -32,6 +32,7 @@ use crate::{
     chunk::chat_prompt,
     gpu::Gpu,
     lane_group::{Group, groups},
+    lanes::Words,
     load::{Downloading, LoadError, fetch_model},
     measurement::{Measured, measure},
     page_state::streams,
@@ -137,7 +138,7 @@ pub struct Checkpoint {
     /// The model.
     pub model: Model,
     /// Every token by its id.
-    pub words: Arc<[String]>,
+    pub words: Words,
     /// Mean norm of the rows of its embedding table: what a thought's norm is compared with.
     pub mean_embedding_norm: f32,
 }
@@ -177,7 +178,7 @@ impl Checkpoint {
             breathe().await;
         }
         Self {
-            words: words.into(),
+            words: Words::All(words.into()),
             mean_embedding_norm: norms / n_words as f32,
             model,
         }
@@ -199,6 +200,11 @@ impl Session {
             treated: Default::default(),
             self_tests: RefCell::default(),
         }
+    }
+
+    /// The models that visitors bring.
+    pub fn brought(&self) -> Brought {
+        self.brought
     }
 
     /// Opens the GPU; from then on engines run on it.

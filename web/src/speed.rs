@@ -158,6 +158,8 @@ async fn roofs(context: &GpuContext, model: &Model) -> Result<Roofs, SessionErro
         n_inputs: config.hidden_size,
         n_outputs: config.q_width() + 2 * config.kv_width(),
         n_rows: LANES[LANES.len() - 1],
+        // Out of a cache: this roof is of what is computed, the copy's of what is moved.
+        n_matrices: 1,
         format: model.weights.format,
     };
     let best = quickest(context, shape, now_seconds).await?;

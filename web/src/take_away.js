@@ -84,10 +84,18 @@ export async function pickedBytes(event) {
 export async function fileDigest(url) {
   try {
     const answer = await fetch(url);
-    if (!answer.ok) {
-      return null;
-    }
-    const digest = await crypto.subtle.digest("SHA-256", await answer.arrayBuffer());
+    return answer.ok ? await digestOf([answer.body]) : null;
+  } catch {
+    return null;
+  }
+}
+
+/** SHA-256 of what several streams hold one after the other, in hexadecimal digits. */
+export async function digestOf(streams) {
+  try {
+    const parts = await Promise.all(streams.map((stream) => new Response(stream).blob()));
+    const bytes = await new Blob(parts).arrayBuffer();
+    const digest = await crypto.subtle.digest("SHA-256", bytes);
     return Array.from(new Uint8Array(digest), (byte) => byte.toString(16).padStart(2, "0")).join("");
   } catch {
     return null;

@@ -22,6 +22,9 @@ extern "C" {
     #[wasm_bindgen(js_name = fileDigest)]
     async fn file_digest_js(url: &str) -> JsValue;
 
+    #[wasm_bindgen(js_name = digestOf)]
+    async fn digest_of_js(streams: &js_sys::Array) -> JsValue;
+
     /// Offers an SVG file as a PNG.
     #[wasm_bindgen(js_name = offerPng, catch)]
     pub async fn offer_png(name: &str, svg: &str) -> Result<(), JsValue>;
@@ -38,6 +41,12 @@ pub async fn picked_bytes(event: &web_sys::Event) -> Option<Vec<u8>> {
 /// as on a page that came over plain http.
 pub async fn file_digest(url: &str) -> Option<String> {
     file_digest_js(url).await.as_string()
+}
+
+/// The same of what several streams hold one after the other.
+pub async fn streams_digest(streams: Vec<JsValue>) -> Option<String> {
+    let streams = streams.into_iter().collect();
+    digest_of_js(&streams).await.as_string()
 }
 
 /// HTML that shows a set-up in a frame of another page; `page` is this page's address without its

@@ -29,7 +29,7 @@ fn main() -> Result<()> {
         .enable_all()
         .build()?;
     runtime.block_on(async {
-        let browser = Browser::start(WebGpu::SwiftShader, Host::default()).await?;
+        let browser = Browser::start(WebGpu::SwiftShader, "", Host::default()).await?;
         let outcome = take(&browser, &pictures).await;
         browser.close().await?;
         outcome

@@ -144,6 +144,11 @@ pub(super) async fn in_format(model: Model, format: WeightFormat) -> Model {
     Model { weights, ..model }
 }
 
+/// Whether a file of a model holds weights.
+pub(super) fn is_weights(path: &str) -> bool {
+    is_gguf(path) || path.ends_with(".safetensors")
+}
+
 pub(super) fn is_gguf(path: &str) -> bool {
     path.to_ascii_lowercase().ends_with(".gguf")
 }

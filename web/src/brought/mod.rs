@@ -19,7 +19,7 @@ use leptos::prelude::*;
 use wasm_bindgen::{JsCast, prelude::*};
 
 use self::{
-    files::{BINDING, fitting_format, in_format, model_of},
+    files::{BINDING, fitting_format, in_format, is_weights, model_of},
     names::hub_address,
     shelf::Shelf,
 };
@@ -29,6 +29,7 @@ use crate::{
     chunk::brought_model,
     load::{Download, Downloading, LoadError, append, room_for, text},
     notice::{Notice, Notices, Topic},
+    take_away::streams_digest,
     words::{fill, words},
 };
 
@@ -254,6 +255,20 @@ impl Brought {
         };
         let model = in_format(model, format).await;
         Ok(Opened { model, manifest })
+    }
+
+    /// SHA-256 of a model's weights as they are kept, file by file, as the command line has it; `None`
+    /// where they are not kept, or the browser computes none.
+    pub async fn digest(self, name: &str) -> Option<String> {
+        let manifest = self.models.with_untracked(|models| {
+            let known = models.iter().find(|known| known.name == name);
+            known.cloned()
+        })?;
+        let mut streams = Vec::new();
+        for file in manifest.files.iter().filter(|file| is_weights(&file.name)) {
+            streams.push(kept_stream(&manifest.folder, &file.name).await.ok()?);
+        }
+        streams_digest(streams).await
     }
 
     /// The folder of a model that is known.

@@ -195,13 +195,7 @@ fn Actions(
     let has_others = move || task.get().picture() != Picture::Text;
     let on_force = move |event| {
         let word = event_target_value(&event);
-        let id = lane.run.with_untracked(|run| {
-            let known = run
-                .words
-                .iter()
-                .position(|known| known.eq_ignore_ascii_case(word.trim()));
-            known.map(|id| id as u32)
-        });
+        let id = lane.run.with_untracked(|run| run.words.id(word.trim()));
         if let Some(id) = id {
             change(ChangeKind::Force(id));
         }

@@ -65,9 +65,9 @@ pub struct Browser {
 }
 
 impl Browser {
-    /// Starts a server that treats the page as `host` says, the driver and the browser; names
-    /// whichever is missing.
-    pub async fn start(webgpu: WebGpu, host: Host) -> Result<Self> {
+    /// Starts a server that treats the page as `host` says, the driver and the browser, whose V8 gets
+    /// `js_flags`; names whichever is missing.
+    pub async fn start(webgpu: WebGpu, js_flags: &str, host: Host) -> Result<Self> {
         let server = StaticServer::start(&workspace::dist(), 0, MOUNT, host)?;
         let chromium =
             setup::chromium().context("expected Chromium, found none: run `cargo xtask setup`")?;
@@ -81,6 +81,7 @@ impl Browser {
             "--hide-scrollbars".to_owned(),
             format!("--host-resolver-rules=MAP {LAN_HOST} 127.0.0.1"),
             format!("--user-data-dir={}", profile.0.display()),
+            format!("--js-flags={js_flags}"),
         ];
         // A browser that telephones home stalls on a machine that has no network.
         args.extend(

@@ -105,6 +105,55 @@ fn a_folder_that_is_picked_runs_beside_the_checkpoints_that_ship() {
     });
 }
 
+/// What a browser makes of a folder that is dropped from a desktop: an entry whose files are read.
+#[test]
+fn a_folder_that_is_dropped_runs() {
+    in_browser(WebGpu::Off, async |browser| {
+        browser
+            .open("task=free-text&problem=text:Tom%20is%20a%20terpus.&speed=max")
+            .await?;
+        browser.wait_enabled("theme", LIMIT).await?;
+        let path = workspace::root().join("public/models/prosqa-no-cot");
+        for event in ["dragEnter", "dragOver", "drop"] {
+            let data = json!({ "items": [], "files": [path], "dragOperationsMask": 1 });
+            let params = json!({ "type": event, "x": 300, "y": 300, "data": data });
+            browser.devtools("Input.dispatchDragEvent", params).await?;
+        }
+        let run = run_with(browser, "my-prosqa-no-cot").await?;
+        ensure!(lanes(&run).all(|lane| lane["model"] == "my-prosqa-no-cot"));
+        check_quiet(browser).await
+    });
+}
+
+/// A repository's address stands for the files that its folder would have, the weights in the parts that
+/// its index names; what it need not have may be absent.
+#[test]
+fn a_repository_is_read_from_its_address() {
+    in_browser(WebGpu::Off, async |browser| {
+        let mut files = folder("prosqa-no-cot")?.into_iter().map(|(_, bytes)| bytes);
+        let mut next = || Answer::Whole(files.next().unwrap_or_default());
+        let index = r#"{"weight_map": {"model.norm.weight": "model-00001-of-00001.safetensors"}}"#;
+        let host = AnswersAsTold::start(vec![
+            ("/repo/config.json", next()),
+            ("/repo/tokenizer.json", next()),
+            ("/repo/model-00001-of-00001.safetensors", next()),
+            (
+                "/repo/model.safetensors.index.json",
+                Answer::Whole(index.into()),
+            ),
+        ])?;
+        browser
+            .open("task=free-text&problem=text:Tom%20is%20a%20terpus.&speed=max")
+            .await?;
+        browser.wait_text("address-asks", |_| true, LIMIT).await?;
+        browser.fill("model-address", &host.url("/repo")).await?;
+        browser.click("load-address").await?;
+        let run = run_with(browser, "repo").await?;
+        ensure!(lanes(&run).all(|lane| lane["model"] == "repo"));
+        Ok(())
+    });
+}
+
 #[test]
 fn an_address_is_asked_only_when_somebody_wants_it_and_can_be_stopped() {
     in_browser(WebGpu::Off, async |browser| {
@@ -172,7 +221,10 @@ fn every_fault_has_words_of_its_own_and_takes_nothing_away() {
                 "/page",
                 &["config.json", "the server answered with a page"][..],
             ),
-            ("/cut.gguf", &["cut.gguf"][..]),
+            (
+                "/cut.gguf",
+                &["cannot fetch", "cut.gguf", "network error"][..],
+            ),
         ] {
             browser.unfold("open-model").await?;
             browser.fill("model-address", &host.url(address)).await?;
@@ -191,7 +243,12 @@ fn every_fault_has_words_of_its_own_and_takes_nothing_away() {
             .await?;
         browser.wait_enabled("run", LIMIT).await?;
         browser.click("run").await?;
-        expect_error(browser, "a long prompt", &["256"]).await?;
+        expect_error(
+            browser,
+            "a long prompt",
+            &["do not fit the model's context of 256"],
+        )
+        .await?;
         browser.set_hash(&before).await?;
         run_with(browser, "good").await?;
         Ok(())

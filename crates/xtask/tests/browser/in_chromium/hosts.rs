@@ -7,7 +7,7 @@ use serde_json::Value;
 use xtask::server::{Host, Missing, StaticServer};
 use xtask::workspace;
 
-use super::{address, in_browser};
+use super::{address, in_browser, in_browser_with};
 use crate::chromium::{Browser, WebGpu};
 
 /// Until what is missing is known: before anything has to be computed.
@@ -53,10 +53,26 @@ fn what_keeps_the_page_from_starting_is_named() {
         for (host, expect) in cases {
             expect_text(browser, host, "", "arriving", &expect).await?;
         }
-        browser.before_page("delete globalThis.WebAssembly").await?;
-        let expect = ["does not run WebAssembly"];
-        expect_text(browser, Host::default(), "", "arriving", &expect).await
+        Ok(())
     });
+}
+
+/// A browser without WebAssembly, and one on a processor whose vectors it does not know.
+#[test]
+fn what_a_browser_lacks_is_named() {
+    for (flags, lacks) in [
+        ("--jitless", "does not run WebAssembly"),
+        (
+            "--no-enable-sse4-1",
+            "does not know WebAssembly's 128-bit instructions",
+        ),
+    ] {
+        in_browser_with(WebGpu::Off, flags, async |browser| {
+            expect_text(browser, Host::default(), "", "arriving", &[lacks])
+                .await
+                .context(flags)
+        });
+    }
 }
 
 #[test]

@@ -9,7 +9,7 @@ use super::{LIMIT, SEED, address, check_quiet, check_run, finished_run, in_brows
 use crate::chromium::{Browser, WebGpu};
 
 /// Keeps every device that the page opens; where `window.losing` is set, the next ones are lost as
-/// soon as the page has them.
+/// soon as the page has them, and where `window.adapter` is set, adapters have that name.
 const KEEP_DEVICES: &str = "
     window.devices = [];
     // The empty page before the first one has no GPU.
@@ -21,6 +21,11 @@ const KEEP_DEVICES: &str = "
             if (window.losing) setTimeout(() => device.destroy());
             return device;
         };
+        const info = GPUAdapterInfo.prototype;
+        const { get } = Object.getOwnPropertyDescriptor(info, 'description');
+        Object.defineProperty(info, 'description', {
+            get() { return window.adapter ?? get.call(this); },
+        });
     }";
 
 /// How the device is lost.
@@ -29,6 +34,8 @@ enum Loss {
     Destroyed,
     /// So is the next one, while engines are made on it.
     DestroyedAgain,
+    /// The next one is another adapter's.
+    Replaced,
     /// The browser's process for the GPU crashes.
     Crash,
 }
@@ -53,6 +60,7 @@ async fn check_loss(browser: &Browser, loss: Loss, [notice, last]: [&str; 2]) ->
         }
         Loss::Destroyed => "window.devices.at(-1).destroy()",
         Loss::DestroyedAgain => "window.losing = true; window.devices.at(-1).destroy()",
+        Loss::Replaced => "window.adapter = 'another'; window.devices.at(-1).destroy()",
     };
     browser.execute(lose, Value::Null).await?;
     let run = finished_run(browser).await?;
@@ -80,6 +88,14 @@ fn a_run_goes_on_after_the_gpu_process_has_crashed() {
     in_browser(WebGpu::SwiftShader, async |browser| {
         let expected = ["taken up on a new device", "WebGPU"];
         check_loss(browser, Loss::Crash, expected).await
+    });
+}
+
+#[test]
+fn an_adapter_that_was_not_tested_does_not_take_the_place_of_one_that_was() {
+    in_browser(WebGpu::SwiftShader, async |browser| {
+        let expected = ["found another", "Reference engine"];
+        check_loss(browser, Loss::Replaced, expected).await
     });
 }
 

@@ -5,11 +5,15 @@ use serde_json::Value;
 use xtask::server::{Host, StaticServer};
 use xtask::workspace;
 
+use super::brought::{FREE_TEXT, drop_files};
+use super::brought_files::gguf;
 use super::{LIMIT, finished_run, in_browser, site::Site};
 use crate::chromium::{Browser, WebGpu};
 
 /// What would run if it were markup: by an attribute, and as a script.
 const MARKUP: &str = "<img src=x onerror=window.hit=1><script>window.hit=1</script>";
+/// The part of it that a file's name can have.
+const FILE: &str = "<img src=x onerror=window.hit=1>";
 /// The same as an address holds it.
 const ESCAPED: &str =
     "%3Cimg%20src%3Dx%20onerror%3Dwindow.hit%3D1%3E%3Cscript%3Ewindow.hit%3D1%3C%2Fscript%3E";
@@ -63,12 +67,17 @@ fn marked_recording() -> Result<Vec<u8>> {
 #[test]
 fn markup_of_others_is_text() {
     in_browser(WebGpu::Off, async |browser| {
-        // The problem, which is shown; a model's name, a task, a file, of which there are none.
+        // A problem's text is shown. A model, adapters, a strategy, a setting, a task, a file and a measurement
+        // have no such names: for them an address ends where a `<` begins.
         for (hash, is_shown) in [
             (format!("problem=text:{ESCAPED}"), true),
             (format!("lanes={ESCAPED}:coconut"), false),
+            (format!("lanes=prosqa-cot/{ESCAPED}:coconut"), false),
+            (format!("lanes=prosqa-cot:{ESCAPED}"), false),
+            (format!("lanes=prosqa-cot:soft,{ESCAPED}"), false),
             (format!("task={ESCAPED}"), false),
             (format!("play={ESCAPED}"), false),
+            (format!("arena={ESCAPED}"), false),
         ] {
             browser.open(&hash).await?;
             browser.wait_text("engine", |_| true, LIMIT).await?;
@@ -76,6 +85,25 @@ fn markup_of_others_is_text() {
             browser.execute_async(script, Value::Null).await?;
             check_is_text(browser, &hash, is_shown).await?;
         }
+        browser.open(FREE_TEXT).await?;
+        // A model's name is its file's without what names of models do not have.
+        let name = format!("{FILE}.gguf");
+        drop_files(browser, &[(name.clone(), gguf())]).await?;
+        let is_named = |text: &str| text.contains("img-src-x-onerror");
+        browser.wait_text("known-model", is_named, LIMIT).await?;
+        check_is_text(browser, "a file that is a model", false).await?;
+        drop_files(browser, &[(name, b"no model".to_vec())]).await?;
+        let told = browser.wait_text("error", |_| true, LIMIT).await?;
+        eprintln!("{told}");
+        check_is_text(browser, "a file that is none", told.contains(FILE)).await?;
+        let address = format!("http://127.0.0.1:1/{FILE}");
+        browser.unfold("open-model").await?;
+        browser.fill("model-address", &address).await?;
+        check_is_text(browser, "an address that is typed", true).await?;
+        browser.click("load-address").await?;
+        let is_new = |text: &str| text != told;
+        browser.wait_text("error", is_new, LIMIT).await?;
+        check_is_text(browser, "an address that does not answer", true).await?;
         let site = Site::of_dist()?;
         site.write("run.latent", &marked_recording()?)?;
         let server = StaticServer::start(site.folder(), 0, "/", Host::default())?;

@@ -64,6 +64,11 @@ fn address(speed: &str) -> String {
 /// Runs `test` in a fresh browser, on the page as an honest host serves it, and ends the browser
 /// however the test went.
 fn in_browser(webgpu: WebGpu, test: impl AsyncFnOnce(&Browser) -> Result<()>) {
+    in_browser_with(webgpu, "", test);
+}
+
+/// The same in a browser whose V8 gets flags.
+fn in_browser_with(webgpu: WebGpu, js_flags: &str, test: impl AsyncFnOnce(&Browser) -> Result<()>) {
     if std::env::var_os(SKIP).is_some() {
         eprintln!("SKIPPED, not passed: {SKIP} is set");
         return;
@@ -73,7 +78,7 @@ fn in_browser(webgpu: WebGpu, test: impl AsyncFnOnce(&Browser) -> Result<()>) {
         .build()
         .expect("a runtime");
     let outcome = runtime.block_on(async {
-        let browser = Browser::start(webgpu, Host::default()).await?;
+        let browser = Browser::start(webgpu, js_flags, Host::default()).await?;
         let outcome = test(&browser).await;
         browser.close().await?;
         outcome

@@ -1,10 +1,14 @@
 //! A run that was taken away as a recording plays without a model and without an engine.
 
 use anyhow::{Context, Result, ensure};
+use latent_model::recording::Recording;
 use serde_json::{Value, json};
+use sha2::{Digest, Sha256};
 
 use xtask::server::{Host, StaticServer};
 
+use super::brought::{FREE_TEXT, drop_files};
+use super::brought_files::gguf;
 use super::{KEEP, LIMIT, address, check_quiet, finished_run, in_browser, site::Site};
 use crate::chromium::{Browser, WebGpu};
 use crate::reference_run::compare_lanes;
@@ -38,6 +42,32 @@ fn a_recording_plays_back_as_the_run_that_it_is_of() {
         ensure!(is_gone, "another problem is computed here");
         check_quiet(browser).await?;
         plays_by_link(browser, &bytes, &run).await
+    });
+}
+
+/// What somebody brought is named by the digest of its weights, as `sha256sum` and the command line say it.
+#[test]
+fn a_recording_of_a_brought_model_names_its_weights() {
+    in_browser(WebGpu::Off, async |browser| {
+        browser.before_page(KEEP).await?;
+        browser.open(FREE_TEXT).await?;
+        drop_files(browser, &[("small.gguf".into(), gguf())]).await?;
+        browser.wait_text("known-model", |_| true, LIMIT).await?;
+        browser.wait_enabled("run", LIMIT).await?;
+        browser.click("run").await?;
+        finished_run(browser).await?;
+        browser.unfold("take-away").await?;
+        let recording = Recording::from_bytes(&saved(browser).await?)?;
+        let digest = Sha256::digest(gguf());
+        let expected: String = digest.iter().map(|byte| format!("{byte:02x}")).collect();
+        for lane in &recording.header.lanes {
+            ensure!(
+                lane.model_sha256.as_ref() == Some(&expected),
+                "expected {expected}, found {:?}",
+                lane.model_sha256
+            );
+        }
+        Ok(())
     });
 }
 

@@ -1,5 +1,6 @@
-//! What the GPU refuses is a state of the page: memory for one model leaves the others running, and
-//! a kernel or a submit that it does not take ends in the same run on the CPU.
+//! What the GPU refuses, or computes wrongly, is a state of the page: memory for one model leaves the
+//! others running, a kernel or a submit that it does not take ends in the same run on the CPU, and an
+//! adapter whose numbers are wrong is not run on.
 
 use anyhow::{Context, Result, ensure};
 use serde_json::{Value, json};
@@ -35,6 +36,19 @@ const REFUSE: &str = "if (window.GPUDevice !== undefined) {
         submit.call(this, commands);
         // Commands are submitted once.
         if (window.refused_now === 'submit' && commands.length > 0) submit.call(this, commands);
+    };
+}";
+
+/// The device computes attention with scores that are a tenth too large, and `window.n_wrong` counts its
+/// kernels that do.
+const WRONG: &str = "window.n_wrong = 0;
+if (window.GPUDevice !== undefined) {
+    const { createShaderModule } = GPUDevice.prototype;
+    GPUDevice.prototype.createShaderModule = function (asked) {
+        const right = 'inverseSqrt(f32(HEAD_DIM))';
+        const code = asked.code.replaceAll(right, `(1.1 * ${right})`);
+        if (code !== asked.code) window.n_wrong++;
+        return createShaderModule.call(this, { ...asked, code });
     };
 }";
 
@@ -132,4 +146,22 @@ fn a_kernel_or_a_submit_that_is_refused_is_said_and_the_cpu_takes_over_when_aske
             Ok(())
         });
     }
+}
+
+#[test]
+fn an_adapter_that_computes_wrongly_is_found_and_the_cpu_takes_over() {
+    in_browser(WebGpu::SwiftShader, async |browser| {
+        browser.before_page(WRONG).await?;
+        let hash = format!("{}&{LANE}&engine=gpu", address("max"));
+        browser.open(&hash).await?;
+        wait_error(browser, &["something else than the CPU", "prosqa-cot"]).await?;
+        let n_wrong = browser
+            .execute("return window.n_wrong", Value::Null)
+            .await?;
+        ensure!(n_wrong.as_u64() > Some(0), "no kernel was made wrong");
+        let is_reference = |text: &str| text.contains("Reference engine");
+        browser.wait_text("engine", is_reference, LIMIT).await?;
+        run(browser, "eference engine").await?;
+        Ok(())
+    });
 }

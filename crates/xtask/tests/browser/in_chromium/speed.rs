@@ -68,6 +68,45 @@ fn without_a_gpu_the_reference_engine_is_measured_alone() {
     });
 }
 
+/// Milliseconds of the page's own clock until its first picture, until Run can be pressed, and until a
+/// first step is drawn.
+const MARKS: &str = "
+    window.marks = {};
+    const mark = name => window.marks[name] ??= Math.round(performance.now());
+    const look = () => {
+        if (document.querySelector('[data-testid=run]') !== null) mark('drawn');
+        if (document.querySelector('[data-testid=run]:enabled') !== null) mark('ready');
+        if (document.querySelector('ol.stream li') !== null) mark('first_step');
+        else requestAnimationFrame(look);
+    };
+    requestAnimationFrame(look)";
+
+/// `cargo test --workspace --test browser -- --nocapture shipped_checkpoint_is_told` prints what docs/performance.md
+/// says of a first visit: the page's start in a browser that has nothing of it, and then its speed.
+#[test]
+fn the_speed_of_a_shipped_checkpoint_is_told() {
+    for engine in ["auto", "gpu", "reference"] {
+        in_browser(WebGpu::SwiftShader, async |browser| {
+            browser.before_page(MARKS).await?;
+            let lane = "lanes=prosqa-coconut:coconut";
+            let hash = format!("{}&{lane}&engine={engine}&run=yes", address("max"));
+            browser.open(&hash).await?;
+            let comes = "return window.marks.first_step > 0";
+            browser.wait_value(comes, &true.into(), LIMIT).await?;
+            let marks = browser.execute("return window.marks", Value::Null).await?;
+            for name in ["drawn", "ready", "first_step"] {
+                ensure!(marks[name].is_u64(), "{name} is not in {marks}");
+            }
+            eprintln!("{engine}: {marks}");
+            if engine == "gpu" {
+                let rows = measured(browser, LIMIT).await?;
+                rows.iter().for_each(|row| eprintln!("{row}"));
+            }
+            Ok(())
+        });
+    }
+}
+
 /// Runs a test of the page beside a server of it that has the language model, where there is its file.
 fn beside_a_language_model(test: impl AsyncFnOnce(&Browser, &StaticServer) -> Result<()>) {
     let Some(path) = std::env::var_os(GGUF).map(PathBuf::from) else {
