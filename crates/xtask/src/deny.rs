@@ -1,10 +1,10 @@
 //! `cargo xtask test --only deny`: the licences, bans and sources of `deny.toml`, checked on what
-//! cargo says of the lock file.
+//! cargo says of the lock files, the workspace's and the fuzz targets'.
 //!
 //! They are checked here rather than by cargo-deny so that they run wherever cargo does: a fresh
-//! machine would compile cargo-deny for minutes, or take a binary from a release page. Where
-//! cargo-deny is installed it is asked about advisories, whose database has to be fetched; where it
-//! is not, or has no network, the check says that it was not made.
+//! machine would compile cargo-deny for minutes, or take a binary from a release page. cargo-deny is
+//! asked about advisories, and installed for that, where their database can be fetched; where it
+//! cannot, the check says that it was not made.
 
 use std::collections::BTreeMap;
 use std::fs;
@@ -29,55 +29,70 @@ struct Package<'a> {
     version: &'a str,
     license: Option<&'a str>,
     source: Option<&'a str>,
+    /// What it takes of others in whatever version there is.
+    wildcards: Vec<&'a str>,
 }
 
 /// Checks everything that can be checked here; an error names every crate that may not be.
 pub fn run() -> Result<()> {
     let text = fs::read_to_string(workspace::root().join("deny.toml"))?;
     let policy = Policy::read(&text).context("deny.toml")?;
-    let output = workspace::cargo()
-        .args([
-            "metadata",
-            "--format-version",
-            "1",
-            "--locked",
-            "--all-features",
-        ])
-        .output()?;
-    ensure!(
-        output.status.success(),
-        "cargo metadata failed: {}",
-        String::from_utf8_lossy(&output.stderr)
-    );
-    let metadata: Value = serde_json::from_slice(&output.stdout)?;
-    let packages = packages(&metadata)?;
-    let faults: Vec<String> = packages
-        .iter()
-        .flat_map(|package| policy.faults(package))
-        .collect();
-    ensure!(faults.is_empty(), "{}", faults.join("\n"));
-    println!(
-        "{} crates: licences, bans and sources are as deny.toml allows",
-        packages.len()
-    );
+    for manifest in MANIFESTS {
+        let metadata = metadata(manifest)?;
+        let packages = packages(&metadata)?;
+        let faults: Vec<String> = packages
+            .iter()
+            .flat_map(|package| policy.faults(package))
+            .collect();
+        ensure!(faults.is_empty(), "{}", faults.join("\n"));
+        println!(
+            "{} crates of {manifest}: licences, bans and sources are as deny.toml allows",
+            packages.len()
+        );
+    }
     advisories()
 }
 
-/// Asks cargo-deny, where it is.
+/// What has a lock file.
+const MANIFESTS: [&str; 2] = ["Cargo.toml", "fuzz/Cargo.toml"];
+
+/// What cargo says of a lock file.
+fn metadata(manifest: &str) -> Result<Value> {
+    let format = ["metadata", "--format-version", "1", "--locked"];
+    let output = workspace::cargo()
+        .args(format)
+        .args(["--all-features", "--manifest-path", manifest])
+        .output()?;
+    ensure!(
+        output.status.success(),
+        "cargo metadata failed on {manifest}: {}",
+        String::from_utf8_lossy(&output.stderr)
+    );
+    Ok(serde_json::from_slice(&output.stdout)?)
+}
+
+/// Where cargo-deny has its advisories from.
+const ADVISORIES: &str = "https://github.com/RustSec/advisory-db";
+
+/// Asks cargo-deny, where there is something that it can be asked about.
 fn advisories() -> Result<()> {
+    if workspace::output_of("git", &["ls-remote", ADVISORIES, "HEAD"]).is_none() {
+        println!("advisories: NOT CHECKED, {ADVISORIES} cannot be reached");
+        return Ok(());
+    }
     if workspace::find_program("cargo-deny").is_none() {
-        println!("advisories: NOT CHECKED, cargo-deny is not installed");
-        return Ok(());
+        let installed = workspace::cargo()
+            .args(["install", "--locked", "cargo-deny"])
+            .status()?;
+        ensure!(installed.success(), "cargo-deny was not installed");
     }
-    let fetched = workspace::cargo().args(["deny", "fetch", "db"]).status()?;
-    if !fetched.success() {
-        println!("advisories: NOT CHECKED, their database cannot be fetched");
-        return Ok(());
+    for manifest in MANIFESTS {
+        let checked = workspace::cargo()
+            .args(["deny", "--manifest-path", manifest])
+            .args(["check", "--config", "deny.toml", "advisories"])
+            .status()?;
+        ensure!(checked.success(), "an advisory concerns {manifest}");
     }
-    let checked = workspace::cargo()
-        .args(["deny", "check", "--disable-fetch", "advisories"])
-        .status()?;
-    ensure!(checked.success(), "an advisory concerns a crate");
     Ok(())
 }
 
@@ -88,6 +103,15 @@ fn packages(metadata: &Value) -> Result<Vec<Package<'_>>> {
     read.context("a package without a name or a version")
 }
 
+/// The dependencies of a crate that may have any version, those that lie beside it left out.
+fn wildcards(package: &Value) -> Vec<&str> {
+    let dependencies = package["dependencies"].as_array();
+    let is_any = |dependency: &&Value| dependency["req"] == "*" && dependency["path"].is_null();
+    let any = dependencies.into_iter().flatten().filter(is_any);
+    any.filter_map(|dependency| dependency["name"].as_str())
+        .collect()
+}
+
 impl<'a> Package<'a> {
     fn read(value: &'a Value) -> Option<Self> {
         Some(Self {
@@ -95,6 +119,7 @@ impl<'a> Package<'a> {
             version: value["version"].as_str()?,
             license: value["license"].as_str(),
             source: value["source"].as_str(),
+            wildcards: wildcards(value),
         })
     }
 }
@@ -132,9 +157,10 @@ impl Policy {
 
     /// What speaks against a crate, each in a sentence.
     fn faults(&self, package: &Package<'_>) -> Vec<String> {
-        // The workspace's own.
+        // The workspace's own, in which nothing may have any version.
         let Some(source) = package.source else {
-            return Vec::new();
+            let fault = |other| format!("{} takes any version of {other}", package.name);
+            return package.wildcards.iter().map(fault).collect();
         };
         let name = format!("{} {}", package.name, package.version);
         let mut faults = Vec::new();
@@ -257,12 +283,20 @@ mod tests {
             version: "1.0.0",
             license,
             source,
+            wildcards: Vec::new(),
         };
         let index = Some("registry+https://index");
         let faults = |name, license, source| policy().faults(&package(name, license, source));
         assert!(faults("good", Some("MIT"), index).is_empty());
         assert!(faults("silent", None, index).is_empty());
         assert!(faults("ours", None, None).is_empty());
+        let any = serde_json::json!({ "name": "ours", "version": "1.0.0", "dependencies": [
+            { "name": "free", "req": "*" },
+            { "name": "beside", "req": "*", "path": "/beside" },
+            { "name": "held", "req": "^1" },
+        ] });
+        let any = Package::read(&any).unwrap();
+        assert_eq!(policy().faults(&any), ["ours takes any version of free"]);
         assert_eq!(faults("mute", None, index), ["mute 1.0.0 names no licence"]);
         assert_eq!(
             faults("bad", Some("GPL-3.0"), Some("git+https://elsewhere")),

@@ -15,6 +15,16 @@ const N_WORKERS: usize = 6;
 /// What stands in place of a file that is not there.
 const NOT_FOUND: &[u8] = b"not found\n";
 
+/// What a host should send beside the page's policy; docs/trust.md tells people to.
+pub const HEADERS: [(&str, &str); 3] = [
+    ("X-Content-Type-Options", "nosniff"),
+    ("Referrer-Policy", "no-referrer"),
+    (
+        "Permissions-Policy",
+        "camera=(), microphone=(), geolocation=()",
+    ),
+];
+
 /// How a host treats the page that it serves.
 #[derive(Clone, Debug, Default)]
 pub struct Host {
@@ -161,6 +171,9 @@ impl Site {
              {}: {}\r\n",
             status.0, self.policy.field, self.policy.value
         )?;
+        for (name, value) in HEADERS {
+            write!(writer, "{name}: {value}\r\n")?;
+        }
         // A rebuilt page must never meet a model or a module of the build before.
         write!(
             writer,
@@ -318,6 +331,21 @@ mod tests {
         check(&other, "/models/no-such.json", "200", "text/html");
         check(&other, "/../index.html", "404", "text/plain");
         std::fs::remove_dir_all(folder).unwrap();
+    }
+
+    /// What people are told to send is what the tests in browsers are served with.
+    #[test]
+    fn the_documented_headers_are_those_that_are_sent() {
+        let read = |file: &str| {
+            let path = crate::workspace::root().join(file);
+            std::fs::read_to_string(&path).unwrap_or_else(|error| panic!("{file}: {error}"))
+        };
+        let (page, document) = (read("web/index.html"), read("docs/trust.md"));
+        let policy = policy_of(&page).expect("the page states a policy");
+        let mut lines = vec![format!("Content-Security-Policy: {policy}")];
+        lines.extend(HEADERS.map(|(name, value)| format!("{name}: {value}")));
+        let expected = format!("```\n{}\n```", lines.join("\n"));
+        assert!(document.contains(&expected), "expected {expected}");
     }
 
     #[test]
