@@ -1,5 +1,5 @@
-//! What a device can do at best: one matmul kernel over and over, and a copy. The caller has the
-//! clock; a run of either ends when the device is through.
+//! What a device can do at best: one matmul kernel over and over, on as many matrices as a step reads,
+//! and a copy. The caller has the clock; a run of either ends when the device is through.
 
 use latent_model::checkpoint::WeightFormat;
 
@@ -17,7 +17,8 @@ use crate::{
     readback,
 };
 
-/// A matmul of `outputs` × `inputs` weights with a batch of vectors.
+/// A matmul of `outputs` × `inputs` weights with a batch of vectors, once for each of a step's matrices of
+/// this shape: a matrix that is read again and again would come out of a cache that a step finds cold.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct MatmulShape {
     /// Columns of the matrix.
@@ -26,6 +27,8 @@ pub struct MatmulShape {
     pub n_outputs: usize,
     /// Vectors.
     pub n_rows: usize,
+    /// Matrices of a step. What caches hold no more is not made twice, so there may be fewer.
+    pub n_matrices: usize,
     /// How the weights are kept.
     pub format: WeightFormat,
 }
@@ -34,11 +37,12 @@ pub struct MatmulShape {
 #[derive(Debug)]
 struct MicroKernel {
     context: GpuContext,
-    dispatch: Dispatch,
+    /// One for each matrix.
+    dispatches: Vec<Dispatch>,
     work: Vec<RowWork>,
     output: DeviceBuffer,
     /// What is bound beside it, for as long as it is dispatched.
-    _inputs: [DeviceBuffer; 3],
+    _inputs: Vec<DeviceBuffer>,
     staging: DeviceBuffer,
 }
 
@@ -80,41 +84,51 @@ impl MicroKernel {
         let n_words = packed_words(shape.format, shape.n_outputs, shape.n_inputs);
         let rows = context.storage_of("rows", &vec![row; n_rows])?;
         let input = context.storage("inputs", words(n_rows * shape.n_inputs))?;
-        let weights = context.storage("weights", words(n_words))?;
         let output = context.storage("outputs", words(n_rows * 4 * n_quads))?;
-        let dispatch_quads = pipeline.quads_per_group();
-        // Without a bias its binding is not read.
-        let bind_group = pipeline.bind(context, &[&rows, &input, &weights, &input, &output]);
-        let n_groups = n_quads.div_ceil(dispatch_quads as usize);
+        let n_groups = n_quads.div_ceil(pipeline.quads_per_group() as usize);
+        let n_cold = MORE_THAN_CACHES.div_ceil(words(n_words)) as usize;
+        let mut inputs = vec![rows, input];
+        let mut dispatches = Vec::new();
+        for _ in 0..shape.n_matrices.clamp(1, n_cold) {
+            let weights = context.storage("weights", words(n_words))?;
+            let [rows, input] = [&inputs[0], &inputs[1]];
+            dispatches.push(Dispatch {
+                pipeline: pipeline.clone(),
+                // Without a bias its binding is not read.
+                bind_group: pipeline.bind(context, &[rows, input, &weights, input, &output]),
+                grid: [n_groups as u32, n_rows as u32 / tile],
+            });
+            inputs.push(weights);
+        }
         let live = RowWork {
             is_live: true,
             ..RowWork::default()
         };
         Ok(Self {
             context: context.clone(),
-            dispatch: Dispatch {
-                pipeline,
-                bind_group,
-                grid: [n_groups as u32, n_rows as u32 / tile],
-            },
+            dispatches,
             work: vec![live; n_rows],
             staging: context.staging(4),
             output,
-            _inputs: [rows, input, weights],
+            _inputs: inputs,
         })
     }
 
     /// Declared work of one dispatch.
     pub fn cost(&self) -> Cost {
-        self.dispatch.pipeline.cost(&self.work)
+        self.dispatches[0].pipeline.cost(&self.work)
     }
 
-    /// Dispatches it `n_times` in one pass, and waits.
+    /// How many matrices are multiplied.
+    pub fn n_matrices(&self) -> f64 {
+        self.dispatches.len() as f64
+    }
+
+    /// Dispatches every matrix `n_times` in one pass, and waits.
     pub async fn run(&self, n_times: u32) -> Result<(), GpuError> {
         let device = self.context.device();
         let mut encoder = device.create_command_encoder(&Default::default());
-        let dispatch = std::slice::from_ref(&self.dispatch);
-        self.context.record(&mut encoder, dispatch, n_times);
+        self.context.record(&mut encoder, &self.dispatches, n_times);
         encoder.copy_buffer_to_buffer(&self.output, 0, &self.staging, 0, 4);
         self.context.submit(encoder);
         readback::read(&self.context, &self.staging, 4).await?;
@@ -190,8 +204,8 @@ const VARIANTS: [(Table, u32, u32); 13] = [
     (Table::Gpu, 128, 4),
     (Table::Gpu, 128, 8),
 ];
-/// Bytes of a copy; more than caches hold, less than a binding of the smallest device.
-const COPY_BYTES: u64 = 64 << 20;
+/// Bytes that are more than caches hold, and less than a binding of the smallest device.
+const MORE_THAN_CACHES: u64 = 64 << 20;
 
 /// Seconds of one repeat, of each of several runs that are long enough.
 async fn timed(
@@ -240,7 +254,8 @@ pub async fn quickest(
     for (table, threads, quads) in VARIANTS.into_iter().filter(runs) {
         let context = context.with_table(table);
         let kernel = MicroKernel::new(&context, shape, (threads, quads)).await?;
-        for seconds in timed(async |n| kernel.run(n).await, &clock).await? {
+        for of_all in timed(async |n| kernel.run(n).await, &clock).await? {
+            let seconds = of_all / kernel.n_matrices();
             if best.is_none_or(|best| seconds < best.seconds) {
                 best = Some(Best {
                     seconds,
@@ -259,7 +274,7 @@ pub async fn copies(
     context: &GpuContext,
     clock: impl Fn() -> f64,
 ) -> Result<(u64, Vec<f64>), GpuError> {
-    let copy = DeviceCopy::new(context, COPY_BYTES.min(context.max_binding())).await?;
+    let copy = DeviceCopy::new(context, MORE_THAN_CACHES.min(context.max_binding())).await?;
     let seconds = timed(async |n| copy.run(n).await, &clock).await?;
     Ok((copy.n_bytes(), seconds.to_vec()))
 }

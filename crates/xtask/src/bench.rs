@@ -26,18 +26,24 @@ const FLOORS_HEAD: &str = "\
 # that lowers a floor says why and shows the table that it prints.
 ";
 
-/// Measures, or reads what `latent bench --json` printed elsewhere into a file, and compares; `write`
-/// keeps what was measured, and the document of it.
+/// Measures, with `more` arguments of `latent bench`, or reads what `latent bench --json` printed elsewhere
+/// into a file, and compares; `write` keeps what was measured, and the document of it.
 ///
 /// # Errors
 /// If the benchmark fails, or a ratio is far below its floor and is not to be written.
-pub fn run(measured: Option<&Path>, write: bool) -> Result<()> {
+pub fn run(measured: Option<&Path>, write: bool, more: &[String]) -> Result<()> {
     let program = build()?;
     let json = match measured {
         Some(path) => {
             fs::read_to_string(path).with_context(|| format!("cannot read {}", path.display()))?
         }
-        None => bench(&program, &["--json"])?,
+        None => {
+            let more = more.iter().map(String::as_str);
+            bench(
+                &program,
+                &Vec::from_iter(["--json"].into_iter().chain(more)),
+            )?
+        }
     };
     let report: Value = serde_json::from_str(&json).context("in what `latent bench` prints")?;
     let found = ratios(&report)?;

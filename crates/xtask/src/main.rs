@@ -56,6 +56,9 @@ enum Task {
         /// Keeps what is measured: crates/cli/bench and docs/performance.md.
         #[arg(long)]
         write: bool,
+        /// Behind `--`: what else `latent bench` is told, such as its rounds and more peers.
+        #[arg(last = true, conflicts_with = "from")]
+        more: Vec<String>,
     },
     /// Builds the static site in `dist/`, ready for any static host.
     Dist {
@@ -100,7 +103,7 @@ fn run(args: Args) -> Result<()> {
             server.run_forever();
             Ok(())
         }
-        Task::Bench { from, write } => bench::run(from.as_deref(), write),
+        Task::Bench { from, write, more } => bench::run(from.as_deref(), write, &more),
         Task::Test { only } => suite::run(toolchain, &only),
         Task::Dist { build, model } => {
             page::build(toolchain, &build)?;

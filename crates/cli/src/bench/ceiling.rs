@@ -43,6 +43,7 @@ pub async fn ceiling(context: &GpuContext, model: &Model, lanes: &[usize]) -> Re
                 n_inputs: inputs,
                 n_outputs: outputs,
                 n_rows: n_lanes,
+                n_matrices: n,
                 format: model.weights.format,
             };
             let best = quickest(context, shape, clock).await?;

@@ -15,6 +15,7 @@ pub fn document(report: &Report) -> String {
         ceiling(report),
         on_gpu::section(report),
         apart::trainer(),
+        apart::shipped_in_page(),
         apart::page(),
     ];
     let written: Vec<String> = sections
@@ -42,8 +43,9 @@ fn head(report: &Report) -> String {
         "\
 # Performance
 
-<!-- `cargo xtask bench --write` measures and writes this file; a test fails where it is not what
-crates/cli/bench/measured.json says. -->
+<!-- Written from the files of crates/cli/bench; a test fails where it is not what they say. measured.json is
+of `cargo xtask bench --write -- --rounds 15 --peer …`, with the peers below; what other commands measured
+is put into the others from what these print. -->
 
 | | |
 |---|---|
@@ -167,7 +169,8 @@ fn peers(report: &Report) -> String {
 The same weights and prompt in the same rounds, greedily; PyTorch and onnxruntime in f32 on two threads,
 where the bench was given them:
 
-    latent bench --peer \"PyTorch=python3 crates/cli/bench/torch_peer.py public/models/prosqa-coconut\" \\
+    cargo xtask bench --write -- --rounds 15 \\
+      --peer \"PyTorch=python3 crates/cli/bench/torch_peer.py public/models/prosqa-coconut\" \\
       --peer \"onnxruntime=python3 crates/cli/bench/onnx_peer.py public/models/prosqa-coconut\"
 
 "
@@ -261,8 +264,8 @@ fn ceiling(report: &Report) -> String {
     let what = "\
 ## This adapter's best
 
-The plainest matmul kernel at the model's shapes, over and over in one pass, at the number of threads \
-that is quickest: what a step's matmuls would take if nothing else were there.
+The plainest matmul kernel at the model's shapes, on as many matrices as a step has, over and over in one \
+pass, at the number of threads that is quickest: what a step's matmuls would take if nothing else were there.
 
 ";
     what.to_owned() + &table_of_ceiling(report)

@@ -72,6 +72,11 @@ Before the kernels had run on any GPU they decoded {:.0} tokens/s at one lane an
 
 /// What was learned there.
 const WHAT_IT_SAID: &str = "\
+The table of matmuls is of one matrix each, read over and over; since then the benchmark takes as many as a \
+step has. That GPU's cache holds all of this model either way. The two runs are of different machines' hours: \
+what is the same in both, burn and PyTorch, was slower in the second, and the share of the best is of another \
+way to time it.
+
 A dispatch that waits for the one before takes about 4.5 µs for one row and 7 to 8 for eight, however \
 little it computes: the 25 of a step are more than half of its time. What was changed: attention adds in trees and asks for four \
 keys at once; a vocabulary has 64 threads however small it is, and select adds its parts with all of them; \
