@@ -203,16 +203,13 @@ fn job(args: &RunArgs, model: &Model) -> Result<Job> {
             (Some(problem), question, prompt)
         }
     };
-    // Words of ours are written in a task's way; other models write as they please.
-    let of_text = match args.asking.chat || model.chat_template.is_some() {
-        true => free_text::TASK,
-        false => Task::first(),
-    };
-    let named = args.problems.task.unwrap_or(of_text);
     Ok(Job {
         strategies: args.strategy.clone(),
         settings: args.set.clone(),
-        task: problem.as_ref().map_or(named, Problem::task),
+        task: match &problem {
+            Some(problem) => problem.task(),
+            None => task_of(model),
+        },
         problem,
         question,
         prompt,
@@ -257,6 +254,19 @@ fn replayed(args: &RunArgs, path: &Path, model: &Model) -> Result<Job> {
     })
 }
 
+/// The task whose words a model knows; other models write as they please.
+fn task_of(model: &Model) -> Task {
+    let is_its = |task: &&Task| {
+        let mut words = (0..).zip(task.vocabulary());
+        words.all(|(id, word)| model.tokenizer.id(&word) == Some(id))
+    };
+    TASKS
+        .iter()
+        .find(is_its)
+        .copied()
+        .unwrap_or(free_text::TASK)
+}
+
 /// The problem that a prompt is, if it is a whole one: the model gets its official form, and the
 /// answer is graded.
 fn problem(args: &RunArgs) -> Option<Problem> {
@@ -297,4 +307,29 @@ fn step_line(strategy: &str, step: &StepJson) -> String {
         step.flags.join(","),
         kept.join("  "),
     )
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::folder::load_model;
+
+    #[test]
+    fn the_task_of_a_checkpoint_is_told_by_its_words() {
+        let models = concat!(env!("CARGO_MANIFEST_DIR"), "/../../public/models");
+        for (name, expected) in [
+            ("prosqa-no-cot", "prosqa"),
+            ("prontoqa-cot", "prontoqa"),
+            ("arithmetic-cot", "arithmetic"),
+        ] {
+            let model = load_model(&Path::new(models).join(name)).expect("it ships");
+            assert_eq!(task_of(&model).name(), expected, "{name}");
+        }
+        let other = concat!(
+            env!("CARGO_MANIFEST_DIR"),
+            "/../model/tests/fixtures/gguf/tiny-llama.gguf"
+        );
+        let model = load_model(Path::new(other)).expect("a model of others");
+        assert_eq!(task_of(&model), free_text::TASK);
+    }
 }
