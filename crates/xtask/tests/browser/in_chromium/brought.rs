@@ -17,6 +17,10 @@ use crate::reference_run::check_text_against_reference;
 /// A page of free text whose lanes are those of whatever is brought.
 pub const FREE_TEXT: &str = "task=free-text&problem=text:ab%20c&seed=1&speed=max";
 
+/// What the browser says it would keep for this page: anything.
+const STORAGE_IS_SAID_TO_BE_LARGE: &str =
+    "StorageManager.prototype.estimate = async () => ({ quota: 1e12, usage: 0 })";
+
 /// What the browser would keep for this page: nothing.
 const STORAGE_IS_FULL: &str =
     "StorageManager.prototype.estimate = async () => ({ quota: 10, usage: 9 })";
@@ -271,6 +275,27 @@ fn a_model_that_cannot_be_kept_runs_all_the_same_and_says_so() {
         // Another task, and back: it is still there.
         browser.choose("task", "prosqa").await?;
         browser.choose("task", "free-text").await?;
+        run_with(browser, "small").await?;
+        let kept = kept_names(browser).await?;
+        ensure!(kept.is_empty(), "found {kept:?}");
+        Ok(())
+    });
+}
+
+/// The browser may have promised more than there is: then a write fails in the middle of a file.
+#[test]
+fn a_model_whose_keeping_fails_half_way_runs_all_the_same_and_says_so() {
+    in_browser(WebGpu::Off, async |browser| {
+        browser.before_page(STORAGE_IS_SAID_TO_BE_LARGE).await?;
+        browser.open(FREE_TEXT).await?;
+        let origin = browser.execute("return origin", Value::Null).await?;
+        let params = json!({ "origin": origin, "quotaSize": 1000 });
+        browser
+            .devtools("Storage.overrideQuotaForOrigin", params)
+            .await?;
+        drop_files(browser, &[("small.gguf".into(), gguf())]).await?;
+        let words = ["not kept", "until the page is closed"];
+        expect_error(browser, "a write that fails", &words).await?;
         run_with(browser, "small").await?;
         let kept = kept_names(browser).await?;
         ensure!(kept.is_empty(), "found {kept:?}");
