@@ -494,12 +494,16 @@ fn content_length(response: &Response) -> Option<u64> {
     response.headers().get("content-length")?.parse().ok()
 }
 
-/// The browser's words for what went wrong.
+/// The browser's words for what went wrong, without a full stop: the page's sentence goes on behind them.
 pub fn text(error: &JsValue) -> String {
-    error.dyn_ref::<js_sys::Error>().map_or_else(
+    let mut text = error.dyn_ref::<js_sys::Error>().map_or_else(
         || format!("{error:?}"),
         |error| String::from(error.message()),
-    )
+    );
+    if text.ends_with('.') {
+        text.pop();
+    }
+    text
 }
 
 #[cfg(test)]

@@ -296,6 +296,9 @@ fn a_model_whose_keeping_fails_half_way_runs_all_the_same_and_says_so() {
         drop_files(browser, &[("small.gguf".into(), gguf())]).await?;
         let words = ["not kept", "until the page is closed"];
         expect_error(browser, "a write that fails", &words).await?;
+        // The browser's words end in a full stop, and so does the page's sentence.
+        let told = browser.texts("error").await?.concat();
+        ensure!(!told.contains(".."), "found {told}");
         run_with(browser, "small").await?;
         let kept = kept_names(browser).await?;
         ensure!(kept.is_empty(), "found {kept:?}");
