@@ -10,7 +10,7 @@ use xtask::workspace;
 use super::brought_files::{
     Answer, AnswersAsTold, faults, folder, gguf, gguf_of_all_formats, with_gguf,
 };
-use super::{LIMIT, check_quiet, finished_run, in_browser};
+use super::{LIMIT, check_quiet, finished_run, in_browser, leave_room_for, wait_until_kept};
 use crate::chromium::{Browser, WebGpu};
 use crate::reference_run::check_text_against_reference;
 
@@ -43,8 +43,7 @@ fn a_gguf_file_that_is_dropped_runs_and_is_there_without_a_network() {
     in_browser(WebGpu::Off, async |browser| {
         let server = StaticServer::start(&workspace::dist(), 0, "/kept/", Host::default())?;
         browser.open_on(&server, FREE_TEXT).await?;
-        let is_kept = |text: &str| text.starts_with("Kept on this device");
-        browser.wait_text("offline", is_kept, LIMIT).await?;
+        wait_until_kept(browser).await?;
         drop_files(browser, &[("small.gguf".into(), gguf())]).await?;
         let run = run_with(browser, "small").await?;
         let strategies: Vec<&str> = lanes(&run)
@@ -288,11 +287,7 @@ fn a_model_whose_keeping_fails_half_way_runs_all_the_same_and_says_so() {
     in_browser(WebGpu::Off, async |browser| {
         browser.before_page(STORAGE_IS_SAID_TO_BE_LARGE).await?;
         browser.open(FREE_TEXT).await?;
-        let origin = browser.execute("return origin", Value::Null).await?;
-        let params = json!({ "origin": origin, "quotaSize": 1000 });
-        browser
-            .devtools("Storage.overrideQuotaForOrigin", params)
-            .await?;
+        leave_room_for(browser, 1000).await?;
         drop_files(browser, &[("small.gguf".into(), gguf())]).await?;
         let words = ["not kept", "until the page is closed"];
         expect_error(browser, "a write that fails", &words).await?;
@@ -314,6 +309,8 @@ fn what_another_tab_is_keeping_is_left_to_it_and_what_none_is_goes() {
                     navigator.locks.request('latent-models/half~1', () => new Promise(() => {}))";
         browser.before_page(hold).await?;
         browser.open(FREE_TEXT).await?;
+        // This first page has looked through what is kept before it is drawn.
+        browser.wait_enabled("theme", LIMIT).await?;
         let begin = "const done = arguments[1]; (async () => { \
                      const root = await navigator.storage.getDirectory(); \
                      const folder = await root.getDirectoryHandle('latent-models', { create: true }); \
@@ -321,8 +318,7 @@ fn what_another_tab_is_keeping_is_left_to_it_and_what_none_is_goes() {
                      sessionStorage.holds = 'yes'; done() })()";
         browser.execute_async(begin, Value::Null).await?;
         browser.reload().await?;
-        let is_kept = |text: &str| text.starts_with("Kept on this device");
-        browser.wait_text("offline", is_kept, LIMIT).await?;
+        wait_until_kept(browser).await?;
         let kept = kept_names(browser).await?;
         ensure!(
             kept == ["half"],

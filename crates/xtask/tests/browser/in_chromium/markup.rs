@@ -94,7 +94,6 @@ fn markup_of_others_is_text() {
         check_is_text(browser, "a file that is a model", false).await?;
         drop_files(browser, &[(name, b"no model".to_vec())]).await?;
         let told = browser.wait_text("error", |_| true, LIMIT).await?;
-        eprintln!("{told}");
         check_is_text(browser, "a file that is none", told.contains(FILE)).await?;
         let address = format!("http://127.0.0.1:1/{FILE}");
         browser.unfold("open-model").await?;

@@ -38,7 +38,7 @@ pub use brought_files::gguf;
 use std::time::Duration;
 
 use anyhow::{Context, Result, ensure};
-use serde_json::Value;
+use serde_json::{Value, json};
 use xtask::server::Host;
 
 use crate::chromium::{Browser, WebGpu};
@@ -93,6 +93,23 @@ async fn finished_run(browser: &Browser) -> Result<Value> {
     let is_there = |text: &str| !text.is_empty();
     let json = browser.wait_text("trace-json", is_there, LIMIT).await?;
     serde_json::from_str(&json).context("expected JSON in trace-json")
+}
+
+/// Waits until the page says that it is kept for use without a network.
+async fn wait_until_kept(browser: &Browser) -> Result<()> {
+    let is_kept = |text: &str| text.starts_with("Kept on this device");
+    browser.wait_text("offline", is_kept, LIMIT).await?;
+    Ok(())
+}
+
+/// From now on the browser keeps so many bytes of the page's origin at most, whatever it says.
+async fn leave_room_for(browser: &Browser, bytes: u64) -> Result<()> {
+    let origin = browser.execute("return origin", Value::Null).await?;
+    let params = json!({ "origin": origin, "quotaSize": bytes });
+    browser
+        .devtools("Storage.overrideQuotaForOrigin", params)
+        .await?;
+    Ok(())
 }
 
 /// A run is the reference engine's, on the generated problem and with the draws of the seed, and with the

@@ -5,7 +5,9 @@ use serde_json::{Value, json};
 use xtask::server::{Host, StaticServer};
 use xtask::workspace;
 
-use super::{LIMIT, address, finished_run, in_browser, site::Site};
+use super::{
+    LIMIT, address, finished_run, in_browser, leave_room_for, site::Site, wait_until_kept,
+};
 use crate::chromium::WebGpu;
 
 #[test]
@@ -13,8 +15,7 @@ fn a_page_that_was_opened_once_runs_with_its_server_stopped() {
     in_browser(WebGpu::Off, async |browser| {
         let server = StaticServer::start(&workspace::dist(), 0, "/kept/", Host::default())?;
         browser.open_on(&server, &address("max")).await?;
-        let is_kept = |text: &str| text.starts_with("Kept on this device");
-        browser.wait_text("offline", is_kept, LIMIT).await?;
+        wait_until_kept(browser).await?;
         drop(server);
         browser.reload().await?;
         browser.wait_enabled("run", LIMIT).await?;
@@ -34,13 +35,8 @@ fn a_page_that_was_opened_once_runs_with_its_server_stopped() {
 fn a_page_whose_storage_is_full_runs_what_it_cannot_keep() {
     in_browser(WebGpu::Off, async |browser| {
         browser.open(&address("max")).await?;
-        let is_kept = |text: &str| text.starts_with("Kept on this device");
-        browser.wait_text("offline", is_kept, LIMIT).await?;
-        let origin = browser.execute("return location.origin", Value::Null);
-        let full = json!({ "origin": origin.await?, "quotaSize": 1 });
-        browser
-            .devtools("Storage.overrideQuotaForOrigin", full)
-            .await?;
+        wait_until_kept(browser).await?;
+        leave_room_for(browser, 1).await?;
         let other_task = format!("task=prontoqa&{}", address("max"));
         browser.open(&other_task).await?;
         browser.wait_enabled("run", LIMIT).await?;
@@ -61,8 +57,7 @@ fn another_version_is_offered_and_loaded_on_request() {
         let site = Site::of_dist()?;
         let server = StaticServer::start(site.folder(), 0, "/kept/", Host::default())?;
         browser.open_on(&server, &address("max")).await?;
-        let is_kept = |text: &str| text.starts_with("Kept on this device");
-        browser.wait_text("offline", is_kept, LIMIT).await?;
+        wait_until_kept(browser).await?;
         let worker = std::fs::read_to_string(workspace::dist().join("sw.js"))?;
         site.write(
             "sw.js",
@@ -76,7 +71,7 @@ fn another_version_is_offered_and_loaded_on_request() {
         browser.click("use-update").await?;
         let is_new = "return window.isOldPage === undefined";
         browser.wait_value(is_new, &json!(true), LIMIT).await?;
-        browser.wait_text("offline", is_kept, LIMIT).await?;
+        wait_until_kept(browser).await?;
         let offers = browser.count("[data-testid=update]").await?;
         ensure!(offers == 0, "the newest version has nothing to offer");
         Ok(())
@@ -91,8 +86,7 @@ fn pages_beside_it_are_left_alone() {
         let site = Site::of_dist()?;
         let server = StaticServer::start(site.folder(), 0, "/kept/", Host::default())?;
         browser.open_on(&server, &address("max")).await?;
-        let is_kept = |text: &str| text.starts_with("Kept on this device");
-        browser.wait_text("offline", is_kept, LIMIT).await?;
+        wait_until_kept(browser).await?;
         let script = "const done = arguments[1]; (async () => { \
                           const scopes = (await navigator.serviceWorker.getRegistrations()) \
                               .map(registration => new URL(registration.scope).pathname); \
