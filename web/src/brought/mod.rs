@@ -260,10 +260,7 @@ impl Brought {
     /// SHA-256 of a model's weights as they are kept, file by file, as the command line has it; `None`
     /// where they are not kept, or the browser computes none.
     pub async fn digest(self, name: &str) -> Option<String> {
-        let manifest = self.models.with_untracked(|models| {
-            let known = models.iter().find(|known| known.name == name);
-            known.cloned()
-        })?;
+        let manifest = self.manifest(name)?;
         let mut streams = Vec::new();
         for file in manifest.files.iter().filter(|file| is_weights(&file.name)) {
             streams.push(kept_stream(&manifest.folder, &file.name).await.ok()?);
@@ -273,10 +270,7 @@ impl Brought {
 
     /// The folder of a model that is known.
     fn folder_of(self, name: &str) -> Option<String> {
-        self.models.with_untracked(|models| {
-            let known = models.iter().find(|known| known.name == name);
-            known.map(|known| known.folder.clone())
-        })
+        self.manifest(name).map(|known| known.folder)
     }
 
     /// Makes a model that was read one of those that are known, in place of the one of its name.
