@@ -12,9 +12,9 @@ use leptos::{prelude::*, task::spawn_local};
 
 use crate::{
     browser::{now_ms, sleep_ms},
-    load::Downloading,
     page_signals::PageSignals,
     session::{Checkpoint, Session, SessionError},
+    startup::Startup,
     view::score::{Row, Trial, swept},
 };
 
@@ -54,7 +54,7 @@ pub struct Arena {
     work: StoredValue<Rc<Mutex<Work>>, LocalStorage>,
     session: StoredValue<Rc<Session>, LocalStorage>,
     signals: PageSignals,
-    downloading: Downloading,
+    startup: Startup,
 }
 
 /// What is computed with.
@@ -74,7 +74,7 @@ struct Contest {
 
 impl Arena {
     /// An arena on the page's session.
-    pub fn new(session: Rc<Session>, signals: PageSignals, downloading: Downloading) -> Self {
+    pub fn new(session: Rc<Session>, signals: PageSignals, startup: Startup) -> Self {
         Self {
             status: RwSignal::new(ArenaStatus::Idle),
             rows: RwSignal::new(Vec::new()),
@@ -84,7 +84,7 @@ impl Arena {
             work: StoredValue::new_local(Rc::default()),
             session: StoredValue::new_local(session),
             signals,
-            downloading,
+            startup,
         }
     }
 
@@ -181,7 +181,10 @@ impl Arena {
             }
             let choice = &row.choice;
             let model = choice.model.clone();
-            let checkpoint = session.checkpoint(&model, self.downloading).await?;
+            let downloading = self.startup.downloading;
+            let checkpoint = session.checkpoint(&model, downloading).await?;
+            // Nothing is counted of a GPU that was not tested.
+            self.startup.test(&session, &model).await;
             let (tokenizer, parts) = (&checkpoint.model.tokenizer, checkpoint.model.capabilities());
             let program = choice.program(tokenizer, parts)?;
             let trials = Trials {

@@ -1,10 +1,6 @@
 //! The page's GPU: its device, and what takes its place when it is lost.
 
-use std::{
-    cell::{Cell, RefCell},
-    rc::Rc,
-    sync::Arc,
-};
+use std::{cell::RefCell, rc::Rc, sync::Arc};
 
 use gloo::storage::{LocalStorage, Storage};
 use latent_gpu::{AnyEngine, GpuContext, GpuError, kernels::Table};
@@ -12,7 +8,6 @@ use latent_model::engine::{EngineError, Renewable};
 
 use crate::{
     browser::{BREATHE, now_ms},
-    measurement::{clearly_fastest, steps_per_second},
     session::Checkpoint,
 };
 
@@ -36,63 +31,51 @@ pub enum Loss {
 #[derive(Default)]
 pub struct Gpu {
     context: RefCell<Option<GpuContext>>,
-    /// Whether it is known which kernels it runs best.
-    is_tuned: Cell<bool>,
     lost_at_ms: RefCell<Vec<f64>>,
     #[allow(clippy::type_complexity)] // Said nowhere else.
     on_loss: RefCell<Option<Box<dyn Fn(Loss)>>>,
 }
 
-impl Gpu {
-    /// Opens the adapter; its name.
-    pub async fn open(&self) -> Result<String, GpuError> {
+/// A device of the browser's adapter, which nothing runs on yet.
+pub struct Opened {
+    /// The device, with the kernels that it runs best as far as that is known.
+    pub context: GpuContext,
+    /// Whether it is: by the adapter's kind, or since an earlier visit measured it.
+    pub is_tuned: bool,
+}
+
+impl Opened {
+    /// Opens the adapter.
+    ///
+    /// # Errors
+    /// If there is none, or it gives no device that the kernels run on.
+    pub async fn new() -> Result<Self, GpuError> {
         let context = GpuContext::request().await?;
-        let name = context.adapter_name();
         let kept: Option<String> = LocalStorage::get(TABLE_KEY).ok();
-        let known = kept.and_then(|text| told_table(&text, &name));
+        let known = kept.and_then(|text| told_table(&text, &context.adapter_name()));
         // What another version has kept may not run here.
         let known = known.filter(|table| context.tables().contains(table));
         let table = known.unwrap_or(context.table());
-        self.is_tuned
-            .set(known.is_some() || context.is_of_known_kind());
-        self.context.replace(Some(context.with_table(table)));
-        Ok(name)
+        Ok(Self {
+            is_tuned: known.is_some() || context.is_of_known_kind(),
+            context: context.with_table(table),
+        })
     }
 
-    /// Has the adapter run the table of kernels that is quickest on a checkpoint, and keeps which it
-    /// is for later visits: the others are tried beside the one that it runs, which does `rate` steps
-    /// a second. The quickest one's rate where that is another table; nothing is done where the
-    /// quickest is known, or told by the adapter's kind.
-    pub async fn tune(&self, checkpoint: &Checkpoint, rate: f64) -> Option<f64> {
-        let context = self.context.borrow().clone();
-        let context = context.filter(|_| !self.is_tuned.get())?;
-        let own = context.table();
-        let mut rates = vec![(own, rate)];
-        for table in context.tables().into_iter().filter(|table| *table != own) {
-            // What fails here fails in the run or the test that comes next, and is told there.
-            let rate = self
-                .rate(checkpoint, context.with_table(table))
-                .await
-                .ok()?;
-            rates.push((table, rate));
-        }
-        context.check().ok()?;
-        let table = clearly_fastest(own, &rates);
+    /// From now on it runs these kernels, on later visits, too.
+    pub fn keep_table(&mut self, table: Table) {
         // A browser that keeps nothing measures again.
-        let _ = LocalStorage::set(TABLE_KEY, table_text(table, &context.adapter_name()));
-        self.is_tuned.set(true);
-        // The visitor may have given the GPU up meanwhile.
-        let mut now = self.context.borrow_mut();
-        *now = now.take().map(|context| context.with_table(table));
-        let mut others = rates.into_iter().skip(1);
-        let found = others.find(|(tried, _)| *tried == table);
-        found.map(|(_, rate)| rate)
+        let text = table_text(table, &self.context.adapter_name());
+        let _ = LocalStorage::set(TABLE_KEY, text);
+        self.context = self.context.with_table(table);
+        self.is_tuned = true;
     }
+}
 
-    /// Steps a second on a device, by an engine that lasts no longer.
-    async fn rate(&self, checkpoint: &Checkpoint, context: GpuContext) -> Result<f64, EngineError> {
-        let mut engine = self.made(checkpoint, Some(context)).await?;
-        steps_per_second(&checkpoint.model, &mut engine).await
+impl Gpu {
+    /// Engines that are made from now on run on this device.
+    pub fn adopt(&self, context: GpuContext) {
+        self.context.replace(Some(context));
     }
 
     /// No engine that is made from now on runs on it.
@@ -117,6 +100,15 @@ impl Gpu {
     ) -> Result<Renewable<AnyEngine>, GpuError> {
         let context = self.context.borrow().clone();
         let engine = self.made(checkpoint, context).await?;
+        Ok(self.lasting(checkpoint, engine))
+    }
+
+    /// An engine of a checkpoint that goes on elsewhere when its device is lost.
+    pub fn lasting(
+        self: &Rc<Self>,
+        checkpoint: &Arc<Checkpoint>,
+        engine: AnyEngine,
+    ) -> Renewable<AnyEngine> {
         let (gpu, checkpoint) = (self.clone(), checkpoint.clone());
         let renew = move |lost: EngineError| {
             let (gpu, checkpoint) = (gpu.clone(), checkpoint.clone());
@@ -126,7 +118,7 @@ impl Gpu {
             }
         };
         let renew = Box::new(move |lost| Box::pin(renew(lost)) as _);
-        Ok(Renewable::new(engine, renew))
+        Renewable::new(engine, renew)
     }
 
     /// An engine on a device, or on what takes its place where it was lost: while nothing ran, or
@@ -154,13 +146,21 @@ impl Gpu {
         }
         let may_renew = is_first(&mut self.lost_at_ms.borrow_mut(), now_ms());
         let opened = match may_renew {
-            true => self.open().await,
+            true => Opened::new().await,
             false => Err(GpuError::Lost(lost.to_string())),
         };
+        // The visitor may have given the GPU up meanwhile.
+        self.context.borrow().as_ref()?;
         let expected = known.adapter_name();
         let loss = match opened {
-            Ok(found) if found == expected => Loss::Renewed(lost.to_string()),
-            Ok(found) => Loss::GivenUp(format!("{lost}; expected {expected} again, found {found}")),
+            Ok(Opened { context, .. }) if context.adapter_name() == expected => {
+                self.adopt(context);
+                Loss::Renewed(lost.to_string())
+            }
+            Ok(Opened { context, .. }) => {
+                let found = context.adapter_name();
+                Loss::GivenUp(format!("{lost}; expected {expected} again, found {found}"))
+            }
             Err(error) => Loss::GivenUp(error.to_string()),
         };
         if matches!(loss, Loss::GivenUp(_)) {

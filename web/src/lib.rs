@@ -5,6 +5,7 @@ pub mod analysis;
 pub mod arena;
 pub mod brought;
 pub mod browser;
+pub mod candidate;
 pub mod catalogue;
 pub mod chapters;
 pub mod chunk;

@@ -1,9 +1,9 @@
 //! Which engine is faster here, and which of the GPU's tables of kernels, by a short measurement of
 //! each on the same lanes.
 
-use latent_gpu::kernels::Table;
+use latent_gpu::{AnyEngine, kernels::Table};
 use latent_model::{
-    engine::{Engine, EngineError, pace::Job},
+    engine::{EngineError, pace::Job},
     model::Model,
     parity::sample_prompt,
 };
@@ -46,18 +46,6 @@ impl Measured {
     }
 }
 
-/// Runs the same few steps on both engines; a run that was under way on either is dropped.
-pub async fn measure<G: Engine, C: Engine>(
-    model: &Model,
-    gpu: &mut G,
-    cpu: &mut C,
-) -> Result<Measured, EngineError> {
-    Ok(Measured {
-        gpu: steps_per_second(model, gpu).await?,
-        cpu: steps_per_second(model, cpu).await?,
-    })
-}
-
 /// The fastest table, if it is clearly faster than `own`, which is among them.
 pub fn clearly_fastest(own: Table, rates: &[(Table, f64)]) -> Table {
     let own_rate = rates.iter().find(|(table, _)| *table == own);
@@ -68,11 +56,8 @@ pub fn clearly_fastest(own: Table, rates: &[(Table, f64)]) -> Table {
         .map_or(own, |(table, _)| *table)
 }
 
-/// Steps a second of some lanes.
-pub async fn steps_per_second<E: Engine>(
-    model: &Model,
-    engine: &mut E,
-) -> Result<f64, EngineError> {
+/// Steps a second of some lanes; a run that was under way is dropped.
+pub async fn steps_per_second(model: &Model, engine: &mut AnyEngine) -> Result<f64, EngineError> {
     let job = Job::tokens(N_LANES, N_STEPS, N_STEPS);
     let prompt = sample_prompt(model, N_TOKENS);
     let round = job.run(engine, &prompt, now_seconds).await?;

@@ -134,7 +134,7 @@ impl Notice {
             | SessionError::Fork(_) => {
                 Self::new(words().lane_cannot_run, error).advice(words().lane_cannot_run_advice)
             }
-            SessionError::Gpu(_) | SessionError::NotBegun => {
+            SessionError::Gpu(_) | SessionError::NotBegun | SessionError::Overtaken => {
                 Self::new(words().run_stopped, error).advice(words().run_stopped_advice)
             }
         }

@@ -314,7 +314,8 @@ impl Runner {
             checkpoints.push(session.checkpoint(&lane.model, self.downloading).await?);
         }
         let Plan { choices, .. } = plan;
-        self.reports.test(&session, choices, self.notices).await;
+        let names: Vec<&str> = choices.iter().map(|lane| &*lane.model).collect();
+        self.reports.test(&session, &names, self.notices).await;
         // Let the page show that it runs before the prompt is computed.
         next_frame().await;
         let begun = session.begin(&plan.question, choices, plan.seed).await?;

@@ -1,15 +1,15 @@
 //! The session: it owns the engines, one per checkpoint, and is their only door.
 
 use std::{
-    cell::RefCell,
+    cell::{Cell, RefCell},
     collections::{BTreeMap, BTreeSet},
     rc::Rc,
     sync::Arc,
 };
 
-use futures::lock::Mutex;
+use futures::lock::{Mutex, MutexGuard};
 use latent_gpu::{
-    AnyEngine, GpuError,
+    AnyEngine, GpuContext, GpuError,
     self_test::{test_adapter, test_model},
 };
 use latent_model::{
@@ -29,12 +29,12 @@ use latent_model::{
 use crate::{
     brought::Brought,
     browser::{BREATHE, breathe},
+    candidate::Tried,
     chunk::chat_prompt,
-    gpu::Gpu,
+    gpu::{Gpu, Opened},
     lane_group::{Group, groups},
     lanes::Words,
     load::{Downloading, LoadError, fetch_model},
-    measurement::{Measured, measure},
     page_state::streams,
     question::Question,
     run_state::LaneRecord,
@@ -42,8 +42,8 @@ use crate::{
     treatment::{TreatedLane, treated},
 };
 
-/// What the model is called that every adapter is tested on once.
-const TOUCHSTONE: &str = "touchstone";
+/// Engines by checkpoint.
+pub type Engines = BTreeMap<String, Renewable<AnyEngine>>;
 
 /// Why a run did not begin or did not go on.
 #[derive(Debug, thiserror::Error)]
@@ -108,6 +108,9 @@ pub enum SessionError {
     /// The page's own calls came in the wrong order.
     #[error("no run has begun")]
     NotBegun,
+    /// What was being tried for an engine is not wanted any more.
+    #[error("another engine was chosen meanwhile")]
+    Overtaken,
 }
 
 impl SessionError {
@@ -156,11 +159,15 @@ pub struct Session {
     pub gpu: Rc<Gpu>,
     checkpoints: RefCell<BTreeMap<String, Arc<Checkpoint>>>,
     /// By checkpoint. Behind an asynchronous lock: one command at a time.
-    engines: Mutex<BTreeMap<String, Renewable<AnyEngine>>>,
+    engines: Mutex<Engines>,
     /// The lanes of the run by checkpoint.
     groups: RefCell<Vec<Group>>,
     /// The lanes of the run with all that is done to them, by their number on the page.
     treated: RefCell<Vec<TreatedLane>>,
+    /// Engines of the GPU that were made before runs went to it.
+    tried: RefCell<Engines>,
+    /// How many times an engine was chosen, by the visitor or for them.
+    n_choices: Cell<u32>,
     /// What the self-test found of each checkpoint on this GPU, and of the GPU itself.
     self_tests: RefCell<BTreeMap<String, SelfTest>>,
 }
@@ -198,6 +205,8 @@ impl Session {
             engines: Mutex::default(),
             groups: RefCell::default(),
             treated: Default::default(),
+            tried: RefCell::default(),
+            n_choices: Cell::default(),
             self_tests: RefCell::default(),
         }
     }
@@ -207,10 +216,36 @@ impl Session {
         self.brought
     }
 
-    /// Opens the GPU; from then on engines run on it.
-    pub async fn open_gpu(&self) -> Result<String, GpuError> {
+    /// The number of a choice of engine that is made now: what an earlier one does is overtaken.
+    pub fn next_choice(&self) -> u32 {
+        self.n_choices.set(self.n_choices.get() + 1);
+        self.n_choices.get()
+    }
+
+    /// # Errors
+    /// If a later choice was made than this one.
+    pub fn check_choice(&self, number: u32) -> Result<(), SessionError> {
+        match self.n_choices.get() == number {
+            true => Ok(()),
+            false => Err(SessionError::Overtaken),
+        }
+    }
+
+    /// Opens the GPU for a choice; from then on engines run on it.
+    pub async fn open_gpu(&self, choice: u32) -> Result<GpuContext, SessionError> {
+        let Opened { context, .. } = Opened::new().await?;
+        self.check_choice(choice)?;
         self.self_tests.borrow_mut().clear();
-        self.gpu.open().await
+        self.gpu.adopt(context.clone());
+        Ok(context)
+    }
+
+    /// Tests the adapter of the open GPU; what is found tells the tests of checkpoints.
+    pub async fn test_adapter(&self, context: &GpuContext) -> Result<(), SessionError> {
+        let found = self_test_of_adapter(context).await?;
+        let mut tests = self.self_tests.borrow_mut();
+        tests.insert(found.checkpoint.clone(), found);
+        Ok(())
     }
 
     /// From now on the reference engine runs. An engine of the GPU that is at work ends what it
@@ -218,9 +253,39 @@ impl Session {
     pub fn use_reference(&self) {
         self.gpu.close();
         self.self_tests.borrow_mut().clear();
+        self.tried.borrow_mut().clear();
         if let Some(mut engines) = self.engines.try_lock() {
             self.retain_engines(&mut engines, |_| true);
         }
+    }
+
+    /// Has runs go to a device from now on, which was tested, also on these checkpoints; why one of
+    /// them was not. Runs that are under way end where they began.
+    pub fn adopt(&self, context: GpuContext, adapter: SelfTest, all: Vec<Tried>) -> Option<String> {
+        self.gpu.adopt(context);
+        let mut tests = BTreeMap::from([(adapter.checkpoint.clone(), adapter)]);
+        let mut engines = self.tried.borrow_mut();
+        let mut not_possible = None;
+        for tried in all {
+            if let Some(engine) = tried.engine {
+                let engine = self.gpu.lasting(&tried.checkpoint, engine);
+                engines.insert(tried.name.clone(), engine);
+            }
+            match tried.found {
+                Some(Ok(found)) => {
+                    tests.insert(tried.name, found);
+                }
+                Some(Err(reason)) => not_possible = Some(reason),
+                None => {}
+            }
+        }
+        self.self_tests.replace(tests);
+        not_possible
+    }
+
+    /// The engines, while nobody else begins a run or goes on with one.
+    pub async fn engines(&self) -> MutexGuard<'_, Engines> {
+        self.engines.lock().await
     }
 
     /// Whether runs go to the GPU.
@@ -237,17 +302,14 @@ impl Session {
         };
         let mut engines = self.engines.lock().await;
         self.retain_engines(&mut engines, is_used);
+        self.tried.borrow_mut().retain(|name, _| is_used(name));
         self.checkpoints
             .borrow_mut()
             .retain(|name, _| is_used(name));
     }
 
     /// Keeps the engines of these checkpoints that run where runs go now.
-    fn retain_engines(
-        &self,
-        engines: &mut BTreeMap<String, Renewable<AnyEngine>>,
-        is_used: impl Fn(&str) -> bool,
-    ) {
+    fn retain_engines(&self, engines: &mut Engines, is_used: impl Fn(&str) -> bool) {
         let uses_gpu = self.uses_gpu();
         let is_on_gpu =
             |engine: &Renewable<AnyEngine>| matches!(engine.engine(), AnyEngine::Gpu(_));
@@ -276,6 +338,7 @@ impl Session {
     pub async fn take(&self, name: &str, model: Model) -> Arc<Checkpoint> {
         let checkpoint = Arc::new(Checkpoint::new(model).await);
         self.engines.lock().await.remove(name);
+        self.tried.borrow_mut().remove(name);
         self.self_tests.borrow_mut().remove(name);
         let mut checkpoints = self.checkpoints.borrow_mut();
         checkpoints.insert(name.into(), checkpoint.clone());
@@ -285,6 +348,7 @@ impl Session {
     /// Forgets a model and what computes with it.
     pub async fn forget(&self, name: &str) {
         self.engines.lock().await.remove(name);
+        self.tried.borrow_mut().remove(name);
         self.checkpoints.borrow_mut().remove(name);
     }
 
@@ -293,19 +357,27 @@ impl Session {
         self.checkpoints.borrow().get(name).cloned()
     }
 
-    /// The loaded checkpoints of these lanes that this GPU has not been tested on.
-    pub fn untested(&self, lanes: &[LaneChoice]) -> Vec<String> {
-        let tested = self.self_tests.borrow();
-        let names: BTreeSet<&String> = lanes.iter().map(|lane| &lane.model).collect();
-        let is_untested =
-            |name: &&String| !tested.contains_key(*name) && self.loaded(name).is_some();
-        let untested = names.into_iter().filter(is_untested);
-        untested.filter(|_| self.uses_gpu()).cloned().collect()
+    /// All checkpoints that are loaded.
+    pub fn all_loaded(&self) -> Vec<(String, Arc<Checkpoint>)> {
+        let loaded = self.checkpoints.borrow();
+        let loaded = loaded
+            .iter()
+            .map(|(name, checkpoint)| (name.clone(), checkpoint.clone()));
+        loaded.collect()
     }
 
-    /// Tests the GPU on a loaded checkpoint, with the engine that will run it, and before the first
-    /// of them on the model that shows what adapters get wrong; a run that was under
-    /// way on it is dropped. Nothing happens where there is no GPU, or no such checkpoint.
+    /// Those of these checkpoints that are loaded and that this GPU has not been tested on.
+    pub fn untested(&self, names: &[&str]) -> BTreeSet<String> {
+        let tested = self.self_tests.borrow();
+        let is_untested = |name: &str| !tested.contains_key(name) && self.loaded(name).is_some();
+        let names = names
+            .iter()
+            .filter(|name| self.uses_gpu() && is_untested(name));
+        names.map(|name| name.to_string()).collect()
+    }
+
+    /// Tests the GPU on a loaded checkpoint, with the engine that will run it; a run that was under way
+    /// on it is dropped. Nothing happens where there is no GPU, or no such checkpoint.
     pub async fn self_test(&self, name: &str) -> Result<(), SessionError> {
         let mut engines = self.engines.lock().await;
         if !self.uses_gpu() {
@@ -315,17 +387,10 @@ impl Session {
             return Ok(());
         };
         self.groups.borrow_mut().clear();
+        self.retain_engines(&mut engines, |_| true);
         let found = match self.engine(&mut engines, name).await?.engine_mut() {
             AnyEngine::Gpu(engine) => {
-                if !self.self_tests.borrow().contains_key(TOUCHSTONE) {
-                    let verdict = test_adapter(engine.context(), BREATHE).await?;
-                    let found = SelfTest::new(TOUCHSTONE, verdict);
-                    self.self_tests
-                        .borrow_mut()
-                        .insert(TOUCHSTONE.into(), found);
-                }
-                let verdict = test_model(&checkpoint.model, engine, BREATHE).await?;
-                SelfTest::new(name, verdict)
+                SelfTest::new(name, test_model(&checkpoint.model, engine, BREATHE).await?)
             }
             AnyEngine::Reference(_) => return Ok(()),
         };
@@ -336,24 +401,6 @@ impl Session {
         Ok(())
     }
 
-    /// Measures the GPU beside the CPU on a loaded checkpoint, with the kernels that it runs best;
-    /// nothing where there is no GPU.
-    pub async fn measure(&self, name: &str) -> Result<Option<Measured>, SessionError> {
-        let mut engines = self.engines.lock().await;
-        let Some(checkpoint) = self.loaded(name).filter(|_| self.uses_gpu()) else {
-            return Ok(None);
-        };
-        self.groups.borrow_mut().clear();
-        let gpu = self.engine(&mut engines, name).await?.engine_mut();
-        let mut cpu = AnyEngine::reference(&checkpoint.model).with_breaks(BREATHE);
-        let mut measured = measure(&checkpoint.model, gpu, &mut cpu).await?;
-        if let Some(rate) = self.gpu.tune(&checkpoint, measured.gpu).await {
-            measured.gpu = rate;
-            engines.clear();
-        }
-        Ok(Some(measured))
-    }
-
     /// The worst of all tests of this GPU so far.
     pub fn worst_test(&self) -> Option<SelfTest> {
         SelfTest::worst(self.self_tests.borrow().values()).cloned()
@@ -362,12 +409,17 @@ impl Session {
     /// The engine of a loaded checkpoint, made the first time that it is asked for.
     async fn engine<'a>(
         &self,
-        engines: &'a mut BTreeMap<String, Renewable<AnyEngine>>,
+        engines: &'a mut Engines,
         name: &str,
     ) -> Result<&'a mut Renewable<AnyEngine>, SessionError> {
         if !engines.contains_key(name) {
             let checkpoint = self.loaded(name).ok_or(SessionError::NotBegun)?;
-            engines.insert(name.into(), self.gpu.engine(&checkpoint).await?);
+            let tried = self.tried.borrow_mut().remove(name);
+            let engine = match tried {
+                Some(engine) => engine,
+                None => self.gpu.engine(&checkpoint).await?,
+            };
+            engines.insert(name.into(), engine);
         }
         engines.get_mut(name).ok_or(SessionError::NotBegun)
     }
@@ -483,6 +535,12 @@ impl Session {
             None => Ok(all),
         }
     }
+}
+
+/// Tests an adapter on the model that shows what adapters get wrong.
+pub async fn self_test_of_adapter(context: &GpuContext) -> Result<SelfTest, EngineError> {
+    let verdict = test_adapter(context, BREATHE).await?;
+    Ok(SelfTest::new("touchstone", verdict))
 }
 
 /// A lane as it has begun.

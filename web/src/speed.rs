@@ -17,6 +17,7 @@ use leptos::{prelude::*, task::spawn_local};
 use crate::{
     browser::{BREATHE, now_seconds, sleep_ms},
     session::{Session, SessionError},
+    startup::Startup,
     view::speed::{Roofs, SpeedReport, SpeedRow, Work},
     words::{fill, words},
 };
@@ -48,14 +49,16 @@ pub struct Speed {
     /// How far it is.
     pub status: RwSignal<SpeedStatus>,
     session: StoredValue<Rc<Session>, LocalStorage>,
+    startup: Startup,
 }
 
 impl Speed {
     /// Nothing has been measured yet.
-    pub fn new(session: Rc<Session>) -> Self {
+    pub fn new(session: Rc<Session>, startup: Startup) -> Self {
         Self {
             status: RwSignal::default(),
             session: StoredValue::new_local(session),
+            startup,
         }
     }
 
@@ -80,6 +83,8 @@ impl Speed {
     async fn measured(self, name: &str) -> Result<SpeedReport, SessionError> {
         let session = self.session.get_value();
         let checkpoint = session.loaded(name).ok_or(SessionError::NotBegun)?;
+        // A GPU that computes something else has no speed.
+        self.startup.test(&session, name).await;
         let model = &checkpoint.model;
         let mut report = SpeedReport {
             checkpoint: name.into(),

@@ -2,11 +2,13 @@
 
 use std::rc::Rc;
 
+use futures::future::join;
 use latent_model::address::{EngineChoice, LaneChoice};
 use leptos::prelude::*;
 
 use crate::{
     browser::{next_frame, webgpu_obstacle},
+    candidate::{Candidate, Verdict},
     gpu::Loss,
     load::Downloading,
     measurement::Measured,
@@ -22,8 +24,8 @@ pub enum EngineReport {
     /// Nothing is known yet.
     #[default]
     Opening,
-    /// The GPU is open, and is measured beside the CPU.
-    Measuring,
+    /// On the CPU, while the GPU is measured and tested.
+    Trying,
     /// On the GPU.
     Gpu {
         /// The adapter's name.
@@ -151,11 +153,11 @@ impl TestReport {
 }
 
 impl Reports {
-    /// Tests the GPU on every loaded checkpoint of these lanes that is new to it, and reports what
-    /// all tests so far say.
-    pub async fn test(self, session: &Session, lanes: &[LaneChoice], notices: Notices) {
+    /// Tests the GPU on each of these checkpoints that is loaded and new to it, and reports what all
+    /// tests so far say.
+    pub async fn test(self, session: &Session, names: &[&str], notices: Notices) {
         let mut not_possible = None;
-        for name in session.untested(lanes) {
+        for name in session.untested(names) {
             self.self_test.set(TestReport::Running);
             next_frame().await;
             let tested = session.self_test(&name).await;
@@ -176,24 +178,31 @@ impl Reports {
             return;
         }
         let report = TestReport::of(session.worst_test(), not_possible);
-        match &report {
-            TestReport::Found(test) if !test.agrees() => {
-                notices.show(Topic::Engine, Notice::gpu_disagrees(&test.sentence()));
-                session.use_reference();
-                self.engine.set(EngineReport::Reference(WhyReference::NoGpu(
-                    words().gpu_disagrees.into(),
-                )));
-            }
-            _ => {}
+        match report {
+            TestReport::Found(test) if !test.agrees() => self.disagrees(session, test, notices),
+            report => self.self_test.set(report),
         }
-        self.self_test.set(report);
     }
 
-    /// Whether it is settled which engine runs: before that, no run may begin.
+    /// Says that the GPU computes something else than the CPU, which runs from now on.
+    fn disagrees(self, session: &Session, test: SelfTest, notices: Notices) {
+        notices.show(Topic::Engine, Notice::gpu_disagrees(&test.sentence()));
+        session.use_reference();
+        let why = WhyReference::NoGpu(words().gpu_disagrees.into());
+        self.engine.set(EngineReport::Reference(why));
+        self.self_test.set(TestReport::Found(test));
+    }
+
+    /// Whether a run may begin: the CPU's at once, the GPU's when it is tested.
     pub fn is_ready(&self) -> bool {
+        self.engine.get() == EngineReport::Trying || self.is_settled()
+    }
+
+    /// Whether it is settled which engine runs.
+    pub fn is_settled(&self) -> bool {
         let is_open = !matches!(
             self.engine.get(),
-            EngineReport::Opening | EngineReport::Measuring
+            EngineReport::Opening | EngineReport::Trying
         );
         let is_testing =
             |report: &TestReport| matches!(report, TestReport::Waiting | TestReport::Running);
@@ -213,17 +222,29 @@ pub struct Startup {
 }
 
 impl Startup {
-    /// Fetches and tests all that the first run needs.
+    /// Fetches and tests all that the first run needs; the adapter is tested while weights come.
     pub async fn start(self, session: Rc<Session>, lanes: Vec<LaneChoice>, engine: EngineChoice) {
+        let choice = session.next_choice();
         self.reports.engine.set(EngineReport::Opening);
         self.reports.self_test.set(TestReport::Waiting);
-        for lane in &lanes {
+        let opens = engine == EngineChoice::Gpu && webgpu_obstacle().is_none();
+        let opening = async {
+            match opens {
+                true => Some(self.open(&session, choice).await),
+                false => None,
+            }
+        };
+        let (_, opened) = join(self.fetch(&session, &lanes), opening).await;
+        self.run_on(session, lanes, (engine, choice), opened).await;
+    }
+
+    async fn fetch(self, session: &Session, lanes: &[LaneChoice]) {
+        for lane in lanes {
             // One that is missing keeps no other one from being tested.
             if let Err(error) = session.checkpoint(&lane.model, self.downloading).await {
                 self.notices.show(Topic::Run, Notice::no_checkpoint(&error));
             }
         }
-        self.change_engine(session, lanes, engine).await;
     }
 
     /// Nothing is opened, for a recording plays.
@@ -232,13 +253,30 @@ impl Startup {
         self.reports.self_test.set(TestReport::Playing);
     }
 
-    /// Opens the engine of a choice, measures where the choice is to, and tests what opens.
+    /// Has the engine of a choice run.
     pub async fn change_engine(
         self,
         session: Rc<Session>,
         lanes: Vec<LaneChoice>,
         engine: EngineChoice,
     ) {
+        let choice = session.next_choice();
+        self.run_on(session, lanes, (engine, choice), None).await;
+    }
+
+    /// Has the engine of a choice run, once it is tested. Where the choice is the faster one, runs go
+    /// to the CPU until it is known which that is. `opened` is what came of opening the GPU, where that
+    /// was done.
+    async fn run_on(
+        self,
+        session: Rc<Session>,
+        lanes: Vec<LaneChoice>,
+        (engine, choice): (EngineChoice, u32),
+        opened: Option<Result<(), SessionError>>,
+    ) {
+        if session.check_choice(choice).is_err() {
+            return;
+        }
         self.notices.clear(Topic::Engine);
         if engine == EngineChoice::Reference {
             return self.fall_back(&session, WhyReference::Asked);
@@ -246,50 +284,86 @@ impl Startup {
         if let Some(obstacle) = webgpu_obstacle() {
             return self.fall_back(&session, WhyReference::NoGpu(obstacle.into()));
         }
-        self.reports.engine.set(EngineReport::Opening);
         self.reports.self_test.set(TestReport::Waiting);
-        let adapter = match session.open_gpu().await {
-            Ok(adapter) => adapter,
-            Err(error) => {
-                return self.fall_back(&session, WhyReference::NoGpu(error.to_string()));
-            }
-        };
-        let measured = match engine {
-            EngineChoice::Auto => self.measure(&session, &lanes).await,
-            EngineChoice::Gpu | EngineChoice::Reference => Ok(None),
-        };
-        if !session.uses_gpu() {
-            // The visitor gave the GPU up meanwhile.
-            return;
+        if engine == EngineChoice::Auto {
+            return self.try_gpu(session, &lanes, choice).await;
         }
-        match measured {
-            Ok(Some(measured)) if measured.prefers_cpu() => {
-                return self.fall_back(&session, WhyReference::Faster { adapter, measured });
-            }
-            Ok(measured) => self
-                .reports
-                .engine
-                .set(EngineReport::Gpu { adapter, measured }),
+        let opened = match opened {
+            Some(opened) => opened,
+            None => self.open(&session, choice).await,
+        };
+        match opened {
+            Ok(()) => {}
+            Err(_) if session.check_choice(choice).is_err() => return,
             Err(error) => {
                 return self.fall_back(&session, WhyReference::NoGpu(error.to_string()));
             }
         }
-        self.reports.test(&session, &lanes, self.notices).await;
+        let names: Vec<&str> = lanes.iter().map(|lane| &*lane.model).collect();
+        self.reports.test(&session, &names, self.notices).await;
     }
 
-    /// Both engines on the first checkpoint that is there; nothing is known without one.
-    async fn measure(
-        self,
-        session: &Session,
-        lanes: &[LaneChoice],
-    ) -> Result<Option<Measured>, SessionError> {
-        let mut names = lanes.iter().map(|lane| &lane.model);
-        let Some(name) = names.find(|name| session.loaded(name).is_some()) else {
-            return Ok(None);
-        };
-        self.reports.engine.set(EngineReport::Measuring);
+    /// Opens the GPU and tests its adapter.
+    async fn open(self, session: &Session, choice: u32) -> Result<(), SessionError> {
+        self.reports.engine.set(EngineReport::Opening);
+        let context = session.open_gpu(choice).await?;
+        self.reports.engine.set(EngineReport::Gpu {
+            adapter: context.adapter_name(),
+            measured: None,
+        });
+        self.reports.self_test.set(TestReport::Running);
+        session.test_adapter(&context).await?;
+        session.check_choice(choice)
+    }
+
+    /// Has the CPU run while the GPU is measured and tested, and then the faster one of them.
+    async fn try_gpu(self, session: Rc<Session>, lanes: &[LaneChoice], choice: u32) {
+        session.use_reference();
+        self.reports.engine.set(EngineReport::Trying);
+        // A run that begins with the page comes first.
         next_frame().await;
-        session.measure(name).await
+        let tried = self.tried(&session, lanes, choice).await;
+        match tried {
+            Ok(()) => {}
+            Err(_) if session.check_choice(choice).is_err() => {}
+            Err(error) => self.fall_back(&session, WhyReference::NoGpu(error.to_string())),
+        }
+    }
+
+    async fn tried(
+        self,
+        session: &Rc<Session>,
+        lanes: &[LaneChoice],
+        choice: u32,
+    ) -> Result<(), SessionError> {
+        let mut candidate = Candidate::new(session.clone(), choice).await?;
+        let adapter = candidate.adapter();
+        // Nothing is known of the speed without a checkpoint.
+        let mut names = lanes.iter().map(|lane| &*lane.model);
+        let measured = match names.find(|name| session.loaded(name).is_some()) {
+            Some(name) => Some(candidate.measure(name).await?),
+            None => None,
+        };
+        if let Some(measured) = measured.filter(|measured| measured.prefers_cpu()) {
+            self.fall_back(session, WhyReference::Faster { adapter, measured });
+            return Ok(());
+        }
+        self.reports.self_test.set(TestReport::Running);
+        match candidate.pass().await? {
+            Verdict::Wrong(test) => self.reports.disagrees(session, test, self.notices),
+            Verdict::Adopted(not_possible) => {
+                let report = EngineReport::Gpu { adapter, measured };
+                self.reports.engine.set(report);
+                let report = TestReport::of(session.worst_test(), not_possible);
+                self.reports.self_test.set(report);
+            }
+        }
+        Ok(())
+    }
+
+    /// Tests the GPU on a checkpoint that is loaded and new to it.
+    pub async fn test(self, session: &Session, name: &str) {
+        self.reports.test(session, &[name], self.notices).await;
     }
 
     /// Says what becomes of the GPU when it is lost.

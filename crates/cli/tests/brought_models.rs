@@ -2,10 +2,15 @@
 //! are kept, gone on with and shown again.
 
 mod common;
+#[path = "../../model/tests/gguf_file/mod.rs"]
+mod gguf_file;
+#[path = "../../model/tests/gguf_file/of_bytes.rs"]
+mod of_bytes;
 
 use std::fs;
 
 use common::{Folder, MODELS, failure_of, latent, stderr, stdout_of};
+use of_bytes::of_bytes;
 use serde_json::Value;
 
 /// A random Llama of 32 tokens (`crates/model/tests/fixtures/make_gguf.py`).
@@ -204,6 +209,96 @@ fn results_are_kept_gone_on_with_and_shown_again() {
         "reference",
     ]);
     assert!(other.contains("was measured on prosqa-cot"), "{other}");
+}
+
+#[test]
+fn problems_of_a_file_are_said_in_the_chat_after_worked_ones_and_shown_again() {
+    let folder = Folder::new("chat");
+    let mut file = of_bytes(4096);
+    file.set_text(
+        "tokenizer.chat_template",
+        b"{% for m in messages %}[{{ m.role }}:{{ m.content }}]{% endfor %}",
+    );
+    fs::write(folder.path("bytes.gguf"), file.bytes()).expect("it can be written");
+    let line = |n: u32| {
+        format!(
+            "{{\"question\": \"What is {n} + 1?\", \"answer\": \"It is one more.\\n#### {}\"}}\n",
+            n + 1
+        )
+    };
+    folder.write("four.jsonl", [0, 1, 2, 3].map(line).concat());
+    let (model, data, out) = (
+        folder.arg("bytes.gguf"),
+        folder.arg("four.jsonl"),
+        folder.arg("out.jsonl"),
+    );
+    let on = |command: &str, more: &[&str]| {
+        let args = [
+            command,
+            "--model",
+            &model,
+            "--engine",
+            "reference",
+            "--json",
+        ];
+        json(&[&args[..], more].concat())
+    };
+    let asked = |more: &[&str]| {
+        let args = [
+            "--strategy",
+            "token-cot",
+            "--chat",
+            "--data",
+            &data,
+            "--out",
+            &out,
+        ];
+        let capped = ["--set", "max_think=24", "--set", "max_answer=8"];
+        on("eval", &[&args[..], &capped, more].concat())
+    };
+    let measured = asked(&["--shots", "2"]);
+    assert_eq!(measured["n"], 2, "two of four are shown: {measured}");
+    let counted = runs(&folder.path("out.jsonl"));
+    assert_eq!(counted.len(), 2);
+    for run in &counted {
+        let problem = run["problem"].to_string();
+        let shown = on("run", &["--from", &out, "--problem", &problem]);
+        let lane = &shown["lanes"][0];
+        assert_eq!(lane["answer"], run["answer"]);
+        assert_eq!(lane["verdict"], run["grade"]);
+        let prompt = shown["prompt"].as_str().expect("text");
+        let turns: Vec<&str> = prompt
+            .matches("[user:")
+            .chain(prompt.matches("[assistant:"))
+            .collect();
+        assert_eq!(
+            turns.len(),
+            5,
+            "two worked problems and one to solve: {prompt}"
+        );
+        assert!(prompt.contains("It is one more."), "{prompt}");
+    }
+    // Without the chat, or with fewer worked problems, it is another measurement.
+    let other = failure_of(&[
+        "eval",
+        "--model",
+        &model,
+        "--engine",
+        "reference",
+        "--strategy",
+        "token-cot",
+        "--data",
+        &data,
+        "--shots",
+        "2",
+        "--set",
+        "max_think=24",
+        "--set",
+        "max_answer=8",
+        "--out",
+        &out,
+    ]);
+    assert!(other.contains("holds another measurement"), "{other}");
 }
 
 #[test]

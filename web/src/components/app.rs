@@ -74,10 +74,10 @@ pub fn App(lists: Lists, failure: Option<LoadError>) -> impl IntoView {
     startup.watch(&session);
     let runner = Runner::new(session.clone(), signals, downloading, (reports, notices));
 
-    let arena = Arena::new(session.clone(), signals, downloading);
+    let arena = Arena::new(session.clone(), signals, startup);
     provide_context(Offline::new(reports));
     provide_context(arena);
-    provide_context(Speed::new(session.clone()));
+    provide_context(Speed::new(session.clone(), startup));
     provide_context(Analysis::new(session.clone(), runner, signals));
     provide_context(Patching::new(session.clone(), runner, signals));
     provide_context(notices);

@@ -192,11 +192,12 @@ fn Grid(axes: Memo<Axes>) -> impl IntoView {
 /// another one.
 fn lane_curve(lane: Lane, curve: &Curve, axes: Axes, shows_sampler: bool) -> impl IntoView + use<> {
     let bottom = HEIGHT - BOTTOM;
-    let points = curve.points.iter().filter_map(|point| {
+    // One element however many steps there are: all are drawn anew with every step.
+    let markers = curve.points.iter().filter_map(|point| {
         let (x, y) = (axes.x(point.step), axes.y(point.raw?));
-        Some(view! { <path class="point" d=marker_path(lane.colour, x, y)></path> })
+        Some(marker_path(lane.colour, x, y))
     });
-    let points = points.collect_view();
+    let markers = markers.collect::<String>();
     let marks = curve
         .points
         .iter()
@@ -226,7 +227,7 @@ fn lane_curve(lane: Lane, curve: &Curve, axes: Axes, shows_sampler: bool) -> imp
         <g class="curve" data-lane-colour=lane.colour>
             {sampler}
             <path class="line" d=axes.path(curve, Measure::Raw) stroke-dasharray=DASHES[lane.colour % DASHES.len()]></path>
-            {points}
+            <path class="point" d=markers></path>
             {marks}
         </g>
     }

@@ -42,7 +42,7 @@ fn EngineBadge() -> impl IntoView {
     let is_reference = move || matches!(reports.engine.get(), EngineReport::Reference(_));
     let text = move || match reports.engine.get() {
         EngineReport::Opening => words().opening_gpu.to_string(),
-        EngineReport::Measuring => words().measuring_engines.to_string(),
+        EngineReport::Trying => words().trying_gpu.to_string(),
         EngineReport::Gpu { adapter, .. } => fill(words().engine_gpu, &[("adapter", &adapter)]),
         EngineReport::Reference(_) => words().engine_reference.to_string(),
         EngineReport::Playing => words().engine_plays.to_string(),
@@ -53,7 +53,7 @@ fn EngineBadge() -> impl IntoView {
             let measured = measured.map_or(String::new(), |found| found.sentence());
             format!("{}. {measured}", words().engine_gpu_title)
         }
-        EngineReport::Opening | EngineReport::Measuring | EngineReport::Playing => String::new(),
+        EngineReport::Opening | EngineReport::Trying | EngineReport::Playing => String::new(),
     };
     let option = move |(choice, label): (EngineChoice, &'static str)| {
         let is_selected = move || chosen.get() == choice;

@@ -9,8 +9,8 @@ use crate::{
     words::{fill, words},
 };
 
-/// What the service worker has told; it is registered once the page is ready, so that nothing is
-/// loaded beside what the visitor waits for.
+/// What the service worker has told; it is registered once it is settled which engine runs, so
+/// that nothing is loaded beside what the visitor waits for.
 #[derive(Clone, Copy)]
 pub struct Offline {
     state: RwSignal<Option<String>>,
@@ -18,7 +18,7 @@ pub struct Offline {
 }
 
 impl Offline {
-    /// Begins to keep the page as soon as it is ready.
+    /// Begins to keep the page as soon as nothing is tried any more.
     pub fn new(reports: Reports) -> Self {
         let offline = Self {
             state: RwSignal::new(None),
@@ -26,7 +26,7 @@ impl Offline {
         };
         let has_begun = StoredValue::new(false);
         Effect::new(move |_| {
-            if reports.is_ready() && !has_begun.get_value() {
+            if reports.is_settled() && !has_begun.get_value() {
                 has_begun.set_value(true);
                 spawn_local(offline.keep());
             }

@@ -23,7 +23,7 @@ pub fn SpeedParts() -> impl IntoView {
         choices.first().map(|lane| lane.model.clone())
     };
     let is_measuring = move || matches!(speed.status.get(), SpeedStatus::Measuring(_));
-    let can_measure = move || reports.is_ready() && !is_measuring() && !lanes.get().is_empty();
+    let can_measure = move || reports.is_settled() && !is_measuring() && !lanes.get().is_empty();
     let measure = move |_| {
         if let Some(checkpoint) = checkpoint() {
             speed.measure(checkpoint);

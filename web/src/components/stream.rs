@@ -279,6 +279,11 @@ fn kept_title(share: f32) -> String {
     fill(words().kept_share, &[("share", &percent(share))])
 }
 
+/// What is told of every chip of a row: how much of the probability the tokens that were kept hold.
+fn chip_title(row: &StepView) -> Option<String> {
+    row.kept_share.map(kept_title)
+}
+
 fn percent(share: f32) -> String {
     format!("{:.0}%", 100.0 * share)
 }
@@ -286,13 +291,8 @@ fn percent(share: f32) -> String {
 /// One word, and after it the words that it was chosen among.
 fn chosen_word(row: &StepView) -> impl IntoView + use<> {
     let chosen = row.chips.first().map(|chip| {
-        view! { <b class="word">{chip.word.clone()}</b> }
+        view! { <b class="word" title=chip_title(row)>{chip.word.clone()}</b> }
     });
-    let other = |chip: &Chip| {
-        view! {
-            <span class="ghost">{chip.word.clone()} " " {percent(chip.share)}</span>
-        }
-    };
     let own_share = row
         .chips
         .first()
@@ -304,8 +304,18 @@ fn chosen_word(row: &StepView) -> impl IntoView + use<> {
     } else {
         row.chips.get(1..).unwrap_or_default()
     };
-    let others = others.iter().take(4).map(other).collect_view();
+    let others = ghosts(others.get(..4).unwrap_or(others), row);
     view! { {chosen} {own_share} {others} }
+}
+
+/// Words with their shares.
+fn ghosts(chips: &[Chip], row: &StepView) -> impl IntoView + use<> {
+    let ghost = |chip: &Chip| {
+        view! {
+            <span class="ghost" title=chip_title(row)>{chip.word.clone()} " " {percent(chip.share)}</span>
+        }
+    };
+    chips.iter().map(ghost).collect_view()
 }
 
 /// What is fed, and under it where there is noise what the noise was put on.
@@ -320,12 +330,7 @@ fn mixtures(row: &StepView) -> impl IntoView + use<> {
             </div>
         }
     });
-    let weight = |chip: &Chip| {
-        view! {
-            <span class="ghost">{chip.word.clone()} " " {percent(chip.share)}</span>
-        }
-    };
-    let weights = row.chips.iter().take(6).map(weight).collect_view();
+    let weights = ghosts(row.chips.get(..6).unwrap_or(&row.chips), row);
     view! {
         {before}
         <div class="bars">{label(words().fed)} {bar(&row.chips, row.rest, row.kept_share)}</div>
@@ -372,7 +377,7 @@ fn thought(row: &StepView) -> impl IntoView + use<> {
     let chip = |chip: &Chip| {
         let fill = format!("{:.0}%", 85.0 * chip.share.sqrt());
         view! {
-            <span class="concept" style:--fill=fill>
+            <span class="concept" style:--fill=fill title=chip_title(row)>
                 {chip.word.clone()}
                 <small>{percent(chip.share)}</small>
             </span>

@@ -35,7 +35,7 @@ impl Words {
 words! {
     // Engines
     opening_gpu: "opening the GPU …", "öffnet die GPU …";
-    measuring_engines: "measuring which engine is faster …", "misst, welche Engine schneller ist …";
+    trying_gpu: "Reference engine on the CPU, the GPU is being tried …", "Referenz-Engine auf der CPU, die GPU wird erprobt …";
     engine_gpu: "WebGPU · {adapter}", "WebGPU · {adapter}";
     engine_reference: "Reference engine on the CPU", "Referenz-Engine auf der CPU";
     engine_gpu_title: "Handwritten WGSL kernels on this adapter", "Handgeschriebene WGSL-Kernel auf diesem Adapter";

@@ -251,8 +251,9 @@ prosqa-coconut in Chromium on SwiftShader, two cores, other work stopped, one me
     text += &page_rows(&measured.rows);
     text += "
 A first visit, from a server on the same machine, in ms since its address was opened. The page draws before
-anything is measured; it does not run before it is known which engine does, and a GPU in software takes
-seconds to compile its kernels, to be measured and to be tested.
+anything is measured. Where nobody asked for an engine, runs go to the CPU while the GPU is measured and
+tested; where somebody asked for the GPU they wait for that, and a GPU in software takes seconds to compile
+its kernels.
 
 | engine asked for | drawn | can run | first step drawn |
 |---|--:|--:|--:|

@@ -410,7 +410,7 @@ fn lanes(run: &Value) -> impl Iterator<Item = &Value> {
 }
 
 /// Waits for a model to be among those that are known, and runs the lanes that are on it.
-async fn run_with(browser: &Browser, name: &str) -> Result<Value> {
+pub(super) async fn run_with(browser: &Browser, name: &str) -> Result<Value> {
     let is_it = |text: &str| text.contains(name);
     browser.wait_text("known-model", is_it, LIMIT).await?;
     let has_lanes = |hash: &str| hash.contains(&format!("={name}:"));

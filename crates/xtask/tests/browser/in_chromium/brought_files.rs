@@ -13,11 +13,12 @@ use xtask::workspace;
 
 #[path = "../../../../model/tests/gguf_file/mod.rs"]
 mod gguf_file;
+#[path = "../../../../model/tests/gguf_file/of_bytes.rs"]
+mod of_bytes;
 
 use gguf_file::GgufFile;
+use of_bytes::{N_TOKENS, of_bytes};
 
-/// One token a byte, and one that ends a text.
-const N_TOKENS: usize = 257;
 /// Room for a prompt of these tests, and for what their lanes think and answer.
 const CONTEXT: u32 = 256;
 
@@ -46,26 +47,7 @@ pub fn gguf() -> Vec<u8> {
 
 /// The same after a change.
 pub fn with_gguf(change: impl FnOnce(&mut GgufFile)) -> Vec<u8> {
-    let mut file = gguf_file::tiny();
-    file.tokens = (0..=255).map(|byte| spelled(byte).to_string()).collect();
-    file.tokens.push("<|end|>".into());
-    file.set("llama.context_length", 4, CONTEXT.to_le_bytes().to_vec());
-    file.set(
-        "tokenizer.ggml.eos_token_id",
-        4,
-        256_u32.to_le_bytes().to_vec(),
-    );
-    file.tensor("token_embd.weight").dimensions = vec![16, N_TOKENS as u64];
-    let mut state = 1_u32;
-    for tensor in &mut file.tensors {
-        let n_values: u64 = tensor.dimensions.iter().product();
-        let mut value = || {
-            state = state.wrapping_mul(1_664_525).wrapping_add(1_013_904_223);
-            (state >> 8) as f32 / (1 << 24) as f32 - 0.5
-        };
-        let values = (0..n_values).flat_map(|_| value().to_le_bytes());
-        tensor.bytes = values.collect();
-    }
+    let mut file = of_bytes(CONTEXT);
     change(&mut file);
     file.bytes()
 }
@@ -129,18 +111,6 @@ pub fn gguf_of_all_formats() -> Vec<u8> {
             }
         }
     })
-}
-
-/// How vocabularies of bytes write one: letters as they are, the others as letters far behind.
-fn spelled(byte: u8) -> char {
-    let is_letter = |byte: u8| matches!(byte, 33..=126 | 161..=172 | 174..=255);
-    match is_letter(byte) {
-        true => char::from(byte),
-        false => {
-            let nth = (0..byte).filter(|byte| !is_letter(*byte)).count() as u32;
-            char::from_u32(256 + nth).expect("a letter")
-        }
-    }
 }
 
 /// The files of a checkpoint that ships.

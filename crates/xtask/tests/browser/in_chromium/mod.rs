@@ -9,6 +9,7 @@ mod class;
 mod contemplation;
 mod engine;
 mod evidence;
+mod free_text;
 mod graph;
 mod hosts;
 mod interventions;

@@ -5,6 +5,7 @@
 use anyhow::{Context, Result, ensure};
 use serde_json::{Value, json};
 
+use super::engine::FAST_GPU;
 use super::{LIMIT, SEED, address, check_run, finished_run, in_browser};
 use crate::chromium::{Browser, WebGpu};
 
@@ -150,18 +151,22 @@ fn a_kernel_or_a_submit_that_is_refused_is_said_and_the_cpu_takes_over_when_aske
 
 #[test]
 fn an_adapter_that_computes_wrongly_is_found_and_the_cpu_takes_over() {
-    in_browser(WebGpu::SwiftShader, async |browser| {
-        browser.before_page(WRONG).await?;
-        let hash = format!("{}&{LANE}&engine=gpu", address("max"));
-        browser.open(&hash).await?;
-        wait_error(browser, &["something else than the CPU", "prosqa-cot"]).await?;
-        let n_wrong = browser
-            .execute("return window.n_wrong", Value::Null)
-            .await?;
-        ensure!(n_wrong.as_u64() > Some(0), "no kernel was made wrong");
-        let is_reference = |text: &str| text.contains("Reference engine");
-        browser.wait_text("engine", is_reference, LIMIT).await?;
-        run(browser, "eference engine").await?;
-        Ok(())
-    });
+    // Asked for, and on trial.
+    for engine in ["gpu", "auto"] {
+        in_browser(WebGpu::SwiftShader, async |browser| {
+            browser.before_page(FAST_GPU).await?;
+            browser.before_page(WRONG).await?;
+            let hash = format!("{}&{LANE}&engine={engine}", address("max"));
+            browser.open(&hash).await?;
+            wait_error(browser, &["something else than the CPU"]).await?;
+            let n_wrong = browser
+                .execute("return window.n_wrong", Value::Null)
+                .await?;
+            ensure!(n_wrong.as_u64() > Some(0), "no kernel was made wrong");
+            let is_reference = |text: &str| text.starts_with("Reference engine");
+            browser.wait_text("engine", is_reference, LIMIT).await?;
+            run(browser, "eference engine").await?;
+            Ok(())
+        });
+    }
 }

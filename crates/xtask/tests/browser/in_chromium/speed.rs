@@ -149,13 +149,15 @@ const LONG_TASKS: &str = "
     new PerformanceObserver(list => list.getEntries().forEach(keep)).observe({ type: 'longtask', buffered: true })";
 
 /// `LATENT_GGUF=~/.cache/latent/smollm2.gguf cargo test --workspace --test browser -- --nocapture
-/// long_tasks` prints the tasks of more than 50 ms in which a language model is opened and run.
+/// long_tasks` prints the tasks of more than 50 ms in which a language model is opened and run for 256 steps.
 #[test]
 fn the_long_tasks_of_a_language_model_are_told() {
     for engine in ["reference", "gpu"] {
         beside_a_language_model(async |browser, server| {
             browser.before_page(LONG_TASKS).await?;
-            let lanes = "smollm2:token-cot,max_think=16,max_answer=4;smollm2:soft,max_think=16,max_answer=4";
+            let lanes = ["token-cot", "soft"]
+                .map(|strategy| format!("smollm2:{strategy},max_think=240,max_answer=16"));
+            let lanes = lanes.join(";");
             let hash = format!("task=free-text&problem=text:Why%3F&lanes={lanes}&engine={engine}");
             browser.open_on(server, &hash).await?;
             browser.wait_enabled("run", PATIENCE).await?;
