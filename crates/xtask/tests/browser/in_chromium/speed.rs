@@ -158,7 +158,8 @@ fn the_long_tasks_of_a_language_model_are_told() {
             let lanes = ["token-cot", "soft"]
                 .map(|strategy| format!("smollm2:{strategy},max_think=240,max_answer=16"));
             let lanes = lanes.join(";");
-            let hash = format!("task=free-text&problem=text:Why%3F&lanes={lanes}&engine={engine}");
+            let text = "Once%20upon%20a%20time%2C%20in%20a%20small%20town%20by%20the%20sea%2C";
+            let hash = format!("task=free-text&problem=text:{text}&lanes={lanes}&engine={engine}");
             browser.open_on(server, &hash).await?;
             browser.wait_enabled("run", PATIENCE).await?;
             let told = "return window.tasks";
@@ -171,7 +172,8 @@ fn the_long_tasks_of_a_language_model_are_told() {
             let is_done = |text: &str| text == "done";
             browser.wait_text("status", is_done, PATIENCE).await?;
             let ran = browser.execute(told, Value::Null).await?;
-            eprintln!("{engine}, ran: {ran}");
+            let n_steps = browser.count("ol.stream li").await?;
+            eprintln!("{engine}, ran {n_steps} steps: {ran}");
             Ok(())
         });
     }
