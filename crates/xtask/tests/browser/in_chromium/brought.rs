@@ -10,7 +10,9 @@ use xtask::workspace;
 use super::brought_files::{
     Answer, AnswersAsTold, faults, folder, gguf, gguf_of_all_formats, with_gguf,
 };
-use super::{LIMIT, check_quiet, finished_run, in_browser, leave_room_for, wait_until_kept};
+use super::{
+    LIMIT, check_quiet, finished_run, in_browser, leave_room_for, run_to_end, wait_until_kept,
+};
 use crate::chromium::{Browser, WebGpu};
 use crate::reference_run::check_text_against_reference;
 
@@ -415,9 +417,7 @@ pub(super) async fn run_with(browser: &Browser, name: &str) -> Result<Value> {
     browser.wait_text("known-model", is_it, LIMIT).await?;
     let has_lanes = |hash: &str| hash.contains(&format!("={name}:"));
     browser.wait_hash(has_lanes, LIMIT).await?;
-    browser.wait_enabled("run", LIMIT).await?;
-    browser.click("run").await?;
-    finished_run(browser).await
+    run_to_end(browser).await
 }
 
 pub(super) async fn wait_until_none_is_kept(browser: &Browser) -> Result<()> {

@@ -104,7 +104,7 @@ fn a_choice_ends_the_trial_of_the_gpu() {
         browser.choose("engine-choice", "reference").await?;
         let was_chosen = |text: &str| text.contains("the CPU was chosen");
         browser.wait_text("fallback", was_chosen, LIMIT).await?;
-        // Longer than a trial takes.
+        // The later choice counts, whatever an earlier one comes to meanwhile.
         browser.choose("engine-choice", "gpu").await?;
         let agrees = |text: &str| text.starts_with("GPU agrees with CPU");
         browser.wait_text("self-test", agrees, LIMIT).await?;

@@ -1,13 +1,13 @@
 //! Free text: a prompt goes to the model as it is or in its chat, an example whose answer is known gets a
 //! verdict, and every chip tells how much of the probability the kept tokens hold.
 
-use anyhow::{Context, Result, ensure};
+use anyhow::{Context, ensure};
 use serde_json::Value;
 
 use super::brought::{FREE_TEXT, drop_files, run_with};
 use super::brought_files::with_gguf;
-use super::{LIMIT, check_quiet, finished_run, in_browser};
-use crate::chromium::{Browser, WebGpu};
+use super::{LIMIT, check_quiet, in_browser, run_to_end};
+use crate::chromium::WebGpu;
 
 /// The chat template of the model, which no prompt looks like by itself.
 const TEMPLATE: &[u8] = b"<<{{ messages[0].content }}>>";
@@ -20,12 +20,6 @@ fn chatty() -> Vec<u8> {
     })
 }
 
-async fn run(browser: &Browser) -> Result<Value> {
-    browser.wait_enabled("run", LIMIT).await?;
-    browser.click("run").await?;
-    finished_run(browser).await
-}
-
 #[test]
 fn a_prompt_is_said_in_the_models_chat_where_the_switch_says_so_and_an_example_gets_a_verdict() {
     in_browser(WebGpu::Off, async |browser| {
@@ -33,7 +27,7 @@ fn a_prompt_is_said_in_the_models_chat_where_the_switch_says_so_and_an_example_g
         drop_files(browser, &[("chatty.gguf".into(), chatty())]).await?;
         let plain = run_with(browser, "chatty").await?;
         browser.click("chat").await?;
-        let said = run(browser).await?;
+        let said = run_to_end(browser).await?;
         let first = |run: &Value| run["lanes"][0]["steps"][0].clone();
         ensure!(
             first(&plain) != first(&said),
@@ -42,14 +36,14 @@ fn a_prompt_is_said_in_the_models_chat_where_the_switch_says_so_and_an_example_g
         );
         ensure!(said["prompt"] == "ab c", "found {}", said["prompt"]);
         browser.click("chat").await?;
-        let again = run(browser).await?;
+        let again = run_to_end(browser).await?;
         ensure!(again["lanes"] == plain["lanes"], "another run than before");
         ensure!(plain["lanes"][0]["verdict"].is_null(), "nobody knows it");
 
         browser.choose("problem-source", "example:0").await?;
         let is_sum = |text: &str| text.contains("How many pens");
         browser.wait_text("prompt", is_sum, LIMIT).await?;
-        let sum = run(browser).await?;
+        let sum = run_to_end(browser).await?;
         let verdict = sum["lanes"][0]["verdict"].as_str().context("a verdict")?;
         ensure!(
             ["wrong", "malformed"].contains(&verdict),

@@ -96,6 +96,13 @@ async fn finished_run(browser: &Browser) -> Result<Value> {
     serde_json::from_str(&json).context("expected JSON in trace-json")
 }
 
+/// Presses Run when it can be pressed, and waits for the run's end.
+async fn run_to_end(browser: &Browser) -> Result<Value> {
+    browser.wait_enabled("run", LIMIT).await?;
+    browser.click("run").await?;
+    finished_run(browser).await
+}
+
 /// Waits until the page says that it is kept for use without a network.
 async fn wait_until_kept(browser: &Browser) -> Result<()> {
     let is_kept = |text: &str| text.starts_with("Kept on this device");

@@ -6,7 +6,7 @@ use anyhow::{Context, Result, ensure};
 use serde_json::{Value, json};
 
 use super::engine::FAST_GPU;
-use super::{LIMIT, SEED, address, check_run, finished_run, in_browser};
+use super::{LIMIT, SEED, address, check_run, in_browser, run_to_end};
 use crate::chromium::{Browser, WebGpu};
 
 /// The device refuses what `window.refused_now` names: buffers of that label have no memory, and
@@ -62,9 +62,7 @@ async fn refuse(browser: &Browser, what: &str) -> Result<()> {
 }
 
 async fn run(browser: &Browser, by: &str) -> Result<Value> {
-    browser.wait_enabled("run", LIMIT).await?;
-    browser.click("run").await?;
-    let run = finished_run(browser).await?;
+    let run = run_to_end(browser).await?;
     check_run(browser, &run, "prosqa", SEED).await?;
     let engine = &run["lanes"][0]["engine"];
     let engine = engine.as_str().unwrap_or_default();
@@ -151,14 +149,14 @@ fn a_kernel_or_a_submit_that_is_refused_is_said_and_the_cpu_takes_over_when_aske
 
 #[test]
 fn an_adapter_that_computes_wrongly_is_found_and_the_cpu_takes_over() {
-    // Asked for, and on trial.
-    for engine in ["gpu", "auto"] {
+    // Asked for, and a candidate, where the test of the adapter itself comes first.
+    for (engine, told) in [("gpu", "prosqa-cot"), ("auto", "touchstone")] {
         in_browser(WebGpu::SwiftShader, async |browser| {
             browser.before_page(FAST_GPU).await?;
             browser.before_page(WRONG).await?;
             let hash = format!("{}&{LANE}&engine={engine}", address("max"));
             browser.open(&hash).await?;
-            wait_error(browser, &["something else than the CPU"]).await?;
+            wait_error(browser, &["something else than the CPU", told]).await?;
             let n_wrong = browser
                 .execute("return window.n_wrong", Value::Null)
                 .await?;
