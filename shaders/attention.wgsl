@@ -2,8 +2,8 @@
 // prefix, its lane's own positions, and itself.
 // Query head h reads key and value head h / (heads / kv heads).
 //
-// One workgroup: one head of TILE rows. How its threads share the work, whole_attention.wgsl or
-// split_attention.wgsl says.
+// One workgroup: one head of TILE rows. How its threads share the work, whole_attention.wgsl,
+// subgroup_attention.wgsl or split_attention.wgsl says; scores (binding 4) lie as it needs them.
 
 override THREADS: u32;    // at most MOST_THREADS
 override TILE: u32;       // rows: 1, 4 or 8
@@ -15,12 +15,7 @@ override HEAD_DIM: u32;
 @group(0) @binding(1) var<storage, read> queries: array<vec4<f32>>;             // (rows, heads, head_dim)
 @group(0) @binding(2) var<storage, read> keys: array<vec4<f32>>;                // (cache rows, kv heads, head_dim)
 @group(0) @binding(3) var<storage, read> values: array<vec4<f32>>;              // (cache rows, kv heads, head_dim)
-@group(0) @binding(4) var<storage, read_write> scores: array<f32>;              // (rows, heads, positions)
 @group(0) @binding(5) var<storage, read_write> attended: array<vec4<f32>>;      // (rows, heads, head_dim)
-
-// Per thread: the largest of its scores, and the sum of their exponentials.
-var<workgroup> maxima: array<f32, MOST_THREADS>;
-var<workgroup> sums: array<f32, MOST_THREADS>;
 
 // Index of the first vec4 of a cached key or value.
 fn cached(row: Row, position: u32, kv_head: u32) -> u32 {
@@ -35,6 +30,5 @@ fn main(
     @builtin(num_workgroups) groups: vec3<u32>,
     @builtin(local_invocation_index) thread: u32,
 ) {
-    let n_positions = arrayLength(&scores) / (N_HEADS * groups.y * TILE);
-    attend(group.y * TILE, group.x, n_positions, thread);
+    attend(group.y, groups.y, group.x, thread);
 }

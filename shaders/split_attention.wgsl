@@ -7,6 +7,12 @@ override SLICES: u32;     // THREADS / (HEAD_DIM / 4)
 
 const MOST_THREADS = 256u;
 
+@group(0) @binding(4) var<storage, read_write> scores: array<f32>;              // (rows, heads, positions)
+
+// Per thread: the largest of its scores, and the sum of their exponentials.
+var<workgroup> maxima: array<f32, MOST_THREADS>;
+var<workgroup> sums: array<f32, MOST_THREADS>;
+
 var<workgroup> mixes: array<vec4<f32>, MOST_THREADS>;
 
 // Leaves the largest of `maxima` in its first place, for all threads.
@@ -36,7 +42,9 @@ fn weighted(row: Row, p: u32, kv_head: u32, score_row: u32, i: u32) -> vec4<f32>
     return scores[score_row + p] * values[cached(row, p, kv_head) + i];
 }
 
-fn attend(first: u32, head: u32, n_positions: u32, thread: u32) {
+fn attend(tile: u32, n_tiles: u32, head: u32, thread: u32) {
+    let first = tile * TILE;
+    let n_positions = arrayLength(&scores) / (N_HEADS * n_tiles * TILE);
     let quads = HEAD_DIM / 4u;
     let kv_head = head / (N_HEADS / N_KV_HEADS);
     let row = rows[first];

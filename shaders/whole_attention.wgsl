@@ -5,6 +5,12 @@
 
 const MOST_THREADS = 256u;
 
+@group(0) @binding(4) var<storage, read_write> scores: array<f32>;              // (rows, heads, positions)
+
+// Per thread: the largest of its scores, and the sum of their exponentials.
+var<workgroup> maxima: array<f32, MOST_THREADS>;
+var<workgroup> sums: array<f32, MOST_THREADS>;
+
 // The scores of the first `n_shared` positions for all rows of the tile: a thread reads four keys once.
 fn score_shared(row: Row, first: u32, head: u32, kv_head: u32, n_positions: u32, thread: u32) {
     let quads = HEAD_DIM / 4u;
@@ -99,7 +105,9 @@ fn mix_shared(row: Row, first: u32, head: u32, kv_head: u32, n_positions: u32, t
     }
 }
 
-fn attend(first: u32, head: u32, n_positions: u32, thread: u32) {
+fn attend(tile: u32, n_tiles: u32, head: u32, thread: u32) {
+    let first = tile * TILE;
+    let n_positions = arrayLength(&scores) / (N_HEADS * n_tiles * TILE);
     let quads = HEAD_DIM / 4u;
     let kv_head = head / (N_HEADS / N_KV_HEADS);
     // The row that this thread works for, and which of its threads it is.

@@ -5,7 +5,7 @@ use latent_model::{config::ModelConfig, input::Input, reference::Frequencies};
 use crate::{
     buffer::DeviceBuffer,
     context::{GpuContext, GpuError},
-    kernels::tile_for,
+    kernels::{score_places, tile_for},
     layout::{Row, RowInput, RowState},
 };
 
@@ -52,6 +52,7 @@ impl Batch {
         let bytes = |width: usize, size: usize| (n_rows * width * size) as u64;
         let floats =
             |what: &str, width: usize| context.storage(what, bytes(width, size_of::<f32>()));
+        let places = score_places(n_positions, context.subgroup_size());
         Ok(Self {
             n_rows: n_rows as u32,
             tile,
@@ -59,7 +60,7 @@ impl Batch {
             inputs: context.storage("inputs", bytes(1, size_of::<RowInput>()))?,
             residual: floats("the residual stream", config.hidden_size)?,
             queries: floats("queries", config.q_width())?,
-            scores: floats("attention scores", config.n_heads * n_positions)?,
+            scores: floats("attention scores", config.n_heads * places)?,
             attended: floats("attention outputs", config.q_width())?,
             expanded: floats("MLP activations", config.intermediate_size)?,
             hidden: floats("hidden states", n_taps * config.hidden_size)?,

@@ -473,8 +473,11 @@ impl GpuContext {
 }
 
 /// Threads of every subgroup of a CPU adapter: where they are as many in all kernels, and fit the
-/// workgroups of matmuls.
+/// workgroups of matmuls. A page has no kernels for them.
 fn subgroup_size(adapter: &wgpu::Adapter) -> Option<u32> {
+    if cfg!(target_arch = "wasm32") {
+        return None;
+    }
     let info = adapter.get_info();
     let size = info.subgroup_min_size;
     let is_fixed = size == info.subgroup_max_size;

@@ -24,7 +24,7 @@ use crate::{
     forward::{Dispatch, Forward},
     kernels::{MAX_TILE, Pipeline, RING_STEPS, cost::Cost, tile_for},
     layout::Row,
-    pipelines::{RowPipelines, TilePipelines, check_positions, tap_pipeline},
+    pipelines::{RowPipelines, TilePipelines, tap_pipeline},
     run::{Run, SelectBuffers, lane_rows, positions_needed, prefill_rows, submit_rows, taps_of},
     weights::DeviceWeights,
 };
@@ -179,17 +179,18 @@ impl GpuEngine {
         tile_pipelines: &'a TilePipelines,
         batch: &'a Batch,
         cache: &'a KvCache,
-    ) -> Forward<'a> {
+    ) -> Result<Forward<'a>, GpuError> {
         debug_assert_eq!(tile_pipelines.tile, batch.tile);
-        Forward {
+        Ok(Forward {
             context: &self.context,
             config: &self.config,
             weights: &self.weights,
             row_pipelines: &self.row_pipelines,
             tile_pipelines,
+            attention: tile_pipelines.attention(cache.n_positions as usize)?,
             batch,
             cache,
-        }
+        })
     }
 
     /// The select stage over a batch's first `n_rows` rows: the distribution over each part of
@@ -261,8 +262,7 @@ impl GpuEngine {
     ) -> Result<Run, GpuError> {
         let n_positions = positions_needed(specs);
         for pipelines in [prefill_pipelines, lane_pipelines] {
-            let (table, tile) = (self.context.table(), pipelines.tile);
-            check_positions(table, &self.config, tile, n_positions)?;
+            pipelines.attention(n_positions)?;
         }
         let cache = KvCache::new(&self.context, &self.config, specs.len(), n_positions)?;
         self.prefill(specs, prefill_pipelines, &cache)?;
@@ -289,7 +289,7 @@ impl GpuEngine {
             n_positions,
             1,
         )?;
-        let forward = self.forward(pipelines, &batch, cache);
+        let forward = self.forward(pipelines, &batch, cache)?;
         let mut dispatches = forward.embed();
         let last = self.config.n_layers - 1;
         dispatches.extend((0..last).flat_map(|index| forward.layer(index)));
@@ -317,7 +317,7 @@ impl GpuEngine {
         let fed = |row: &Row| Some((*row, specs[row.lane as usize].inputs.last()?));
         let fed: Vec<(Row, &Input)> = rows.iter().filter_map(fed).collect();
         batch.write_rows(context, &fed);
-        let forward = self.forward(pipelines, &batch, cache);
+        let forward = self.forward(pipelines, &batch, cache)?;
         let mut dispatches = forward.embed();
         let compiled = |(slot, &tap)| Some((tap, self.compiled_tap(slot, tap, batch.tile)?));
         let kept: Vec<(Tap, &Pipeline)> = taps.iter().enumerate().filter_map(compiled).collect();

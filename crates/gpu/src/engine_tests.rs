@@ -171,3 +171,37 @@ fn a_grid_beyond_every_devices_is_refused_by_name() {
         assert_eq!(compiled(most + 1), Err(refused), "{}", table.name());
     }
 }
+
+/// Attention by subgroups makes more turns than a driver on the CPU allows where a run is long.
+#[test]
+fn a_run_too_long_for_attention_by_subgroups_has_it_by_whole_workgroups() {
+    let Some(engine) = engine() else {
+        return;
+    };
+    let pipelines = &engine.tile_pipelines[0];
+    let threads = |n_positions| {
+        let found = pipelines.attention(n_positions);
+        found.map(|pipeline| pipeline.threads)
+    };
+    let [short, long] = [
+        threads(1).expect("a kernel"),
+        threads(20_000).expect("one for longer runs"),
+    ];
+    if engine.context.table() == Table::CpuSubgroups {
+        assert_eq!(Some(short), engine.context.subgroup_size());
+        assert!(long > short, "{long} threads");
+    } else {
+        assert_eq!(short, long);
+    }
+    let refused = threads(1 << 20);
+    let is_named = |error: &GpuError| {
+        matches!(
+            error,
+            GpuError::TooManyIterations {
+                kernel: "attention",
+                ..
+            }
+        )
+    };
+    assert!(refused.as_ref().is_err_and(is_named), "{refused:?}");
+}

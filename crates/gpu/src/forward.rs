@@ -34,6 +34,8 @@ pub(crate) struct Forward<'a> {
     pub row_pipelines: &'a RowPipelines,
     /// Compiled for the batch's tile.
     pub tile_pipelines: &'a TilePipelines,
+    /// Of those, the one for as many positions as the cache has.
+    pub attention: &'a Pipeline,
     pub batch: &'a Batch,
     pub cache: &'a KvCache,
 }
@@ -249,7 +251,7 @@ impl Forward<'_> {
 
     fn attention(&self, keys: &DeviceBuffer, values: &DeviceBuffer) -> Dispatch {
         let batch = self.batch;
-        let pipeline = &self.tile_pipelines.attention;
+        let pipeline = self.attention;
         let buffers = [
             &batch.rows,
             &batch.queries,

@@ -15,7 +15,6 @@ use crate::{
     forward::Dispatch,
     kernels::tile_for,
     layout::Row,
-    pipelines::check_positions,
     readback,
 };
 
@@ -33,8 +32,8 @@ impl GpuEngine {
         }
         let inputs = Input::tokens(tokens);
         check_inputs(0, &inputs, 0, &self.config)?;
-        let tile = tile_for(tokens.len());
-        check_positions(self.context.table(), &self.config, tile, tokens.len())?;
+        let pipelines = self.tile_pipelines(tile_for(tokens.len())).await?;
+        pipelines.attention(tokens.len())?;
         let create = || KvCache::new(&self.context, &self.config, 1, tokens.len());
         let cache = self.context.checked("the self-test", create).await?;
         let row = |(position, input)| {
@@ -70,7 +69,7 @@ impl GpuEngine {
         let (batch, logits) = self.context.checked("the rows' states", create).await?;
         batch.write_rows(&self.context, rows);
 
-        let forward = self.forward(&tile_pipelines, &batch, cache);
+        let forward = self.forward(&tile_pipelines, &batch, cache)?;
         let mut stages = vec![(forward.embed(), &batch.residual)];
         let layers = (0..self.config.n_layers).map(|index| forward.layer(index));
         stages.extend(layers.map(|layer| (layer, &batch.residual)));

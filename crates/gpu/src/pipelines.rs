@@ -10,8 +10,8 @@ use crate::{
     context::{GpuContext, GpuError},
     kernels::{
         ATTENTION, CONTEMPLATE, DISTRIBUTION, EMBED, EXPAND, FINAL_NORM, HEAD, Kernel, MAX_PARTS,
-        MOST_THREADS, PROJECT, Pipeline, QK_NORM, QKV, RING_STEPS, SELECT, Shape, TAP, Table,
-        parts_of, split_sums_for, threads_for,
+        MOST_THREADS, PROJECT, Pipeline, QK_NORM, QKV, RING_STEPS, SELECT, TAP, Table, parts_of,
+        split_sums_for, threads_for,
     },
     layout::TOKENS_PER_THREAD,
     weights::{DeviceWeights, Shard},
@@ -36,7 +36,8 @@ pub(crate) struct RowPipelines {
 pub(crate) struct TilePipelines {
     pub tile: u32,
     pub qkv: Pipeline,
-    pub attention: Pipeline,
+    /// The quickest first.
+    attention: Vec<Pipeline>,
     pub output: Pipeline,
     pub expand: Pipeline,
     pub down: Pipeline,
@@ -66,43 +67,36 @@ fn head_threads(config: &ModelConfig) -> u32 {
         .clamp(8, 32)
 }
 
-/// Attention's kernel, its threads and its constants, for tiles of `tile` rows. On CPU adapters the
-/// rows of a tile are a workgroup. On GPUs every row has its own, of which slices share the positions,
-/// where a slice is as wide as a head.
+/// Attention's kernels for tiles of `tile` rows, the quickest first; the last one runs over as many
+/// positions as any. On CPU adapters the rows of a tile are a workgroup, which is a subgroup where there
+/// are subgroups. On GPUs every row has its own, of which slices share the positions, where a slice is as
+/// wide as a head.
 fn attention(
-    table: Table,
+    context: &GpuContext,
     config: &ModelConfig,
     tile: u32,
-) -> (Kernel, u32, Vec<(&'static str, f64)>) {
+) -> Result<Vec<Pipeline>, GpuError> {
     const GPU_THREADS: u32 = 256;
-    let mut constants = attention_constants(config).to_vec();
+    let compiled = |table, threads, tile: u32, shared_by: Option<(&'static str, u32)>| {
+        let mut constants = attention_constants(config).to_vec();
+        constants.push(("TILE", f64::from(tile)));
+        constants.extend(shared_by.map(|(name, value)| (name, f64::from(value))));
+        let kernel = ATTENTION.of(table, WeightFormat::F32);
+        kernel.pipeline(context, threads, &constants)
+    };
     let slices = GPU_THREADS / (config.head_dim as u32 / 4);
-    match table {
-        Table::Gpu if slices > 0 => {
-            constants.extend([("TILE", 1.0), ("SLICES", f64::from(slices))]);
-            let kernel = ATTENTION.of(Table::Gpu, WeightFormat::F32);
-            (kernel, GPU_THREADS, constants)
+    let whole = || compiled(Table::Cpu, tile * head_threads(config), tile, None);
+    match (context.table(), context.subgroup_size()) {
+        (Table::Gpu, _) if slices > 0 => {
+            let split = compiled(Table::Gpu, GPU_THREADS, 1, Some(("SLICES", slices)))?;
+            Ok(vec![split])
         }
-        Table::Gpu | Table::Cpu | Table::CpuSubgroups => {
-            constants.push(("TILE", f64::from(tile)));
-            (ATTENTION, tile * head_threads(config), constants)
+        (Table::CpuSubgroups, Some(size)) => {
+            let of_subgroups = compiled(Table::CpuSubgroups, size, tile, Some(("SUBGROUP", size)))?;
+            Ok(vec![of_subgroups, whole()?])
         }
+        _ => Ok(vec![whole()?]),
     }
-}
-
-/// Whether attention of tiles of `tile` rows over `n_positions` positions runs to its end everywhere.
-pub(crate) fn check_positions(
-    table: Table,
-    config: &ModelConfig,
-    tile: u32,
-    n_positions: usize,
-) -> Result<(), GpuError> {
-    let (kernel, threads, constants) = attention(table, config, tile);
-    kernel.check(&Shape {
-        threads,
-        constants: &constants,
-        n_positions,
-    })
 }
 
 impl RowPipelines {
@@ -281,15 +275,24 @@ impl TilePipelines {
         expand.push(("N_QUADS", quads(config.intermediate_size)));
         expand.push(flag("GATED", made_of.mlp == Mlp::SwiGlu));
         let heads = weights.tables.head.iter();
-        let (attention, threads, of_attention) = attention(context.table(), config, tile);
         Ok(Self {
             tile,
-            attention: attention.pipeline(context, threads, &of_attention)?,
+            attention: attention(context, config, tile)?,
             qkv: compiled(QKV, (d, config.q_width() + 2 * config.kv_width()), &qkv)?,
             output: project(config.q_width(), made_of.output_bias)?,
             expand: compiled(EXPAND, (d, config.intermediate_size), &expand)?,
             down: project(config.intermediate_size, made_of.mlp_bias)?,
             head: heads.map(head).collect::<Result<_, _>>()?,
         })
+    }
+
+    /// The quickest attention that runs to its end over `n_positions` positions everywhere.
+    pub fn attention(&self, n_positions: usize) -> Result<&Pipeline, GpuError> {
+        let mut found = self.attention.iter().map(|pipeline| {
+            pipeline.check(n_positions)?;
+            Ok(pipeline)
+        });
+        let first = found.next().expect("there is one at least");
+        found.fold(first, Result::or)
     }
 }

@@ -5,7 +5,7 @@ mod common;
 use common::twins::*;
 use latent_gpu::{
     GpuContext,
-    kernels::{ATTENTION, QK_NORM, QKV, Table},
+    kernels::{ATTENTION, QK_NORM, QKV, Table, score_places},
     layout::Row,
     packing::{MatrixRow, rotation_order, rotation_places},
 };
@@ -269,6 +269,14 @@ fn norms_of_heads_come_before_their_rotation_and_leave_other_rows_alone() {
     }
 }
 
+/// How attention's work can be shared: where subgroups are asked for, a workgroup is one.
+fn sharings_of_attention(context: &GpuContext) -> Vec<Sharing> {
+    let size = context.subgroup_size();
+    let runs =
+        |sharing: &Sharing| sharing.table != Table::CpuSubgroups || Some(sharing.threads) == size;
+    sharings(context).into_iter().filter(runs).collect()
+}
+
 /// Attention of `batch`, in tiles of `tile` rows.
 fn check_attention(
     context: &GpuContext,
@@ -287,7 +295,10 @@ fn check_attention(
         common::noise(2, n_cached * kv_width),
         common::noise(3, n_cached * kv_width),
     );
-    let scores = vec![0.0_f32; batch.len() * heads.n_heads * N_POSITIONS];
+    let places = score_places(N_POSITIONS, context.subgroup_size());
+    // Anything may lie where scores go.
+    let scores = common::noise(4, batch.len() * heads.n_heads * places);
+    let scores: Vec<f32> = scores.iter().map(|score| 1e4 * score).collect();
     let buffers = [
         common::buffer(context, batch),
         common::buffer(context, &queries),
@@ -298,13 +309,21 @@ fn check_attention(
     ];
     let mut constants = heads.constants().to_vec();
     constants.push(("TILE", tile.into()));
-    if sharing.table == Table::Gpu {
-        let slices = sharing.threads / (head_dim as u32 / 4);
-        constants.push(("SLICES", slices.into()));
-    }
+    let threads = match sharing.table {
+        Table::Cpu => tile * sharing.threads,
+        Table::CpuSubgroups => {
+            constants.push(("SUBGROUP", sharing.threads.into()));
+            sharing.threads
+        }
+        Table::Gpu => {
+            let slices = sharing.threads / (head_dim as u32 / 4);
+            constants.push(("SLICES", slices.into()));
+            sharing.threads
+        }
+    };
     let pipeline = ATTENTION
         .of(sharing.table, WeightFormat::F32)
-        .pipeline(context, tile * sharing.threads, &constants)
+        .pipeline(context, threads, &constants)
         .expect("a shape that runs");
     let grid = [heads.n_heads as u32, batch.len() as u32 / tile];
     common::dispatch(context, &pipeline, &buffers.each_ref(), grid);
@@ -379,7 +398,7 @@ fn attention_reads_the_shared_prompt_and_the_lanes_own_positions() {
         },
     ];
     for heads in HEADS {
-        for sharing in sharings(&context) {
+        for sharing in sharings_of_attention(&context) {
             check_attention(&context, heads, (&batch, 1), sharing);
         }
     }
@@ -424,7 +443,7 @@ fn the_rows_of_a_tile_read_once_what_they_share() {
         .chain(rest_shares)
         .collect();
     for heads in HEADS {
-        for sharing in sharings(&context) {
+        for sharing in sharings_of_attention(&context) {
             for tile in [4, 8] {
                 // A workgroup of every device has 256 threads; on GPUs it has one row.
                 if sharing.table != Table::Gpu && tile * sharing.threads <= 256 {

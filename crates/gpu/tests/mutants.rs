@@ -58,6 +58,7 @@ const ALL: &[Table] = &Table::ALL;
 const CPU: &[Table] = &[Table::Cpu];
 const SUBGROUPS: &[Table] = &[Table::CpuSubgroups];
 const GPU: &[Table] = &[Table::Gpu];
+const CPU_AND_GPU: &[Table] = &[Table::Cpu, Table::Gpu];
 
 #[rustfmt::skip]
 const MUTANTS: &[Mutant] = &[
@@ -86,7 +87,9 @@ const MUTANTS: &[Mutant] = &[
         ["sums[thread] = own_sums;\n    storageBarrier();\n    workgroupBarrier();", "sums[thread] = own_sums;"]),
     mutant("rows of other sets of weights are not guarded against: idle rows count", ALL, &[],
         ["return row.live * u32(row.adapter == weight_set);", "return row.live * u32(row.adapter != weight_set);"]),
-    mutant("attention sees the position behind its own", ALL, &["attention"],
+    mutant("attention sees the position behind its own", SUBGROUPS, &["attention"],
+        ["select(0u, row.position + 1u, row.live == 1u)", "select(0u, row.position + 2u, row.live == 1u)"]),
+    mutant("attention sees the position behind its own", CPU_AND_GPU, &["attention"],
         ["var n_keys = row.position + 1u;", "var n_keys = row.position + 2u;"]),
     mutant("attention misses its own position", CPU, &["attention"],
         ["for (var p = n_shared; p < n_keys; p++)", "for (var p = n_shared; p + 1u < n_keys; p++)"]),
@@ -94,13 +97,23 @@ const MUTANTS: &[Mutant] = &[
         ["scores[p + 2u * next] = scale * low[2][j];", "scores[p + 2u * next] = scale * low[1][j];"]),
     mutant("the last shared value is left out", CPU, &["attention"],
         ["for (var p = 0u; p < row.n_shared; p++)", "for (var p = 0u; p + 1u < row.n_shared; p++)"]),
+    mutant("a row has another row's scores of shared positions", SUBGROUPS, &["attention"],
+        ["found.low += k * handed_four(low, i - start);", "found.low += (k * handed_four(low, i - start)).yxzw;"]),
+    mutant("the last shared value is left out", SUBGROUPS, &["attention"],
+        ["p < min(block + SUBGROUP, it.n_shared)", "p + 1u < min(block + SUBGROUP, it.n_shared)"]),
+    mutant("a query is taken from a subgroup's neighbour", SUBGROUPS, &["attention"],
+        ["let q = subgroupShuffle(own, i - start);", "let q = subgroupShuffle(own, (i - start) ^ 1u);"]),
+    mutant("the second four of a thread's positions has the first four's weights", SUBGROUPS, &["attention"],
+        ["let weight = own[j];", "let weight = own[min(j, 0u)];"]),
     mutant("keys turn a position too far", ALL, &["qkv"],
         ["rotations[row.position * quads_per_head + pair]",
          "rotations[(row.position + u32(head >= N_HEADS)) * quads_per_head + pair]"]),
     mutant("rotations have the other sign", ALL, &["qkv"],
         ["y.xy * rotation.xz - y.zw * rotation.yw, y.zw * rotation.xz + y.xy * rotation.yw",
          "y.xy * rotation.xz + y.zw * rotation.yw, y.zw * rotation.xz - y.xy * rotation.yw"]),
-    mutant("attention's softmax does not take the largest score away", ALL, &["attention"],
+    mutant("attention's softmax does not take the largest score away", SUBGROUPS, &["attention"],
+        ["exp(scores[own_scores(it, r, block)] - most)", "exp(scores[own_scores(it, r, block)])"]),
+    mutant("attention's softmax does not take the largest score away", CPU_AND_GPU, &["attention"],
         ["exp(scores[score_row + p] - largest)", "exp(scores[score_row + p])"]),
     mutant("the vocabulary's softmax forgets its part's largest logit", CPU, &["distribution"],
         ["let raw = below(z, largest, 1.0);", "let raw = z;"]),

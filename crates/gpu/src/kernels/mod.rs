@@ -27,8 +27,8 @@ pub enum Table {
     /// For adapters on the CPU: a thread computes whole outputs, without barriers. A workgroup that
     /// reduces is up to 40 times slower there (SwiftShader, 256 threads).
     Cpu,
-    /// The same where the device has subgroups, whose threads read the inputs of matmuls for each other;
-    /// to the bit what `Cpu` gives.
+    /// The same where the device has subgroups, whose threads read for each other: the inputs of matmuls,
+    /// whose results are to the bit those of `Cpu`, and in attention whatever several of them need.
     CpuSubgroups,
     /// For GPUs: threads read side by side and share every sum, so that a small matrix has work for
     /// thousands of them.
@@ -166,6 +166,40 @@ fn loops_of_tiles(shape: &Shape<'_>) -> Vec<u64> {
     ]
 }
 
+/// Loops of attention where a subgroup has a tile of rows. What rows share is counted as if all
+/// positions were shared, and again what is their own.
+fn loops_of_subgroups(shape: &Shape<'_>, subgroup: u64) -> Vec<u64> {
+    let (positions, quads) = (shape.n_positions as u64, shape.get("HEAD_DIM") / 4);
+    let tile = shape.get("TILE").max(1);
+    let starts = quads.div_ceil(subgroup);
+    let (shared, shared_blocks) = match tile {
+        1 => (0, 0),
+        _ => (positions, positions.div_ceil(subgroup)),
+    };
+    let blocks = tile * positions.div_ceil(4 * subgroup);
+    vec![
+        // score_shared
+        shared_blocks,
+        shared_blocks * starts,
+        shared_blocks * quads,
+        // score_own
+        blocks,
+        blocks * starts,
+        blocks * quads,
+        // mix_shared
+        starts * shared_blocks,
+        starts * shared,
+        // mix_own
+        starts * blocks,
+        starts * blocks * 4,
+        starts * tile * positions.div_ceil(4),
+        // attend
+        tile,
+        starts,
+        starts * tile,
+    ]
+}
+
 /// Loops of attention where slices of a workgroup share one row's positions.
 fn loops_of_slices(shape: &Shape<'_>, slices: u64) -> Vec<u64> {
     let (positions, quads) = (shape.n_positions as u64, shape.get("HEAD_DIM") / 4);
@@ -205,6 +239,17 @@ macro_rules! of_formats {
     };
 }
 
+/// Sources for subgroups, which a page has no use for: it asks for no optional feature.
+macro_rules! of_subgroups {
+    ($sources:expr) => {
+        if cfg!(target_arch = "wasm32") {
+            [&[] as Parts; WeightFormat::ALL.len()]
+        } else {
+            $sources
+        }
+    };
+}
+
 macro_rules! kernel {
     ($name:literal, $loops:expr, $cost:path) => {
         Kernel {
@@ -230,19 +275,19 @@ macro_rules! kernel {
             parts: parts!("weights_f32" $(, $part)+, "tile", "whole_sums", "own_reads", $name),
             all_parts: [
                 of_formats!($($part),+, "tile", "whole_sums", "own_reads", $name),
-                of_formats!($($part),+, "tile", "whole_sums", "subgroup_reads", $name),
+                of_subgroups!(of_formats!($($part),+, "tile", "whole_sums", "subgroup_reads", $name)),
                 of_formats!($($part),+, "tile", "split_sums", "split_reads", $name),
             ],
             ..kernel!($name, $loops, $cost)
         }
     };
-    // A kernel with a part of its own on CPU adapters and on GPUs.
-    ($name:literal, cpu $cpu:literal, gpu $gpu:literal; $loops:expr, $cost:path) => {
+    // A kernel with a part of its own in each table.
+    ($name:literal, cpu $cpu:literal, subgroups $subgroups:literal, gpu $gpu:literal; $loops:expr, $cost:path) => {
         Kernel {
             parts: parts!($cpu, $name),
             all_parts: [
                 [parts!($cpu, $name); WeightFormat::ALL.len()],
-                [parts!($cpu, $name); WeightFormat::ALL.len()],
+                of_subgroups!([parts!($subgroups, $name); WeightFormat::ALL.len()]),
                 [parts!($gpu, $name); WeightFormat::ALL.len()],
             ],
             ..kernel!($name, $loops, $cost)
@@ -251,7 +296,7 @@ macro_rules! kernel {
 }
 
 /// The files of `shaders/` that kernels share; all others are kernels.
-pub const SHARED: [&str; 15] = [
+pub const SHARED: [&str; 16] = [
     "prelude",
     "norm",
     "plain",
@@ -263,6 +308,7 @@ pub const SHARED: [&str; 15] = [
     "split_sums",
     "split_reads",
     "whole_attention",
+    "subgroup_attention",
     "split_attention",
     "weights_f32",
     "weights_f16",
@@ -286,10 +332,11 @@ pub const QK_NORM: Kernel = kernel!(
 );
 /// Attention over the cache.
 pub const ATTENTION: Kernel = kernel!(
-    "attention", cpu "whole_attention", gpu "split_attention";
-    |shape| match shape.get("SLICES") {
-        0 => loops_of_tiles(shape),
-        slices => loops_of_slices(shape, slices),
+    "attention", cpu "whole_attention", subgroups "subgroup_attention", gpu "split_attention";
+    |shape| match (shape.get("SUBGROUP"), shape.get("SLICES")) {
+        (0, 0) => loops_of_tiles(shape),
+        (0, slices) => loops_of_slices(shape, slices),
+        (subgroup, _) => loops_of_subgroups(shape, subgroup),
     },
     cost::attention
 );
@@ -458,6 +505,13 @@ pub fn split_sums_for(n_inputs: usize, n_outputs: usize, tile: u32) -> (u32, u32
 /// Parts that a vocabulary is cut into, with `threads` threads for each.
 pub fn parts_of(vocab_size: usize, threads: u32) -> u32 {
     (vocab_size as u32).div_ceil(threads * TOKENS_PER_THREAD)
+}
+
+/// Places for the scores of a row and head over `n_positions` positions. Where a subgroup scores, a row's
+/// own positions lie in blocks of four for each of its threads, of which the last may not be full.
+pub fn score_places(n_positions: usize, subgroup_size: Option<u32>) -> usize {
+    let block = 4 * subgroup_size.unwrap_or(1) as usize;
+    (n_positions + block).next_multiple_of(4)
 }
 
 /// Rows per thread for a batch of `n_rows`.

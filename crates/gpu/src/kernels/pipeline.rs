@@ -125,6 +125,15 @@ impl Pipeline {
         found.map(|(_, value)| *value as u32)
     }
 
+    /// Whether every driver runs it to its end over `n_positions` positions.
+    pub fn check(&self, n_positions: usize) -> Result<(), GpuError> {
+        self.kernel.check(&Shape {
+            threads: self.threads,
+            constants: &self.constants,
+            n_positions,
+        })
+    }
+
     /// What one dispatch over a batch moves and computes.
     pub fn cost(&self, rows: &[RowWork]) -> Cost {
         let shape = Shape {
