@@ -22,6 +22,9 @@ use crate::workspace;
 /// The browser tests' modules: they need the built page, so they run after the others.
 const BROWSER_TESTS: [&str; 2] = ["in_chromium", "in_firefox"];
 
+/// The trainer's GPU backend: checked, and built by no test.
+const TRAINER_ON_GPU: &str = "latent-cli/wgpu";
+
 /// One check of the suite.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
 pub enum CheckName {
@@ -120,16 +123,17 @@ fn command_of(check: CheckName, route: Route) -> Option<Command> {
             "clippy",
             "--workspace",
             "--all-targets",
-            // The trainer's GPU backend is built by nobody else here.
             "--features",
-            "latent-cli/wgpu",
+            TRAINER_ON_GPU,
             "--",
             "-D",
             "warnings",
         ]),
         CheckName::ClippyWasm => return Some(wasm_lint(route)),
         CheckName::Doc => command
+            // The features of clippy, whose dependencies are checked by then.
             .args(["doc", "--workspace", "--no-deps"])
+            .args(["--features", TRAINER_ON_GPU])
             .env("RUSTDOCFLAGS", "-D warnings"),
         CheckName::Test if has_nextest() => command
             .args(["nextest", "run", "--workspace", "--no-fail-fast", "-E"])

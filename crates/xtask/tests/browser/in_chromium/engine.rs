@@ -1,6 +1,7 @@
 //! Which engine runs is measured, said, and the visitor's to choose.
 
 use anyhow::{Result, ensure};
+use serde_json::json;
 
 use super::{LIMIT, SEED, address, check_quiet, check_run, finished_run, in_browser};
 use crate::chromium::{Browser, WebGpu};
@@ -38,17 +39,28 @@ fn the_faster_engine_is_chosen_by_measurement_and_another_one_by_hand() {
 }
 
 /// The clock stands still while the page waits for the GPU, so that it is the faster one on any machine.
+/// `gpuIsAsked` tells whether it was ever asked for something, and `gpuRests` whether not in the last four
+/// seconds.
 pub(super) const FAST_GPU: &str = "
     if (window.GPUBuffer) {
-        let n_waits = 0, since = 0, waited = 0;
+        let n_asked = 0, n_waits = 0, since = 0, waited = 0, last = 0;
         const now = performance.now.bind(performance);
+        window.gpuIsAsked = () => n_asked > 0;
+        window.gpuRests = () => n_waits === 0 && now() - last > 4000;
         performance.now = () => (n_waits > 0 ? since : now()) - waited;
-        const { mapAsync } = GPUBuffer.prototype;
-        GPUBuffer.prototype.mapAsync = async function (...given) {
-            if (n_waits++ === 0) since = now();
-            await mapAsync.apply(this, given);
-            if (--n_waits === 0) waited += now() - since;
-        };
+        for (const [{ prototype }, name] of [[GPUBuffer, 'mapAsync'], [GPUDevice, 'popErrorScope']]) {
+            const asked = prototype[name];
+            prototype[name] = async function (...given) {
+                n_asked++;
+                if (n_waits++ === 0) since = now();
+                try {
+                    return await asked.apply(this, given);
+                } finally {
+                    last = now();
+                    if (--n_waits === 0) waited += last - since;
+                }
+            };
+        }
     }";
 
 /// Whether the lanes of a run say that they ran on this engine.
@@ -101,9 +113,18 @@ fn a_choice_ends_the_trial_of_the_gpu() {
         browser.before_page(FAST_GPU).await?;
         browser.open(&address("max")).await?;
         browser.wait_enabled("run", LIMIT).await?;
+        let is_asked = "return window.gpuIsAsked()";
+        browser.wait_value(is_asked, &json!(true), LIMIT).await?;
         browser.choose("engine-choice", "reference").await?;
         let was_chosen = |text: &str| text.contains("the CPU was chosen");
         browser.wait_text("fallback", was_chosen, LIMIT).await?;
+        // Whatever the trial was about to find out.
+        let rests = "return window.gpuRests()";
+        browser.wait_value(rests, &json!(true), LIMIT).await?;
+        let engine = browser.wait_text("engine", |_| true, LIMIT).await?;
+        ensure!(!engine.starts_with("WebGPU"), "found {engine:?}");
+        browser.click("run").await?;
+        ensure_ran_on(&finished_run(browser).await?, "Reference engine")?;
         // The later choice counts, whatever an earlier one comes to meanwhile.
         browser.choose("engine-choice", "gpu").await?;
         let agrees = |text: &str| text.starts_with("GPU agrees with CPU");
@@ -111,8 +132,10 @@ fn a_choice_ends_the_trial_of_the_gpu() {
         browser.choose("engine-choice", "reference").await?;
         browser.wait_text("fallback", was_chosen, LIMIT).await?;
         browser.click("run").await?;
-        let run = finished_run(browser).await?;
-        ensure_ran_on(&run, "Reference engine")?;
+        browser
+            .wait_text("trace-json", str::is_empty, LIMIT)
+            .await?;
+        ensure_ran_on(&finished_run(browser).await?, "Reference engine")?;
         check_quiet(browser).await
     });
 }
