@@ -89,7 +89,7 @@ impl Candidate {
     /// second; the rate of the one that it runs from now on.
     async fn tune(&mut self, checkpoint: &Checkpoint, rate: f64) -> Result<f64, SessionError> {
         let own = self.opened.context.table();
-        let mut rates = vec![(own, rate)];
+        let mut rates = Vec::new();
         let tables = self.opened.context.tables().into_iter();
         for table in tables.filter(|table| *table != own) {
             match self.rate(checkpoint, table).await {
@@ -101,14 +101,12 @@ impl Candidate {
                 }
             }
         }
-        let table = clearly_fastest(own, &rates);
+        let (table, rate) = clearly_fastest((own, rate), &rates);
         self.opened.keep_table(table);
         if table != own {
             self.tried.clear();
         }
-        let mut of_all = rates.into_iter();
-        let found = of_all.find(|(tried, _)| *tried == table);
-        Ok(found.map_or(rate, |(_, rate)| rate))
+        Ok(rate)
     }
 
     /// Steps a second of a table of kernels.

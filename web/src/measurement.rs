@@ -46,14 +46,12 @@ impl Measured {
     }
 }
 
-/// The fastest table, if it is clearly faster than `own`, which is among them.
-pub fn clearly_fastest(own: Table, rates: &[(Table, f64)]) -> Table {
-    let own_rate = rates.iter().find(|(table, _)| *table == own);
-    let least = own_rate.map_or(0.0, |(_, rate)| CLEARLY_FASTER * rate);
-    let fastest = rates.iter().max_by(|(_, a), (_, b)| a.total_cmp(b));
-    fastest
-        .filter(|(_, rate)| *rate >= least)
-        .map_or(own, |(table, _)| *table)
+/// The fastest of the other tables and its rate, if it is clearly faster than `own`; else `own`.
+pub fn clearly_fastest(own: (Table, f64), others: &[(Table, f64)]) -> (Table, f64) {
+    let least = CLEARLY_FASTER * own.1;
+    let fastest = others.iter().max_by(|(_, a), (_, b)| a.total_cmp(b));
+    let clearly = fastest.filter(|(_, rate)| *rate >= least);
+    clearly.copied().unwrap_or(own)
 }
 
 /// Steps a second of some lanes; a run that was under way is dropped.
@@ -86,14 +84,20 @@ mod tests {
 
     #[test]
     fn another_table_runs_where_it_is_clearly_faster() {
-        use Table::{Cpu, Gpu};
-        for (rates, expected) in [
-            ([(Cpu, 900.0), (Gpu, 100.0)], Cpu),
-            ([(Cpu, 149.0), (Gpu, 100.0)], Gpu),
-            ([(Cpu, 150.0), (Gpu, 100.0)], Cpu),
-            ([(Cpu, 100.0), (Gpu, 900.0)], Gpu),
-        ] {
-            assert_eq!(clearly_fastest(Gpu, &rates), expected, "{rates:?}");
+        use Table::{Cpu, CpuSubgroups, Gpu};
+        let own = (Gpu, 100.0);
+        let cases: [(&[(Table, f64)], _); 5] = [
+            (&[], own),
+            (&[(Cpu, 10.0)], own),
+            (&[(Cpu, 149.0)], own),
+            (&[(Cpu, 150.0)], (Cpu, 150.0)),
+            (
+                &[(Cpu, 200.0), (CpuSubgroups, 300.0)],
+                (CpuSubgroups, 300.0),
+            ),
+        ];
+        for (others, expected) in cases {
+            assert_eq!(clearly_fastest(own, others), expected, "{others:?}");
         }
     }
 

@@ -98,7 +98,10 @@ pub async fn bench(args: &BenchArgs) -> Result<ExitCode> {
             let json = json.with_context(|| format!("cannot read {}", path.display()))?;
             serde_json::from_str(&json).with_context(|| format!("in {}", path.display()))?
         }
-        None => measure(args).await?,
+        None => {
+            let context = GpuContext::request().await;
+            measure(args, context.context("there is nothing to measure")?).await?
+        }
     };
     let text = match args.json {
         true => output::json(&report)?,
@@ -108,7 +111,7 @@ pub async fn bench(args: &BenchArgs) -> Result<ExitCode> {
     Ok(ExitCode::SUCCESS)
 }
 
-async fn measure(args: &BenchArgs) -> Result<Report> {
+async fn measure(args: &BenchArgs, context: GpuContext) -> Result<Report> {
     ensure!(
         args.rounds > 0 && args.steps > 0 && args.prompt > 1,
         "nothing to measure"
@@ -119,13 +122,9 @@ async fn measure(args: &BenchArgs) -> Result<Report> {
         args.lanes
     );
     let load_before = facts::load();
-    let loading = loading::of_engines(args)?;
     let loaded = load_model(&args.model)?;
     let reference = AnyEngine::reference(&loaded);
     let model = loaded.with_weights_in(args.weights);
-    let context = GpuContext::request()
-        .await
-        .context("there is nothing to measure")?;
     let mut engine = GpuEngine::new(&model.config, &model.weights, &context).await?;
     let prompt = sample_prompt(&model, args.prompt);
 
@@ -145,6 +144,8 @@ async fn measure(args: &BenchArgs) -> Result<Report> {
         parity.agrees,
         "the engines differ, and a wrong engine gets no time; see `latent check`"
     );
+    said.set_message("loading");
+    let loading = loading::of_engines(args)?;
     said.set_message("memory and counters");
     let memory = facts::memory(&model, &context, &prompt).await?;
     let counters = facts::count(&mut engine, &prompt, args).await?;
@@ -282,4 +283,43 @@ fn burn_backends() -> Vec<(&'static str, Backend)> {
 /// Tokens of the prompt whose first token is timed: four times those of the others, if they fit.
 fn long_prompt(args: &BenchArgs, model: &Model) -> usize {
     (4 * args.prompt).min(model.config.max_position_embeddings - 8)
+}
+
+#[cfg(test)]
+mod tests {
+    use clap::Parser;
+    use latent_gpu::context::Mutation;
+    use pollster::block_on;
+
+    use super::*;
+
+    #[derive(Parser)]
+    struct Bench {
+        #[command(flatten)]
+        args: BenchArgs,
+    }
+
+    #[test]
+    fn a_wrong_engine_gets_no_time() {
+        if std::env::var("LATENT_SKIP_GPU").is_ok_and(|value| value == "1") {
+            eprintln!("SKIPPED: LATENT_SKIP_GPU=1");
+            return;
+        }
+        let context = block_on(GpuContext::request()).expect("an adapter");
+        let model = concat!(
+            env!("CARGO_MANIFEST_DIR"),
+            "/../../public/models/prosqa-coconut"
+        );
+        let Bench { args } = Bench::parse_from(["bench", "--model", model, "--steps", "2"]);
+        let wrong = context.with_mutation(Mutation {
+            kernels: &["head"],
+            from: "+ quad] = product;",
+            to: "+ quad] = 1.01 * product;",
+        });
+        let error = block_on(measure(&args, wrong))
+            .map(|_| ())
+            .expect_err("an error");
+        let expected = "a wrong engine gets no time";
+        assert!(error.to_string().contains(expected), "{error:#}");
+    }
 }
