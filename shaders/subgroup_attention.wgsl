@@ -6,8 +6,6 @@
 // A thread scores whole positions, and owns four dimensions of the weighted sum of values at a time. What
 // it stores, it alone reads again.
 
-override SUBGROUP: u32;   // THREADS
-
 // For each tile and head: of every shared position, the scores of the tile's rows; behind them for every
 // row, of its own positions, those of one thread in a block of 4 · SUBGROUP.
 @group(0) @binding(4) var<storage, read_write> scores: array<vec4<f32>>;
@@ -51,8 +49,9 @@ fn keys_of(row: Row) -> u32 {
     return select(0u, row.position + 1u, row.live == 1u);
 }
 
-// Which of the queries is the thread's, of a row and SUBGROUP fours of dimensions from `start` on.
-fn own_query(it: Head, row: u32, start: u32) -> u32 {
+// Where the thread's four of dimensions is in a row's query and in what comes out, of SUBGROUP fours from
+// `start` on.
+fn own_four(it: Head, row: u32, start: u32) -> u32 {
     let quads = HEAD_DIM / 4u;
     return ((it.first + row) * N_HEADS + it.head) * quads + min(start + it.place, quads - 1u);
 }
@@ -60,21 +59,12 @@ fn own_query(it: Head, row: u32, start: u32) -> u32 {
 // The thread's queries of four rows.
 fn four_queries(it: Head, row: u32, start: u32) -> mat4x4<f32> {
     let stride = N_HEADS * (HEAD_DIM / 4u);
-    let at = own_query(it, row, start);
+    let at = own_four(it, row, start);
     return mat4x4(
         queries[at],
         queries[at + stride],
         queries[at + 2u * stride],
         queries[at + 3u * stride],
-    );
-}
-
-fn handed_four(x: mat4x4<f32>, source: u32) -> mat4x4<f32> {
-    return mat4x4(
-        subgroupShuffle(x[0], source),
-        subgroupShuffle(x[1], source),
-        subgroupShuffle(x[2], source),
-        subgroupShuffle(x[3], source),
     );
 }
 
@@ -138,7 +128,7 @@ fn score_own(it: Head, r: u32, row: Row) -> f32 {
         let n_fours = (n_keys - it.n_shared - 4u * SUBGROUP * block + SUBGROUP - 1u) / SUBGROUP;
         var found = vec4<f32>();
         for (var start = 0u; start < quads; start += SUBGROUP) {
-            let own = queries[own_query(it, r, start)];
+            let own = queries[own_four(it, r, start)];
             for (var i = start; i < min(start + SUBGROUP, quads); i++) {
                 let q = subgroupShuffle(own, i - start);
                 var k = mat4x4<f32>();
@@ -280,7 +270,7 @@ fn attend(tile: u32, n_tiles: u32, head: u32, thread: u32) {
             let shared_weight = of_row(of_shared.weights, r);
             let mixed = mix_own(it, r, row, shared_sum, shared_weight, of_row(largest, r), quad);
             if (start + it.place < quads && row.live == 1u) {
-                attended[((it.first + r) * N_HEADS + head) * quads + quad] = mixed;
+                attended[own_four(it, r, start)] = mixed;
             }
         }
     }

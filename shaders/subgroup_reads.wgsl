@@ -2,20 +2,8 @@
 // inputs each and hand them round. On a CPU adapter a load is done thread by thread and is most of a
 // matmul's cost; what is handed round lies in a register. The order of sums is that of own_reads.wgsl.
 
-override SUBGROUP: u32;   // threads of a subgroup; THREADS is a multiple of it
-
 // Whether threads need each other to read.
 const HANDS_ROUND = true;
-
-// What thread `source` of the subgroup has read of four rows.
-fn handed_four(x: mat4x4<f32>, source: u32) -> mat4x4<f32> {
-    return mat4x4(
-        subgroupShuffle(x[0], source),
-        subgroupShuffle(x[1], source),
-        subgroupShuffle(x[2], source),
-        subgroupShuffle(x[3], source),
-    );
-}
 
 fn handed(x: Eight, source: u32) -> Eight {
     var y = Eight();

@@ -58,6 +58,16 @@ pub async fn open_lasting_engine(kind: EngineKind, model: &Model) -> Result<Rene
     Ok(Renewable::new(engine, renew))
 }
 
+/// Whether tests of the GPU are skipped, which is said.
+#[cfg(test)]
+pub fn skips_gpu() -> bool {
+    let skips = std::env::var("LATENT_SKIP_GPU").is_ok_and(|value| value == "1");
+    if skips {
+        eprintln!("SKIPPED: LATENT_SKIP_GPU=1");
+    }
+    skips
+}
+
 #[cfg(test)]
 mod tests {
     use std::path::Path;
@@ -99,8 +109,7 @@ mod tests {
 
     #[test]
     fn a_measurement_goes_on_once_when_its_device_is_lost() {
-        if std::env::var("LATENT_SKIP_GPU").is_ok_and(|value| value == "1") {
-            eprintln!("SKIPPED: LATENT_SKIP_GPU=1");
+        if skips_gpu() {
             return;
         }
         let path = concat!(

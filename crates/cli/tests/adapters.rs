@@ -4,7 +4,7 @@ mod common;
 
 use std::{fs, path::Path};
 
-use common::{Folder, latent, stderr, stdout_of};
+use common::{Folder, latent, skips_gpu, stderr, stdout_of};
 use latent_model::contemplation::FILES;
 use serde_json::{Value, json};
 
@@ -208,8 +208,7 @@ fn adapters_that_are_not_there_are_named_with_those_that_are() {
 
 #[test]
 fn check_compares_every_set_of_weights_and_sees_an_altered_adapter() {
-    if std::env::var("LATENT_SKIP_GPU").is_ok_and(|value| value == "1") {
-        eprintln!("SKIPPED: LATENT_SKIP_GPU=1");
+    if skips_gpu() {
         return;
     }
     let (_folder, model) = adapted("check-adapters");

@@ -4,19 +4,11 @@ mod common;
 
 use std::{fs, process::Output};
 
-use common::{Folder, MODELS, latent, stderr, stdout_of};
+use common::{Folder, MODELS, latent, skips_gpu, stderr, stdout_of};
 use serde_json::Value;
 
 /// The checkpoint that is checked.
 const MODEL: &str = "prosqa-coconut";
-
-fn skips_gpu() -> bool {
-    let skips = std::env::var("LATENT_SKIP_GPU").is_ok_and(|value| value == "1");
-    if skips {
-        eprintln!("SKIPPED: LATENT_SKIP_GPU=1");
-    }
-    skips
-}
 
 /// `latent check` on the shipped checkpoint, the reference reading `origin`.
 fn check_against(origin: &str) -> Output {

@@ -292,6 +292,7 @@ mod tests {
     use pollster::block_on;
 
     use super::*;
+    use crate::engines::skips_gpu;
 
     #[derive(Parser)]
     struct Bench {
@@ -301,8 +302,7 @@ mod tests {
 
     #[test]
     fn a_wrong_engine_gets_no_time() {
-        if std::env::var("LATENT_SKIP_GPU").is_ok_and(|value| value == "1") {
-            eprintln!("SKIPPED: LATENT_SKIP_GPU=1");
+        if skips_gpu() {
             return;
         }
         let context = block_on(GpuContext::request()).expect("an adapter");

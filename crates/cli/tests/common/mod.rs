@@ -10,6 +10,15 @@ use std::{
 /// The folder of the checkpoints that ship.
 pub const MODELS: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/../../public/models");
 
+/// Whether tests of the GPU are skipped, which is said.
+pub fn skips_gpu() -> bool {
+    let skips = std::env::var("LATENT_SKIP_GPU").is_ok_and(|value| value == "1");
+    if skips {
+        eprintln!("SKIPPED: LATENT_SKIP_GPU=1");
+    }
+    skips
+}
+
 /// `latent` with these arguments.
 pub fn latent(args: &[&str]) -> Command {
     let mut command = Command::new(env!("CARGO_BIN_EXE_latent"));

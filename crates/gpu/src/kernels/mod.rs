@@ -275,7 +275,7 @@ macro_rules! kernel {
             parts: parts!("weights_f32" $(, $part)+, "tile", "whole_sums", "own_reads", $name),
             all_parts: [
                 of_formats!($($part),+, "tile", "whole_sums", "own_reads", $name),
-                of_subgroups!(of_formats!($($part),+, "tile", "whole_sums", "subgroup_reads", $name)),
+                of_subgroups!(of_formats!($($part),+, "tile", "whole_sums", "subgroups", "subgroup_reads", $name)),
                 of_formats!($($part),+, "tile", "split_sums", "split_reads", $name),
             ],
             ..kernel!($name, $loops, $cost)
@@ -287,7 +287,7 @@ macro_rules! kernel {
             parts: parts!($cpu, $name),
             all_parts: [
                 [parts!($cpu, $name); WeightFormat::ALL.len()],
-                of_subgroups!([parts!($subgroups, $name); WeightFormat::ALL.len()]),
+                of_subgroups!([parts!("subgroups", $subgroups, $name); WeightFormat::ALL.len()]),
                 [parts!($gpu, $name); WeightFormat::ALL.len()],
             ],
             ..kernel!($name, $loops, $cost)
@@ -296,7 +296,7 @@ macro_rules! kernel {
 }
 
 /// The files of `shaders/` that kernels share; all others are kernels.
-pub const SHARED: [&str; 16] = [
+pub const SHARED: [&str; 17] = [
     "prelude",
     "norm",
     "plain",
@@ -304,6 +304,7 @@ pub const SHARED: [&str; 16] = [
     "tile",
     "whole_sums",
     "own_reads",
+    "subgroups",
     "subgroup_reads",
     "split_sums",
     "split_reads",
