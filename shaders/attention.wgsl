@@ -5,7 +5,7 @@
 // One workgroup: one head of TILE rows. How its threads share the work, whole_attention.wgsl,
 // subgroup_attention.wgsl or split_attention.wgsl says; scores (binding 4) lie as it needs them.
 
-override THREADS: u32;    // at most MOST_THREADS
+override THREADS: u32;    // at most 256
 override TILE: u32;       // rows: 1, 4 or 8
 override N_HEADS: u32;
 override N_KV_HEADS: u32;

@@ -22,8 +22,5 @@ fn works(row: Row, weight_set: u32) -> u32 {
 }
 
 fn store(index: u32, quad: u32, weight_set: u32, product: vec4<f32>, gate: vec4<f32>, scale: f32) {
-    if (rows[index].live == 0u) {
-        return;
-    }
     hidden[(SLOT * arrayLength(&rows) + index) * WIDTH + quad] = product * scale + vectors[quad];
 }

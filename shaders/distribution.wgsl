@@ -15,21 +15,20 @@ override VOCAB_SIZE: u32;
 @group(0) @binding(4) var<storage, read> logits: array<f32>;                    // (rows, V rounded up to 4)
 @group(0) @binding(5) var<storage, read_write> parts: array<Part>;              // (rows, parts)
 
-const POOL = 1024u; // 64 threads' tokens
-
 // Each thread's largest logit, and whose it is.
-var<workgroup> own_logits: array<f32, 64>;
-var<workgroup> own_ids: array<u32, 64>;
+var<workgroup> own_logits: array<f32, THREADS>;
+var<workgroup> own_ids: array<u32, THREADS>;
 // The largest of all, and the last that may be among the MAX_KEPT largest.
 var<workgroup> largest: f32;
 var<workgroup> bound_logit: f32;
 var<workgroup> bound_id: u32;
-// The tokens to be ranked.
+// The tokens to be ranked: of at most MAX_KEPT threads, whose largest do not come behind the bound.
+override POOL: u32 = min(THREADS, MAX_KEPT) * TOKENS_PER_THREAD;
 var<workgroup> n_pool: atomic<u32>;
 var<workgroup> pool_logits: array<f32, POOL>;
 var<workgroup> pool_ids: array<u32, POOL>;
 // Per thread: s and u, and the same at temperature 1.
-var<workgroup> sums: array<vec4<f32>, 64>;
+var<workgroup> sums: array<vec4<f32>, THREADS>;
 var<workgroup> n_bad: atomic<u32>;
 
 // The temperature of the phase that will make this step's decision.
@@ -39,14 +38,14 @@ fn deciding_temperature(row: u32) -> f32 {
     let end_probability = states[row].end_probability;
     var index = state.phase;
     var steps = state.phase_step;
-    var phase = phases[lane * PHASE_ROWS + min(index, MAX_PHASES - 1u)];
-    while (index + 1u < state.n_phases && phase.n_force == 0u
+    var phase = phase_place(lane, index);
+    while (index + 1u < state.n_phases && phases[phase].n_force == 0u
         && end_before_feeding(phase, steps, end_probability) != 0u) {
         index += 1u;
         steps = 0u;
-        phase = phases[lane * PHASE_ROWS + min(index, MAX_PHASES - 1u)];
+        phase = phase_place(lane, index);
     }
-    return phase.temperature;
+    return phases[phase].temperature;
 }
 
 @compute @workgroup_size(THREADS)
@@ -65,13 +64,12 @@ fn main(
     let end = min(VOCAB_SIZE, (group.x + 1u) * THREADS * TOKENS_PER_THREAD);
     let part = row * groups.x + group.x;
 
+    var own_bad = 0u;
     var own_logit = -LARGE;
     var own_id = NO_TOKEN;
     for (var id = start; id < end; id += THREADS) {
         let z = logits[first + id];
-        if (!is_finite(z)) {
-            atomicAdd(&n_bad, 1u);
-        }
+        own_bad += u32(!is_finite(z));
         if (comes_before(z, id, own_logit, own_id)) {
             own_logit = z;
             own_id = id;
@@ -82,9 +80,14 @@ fn main(
     if (thread == 0u) {
         bound_logit = -LARGE;
         bound_id = NO_TOKEN;
+        atomicStore(&n_pool, 0u);
+        atomicStore(&n_bad, 0u);
     }
     workgroupBarrier();
 
+    if (own_bad > 0u) {
+        atomicAdd(&n_bad, own_bad);
+    }
     var rank = 0u;
     for (var t = 0u; t < THREADS; t++) {
         rank += u32(comes_before(own_logits[t], own_ids[t], own_logit, own_id));
@@ -108,8 +111,10 @@ fn main(
         let z = logits[first + id];
         if (!comes_before(bound_logit, bound_id, z, id)) {
             let place = atomicAdd(&n_pool, 1u);
-            pool_logits[place] = z;
-            pool_ids[place] = id;
+            if (place < POOL) {
+                pool_logits[place] = z;
+                pool_ids[place] = id;
+            }
         }
         let raw = below(z, largest, 1.0);
         let e = exp(raw);

@@ -40,9 +40,6 @@ fn times_sigmoid(z: vec4<f32>, t: vec4<f32>) -> vec4<f32> {
 }
 
 fn store(index: u32, quad: u32, weight_set: u32, product: vec4<f32>, gate: vec4<f32>, scale: f32) {
-    if (runs_under(rows[index], weight_set) == 0u) {
-        return;
-    }
     var gating = gate * scale;
     var z = product * scale;
     if (BIAS) {

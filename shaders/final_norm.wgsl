@@ -18,9 +18,9 @@ override LAYER_NORM: bool = false;
 @group(0) @binding(5) var<storage, read_write> states: array<RowState>;         // (rows)
 
 // Per thread: Σ x², Σ (g·x)², Σ w·g·x over its part of the row.
-var<workgroup> sums: array<vec3<f32>, 64>;
+var<workgroup> sums: array<vec3<f32>, THREADS>;
 // Per thread: Σ g·x·β, Σ β², Σ w·β over its part of the row.
-var<workgroup> bias_sums: array<vec3<f32>, 64>;
+var<workgroup> bias_sums: array<vec3<f32>, THREADS>;
 
 // The mean of a row, or 0 where the norm does not ask.
 fn mean(row: u32) -> f32 {

@@ -22,11 +22,6 @@ struct Row {
     n_shared: u32,     // positions below it lie in the same rows of the cache for all rows of its tile
 }
 
-// 1 for a row that is live and runs under a set of weights, else 0.
-fn runs_under(row: Row, weight_set: u32) -> u32 {
-    return row.live * u32(row.adapter == weight_set);
-}
-
 // What enters the first layer at a row.
 struct Input {
     kind: u32,         // INPUT_*
@@ -188,19 +183,6 @@ fn comes_before(z: f32, id: u32, other_z: f32, other_id: u32) -> bool {
 // is 0 beyond doubt, because 0 · ∞ is NaN.
 fn below(z: f32, largest: f32, temperature: f32) -> f32 {
     return max((z - largest) / temperature, -1e30);
-}
-
-// The end classifier is asked in a phase that has fed something.
-fn asks_classifier(phase: Phase, phase_step: u32) -> bool {
-    return phase.asks_classifier != 0u && phase_step > 0u;
-}
-
-// The flag of what ends a phase before it feeds anything at this step; 0 where it goes on.
-fn end_before_feeding(phase: Phase, phase_step: u32, end_probability: f32) -> u32 {
-    if (asks_classifier(phase, phase_step) && end_probability >= phase.end_threshold) {
-        return FLAG_END_CLASSIFIER;
-    }
-    return select(0u, FLAG_CAP, phase_step >= phase.max_steps);
 }
 
 // By its bits, because a shader compiler may assume that a float is never NaN.

@@ -24,9 +24,6 @@ fn works(row: Row, weight_set: u32) -> u32 {
 }
 
 fn store(index: u32, quad: u32, weight_set: u32, product: vec4<f32>, gate: vec4<f32>, scale: f32) {
-    if (runs_under(rows[index], weight_set) == 0u) {
-        return;
-    }
     var y = product;
     if (BIAS) {
         y += bias[quad];

@@ -15,7 +15,7 @@ override EPSILON: f32;
 @group(0) @binding(3) var<storage, read_write> queries: array<vec2<f32>>;       // (rows, heads · head_dim)
 @group(0) @binding(4) var<storage, read_write> keys: array<vec2<f32>>;          // (cache rows, kv heads · head_dim)
 
-var<workgroup> sums: array<f32, 64>;
+var<workgroup> sums: array<f32, THREADS>;
 
 @compute @workgroup_size(THREADS)
 fn main(

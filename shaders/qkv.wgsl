@@ -35,9 +35,6 @@ fn works(row: Row, weight_set: u32) -> u32 {
 // per head through the heads of q, k and v.
 fn store(index: u32, quad: u32, weight_set: u32, product: vec4<f32>, gate: vec4<f32>, scale: f32) {
     let row = rows[index];
-    if (runs_under(row, weight_set) == 0u) {
-        return;
-    }
     var y = product * scale;
     if (BIAS) {
         y += vectors[WIDTH + weight_set * n_quads() + quad];

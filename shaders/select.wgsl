@@ -27,7 +27,7 @@ var<workgroup> n_kept: u32;
 
 // The tokens that may be among the MAX_KEPT largest of all parts: of at most MAX_KEPT parts, those
 // whose largest token does not come behind MAX_KEPT others'.
-const POOL = 1024u;
+override POOL: u32 = min(N_PARTS, MAX_KEPT) * MAX_KEPT;
 var<workgroup> n_pool: atomic<u32>;
 var<workgroup> pool_logits: array<f32, POOL>;
 var<workgroup> pool_ids: array<u32, POOL>;
@@ -36,28 +36,25 @@ var<workgroup> bound_id: u32;
 
 // Of a thread's parts: Σ e^x and Σ x·e^x of all logits at the temperature of the phase that decides, and
 // the same at temperature 1, where x is how far a logit lies below the largest of all.
-var<workgroup> sums: array<vec4<f32>, 64>;
+override N_SUMS: u32 = min(THREADS, N_PARTS);
+var<workgroup> sums: array<vec4<f32>, N_SUMS>;
 var<workgroup> n_bad: atomic<u32>;  // logits that are not finite
 var<workgroup> n_found: atomic<u32>; // tokens that merge_top has found
 
 var<workgroup> work: u32; // 0: nothing; 1: a step without logits; 2: a step with them
-var<workgroup> next_input: u32; // INPUT_*
-var<workgroup> next_token: u32;
-var<workgroup> next_tap: u32;
 
 // What thread 0 works on.
 var<private> row: u32;
 var<private> lane: u32;
 var<private> state: Lane;
 var<private> record: RecordHead;
+var<private> next_input: u32; // INPUT_*
+var<private> next_token: u32;
+var<private> next_tap: u32;
 var<private> n_top: u32;
 var<private> entropy: f32;
 var<private> raw_entropy: f32;
 var<private> scores: array<f32, MAX_KEPT>;
-
-fn phase_at(index: u32) -> Phase {
-    return phases[lane * PHASE_ROWS + min(index, MAX_PHASES - 1u)];
-}
 
 // Whether the lane's phase ends at a token.
 fn is_stop_token(token: u32) -> bool {
@@ -99,13 +96,14 @@ fn wants_logits() -> bool {
     if (state.forced_row != NO_TOKEN) {
         return false;
     }
-    let phase = phase_at(state.phase);
-    if (phase.feed == FEED_TOKEN || phase.feed == FEED_CONCEPT) {
+    let phase = phase_place(lane, state.phase);
+    let feed = phases[phase].feed;
+    if (feed == FEED_TOKEN || feed == FEED_CONCEPT) {
         return true;
     }
-    let decodes = state.decode_thoughts != 0u && phase.feed == FEED_HIDDEN;
-    let may_end = state.phase_step >= phase.max_steps || asks_classifier(phase, state.phase_step);
-    return decodes || (may_end && phase.n_force == 0u);
+    let decodes = state.decode_thoughts != 0u && feed == FEED_HIDDEN;
+    let may_end = state.phase_step >= phases[phase].max_steps || asks_classifier(phase, state.phase_step);
+    return decodes || (may_end && phases[phase].n_force == 0u);
 }
 
 // Leaves the MAX_KEPT largest logits of all parts in ids and probs, falling, equal ones by rising
@@ -186,7 +184,9 @@ fn sum_parts(thread: u32) {
         }
         atomicAdd(&n_bad, parts[p].n_bad);
     }
-    sums[thread] = own;
+    if (thread < N_SUMS) {
+        sums[thread] = own;
+    }
     workgroupBarrier();
 }
 
@@ -195,7 +195,7 @@ fn weigh_top(thread: u32) {
     let largest = probs[0];
     let temperature = parts[row * N_PARTS].temperature;
     var sum = 0.0;
-    for (var t = 0u; t < min(THREADS, N_PARTS); t++) {
+    for (var t = 0u; t < N_SUMS; t++) {
         sum += sums[t].x;
     }
     workgroupBarrier();
@@ -218,7 +218,7 @@ fn weigh_top(thread: u32) {
 // The entropies of all logits, and how many tokens can be kept: at temperature 0, the largest.
 fn finish_distribution(temperature: f32) {
     var total = vec4<f32>();
-    for (var t = 0u; t < min(THREADS, N_PARTS); t++) {
+    for (var t = 0u; t < N_SUMS; t++) {
         total += sums[t];
     }
     raw_entropy = max(log(total.z) - total.w / total.z, 0.0);
@@ -280,24 +280,26 @@ fn sort(count: u32) {
 }
 
 // Top-k, top-p on its result, min-p on that; returns how many are kept, weights sum to 1.
-fn truncated(phase: Phase) -> u32 {
-    var count = min(clamp(phase.top_k, 1u, MAX_KEPT), n_top);
+fn truncated(phase: u32) -> u32 {
+    var count = min(clamp(phases[phase].top_k, 1u, MAX_KEPT), n_top);
     for (var i = 0u; i < count; i++) {
         weights[i] = probs[i];
     }
     normalise(count);
+    let top_p = phases[phase].top_p;
     var mass = 0.0;
     for (var i = 0u; i < count; i++) {
         mass += weights[i];
         // At 1 nothing is cut: where a sum of f32 reaches 1 is a matter of rounding.
-        if (mass >= phase.top_p && phase.top_p < 1.0) {
+        if (mass >= top_p && top_p < 1.0) {
             count = i + 1u;
         }
     }
     normalise(count);
-    if (phase.min_p > 0.0) {
+    let min_p = phases[phase].min_p;
+    if (min_p > 0.0) {
         // Weights fall, so what is at least the floor is a prefix.
-        let floor = phase.min_p * weights[0];
+        let floor = min_p * weights[0];
         var n_above = 0u;
         while (n_above < count && weights[n_above] >= floor) {
             n_above += 1u;
@@ -309,22 +311,23 @@ fn truncated(phase: Phase) -> u32 {
 }
 
 // Dirichlet, max_concepts, Gumbel-Softmax, re-sort; returns how many are kept.
-fn mix(phase: Phase, n_truncated: u32, key: vec3<u32>) -> u32 {
-    let noise = select(NOISE_NONE, phase.noise, phase.is_thinking != 0u);
+fn mix(phase: u32, n_truncated: u32, key: vec3<u32>) -> u32 {
+    let noise = select(NOISE_NONE, phases[phase].noise, phases[phase].is_thinking != 0u);
+    let noise_scale = phases[phase].noise_scale;
     if (noise == NOISE_DIRICHLET) {
         for (var i = 0u; i < n_truncated; i++) {
-            scores[i] = ln_gamma_draw(key, ids[i], phase.noise_scale * weights[i]);
+            scores[i] = ln_gamma_draw(key, ids[i], noise_scale * weights[i]);
         }
         softmax_weights(n_truncated);
         sort(n_truncated);
     }
-    let count = min(n_truncated, clamp(phase.max_concepts, 1u, MAX_KEPT));
+    let count = min(n_truncated, clamp(phases[phase].max_concepts, 1u, MAX_KEPT));
     normalise(count);
     if (noise == NOISE_GUMBEL) {
         for (var i = 0u; i < count; i++) {
             let g = gumbel_draw(pcg4d(vec4(key, ids[i])).x);
             // A weight of 0 stays 0; ln 0 is not a number that WGSL promises.
-            let noised = (log(max(weights[i], 1e-38)) + g) / phase.noise_scale;
+            let noised = (log(max(weights[i], 1e-38)) + g) / noise_scale;
             scores[i] = select(-3e38, noised, weights[i] > 0.0);
         }
         softmax_weights(count);
@@ -382,11 +385,11 @@ fn force_end() -> u32 {
     return force_text();
 }
 
-fn end_by_cold_stop(phase: Phase) -> u32 {
+fn end_by_cold_stop(phase: u32) -> u32 {
     if (is_last()) {
         return INPUT_NONE;
     }
-    if (phase.n_force != 0u) {
+    if (phases[phase].n_force != 0u) {
         return force_end();
     }
     enter_next_phase();
@@ -394,24 +397,25 @@ fn end_by_cold_stop(phase: Phase) -> u32 {
 }
 
 // Token and concept phases: the sampler, Cold Stop, and the stop tokens.
-fn choose(phase: Phase) -> u32 {
+fn choose(phase: u32) -> u32 {
     let key = vec3(state.seed, state.stream, state.step);
-    if (phase.cold_patience > 0u) {
-        state.cold_count = select(0u, state.cold_count + 1u, entropy < phase.cold_entropy);
+    let feed = phases[phase].feed;
+    if (phases[phase].cold_patience > 0u) {
+        state.cold_count = select(0u, state.cold_count + 1u, entropy < phases[phase].cold_entropy);
         record.cold_count = state.cold_count;
-        if (state.cold_count >= phase.cold_patience) {
+        if (state.cold_count >= phases[phase].cold_patience) {
             record.flags |= FLAG_COLD_STOP;
             write_kept(n_top);
             return end_by_cold_stop(phase);
         }
     }
     var count = truncated(phase);
-    if (phase.feed == FEED_CONCEPT) {
+    if (feed == FEED_CONCEPT) {
         count = mix(phase, count, key);
         record.token = ids[0];
     } else {
         var place = 0u;
-        if (phase.greedy == 0u) {
+        if (phases[phase].greedy == 0u) {
             place = draw_token(count, key);
         }
         record.token = ids[place];
@@ -427,18 +431,18 @@ fn choose(phase: Phase) -> u32 {
     if (stops && is_last()) {
         return INPUT_NONE;
     }
-    if (is_last() && state.phase_step >= phase.max_steps) {
+    if (is_last() && state.phase_step >= phases[phase].max_steps) {
         record.flags |= FLAG_CAP;
         return INPUT_NONE;
     }
-    if (stops && !completes && phase.drops_stop != 0u && phase.n_force != 0u) {
+    if (stops && !completes && phases[phase].drops_stop != 0u && phases[phase].n_force != 0u) {
         return force_end();
     }
     if (stops) {
         enter_next_phase();
         return feed_token(record.token);
     }
-    if (phase.feed == FEED_CONCEPT) {
+    if (feed == FEED_CONCEPT) {
         return INPUT_CONCEPT;
     }
     return feed_token(record.token);
@@ -449,7 +453,7 @@ fn decide(has_logits: bool) -> u32 {
         return force_text();
     }
     // A phase that is over and forces no marker hands this very step to the next one.
-    var phase = phase_at(state.phase);
+    var phase = phase_place(lane, state.phase);
     if (asks_classifier(phase, state.phase_step)) {
         record.end_probability = states[row].end_probability;
         record.flags |= FLAG_END_TESTED;
@@ -460,33 +464,33 @@ fn decide(has_logits: bool) -> u32 {
             break;
         }
         record.flags |= why;
-        if (phase.n_force != 0u) {
+        if (phases[phase].n_force != 0u) {
             record.phase = state.phase;
             record.phase_step = state.phase_step;
             if (has_logits) {
-                finish_distribution(phase.temperature);
+                finish_distribution(phases[phase].temperature);
                 write_kept(n_top);
             }
             return force_end();
         }
         enter_next_phase();
-        phase = phase_at(state.phase);
+        phase = phase_place(lane, state.phase);
     }
     record.phase = state.phase;
     record.phase_step = state.phase_step;
     state.phase_step += 1u;
-    if (phase.feed == FEED_PAUSE) {
-        return force(phase.pause_token);
+    if (phases[phase].feed == FEED_PAUSE) {
+        return force(phases[phase].pause_token);
     }
     if (has_logits) {
-        finish_distribution(phase.temperature);
+        finish_distribution(phases[phase].temperature);
     }
-    if (phase.feed == FEED_HIDDEN) {
+    if (phases[phase].feed == FEED_HIDDEN) {
         if (has_logits) {
             write_kept(n_top);
             record.token = ids[0];
         }
-        next_tap = phase.tap;
+        next_tap = phases[phase].tap;
         return INPUT_HIDDEN;
     }
     return choose(phase);
@@ -529,7 +533,7 @@ fn decide_and_record(has_logits: bool, record_row: u32) {
     rows[row].live = u32(next_input != INPUT_NONE);
     rows[row].wants_logits = u32(wants_logits());
     // A start marker still runs under the base; a marker that ends a phase, under the next one's.
-    rows[row].adapter = select(phase_at(state.phase).adapter, 0u, starts);
+    rows[row].adapter = select(phases[phase_place(lane, state.phase)].adapter, 0u, starts);
 }
 
 @compute @workgroup_size(THREADS)
@@ -540,6 +544,9 @@ fn main(
     row = group.x;
     if (thread == 0u) {
         work = rows[row].live * rows[row].commits * (1u + rows[row].wants_logits);
+        atomicStore(&n_pool, 0u);
+        atomicStore(&n_bad, 0u);
+        atomicStore(&n_found, 0u);
     }
     let has_work = workgroupUniformLoad(&work);
     if (has_work == 0u) {

@@ -5,15 +5,12 @@
 
 override SLICES: u32;     // THREADS / (HEAD_DIM / 4)
 
-const MOST_THREADS = 256u;
-
 @group(0) @binding(4) var<storage, read_write> scores: array<f32>;              // (rows, heads, positions)
 
 // Per thread: the largest of its scores, and the sum of their exponentials.
-var<workgroup> maxima: array<f32, MOST_THREADS>;
-var<workgroup> sums: array<f32, MOST_THREADS>;
-
-var<workgroup> mixes: array<vec4<f32>, MOST_THREADS>;
+var<workgroup> maxima: array<f32, THREADS>;
+var<workgroup> sums: array<f32, THREADS>;
+var<workgroup> mixes: array<vec4<f32>, THREADS>;
 
 // Leaves the largest of `maxima` in its first place, for all threads.
 fn reduce_maxima(thread: u32) {

@@ -5,11 +5,10 @@
 
 override QUADS: u32;       // THREADS is QUADS times a power of two from 4 on, and at most 128
 
-const MOST_THREADS = 128u;
-
-// Four rows' sums of every thread, and of their squares: 10 KB of the 16 that every device has.
-var<workgroup> sums: array<vec4<f32>, 512>;
-var<workgroup> squares: array<vec4<f32>, 128>;
+// Four rows' sums of every thread, and of their squares: 10 KB at most of the 16 that every device has.
+override N_SUMS: u32 = THREADS * min(TILE, 4u);
+var<workgroup> sums: array<vec4<f32>, N_SUMS>;
+var<workgroup> squares: array<vec4<f32>, THREADS>;
 
 // Adds the slices' products of four rows and their squares; the first slices keep the sums.
 fn reduce(product: mat4x4<f32>, own_squares: vec4<f32>, thread: u32) {
@@ -17,9 +16,9 @@ fn reduce(product: mat4x4<f32>, own_squares: vec4<f32>, thread: u32) {
     workgroupBarrier();
     sums[thread] = product[0];
     if (TILE > 1u) {
-        sums[MOST_THREADS + thread] = product[1];
-        sums[2u * MOST_THREADS + thread] = product[2];
-        sums[3u * MOST_THREADS + thread] = product[3];
+        sums[THREADS + thread] = product[1];
+        sums[2u * THREADS + thread] = product[2];
+        sums[3u * THREADS + thread] = product[3];
     }
     squares[thread] = own_squares;
     workgroupBarrier();
@@ -27,9 +26,9 @@ fn reduce(product: mat4x4<f32>, own_squares: vec4<f32>, thread: u32) {
         if (thread < half) {
             sums[thread] += sums[thread + half];
             if (TILE > 1u) {
-                sums[MOST_THREADS + thread] += sums[MOST_THREADS + thread + half];
-                sums[2u * MOST_THREADS + thread] += sums[2u * MOST_THREADS + thread + half];
-                sums[3u * MOST_THREADS + thread] += sums[3u * MOST_THREADS + thread + half];
+                sums[THREADS + thread] += sums[THREADS + thread + half];
+                sums[2u * THREADS + thread] += sums[2u * THREADS + thread + half];
+                sums[3u * THREADS + thread] += sums[3u * THREADS + thread + half];
             }
             if (NORMED) {
                 squares[thread] += squares[thread + half];
@@ -56,11 +55,12 @@ fn input_step() -> u32 {
     return THREADS / QUADS;
 }
 
-// Adds and stores up to four rows from `first` on; slice r stores row r.
+// Adds up to four rows from `first` on and stores those that work; slice r stores row r.
 fn finish(
     first: u32,
     quad: u32,
     weight_set: u32,
+    working: vec4<u32>,
     product: mat4x4<f32>,
     gate: mat4x4<f32>,
     own_squares: vec4<f32>,
@@ -71,11 +71,11 @@ fn finish(
     var gate_sum = vec4<f32>();
     if (GATED) {
         reduce(gate, own_squares, thread);
-        gate_sum = sums[min(r, 3u) * MOST_THREADS + of_quad];
+        gate_sum = sums[min(r, 3u) * THREADS + of_quad];
     }
     reduce(product, own_squares, thread);
-    if (r < min(TILE, 4u) && quad < n_quads()) {
-        let sum = sums[r * MOST_THREADS + of_quad];
+    if (r < min(TILE, 4u) && quad < n_quads() && working[min(r, 3u)] != 0u) {
+        let sum = sums[r * THREADS + of_quad];
         store(first + r, quad, weight_set, sum, gate_sum, scale_of(squares[of_quad])[r]);
     }
 }

@@ -3,7 +3,7 @@
 // up to eight rows in registers, so that every weight is read once for all of them.
 //
 // The kernel behind it says what is multiplied and where it goes: n_quads, works, block, gate_block
-// and store. norm.wgsl or plain.wgsl says what is read: mean, centred and scale_of. whole_sums.wgsl or
+// and, for rows that work, store. norm.wgsl or plain.wgsl says what is read: mean, centred and scale_of. whole_sums.wgsl or
 // split_sums.wgsl says which inputs a thread sums: quad_of, is_idle, first_input, input_step and finish;
 // own_reads.wgsl or subgroup_reads.wgsl, who reads them: add_inputs.
 
@@ -29,6 +29,42 @@ struct Sums {
 struct Means {
     low: vec4<f32>,
     high: vec4<f32>,
+}
+
+// Which of up to eight rows a set of weights multiplies: 1 or 0.
+struct Working {
+    low: vec4<u32>,
+    high: vec4<u32>,
+}
+
+// 1 for a row that is live and runs under a set of weights, else 0.
+fn runs_under(row: Row, weight_set: u32) -> u32 {
+    if (N_SETS == 1u) {
+        return row.live;
+    }
+    return row.live * u32(row.adapter == weight_set);
+}
+
+fn four_working(first: u32, weight_set: u32) -> vec4<u32> {
+    return vec4(
+        works(rows[first], weight_set),
+        works(rows[first + 1u], weight_set),
+        works(rows[first + 2u], weight_set),
+        works(rows[first + 3u], weight_set),
+    );
+}
+
+fn working_of(first: u32, weight_set: u32) -> Working {
+    var working = Working();
+    if (TILE == 1u) {
+        working.low[0] = works(rows[first], weight_set);
+    } else {
+        working.low = four_working(first, weight_set);
+    }
+    if (TILE > 4u) {
+        working.high = four_working(first + 4u, weight_set);
+    }
+    return working;
 }
 
 fn four_means(first: u32) -> vec4<f32> {
@@ -122,19 +158,16 @@ fn main(
     // Threads past the last output that are not idle compute it once more.
     let owned = min(quad, n_quads() - 1u);
     for (var weight_set = 0u; weight_set < N_SETS; weight_set++) {
-        var n_rows = 0u;
-        for (var r = 0u; r < TILE; r++) {
-            n_rows += works(rows[first + r], weight_set);
-        }
-        if (n_rows == 0u) {
+        let working = working_of(first, weight_set);
+        if (all(working.low + working.high == vec4<u32>())) {
             continue;
         }
         var sums = Sums();
         add_inputs(&sums, first, means, weight_set, owned, thread);
         let products = sums.products;
-        finish(first, quad, weight_set, products.low, sums.gates.low, sums.low_squares, thread);
+        finish(first, quad, weight_set, working.low, products.low, sums.gates.low, sums.low_squares, thread);
         if (TILE > 4u) {
-            finish(first + 4u, quad, weight_set, products.high, sums.gates.high, sums.high_squares, thread);
+            finish(first + 4u, quad, weight_set, working.high, products.high, sums.gates.high, sums.high_squares, thread);
         }
     }
 }

@@ -3,13 +3,11 @@
 // one that is read) are read once for all; a row's threads share the others, and own four dimensions of
 // the weighted sum of values.
 
-const MOST_THREADS = 256u;
-
 @group(0) @binding(4) var<storage, read_write> scores: array<f32>;              // (rows, heads, positions)
 
 // Per thread: the largest of its scores, and the sum of their exponentials.
-var<workgroup> maxima: array<f32, MOST_THREADS>;
-var<workgroup> sums: array<f32, MOST_THREADS>;
+var<workgroup> maxima: array<f32, THREADS>;
+var<workgroup> sums: array<f32, THREADS>;
 
 // The scores of the first `n_shared` positions for all rows of the tile: a thread reads four keys once.
 fn score_shared(row: Row, first: u32, head: u32, kv_head: u32, n_positions: u32, thread: u32) {

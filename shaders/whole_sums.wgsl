@@ -19,11 +19,12 @@ fn input_step() -> u32 {
     return 1u;
 }
 
-// Stores the products of up to four rows from `first` on.
+// Stores the products of those rows that work, of up to four from `first` on.
 fn finish(
     first: u32,
     quad: u32,
     weight_set: u32,
+    working: vec4<u32>,
     product: mat4x4<f32>,
     gate: mat4x4<f32>,
     squares: vec4<f32>,
@@ -33,10 +34,18 @@ fn finish(
         return;
     }
     let scale = scale_of(squares);
-    store(first, quad, weight_set, product[0], gate[0], scale[0]);
+    if (working[0] != 0u) {
+        store(first, quad, weight_set, product[0], gate[0], scale[0]);
+    }
     if (TILE > 1u) {
-        store(first + 1u, quad, weight_set, product[1], gate[1], scale[1]);
-        store(first + 2u, quad, weight_set, product[2], gate[2], scale[2]);
-        store(first + 3u, quad, weight_set, product[3], gate[3], scale[3]);
+        if (working[1] != 0u) {
+            store(first + 1u, quad, weight_set, product[1], gate[1], scale[1]);
+        }
+        if (working[2] != 0u) {
+            store(first + 2u, quad, weight_set, product[2], gate[2], scale[2]);
+        }
+        if (working[3] != 0u) {
+            store(first + 3u, quad, weight_set, product[3], gate[3], scale[3]);
+        }
     }
 }

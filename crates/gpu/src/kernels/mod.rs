@@ -101,7 +101,7 @@ impl Shape<'_> {
     }
 }
 
-/// Loops of a matmul over sets of weights, and of each set over its rows and its inputs.
+/// Loops of a matmul over sets of weights, and of each set over its inputs.
 fn loops_of_sets(shape: &Shape<'_>) -> Vec<u64> {
     let n_sets = shape.get("N_SETS").max(1);
     let times = |n| n_sets * n;
@@ -112,11 +112,7 @@ fn loops_of_sets(shape: &Shape<'_>) -> Vec<u64> {
         quads => u64::from(shape.threads) / quads,
     };
     let width = shape.get("WIDTH");
-    let mut loops = vec![
-        n_sets,
-        times(shape.get("TILE")),
-        times(width.div_ceil(slices)),
-    ];
+    let mut loops = vec![n_sets, times(width.div_ceil(slices))];
     // A turn for as many inputs as a subgroup has threads.
     match shape.get("SUBGROUP") {
         0 => {}
@@ -261,6 +257,14 @@ macro_rules! kernel {
             format: WeightFormat::F32,
         }
     };
+    // A kernel that asks the phases of lanes.
+    ($name:literal, phases; $loops:expr, $cost:path) => {
+        Kernel {
+            parts: parts!("phases", $name),
+            all_parts: [[parts!("phases", $name); WeightFormat::ALL.len()]; Table::ALL.len()],
+            ..kernel!($name, $loops, $cost)
+        }
+    };
     // A kernel that reads packed weights.
     ($name:literal, weights; $loops:expr, $cost:path) => {
         Kernel {
@@ -296,8 +300,9 @@ macro_rules! kernel {
 }
 
 /// The files of `shaders/` that kernels share; all others are kernels.
-pub const SHARED: [&str; 17] = [
+pub const SHARED: [&str; 18] = [
     "prelude",
+    "phases",
     "norm",
     "plain",
     "ungated",
@@ -366,10 +371,10 @@ pub const FINAL_NORM: Kernel = kernel!(
 pub const HEAD: Kernel = kernel!("head", matmul, "plain", "ungated"; loops_of_sets, cost::head);
 /// The distribution over each part of the vocabulary.
 pub const DISTRIBUTION: Kernel = kernel!(
-    "distribution",
+    "distribution", phases;
     |shape| {
         let (own, threads) = (u64::from(TOKENS_PER_THREAD), u64::from(shape.threads));
-        let pool = own * threads;
+        let pool = own * threads.min(KEPT);
         vec![
             MAX_PHASES as u64,
             own,
@@ -377,7 +382,7 @@ pub const DISTRIBUTION: Kernel = kernel!(
             shape.shared(KEPT),
             own,
             own,
-            own * pool,
+            shape.shared(pool) * pool,
             threads,
         ]
     },
@@ -385,7 +390,7 @@ pub const DISTRIBUTION: Kernel = kernel!(
 );
 /// The distribution of all parts, the decision, and the next input.
 pub const SELECT: Kernel = kernel!(
-    "select",
+    "select", phases;
     |shape| {
         let parts = shape.get("N_PARTS");
         let pool = KEPT * parts.min(KEPT);

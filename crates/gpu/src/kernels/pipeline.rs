@@ -86,7 +86,9 @@ impl Kernel {
             entry_point: Some("main"),
             compilation_options: wgpu::PipelineCompilationOptions {
                 constants: &all,
-                ..Default::default()
+                // Kernels write what they read of workgroup memory. A browser empties it all the same,
+                // which some compile as a store for every element: arrays are as small as they can be.
+                zero_initialize_workgroup_memory: false,
             },
             cache: None,
         });

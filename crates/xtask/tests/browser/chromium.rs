@@ -23,6 +23,10 @@ pub const LAN_HOST: &str = "classroom.test";
 /// How often a page is asked again while a test waits for it.
 const POLL: Duration = Duration::from_millis(50);
 
+/// Until the driver answers one command: it was seen to wait for ever after the GPU's process had
+/// crashed.
+const COMMAND_LIMIT: Duration = Duration::from_secs(240);
+
 /// Keeps what a page's policy refuses, from before the page's first line on.
 const RECORD_REFUSED: &str = "window.refused = []; \
     addEventListener('securitypolicyviolation', event => \
@@ -106,9 +110,9 @@ impl Browser {
         let Value::Object(capabilities) = capabilities else {
             bail!("the capabilities are an object");
         };
-        let client = ClientBuilder::new(HttpConnector::new())
-            .capabilities(capabilities)
-            .connect(&driver.url)
+        let mut builder = ClientBuilder::new(HttpConnector::new());
+        let session = builder.capabilities(capabilities).connect(&driver.url);
+        let client = answered("a session", session)
             .await
             .with_context(|| format!("cannot start {} with {args:?}", chromium.display()))?;
         let browser = Self {
@@ -129,22 +133,23 @@ impl Browser {
     /// Opens the page as another server serves it.
     pub async fn open_on(&self, server: &StaticServer, hash: &str) -> Result<()> {
         // An address that differs only in its hash would not load the page anew.
-        self.client.goto("about:blank").await?;
-        let url = format!("{}#{hash}", server.url());
-        self.client.goto(&url).await?;
-        Ok(())
+        self.go_to("about:blank").await?;
+        self.go_to(&format!("{}#{hash}", server.url())).await
     }
 
     /// Opens the page under another name of this machine.
     pub async fn open_as(&self, host: &str, hash: &str) -> Result<()> {
         let url = self.server.url().replace("127.0.0.1", host);
-        self.client.goto(&format!("{url}#{hash}")).await?;
-        Ok(())
+        self.go_to(&format!("{url}#{hash}")).await
+    }
+
+    async fn go_to(&self, url: &str) -> Result<()> {
+        answered(url, self.client.goto(url)).await
     }
 
     /// Loads the page that is open again, with the address that it has now.
     pub async fn reload(&self) -> Result<()> {
-        Ok(self.client.refresh().await?)
+        answered("refresh", self.client.refresh()).await
     }
 
     /// Changes the hash of the page that is open, as a visitor does in the address bar.
@@ -156,12 +161,13 @@ impl Browser {
 
     /// The window that commands go to.
     pub async fn window(&self) -> Result<WindowHandle> {
-        Ok(self.client.window().await?)
+        answered("window", self.client.window()).await
     }
 
     /// Opens another window, which is seen beside the first one; commands go to it from now on.
     pub async fn open_window(&self) -> Result<WindowHandle> {
-        let window = self.client.new_window(false).await?.handle;
+        let window = answered("new window", self.client.new_window(false)).await?;
+        let window = window.handle;
         self.switch_to(&window).await?;
         self.before_page(RECORD_REFUSED).await?;
         Ok(window)
@@ -169,7 +175,8 @@ impl Browser {
 
     /// Sends commands to another window.
     pub async fn switch_to(&self, window: &WindowHandle) -> Result<()> {
-        Ok(self.client.switch_to_window(window.clone()).await?)
+        let switched = self.client.switch_to_window(window.clone());
+        answered("switch to window", switched).await
     }
 
     /// Opens another tab in front of this one, which nobody sees then; what [`Browser::show`] takes
@@ -238,11 +245,11 @@ impl Browser {
 
     /// What a command of the DevTools protocol answers.
     pub async fn devtools(&self, command: &str, params: Value) -> Result<Value> {
-        let command = DriverCommand {
+        let asked = DriverCommand {
             path: "goog/cdp/execute",
             body: json!({ "cmd": command, "params": params }),
         };
-        Ok(self.client.issue_cmd(command).await?)
+        answered(command, self.client.issue_cmd(asked)).await
     }
 
     /// What `script` returns, with `argument` as its `arguments[0]`.
@@ -381,13 +388,10 @@ impl Browser {
     /// Clicks the element with this `data-testid`.
     pub async fn click(&self, testid: &str) -> Result<()> {
         let selector = format!("[data-testid=\"{testid}\"]");
-        let element = self
-            .client
-            .find(Locator::Css(&selector))
+        let element = answered("find", self.client.find(Locator::Css(&selector)))
             .await
             .with_context(|| format!("expected an element {selector}"))?;
-        element.click().await?;
-        Ok(())
+        answered("click", element.click()).await
     }
 
     /// Presses the buttons with these `data-testid`s one after the other, before the page can do
@@ -526,7 +530,9 @@ impl Browser {
 
     /// Ends the browser.
     pub async fn close(self) -> Result<()> {
-        self.client.close().await.context("cannot end the session")
+        answered("close", self.client.close())
+            .await
+            .context("cannot end the session")
     }
 
     async fn requested_urls(&self) -> Result<Vec<String>> {
@@ -549,18 +555,26 @@ impl Browser {
     }
 
     async fn log(&self, kind: &'static str) -> Result<Vec<Value>> {
-        let entries = self
-            .client
-            .issue_cmd(DriverCommand {
-                path: "se/log",
-                body: json!({ "type": kind }),
-            })
-            .await?;
-        match entries {
+        let asked = DriverCommand {
+            path: "se/log",
+            body: json!({ "type": kind }),
+        };
+        match answered("log", self.client.issue_cmd(asked)).await? {
             Value::Array(entries) => Ok(entries),
             other => bail!("expected a list of log entries, found {other}"),
         }
     }
+}
+
+/// What a command comes to within its limit.
+async fn answered<T, E>(name: &str, command: impl Future<Output = Result<T, E>>) -> Result<T>
+where
+    Result<T, E>: Context<T, E>,
+{
+    tokio::time::timeout(COMMAND_LIMIT, command)
+        .await
+        .with_context(|| format!("waited {COMMAND_LIMIT:?} for the driver to answer {name:?}"))?
+        .with_context(|| format!("the driver refused {name:?}"))
 }
 
 fn text_of<'a>(value: &'a Value, key: &str) -> &'a str {
@@ -640,6 +654,9 @@ impl Driver {
 
 impl Drop for Driver {
     fn drop(&mut self) {
+        // A browser that a driver has not ended would outlive it.
+        let browser = ["-KILL", "-P", &self.child.id().to_string()];
+        let _ = Command::new("pkill").args(browser).status();
         // Nothing more can be done for a driver that cannot be ended.
         let _ = self.child.kill();
         let _ = self.child.wait();
