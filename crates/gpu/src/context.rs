@@ -10,7 +10,7 @@ use latent_model::engine::EngineError;
 use crate::{
     counts::DeviceCounts,
     fault::Fault,
-    kernels::{Kernel, MOST_THREADS, Table},
+    kernels::{Compiled, Kernel, MOST_THREADS, Table},
 };
 
 /// A GPU that cannot be used, or stopped being usable. Each text says what to expect of it.
@@ -143,6 +143,7 @@ pub struct GpuContext {
     /// What is wrong with them on purpose.
     mutation: Option<Mutation>,
     counts: Arc<Mutex<DeviceCounts>>,
+    compiled: Arc<Compiled>,
     /// How many are making resources that the device is asked about.
     n_scopes: Arc<AtomicUsize>,
 }
@@ -254,6 +255,7 @@ impl GpuContext {
             fault,
             mutation: None,
             counts: Arc::default(),
+            compiled: Arc::default(),
             n_scopes: Arc::default(),
         })
     }
@@ -355,6 +357,11 @@ impl GpuContext {
         }
     }
 
+    /// What the device has compiled for this context and its clones.
+    pub(crate) fn compiled(&self) -> &Compiled {
+        &self.compiled
+    }
+
     /// What is compiled of a kernel.
     pub(crate) fn source_of(&self, kernel: &Kernel) -> String {
         let mutated = self.mutation.and_then(|mutation| mutation.applied(kernel));
@@ -434,6 +441,7 @@ impl GpuContext {
             refusal = refusal.or(self.answer(answer).await?);
         }
         if let Some(error) = refusal {
+            self.compiled.clear();
             return Err(gpu_error(&error, what, room));
         }
         self.check()?;

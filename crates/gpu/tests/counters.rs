@@ -4,7 +4,7 @@ mod common;
 
 use std::sync::Arc;
 
-use latent_gpu::{Cost, GpuEngine};
+use latent_gpu::{Cost, GpuEngine, GpuError, context::Mutation};
 use latent_model::{
     checkpoint::Weights,
     config::ModelConfig,
@@ -237,6 +237,35 @@ fn a_run_of_the_same_shape_compiles_nothing() {
     let n_layers = config.n_layers as u64;
     let prefill = 1 + 5 * (n_layers - 1) + 1;
     assert_eq!(second.bind_groups, prefill + (5 * n_layers + 5));
+}
+
+#[test]
+fn models_of_one_shape_share_their_kernels_and_nothing_that_was_refused_is_kept() {
+    let Some(context) = common::context() else {
+        return;
+    };
+    let made = || {
+        common::engine(&context, &common::small())
+            .stats()
+            .device
+            .pipelines
+    };
+    let first = made();
+    assert!(first > 0);
+    assert_eq!(made(), 0);
+    let no_wgsl = Mutation {
+        kernels: &["embed"],
+        from: "fn main(",
+        to: "fn main(no WGSL",
+    };
+    let (config, weights) = common::small();
+    let refused = block_on(GpuEngine::new(
+        &config,
+        &weights,
+        &context.with_mutation(no_wgsl),
+    ));
+    assert!(matches!(refused, Err(GpuError::Refused { .. })));
+    assert_eq!(made(), first);
 }
 
 #[test]

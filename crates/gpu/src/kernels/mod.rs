@@ -9,6 +9,7 @@ use latent_model::{
 };
 
 use self::cost::{Cost, Work};
+pub(crate) use self::pipeline::Compiled;
 pub use self::pipeline::Pipeline;
 use crate::layout::TOKENS_PER_THREAD;
 

@@ -1,6 +1,9 @@
 //! Kernels compiled for a shape, and bound to buffers.
 
-use std::{borrow::Borrow, sync::Arc};
+use std::{
+    borrow::Borrow,
+    sync::{Arc, Mutex, PoisonError},
+};
 
 use super::{
     Kernel, MOST_ITERATIONS, MOST_WORKGROUPS, Shape,
@@ -16,6 +19,42 @@ pub struct Pipeline {
     kernel: Kernel,
     constants: Arc<[(&'static str, f64)]>,
     compiled: wgpu::ComputePipeline,
+}
+
+/// What a device has compiled, as long as it is there: models of one shape share all kernels, and others
+/// some.
+#[derive(Debug, Default)]
+pub(crate) struct Compiled(Mutex<Vec<(Key, wgpu::ComputePipeline)>>);
+
+/// A source, and its constants by their bits.
+type Key = (String, Vec<(&'static str, u64)>);
+
+impl Compiled {
+    /// What was compiled of a source with these constants, or what `compile` makes of it.
+    fn get_or_make(
+        &self,
+        source: String,
+        constants: &[(&'static str, f64)],
+        compile: impl FnOnce(&str) -> wgpu::ComputePipeline,
+    ) -> wgpu::ComputePipeline {
+        let bits = |&(name, value): &(&'static str, f64)| (name, value.to_bits());
+        let key = (source, constants.iter().map(bits).collect());
+        let mut all = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        if let Some((_, known)) = all.iter().find(|(other, _)| *other == key) {
+            return known.clone();
+        }
+        let compiled = compile(&key.0);
+        all.push((key, compiled.clone()));
+        compiled
+    }
+
+    /// Forgets all of it, of which a device has refused something.
+    pub(crate) fn clear(&self) {
+        self.0
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner)
+            .clear();
+    }
 }
 
 impl Kernel {
@@ -58,7 +97,7 @@ impl Kernel {
         })
     }
 
-    /// Compiles the kernel with `threads` threads a workgroup and its other constants.
+    /// The kernel compiled with `threads` threads a workgroup and its other constants.
     pub fn pipeline(
         &self,
         context: &GpuContext,
@@ -70,33 +109,43 @@ impl Kernel {
             constants,
             n_positions: 1,
         })?;
+        let mut all = vec![("THREADS", f64::from(threads))];
+        all.extend_from_slice(constants);
+        let source = context.source_of(self);
+        let compile = |source: &str| self.compiled(context, source, &all);
+        Ok(Pipeline {
+            threads,
+            kernel: *self,
+            constants: constants.into(),
+            compiled: context.compiled().get_or_make(source, &all, compile),
+        })
+    }
+
+    fn compiled(
+        &self,
+        context: &GpuContext,
+        source: &str,
+        constants: &[(&'static str, f64)],
+    ) -> wgpu::ComputePipeline {
         context.count(|counts| counts.pipelines += 1);
         let device = context.device();
         let module = device.create_shader_module(wgpu::ShaderModuleDescriptor {
             label: Some(self.name),
-            source: wgpu::ShaderSource::Wgsl(context.source_of(self).into()),
+            source: wgpu::ShaderSource::Wgsl(source.into()),
         });
-        let mut all = vec![("THREADS", f64::from(threads))];
-        all.extend_from_slice(constants);
-        let compiled = device.create_compute_pipeline(&wgpu::ComputePipelineDescriptor {
+        device.create_compute_pipeline(&wgpu::ComputePipelineDescriptor {
             label: Some(self.name),
             // Bindings exist in WGSL only; every dispatch has a bind group of its own.
             layout: None,
             module: &module,
             entry_point: Some("main"),
             compilation_options: wgpu::PipelineCompilationOptions {
-                constants: &all,
+                constants,
                 // Kernels write what they read of workgroup memory. A browser empties it all the same,
                 // which some compile as a store for every element: arrays are as small as they can be.
                 zero_initialize_workgroup_memory: false,
             },
             cache: None,
-        });
-        Ok(Pipeline {
-            threads,
-            kernel: *self,
-            constants: constants.into(),
-            compiled,
         })
     }
 }
