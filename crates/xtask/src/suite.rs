@@ -151,10 +151,11 @@ fn command_of(check: CheckName, route: Route) -> Option<Command> {
             .args(BROWSER_TESTS.iter().flat_map(|module| ["--skip", module])),
         CheckName::Doctest => command.args(["test", "--workspace", "--doc", "--no-fail-fast"]),
         CheckName::Page => return Some(page::build_command(route, &PageBuild::default())),
-        // One after the other: two browsers on software WebGPU slow each other past their limits.
+        // Two at a time: a browser waits half of its time, and more than two on software WebGPU would
+        // slow each other past their limits.
         CheckName::Browser => command
             .args(["test", "--workspace", "--test", "browser", "--"])
-            .args(["--test-threads", "1", "--nocapture"]),
+            .args(["--test-threads", "2", "--show-output"]),
     };
     Some(command)
 }
