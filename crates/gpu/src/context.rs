@@ -150,7 +150,7 @@ pub struct GpuContext {
 
 /// A shader that is wrong on purpose: one text put in place of another in the sources of some
 /// kernels, or of all of them where none is named. For tests of what must find it.
-#[derive(Clone, Copy, Debug)]
+#[derive(Clone, Copy, Debug, PartialEq)]
 pub struct Mutation {
     /// The kernels' names.
     pub kernels: &'static [&'static str],
@@ -362,10 +362,10 @@ impl GpuContext {
         &self.compiled
     }
 
-    /// What is compiled of a kernel.
-    pub(crate) fn source_of(&self, kernel: &Kernel) -> String {
-        let mutated = self.mutation.and_then(|mutation| mutation.applied(kernel));
-        mutated.unwrap_or_else(|| kernel.source())
+    /// What is wrong with a kernel on purpose.
+    pub(crate) fn mutation_of(&self, kernel: &Kernel) -> Option<Mutation> {
+        self.mutation
+            .filter(|wrong| wrong.applied(kernel).is_some())
     }
 
     /// The same device, counting from nothing what is asked of it through this context and its

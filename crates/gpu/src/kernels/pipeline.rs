@@ -6,10 +6,10 @@ use std::{
 };
 
 use super::{
-    Kernel, MOST_ITERATIONS, MOST_WORKGROUPS, Shape,
+    Kernel, MOST_ITERATIONS, MOST_WORKGROUPS, Parts, Shape,
     cost::{Cost, RowWork, Work},
 };
-use crate::context::{GpuContext, GpuError};
+use crate::context::{GpuContext, GpuError, Mutation};
 
 /// A kernel that is compiled for a shape.
 #[derive(Clone, Debug)]
@@ -26,24 +26,22 @@ pub struct Pipeline {
 #[derive(Debug, Default)]
 pub(crate) struct Compiled(Mutex<Vec<(Key, wgpu::ComputePipeline)>>);
 
-/// A source, and its constants by their bits.
-type Key = (String, Vec<(&'static str, u64)>);
+/// What is compiled: constants by their bits, what is wrong on purpose, and a source.
+#[derive(Debug, PartialEq)]
+struct Key(Vec<(&'static str, u64)>, Option<Mutation>, Parts);
 
 impl Compiled {
-    /// What was compiled of a source with these constants, or what `compile` makes of it.
+    /// What was compiled of this, or what `compile` makes of it.
     fn get_or_make(
         &self,
-        source: String,
-        constants: &[(&'static str, f64)],
-        compile: impl FnOnce(&str) -> wgpu::ComputePipeline,
+        key: Key,
+        compile: impl FnOnce() -> wgpu::ComputePipeline,
     ) -> wgpu::ComputePipeline {
-        let bits = |&(name, value): &(&'static str, f64)| (name, value.to_bits());
-        let key = (source, constants.iter().map(bits).collect());
         let mut all = self.0.lock().unwrap_or_else(PoisonError::into_inner);
         if let Some((_, known)) = all.iter().find(|(other, _)| *other == key) {
             return known.clone();
         }
-        let compiled = compile(&key.0);
+        let compiled = compile();
         all.push((key, compiled.clone()));
         compiled
     }
@@ -111,23 +109,27 @@ impl Kernel {
         })?;
         let mut all = vec![("THREADS", f64::from(threads))];
         all.extend_from_slice(constants);
-        let source = context.source_of(self);
-        let compile = |source: &str| self.compiled(context, source, &all);
+        let bits = all.iter().map(|&(name, value)| (name, value.to_bits()));
+        let key = Key(bits.collect(), context.mutation_of(self), self.parts);
+        let compile = || self.compiled(context, &all);
         Ok(Pipeline {
             threads,
             kernel: *self,
             constants: constants.into(),
-            compiled: context.compiled().get_or_make(source, &all, compile),
+            compiled: context.compiled().get_or_make(key, compile),
         })
     }
 
     fn compiled(
         &self,
         context: &GpuContext,
-        source: &str,
         constants: &[(&'static str, f64)],
     ) -> wgpu::ComputePipeline {
         context.count(|counts| counts.pipelines += 1);
+        let mutated = context
+            .mutation_of(self)
+            .and_then(|wrong| wrong.applied(self));
+        let source = mutated.unwrap_or_else(|| self.source());
         let device = context.device();
         let module = device.create_shader_module(wgpu::ShaderModuleDescriptor {
             label: Some(self.name),

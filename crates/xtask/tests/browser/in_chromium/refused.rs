@@ -127,15 +127,15 @@ fn a_model_without_room_leaves_the_other_ones_running() {
 #[test]
 fn a_kernel_or_a_submit_that_is_refused_is_said_and_the_cpu_takes_over_when_asked() {
     for (what, words) in [
-        ("select", ["refused the kernels", "stopped working"]),
+        ("expand", ["refused the kernels", "stopped working"]),
         ("submit", ["refused a command", "stopped working"]),
     ] {
         in_browser(WebGpu::SwiftShader, async |browser| {
             open(browser).await?;
             refuse(browser, what).await?;
-            // A checkpoint whose kernels are not compiled yet.
+            // Its matmuls, for several sets of weights, are not compiled yet.
             let hash = browser.hash().await?;
-            let other = hash.replace(LANE, "lanes=prosqa-coconut:coconut");
+            let other = hash.replace(LANE, "lanes=prosqa-ccot:ccot");
             browser.set_hash(&other).await?;
             browser.wait_enabled("run", LIMIT).await?;
             browser.click("run").await?;
