@@ -56,9 +56,8 @@ var<private> entropy: f32;
 var<private> raw_entropy: f32;
 var<private> scores: array<f32, MAX_KEPT>;
 
-// Whether the lane's phase ends at a token.
-fn is_stop_token(token: u32) -> bool {
-    let phase = lane * PHASE_ROWS + state.phase;
+// Whether a phase ends at a token.
+fn is_stop_token(phase: u32, token: u32) -> bool {
     var is_one = false;
     for (var i = 0u; i < MAX_STOP_TOKENS; i++) {
         is_one = is_one || phases[phase].stop_tokens[i] == token;
@@ -66,10 +65,9 @@ fn is_stop_token(token: u32) -> bool {
     return is_one;
 }
 
-// Whether a chosen token completes the phase's stop text, of which the first token does not come
+// Whether a chosen token completes a phase's stop text, of which the first token does not come
 // again: what does not go on can only begin anew.
-fn completes_stop_text(token: u32) -> bool {
-    let phase = lane * PHASE_ROWS + state.phase;
+fn completes_stop_text(phase: u32, token: u32) -> bool {
     let n = phases[phase].n_stop_text;
     if (n == 0u) {
         return false;
@@ -421,8 +419,8 @@ fn choose(phase: u32) -> u32 {
         record.token = ids[place];
         make_one_hot(count, record.token);
     }
-    let completes = completes_stop_text(record.token);
-    let stops = completes || is_stop_token(record.token);
+    let completes = completes_stop_text(phase, record.token);
+    let stops = completes || is_stop_token(phase, record.token);
     if (stops) {
         make_one_hot(count, record.token);
         record.flags |= FLAG_STOP;

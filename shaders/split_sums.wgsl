@@ -67,15 +67,17 @@ fn finish(
     thread: u32,
 ) {
     let of_quad = thread % QUADS;
-    let r = thread / QUADS;
+    // The row that a slice stores; slices past the last one store none, and look at its sums.
+    let slice = thread / QUADS;
+    let r = min(slice, min(TILE, 4u) - 1u);
+    let place = r * THREADS + of_quad;
     var gate_sum = vec4<f32>();
     if (GATED) {
         reduce(gate, own_squares, thread);
-        gate_sum = sums[min(r, 3u) * THREADS + of_quad];
+        gate_sum = sums[place];
     }
     reduce(product, own_squares, thread);
-    if (r < min(TILE, 4u) && quad < n_quads() && working[min(r, 3u)] != 0u) {
-        let sum = sums[r * THREADS + of_quad];
-        store(first + r, quad, weight_set, sum, gate_sum, scale_of(squares[of_quad])[r]);
+    if (slice == r && quad < n_quads() && working[r] != 0u) {
+        store(first + r, quad, weight_set, sums[place], gate_sum, scale_of(squares[of_quad])[r]);
     }
 }

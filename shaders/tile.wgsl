@@ -3,9 +3,9 @@
 // up to eight rows in registers, so that every weight is read once for all of them.
 //
 // The kernel behind it says what is multiplied and where it goes: n_quads, works, block, gate_block
-// and, for rows that work, store. norm.wgsl or plain.wgsl says what is read: mean, centred and scale_of. whole_sums.wgsl or
-// split_sums.wgsl says which inputs a thread sums: quad_of, is_idle, first_input, input_step and finish;
-// own_reads.wgsl or subgroup_reads.wgsl, who reads them: add_inputs.
+// and, for rows that work, store. norm.wgsl or plain.wgsl says what is read: mean, centred and scale_of.
+// whole_sums.wgsl or split_sums.wgsl says which inputs a thread sums: quad_of, is_idle, first_input,
+// input_step and finish; own_reads.wgsl or subgroup_reads.wgsl, who reads them: add_inputs.
 
 override THREADS: u32;
 override TILE: u32;        // rows: 1, 4 or 8

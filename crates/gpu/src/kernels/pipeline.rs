@@ -110,8 +110,9 @@ impl Kernel {
         let mut all = vec![("THREADS", f64::from(threads))];
         all.extend_from_slice(constants);
         let bits = all.iter().map(|&(name, value)| (name, value.to_bits()));
-        let key = Key(bits.collect(), context.mutation_of(self), self.parts);
-        let compile = || self.compiled(context, &all);
+        let mutation = context.mutation_of(self);
+        let key = Key(bits.collect(), mutation, self.parts);
+        let compile = || self.compiled(context, mutation, &all);
         Ok(Pipeline {
             threads,
             kernel: *self,
@@ -123,12 +124,11 @@ impl Kernel {
     fn compiled(
         &self,
         context: &GpuContext,
+        mutation: Option<Mutation>,
         constants: &[(&'static str, f64)],
     ) -> wgpu::ComputePipeline {
         context.count(|counts| counts.pipelines += 1);
-        let mutated = context
-            .mutation_of(self)
-            .and_then(|wrong| wrong.applied(self));
+        let mutated = mutation.and_then(|wrong| wrong.applied(self));
         let source = mutated.unwrap_or_else(|| self.source());
         let device = context.device();
         let module = device.create_shader_module(wgpu::ShaderModuleDescriptor {

@@ -166,8 +166,8 @@ impl Browser {
 
     /// Opens another window, which is seen beside the first one; commands go to it from now on.
     pub async fn open_window(&self) -> Result<WindowHandle> {
-        let window = answered("new window", self.client.new_window(false)).await?;
-        let window = window.handle;
+        let opened = answered("new window", self.client.new_window(false)).await?;
+        let window = opened.handle;
         self.switch_to(&window).await?;
         self.before_page(RECORD_REFUSED).await?;
         Ok(window)
