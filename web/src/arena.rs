@@ -15,7 +15,7 @@ use crate::{
     page_signals::PageSignals,
     session::{Checkpoint, Session, SessionError},
     startup::Startup,
-    view::score::{Row, Trial, swept},
+    view::score::{Row, Trial, entrants},
 };
 
 /// Runs of a batch on the page's own thread: more of them would hold it up for too long.
@@ -94,10 +94,7 @@ impl Arena {
         let mut rows = Vec::new();
         for (lane, number) in lanes.iter().zip(1..) {
             let choice = lane.choice.get_untracked();
-            let choices = match sweeps {
-                true => swept(&choice, MOST_THOUGHTS),
-                false => vec![choice],
-            };
+            let choices = entrants(&choice, sweeps.then_some(MOST_THOUGHTS));
             rows.extend(choices.into_iter().map(|choice| Row {
                 lane: number,
                 colour: lane.colour,

@@ -222,7 +222,7 @@ pub const CHAPTERS: &[Chapter] = &[
             ],
             asks: "How many of the six are wrong?",
             options: &["one", "three", "five"],
-            reveal: "Three: Soft Thinking that its stop rule cuts off inside a computation, Coconut as it was published, and the answer at once. What nobody knows yet is how far the picture of a search explains what thoughts do: such frontiers are found in models without any thoughts too (arXiv 2606.12689), superposition only in models trained from scratch, as ours are (arXiv 2604.06374), and thoughts may be placeholders or shortcuts (arXiv 2512.21711). Compare with the pause-as-thought checkpoints: the same positions, without the feedback.",
+            reveal: "Three: Soft Thinking that its stop rule cuts off inside a computation, Coconut as it was published, and the answer at once.",
         },
         german: ChapterText {
             title: "Wo Wörter gewinnen",
@@ -232,7 +232,7 @@ pub const CHAPTERS: &[Chapter] = &[
             ],
             asks: "Wie viele der sechs liegen falsch?",
             options: &["eine", "drei", "fünf"],
-            reveal: "Drei: Soft Thinking, das seine Abbruchregel mitten in einer Rechnung abschneidet, Coconut, wie es veröffentlicht wurde, und die sofortige Antwort. Was noch niemand weiß, ist, wie weit das Bild einer Suche erklärt, was Gedanken tun: solche Fronten finden sich auch in Modellen ganz ohne Gedanken (arXiv 2606.12689), Überlagerung nur in von Grund auf trainierten Modellen, wie es unsere sind (arXiv 2604.06374), und Gedanken mögen Platzhalter oder Abkürzungen sein (arXiv 2512.21711). Zum Vergleich stehen die Checkpoints mit Pausen an Stelle von Gedanken bereit: dieselben Stellen, ohne die Rückkopplung.",
+            reveal: "Drei: Soft Thinking, das seine Abbruchregel mitten in einer Rechnung abschneidet, Coconut, wie es veröffentlicht wurde, und die sofortige Antwort.",
         },
         right: 1,
         speaks_of: "lanes",
@@ -248,7 +248,7 @@ pub const CHAPTERS: &[Chapter] = &[
             ],
             asks: "In how many of the two lanes does any state of the thinking move the answer by a tenth or more?",
             options: &["in neither", "in one", "in both"],
-            reveal: "In one. In the lane of thoughts, what the second thought leaves after the last layer moves the answer 77 % of the way to the other one, and through the third thought it goes on. In the lane of pauses no state of the thinking moves it by a hundredth; only in the answer's own words it does.",
+            reveal: "In one. In the lane of thoughts, what the second thought leaves after the last layer moves the answer 77 % of the way to the other one, and through the third thought it goes on. In the lane of pauses no state of the thinking moves it by a hundredth; only in the answer's own words it does. What nobody knows yet is how far the picture of a search explains what thoughts do: such frontiers are found in models without any thoughts too (arXiv 2606.12689), superposition only in models trained from scratch, as ours are (arXiv 2604.06374), and thoughts may be placeholders or shortcuts (arXiv 2512.21711).",
         },
         german: ChapterText {
             title: "Verursacht ein Gedanke die Antwort?",
@@ -258,7 +258,7 @@ pub const CHAPTERS: &[Chapter] = &[
             ],
             asks: "In wie vielen der beiden Bahnen verschiebt irgendein Zustand des Denkens die Antwort um ein Zehntel oder mehr?",
             options: &["in keiner", "in einer", "in beiden"],
-            reveal: "In einer. In der Bahn der Gedanken verschiebt, was der zweite Gedanke nach der letzten Schicht hinterlässt, die Antwort zu 77 % zur anderen hin, und über den dritten Gedanken geht es weiter. In der Bahn der Pausen verschiebt sie kein Zustand des Denkens auch nur um ein Hundertstel; erst in den Wörtern der Antwort selbst geschieht es.",
+            reveal: "In einer. In der Bahn der Gedanken verschiebt, was der zweite Gedanke nach der letzten Schicht hinterlässt, die Antwort zu 77 % zur anderen hin, und über den dritten Gedanken geht es weiter. In der Bahn der Pausen verschiebt sie kein Zustand des Denkens auch nur um ein Hundertstel; erst in den Wörtern der Antwort selbst geschieht es. Was noch niemand weiß, ist, wie weit das Bild einer Suche erklärt, was Gedanken tun: solche Fronten finden sich auch in Modellen ganz ohne Gedanken (arXiv 2606.12689), Überlagerung nur in von Grund auf trainierten Modellen, wie es unsere sind (arXiv 2604.06374), und Gedanken mögen Platzhalter oder Abkürzungen sein (arXiv 2512.21711).",
         },
         right: 1,
         speaks_of: "analysis",
@@ -293,6 +293,9 @@ mod tests {
             let ships = |name: &str| catalogue.entry(name).is_some();
             assert!(opened.state.lanes.iter().all(|lane| ships(&lane.model)));
         }
+        let last = CHAPTERS.last().expect("chapters");
+        assert!(last.english.reveal.contains("What nobody knows"));
+        assert!(last.german.reveal.contains("Was noch niemand weiß"));
         assert!(chapter(0).is_none() && chapter(CHAPTERS.len() + 1).is_none());
         assert_eq!(
             chapter(1).map(|chapter| chapter.address),

@@ -22,6 +22,9 @@ use crate::workspace;
 /// The browser tests' modules: they need the built page, so they run after the others.
 const BROWSER_TESTS: [&str; 2] = ["in_chromium", "in_firefox"];
 
+/// How many lines of a panic's message the summary repeats.
+const PANIC_LINES: usize = 4;
+
 /// The trainer's GPU backend: checked, and built by no test.
 const TRAINER_ON_GPU: &str = "latent-cli/wgpu";
 
@@ -192,7 +195,7 @@ fn has_nextest() -> bool {
     workspace::find_program("cargo-nextest").is_some()
 }
 
-/// Runs `command` with its output visible, and returns the closing lines of the test runners in it.
+/// Runs `command` with its output visible, and returns what the summary repeats of it.
 fn run_watched(command: &mut Command) -> Result<(ExitStatus, Vec<String>)> {
     let (mut child, stdout, stderr) = spawn_piped(command)?;
     let found = Arc::new(Mutex::new(Vec::new()));
@@ -214,11 +217,12 @@ fn pass_on(
     mut to: impl Write + Send + 'static,
     found: Arc<Mutex<Vec<String>>>,
 ) -> JoinHandle<()> {
+    let mut repeated = Repeated::default();
     read_lines(from, move |line| {
         // Nobody may be reading any more; the check goes on all the same.
         let _ = to.write_all(line).and_then(|()| to.write_all(b"\n"));
         let text = String::from_utf8_lossy(line);
-        if is_closing_line(&text)
+        if repeated.has(&text)
             && let Ok(mut found) = found.lock()
         {
             found.push(text.trim().to_owned());
@@ -227,9 +231,31 @@ fn pass_on(
     })
 }
 
+/// Which lines of a runner's output the summary repeats: its closing ones, and why a test panicked,
+/// for of a long output often no more than the end is kept.
+#[derive(Default)]
+struct Repeated {
+    of_message: usize,
+}
+
+impl Repeated {
+    fn has(&mut self, line: &str) -> bool {
+        let line = line.trim_start();
+        if line.starts_with("thread '") && line.contains("panicked at ") {
+            self.of_message = PANIC_LINES;
+            return true;
+        }
+        if line.is_empty() || line.starts_with("stack backtrace:") || line.starts_with("note: ") {
+            self.of_message = 0;
+        }
+        let in_message = self.of_message > 0;
+        self.of_message = self.of_message.saturating_sub(1);
+        in_message || is_closing_line(line)
+    }
+}
+
 /// `test result: ok. 3 passed; …` of cargo test, `Summary [ 0.2s] 3 tests run: …` of nextest.
 fn is_closing_line(line: &str) -> bool {
-    let line = line.trim_start();
     line.starts_with("test result: ") || (line.starts_with("Summary [") && line.contains(" run: "))
 }
 
@@ -284,7 +310,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn closing_lines_are_those_of_the_runners() {
+    fn closing_lines_are_repeated() {
         for (line, expect) in [
             (
                 "test result: ok. 3 passed; 0 failed; 0 ignored; finished in 0.10s",
@@ -297,8 +323,33 @@ mod tests {
             ("test suite::tests::x ... ok", false),
             ("Summary of the year", false),
         ] {
-            assert_eq!(is_closing_line(line), expect, "{line}");
+            assert_eq!(Repeated::default().has(line), expect, "{line}");
         }
+    }
+
+    #[test]
+    fn why_a_test_panicked_is_repeated() {
+        let output = "before\n\
+            \x20   thread 'a_test' (7) panicked at src/lib.rs:1:1:\n\
+            \x20   expected 1,\n\
+            found 2\n\
+            stack backtrace:\n\
+            \x20  0: core::panicking::panic\n\
+            thread 'another' panicked at src/lib.rs:2:1:\n\
+            1\n2\n3\n4\n5\n";
+        let mut repeated = Repeated::default();
+        let found = Vec::from_iter(output.lines().filter(|line| repeated.has(line)));
+        let expected = [
+            "    thread 'a_test' (7) panicked at src/lib.rs:1:1:",
+            "    expected 1,",
+            "found 2",
+            "thread 'another' panicked at src/lib.rs:2:1:",
+            "1",
+            "2",
+            "3",
+            "4",
+        ];
+        assert_eq!(found, expected);
     }
 
     #[test]

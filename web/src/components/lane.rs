@@ -153,19 +153,26 @@ fn StrategyPicker(
     let on_change = move |event| {
         let name = event_target_value(&event);
         if name == COMPOSED.name {
-            let composed = |choice: &LaneChoice| first_composition(&choice.model);
+            let composed = |choice: &LaneChoice| LaneChoice {
+                fork: choice.fork,
+                ..first_composition(&choice.model)
+            };
             let composed = lane.choice.with_untracked(composed);
             lane.choice.set(composed);
             // Nothing is composed but in the settings.
             shows_settings.set(true);
         }
         if let Ok(strategy) = Strategy::by_name(&name) {
-            let current = lane.choice.with_untracked(|choice| choice.model.clone());
+            let before = lane.choice.get_untracked();
             let task = task.get_untracked();
             // Settings belong to a strategy; another one begins with its own defaults.
             let choice = catalogue.with_value(|known| {
-                let model = known.model_for(task, strategy.name, &current);
-                LaneChoice::new(model, strategy)
+                let model = known.model_for(task, strategy.name, &before.model);
+                // Where another lane is gone on from, it is in another way: soft, then hard.
+                LaneChoice {
+                    fork: before.fork.filter(|_| model == before.model),
+                    ..LaneChoice::new(model, strategy)
+                }
             });
             lane.choice.set(choice);
         }

@@ -50,7 +50,7 @@ pub struct Row {
 }
 
 /// The settings that a sweep runs a lane with: itself alone where it has no thoughts.
-pub fn swept(choice: &LaneChoice, most_thoughts: u32) -> Vec<LaneChoice> {
+fn swept(choice: &LaneChoice, most_thoughts: u32) -> Vec<LaneChoice> {
     if choice.thoughts().is_none() {
         return vec![choice.clone()];
     }
@@ -60,6 +60,20 @@ pub fn swept(choice: &LaneChoice, most_thoughts: u32) -> Vec<LaneChoice> {
         choice
     };
     (0..=most_thoughts).map(with).collect()
+}
+
+/// What of a lane is counted: its way of reasoning alone, for a change or a fork belongs to a step of
+/// one run; with every number of thoughts up to `most_thoughts` where that is given.
+pub fn entrants(choice: &LaneChoice, most_thoughts: Option<u32>) -> Vec<LaneChoice> {
+    let choice = LaneChoice {
+        changes: Vec::new(),
+        fork: None,
+        ..choice.clone()
+    };
+    match most_thoughts {
+        Some(most) => swept(&choice, most),
+        None => vec![choice],
+    }
 }
 
 /// How many problems had each number of right samples, 0 ..= samples.
@@ -220,7 +234,12 @@ fn settings_text(choice: &LaneChoice) -> String {
 
 #[cfg(test)]
 mod tests {
-    use latent_model::{metrics::clustered_wilson, strategy::Strategy, tasks::prosqa};
+    use latent_model::{
+        address::{ChangeChoice, ChangeKind, ForkChoice},
+        metrics::clustered_wilson,
+        strategy::Strategy,
+        tasks::prosqa,
+    };
 
     use super::*;
 
@@ -274,6 +293,27 @@ mod tests {
         assert_eq!(thoughts, [0.0, 1.0, 2.0, 3.0].map(Some));
         let soft = LaneChoice::new("a", Strategy::by_name("soft").expect("in the table"));
         assert_eq!(swept(&soft, 3), [soft]);
+    }
+
+    #[test]
+    fn neither_a_change_nor_a_fork_is_counted() {
+        let plain = row().choice;
+        let zero = ChangeChoice {
+            step: 1,
+            kind: ChangeKind::Zero,
+        };
+        let from_another = ForkChoice {
+            lane: 1,
+            step: 2,
+            answers: false,
+        };
+        let treated = LaneChoice {
+            changes: vec![zero],
+            fork: Some(from_another),
+            ..plain.clone()
+        };
+        assert_eq!(entrants(&treated, None), [plain.clone()]);
+        assert_eq!(entrants(&treated, Some(3)), swept(&plain, 3));
     }
 
     #[test]

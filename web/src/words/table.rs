@@ -435,7 +435,7 @@ words! {
     fed: "fed", "eingespeist";
     all_others: "all others", "alle anderen";
     stands_for: "for {word}", "für {word}";
-    stands_for_title: "The token of the written solution that this contemplation token was trained to stand for", "Das Token der geschriebenen Lösung, für das dieses Kontemplations-Token stehen soll";
+    stands_for_title: "The token of the written solution that the contemplation token read in this row was trained to stand for; it decodes to what comes after", "Das Token der geschriebenen Lösung, für das das Kontemplations-Token steht, das in dieser Zeile gelesen wird; dekodiert wird, was danach kommt";
 
     // Shares of the graph
     mass_title: "Reachable: a way of arrows leads there from the start. Frontier: as many arrows away as thoughts were made. Outside: no way leads there (hatched), or no word of the problem.", "Erreichbar: vom Start führt ein Weg aus Pfeilen dorthin. Front: so viele Pfeile entfernt, wie Gedanken gemacht wurden. Außerhalb: kein Weg führt hin (schraffiert), oder kein Wort der Aufgabe.";

@@ -26,6 +26,13 @@ fn a_ccot_lane_contemplates_until_its_end_and_its_r_is_chosen() {
             stands_for.iter().all(|text| is_named(&text)),
             "{stands_for:?}"
         );
+        // `<think>`, then what is read of the query; the marker's row reads the last token.
+        let named = "[data-testid=lane-0] .row:nth-child(N) [data-testid=stands-for]";
+        for row in 1..=short + 2 {
+            let n_named = browser.count(&named.replace('N', &row.to_string())).await?;
+            let is_kept = row > 2 && row <= stands_for.len() + 2;
+            ensure!(n_named == usize::from(is_kept), "row {row}: {n_named}");
+        }
         let decoded = browser.texts("lane-0").await?.concat();
         ensure!(
             decoded.contains("enough: "),

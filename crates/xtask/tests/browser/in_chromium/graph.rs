@@ -2,7 +2,7 @@
 
 use anyhow::{Result, ensure};
 
-use super::{LIMIT, check_quiet, in_browser};
+use super::{LIMIT, check_quiet, in_browser, run_to_end};
 use crate::chromium::{Browser, WebGpu};
 
 /// Tom is a terpus, every terpus is a gerpus, Bob is a lempus. Is Tom a gerpus or lempus?
@@ -35,6 +35,13 @@ fn an_edited_graph_is_in_the_address_and_graded_by_the_search() {
         browser.click("oracle").await?;
         let way = |text: &str| text.ends_with("Answer: Tom is a lempus.");
         browser.wait_text("oracle-path", way, LIMIT).await?;
+        let run = run_to_end(browser).await?;
+        let lane = &run["lanes"][0];
+        let answer = lane["answer"].as_str().unwrap_or_default();
+        ensure!(
+            answer.contains("Tom is a lempus") && lane["verdict"] == "right",
+            "the search's answer is right, found {lane}"
+        );
         // What no sentence says is refused, and the graph stays as it is.
         press(browser, "Bob").await?;
         let refused = |text: &str| text.contains("\"Bob\" is a name");

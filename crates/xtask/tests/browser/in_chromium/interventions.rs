@@ -79,6 +79,36 @@ fn every_change_makes_a_copy_that_is_the_same_up_to_its_step() {
     });
 }
 
+/// Goes on from a step of mixtures in words, by the buttons alone.
+#[test]
+fn a_fork_goes_on_with_another_strategy() {
+    in_browser(WebGpu::Off, async |browser| {
+        let run = open_and_run(browser, "prosqa-unified:soft").await?;
+        pin(browser, 1).await?;
+        browser.click("go-on-thinking").await?;
+        let is_forked = |hash: &str| hash.contains(";prosqa-unified:soft,from=1-1");
+        browser.wait_hash(is_forked, LIMIT).await?;
+        finished_run_of(browser, 2).await?;
+        browser.choose("lane-1-strategy", "token-cot").await?;
+        let is_hard = |hash: &str| hash.contains(";prosqa-unified:token-cot,from=1-1");
+        let hash = browser.wait_hash(is_hard, LIMIT).await?;
+        browser.open(&hash).await?;
+        browser.wait_enabled("run", LIMIT).await?;
+        browser.click("run").await?;
+        let both = finished_run_of(browser, 2).await?;
+        compare_lanes(&both["lanes"][0], &run["lanes"][0]).context("the source")?;
+        let [soft, hard] = [0, 1].map(|lane| {
+            let steps = both["lanes"][lane]["steps"]
+                .as_array()
+                .into_iter()
+                .flatten();
+            steps.filter(|step| step["input"] == "concept").count()
+        });
+        ensure!(soft > 2 && hard == 0, "{soft} and {hard} mixtures");
+        check_quiet(browser).await
+    });
+}
+
 /// In words, what another problem gives can be typed: the word that stood there.
 #[test]
 fn another_problems_word_is_fed_as_if_it_were_typed() {

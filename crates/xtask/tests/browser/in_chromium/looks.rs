@@ -12,7 +12,7 @@ use crate::chromium::{Browser, WebGpu};
 const SIZES: [([u32; 2], usize); 4] = [
     ([390, 844], 1),
     ([768, 1024], 4),
-    ([1280, 800], 4),
+    ([1366, 768], 4),
     ([1920, 1080], 4),
 ];
 
@@ -89,8 +89,8 @@ fn axe_finds_nothing() {
                     finished_run(browser).await?;
                     open_all(browser).await?;
                 }
-                for size in [SIZES[0].0, SIZES[2].0] {
-                    browser.resize(size).await?;
+                for (size, _) in &SIZES[..3] {
+                    browser.resize(*size).await?;
                     let found = axe_findings(browser).await?;
                     ensure!(
                         found.is_empty(),

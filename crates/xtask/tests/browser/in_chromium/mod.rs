@@ -79,9 +79,20 @@ fn in_browser_with(webgpu: WebGpu, js_flags: &str, test: impl AsyncFnOnce(&Brows
         .build()
         .expect("a runtime");
     let outcome = runtime.block_on(async {
-        let browser = Browser::start(webgpu, js_flags, Host::default()).await?;
+        let start = || Browser::start(webgpu, js_flags, Host::default());
+        let browser = match start().await {
+            Ok(browser) => browser,
+            // On a busy machine a browser that is well may not come up in time.
+            Err(error) => {
+                eprintln!("the browser did not start, so once more: {error:#}");
+                start().await?
+            }
+        };
         let outcome = test(&browser).await;
-        browser.close().await?;
+        // What a browser does at its end says nothing about the page; its driver ends it anyway.
+        if let Err(error) = browser.close().await {
+            eprintln!("the browser did not end by itself: {error:#}");
+        }
         outcome
     });
     if let Err(error) = outcome {

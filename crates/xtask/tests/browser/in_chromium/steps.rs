@@ -69,7 +69,7 @@ fn a_link_shows_the_same_step_of_the_same_run() {
     for _ in 0..2 {
         in_browser(WebGpu::Off, async |browser| {
             browser.open(&hash).await?;
-            finished_run(browser).await?;
+            let run = finished_run(browser).await?;
             shows(browser, "Step 4").await?;
             let slider = "return document.querySelector('[data-testid=step-slider]').value";
             let at = browser.execute(slider, json!(null)).await?;
@@ -86,7 +86,7 @@ fn a_link_shows_the_same_step_of_the_same_run() {
                 chosen == ["shade-lane-1"],
                 "expected the second lane, found {chosen:?}"
             );
-            told.push(mass(browser).await?);
+            told.push((mass(browser).await?, run["lanes"].clone()));
             Ok(())
         });
     }
