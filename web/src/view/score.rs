@@ -312,8 +312,8 @@ mod tests {
             fork: Some(from_another),
             ..plain.clone()
         };
-        assert_eq!(entrants(&treated, None), [plain.clone()]);
         assert_eq!(entrants(&treated, Some(3)), swept(&plain, 3));
+        assert_eq!(entrants(&treated, None), [plain]);
     }
 
     #[test]
