@@ -192,6 +192,7 @@ fn Row(
         }),
         _ => EitherOf3::C(view! {
             {chosen_word(&row)}
+            {stands_for.map(stands_for_view)}
             {completed.map(|sentence| view! { <Judged sentence/> })}
         }),
     };
