@@ -76,10 +76,10 @@ pub fn Stream(lane: Lane) -> impl IntoView {
             let record = run.records.get(row.step as usize)?;
             let program = run.program.as_ref()?;
             // A contemplation token is no step of a search.
-            let shares = (!contemplates(record, program)).then(|| shares(record));
+            let contemplated = contemplates(record, program).then_some(record.phase_step);
+            let shares = contemplated.is_none().then(|| shares(record));
             // A row decodes the state that its step leaves: before the first contemplation token that is
             // the query's, and after the last one the row of the marker that follows.
-            let contemplated = contemplates(record, program).then_some(record.phase_step);
             let read = contemplated.and_then(|n_made| n_made.checked_sub(1));
             let stands_for = read.and_then(|nth| run.stands_for.get(nth as usize));
             let stands_for = stands_for.map(|&id| run.word(id));
