@@ -102,7 +102,7 @@ pub fn section(folder: &Path) -> Result<String> {
 
 impl ContemplationDocument {
     /// A table of all adapters, and a histogram of each.
-    fn section(&self) -> String {
+    pub fn section(&self) -> String {
         let mut text = String::from(
             "\
 ## When CCOT's END stops
