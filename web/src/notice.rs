@@ -125,13 +125,7 @@ impl Notice {
             SessionError::Chat(_) => {
                 Self::new("The model cannot be spoken to", error).advice(words().chat_off)
             }
-            SessionError::Strategy(_)
-            | SessionError::Engine(_)
-            | SessionError::Source { .. }
-            | SessionError::NoSuchStep { .. }
-            | SessionError::NoSuchStepThere { .. }
-            | SessionError::NoOtherProblem(_)
-            | SessionError::Fork(_) => {
+            SessionError::Strategy(_) | SessionError::Engine(_) | SessionError::Treatment(_) => {
                 Self::new(words().lane_cannot_run, error).advice(words().lane_cannot_run_advice)
             }
             SessionError::Gpu(_) | SessionError::NotBegun | SessionError::Overtaken => {

@@ -487,7 +487,7 @@ words! {
     study_second: "JS to the 2nd word, nats", "JS zum 2. Wort, Nats";
     study_rouge: "ROUGE-L to greedy words", "ROUGE-L zu den wahrscheinlichsten Wörtern";
     study_how: "Over steps that mix two words or more, with bootstrapped 95 % intervals over problems. Made by", "Über Schritte, die zwei Wörter oder mehr mischen, mit 95-%-Bootstrap-Intervallen über Aufgaben. Gemacht mit";
-    evidence_tokens: "tokens", "Token";
+    evidence_tokens: "thinking + answer tokens", "Denk- + Antworttoken";
     evidence_paper: "paper", "Paper";
     evidence_checkpoint: "checkpoint", "Checkpoint";
     evidence_table: "{suite}: table of {task}", "{suite}: Tabelle zu {task}";
