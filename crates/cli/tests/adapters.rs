@@ -172,7 +172,16 @@ fn a_row_whose_checkpoint_is_gone_stays_as_it_was_measured() {
     let [suite, models, out] = ["suite.toml", ".", "out"].map(|name| folder.arg(name));
     let args = |n: &'static str| {
         [
-            "table", "--suite", &suite, "--models", &models, "--out", &out, "--no-cache", "--n", n,
+            "table",
+            "--suite",
+            &suite,
+            "--models",
+            &models,
+            "--out",
+            &out,
+            "--no-cache",
+            "--n",
+            n,
         ]
         .map(str::to_owned)
     };
@@ -182,7 +191,10 @@ fn a_row_whose_checkpoint_is_gone_stays_as_it_was_measured() {
         latent(&args).output().expect("latent starts")
     };
     let table = || fs::read_to_string(folder.path("out/table.json")).expect("written");
-    assert!(!run("2", &["--keep"]).status.success(), "there is no table yet");
+    assert!(
+        !run("2", &["--keep"]).status.success(),
+        "there is no table yet"
+    );
     assert!(run("2", &[]).status.success());
     let before = table();
     // Neither row is measured: one of them because nobody asks for it.

@@ -370,7 +370,10 @@ fn a_resumed_run_of_ccot_equals_an_unbroken_one_in_every_stage() {
         broken.step().expect("a step");
         broken.save().expect("a state");
         let mut resumed = started(true);
-        assert!(contents(&resumed) == reached[step - 1], "saved after {step}");
+        assert!(
+            contents(&resumed) == reached[step - 1],
+            "saved after {step}"
+        );
         for (later, expected) in reached.iter().enumerate().skip(step) {
             resumed.step().expect("a step");
             assert!(

@@ -208,7 +208,11 @@ impl RowOfTimes {
             ..
         } = self.time;
         let [mean, low, high] = [mean, ci_low, ci_high].map(|share| 100.0 * share);
-        let adapters: Vec<String> = self.adapters.iter().map(|name| format!("/{name}")).collect();
+        let adapters: Vec<String> = self
+            .adapters
+            .iter()
+            .map(|name| format!("/{name}"))
+            .collect();
         format!(
             "| {} | {} | {:.1} | {:.1} | {mean:.0} [{low:.0}, {high:.0}] | `{}{}` |\n",
             self.task,

@@ -210,4 +210,3 @@ async fn runs(
     bar.finish_and_clear();
     Ok(runs)
 }
-

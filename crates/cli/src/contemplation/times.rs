@@ -70,11 +70,7 @@ pub async fn times(args: &ContemplationArgs, suite: &Suite) -> Result<Vec<RowOfT
 }
 
 /// The suite's rows of a task.
-async fn ways<'a>(
-    args: &ContemplationArgs,
-    suite: &'a Suite,
-    task: Task,
-) -> Result<Vec<Way<'a>>> {
+async fn ways<'a>(args: &ContemplationArgs, suite: &'a Suite, task: Task) -> Result<Vec<Way<'a>>> {
     let mut ways = Vec::new();
     for row in &suite.rows {
         let Some(cell) = row.cells.get(task.name()) else {

@@ -115,10 +115,7 @@ const OFFICIAL: &str = "official";
 
 #[cfg(test)]
 mod tests {
-    use latent_model::{
-        evidence::Outcome,
-        metrics::wilson,
-    };
+    use latent_model::{evidence::Outcome, metrics::wilson};
 
     use super::*;
 

@@ -19,17 +19,17 @@ use latent_model::{
     tasks::{TASKS, Task},
 };
 
-pub use self::{
-    args::{MODELS, TableArgs},
-    document::section,
-    suite::{Cell, Suite},
-};
 use self::{
     args::COCONUT,
     kept::Kept,
     measure::{Bench, problem_sets},
     thinking::{RowOfThinking, ThinkingDocument},
     thoughts::{CurveOfThoughts, PointOfThoughts, ThoughtsDocument},
+};
+pub use self::{
+    args::{MODELS, TableArgs},
+    document::section,
+    suite::{Cell, Suite},
 };
 use crate::{
     engines::EngineKind,
