@@ -398,6 +398,9 @@ fn column(values: &[f32], device: &Device) -> Tensor<2> {
 /// z₀ and the first k − 1 of each problem's states `[N·k, d]`.
 fn shifted(z_0: &Tensor<2>, states: &Tensor<2>, k: usize) -> Tensor<2> {
     let [n, d] = z_0.dims();
+    if k == 1 {
+        return z_0.clone();
+    }
     let before = states.clone().reshape([n, k, d]).narrow(1, 0, k - 1);
     let first = z_0.clone().reshape([n, 1, d]);
     Tensor::cat(vec![first, before], 1).reshape([n * k, d])
