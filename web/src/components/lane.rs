@@ -6,7 +6,7 @@ use latent_model::{
     program::{Adapter, Feed, Role},
     record::{StepRecord, flag},
     strategy::{COMPOSED, STRATEGIES, Setting, Strategy},
-    tasks::Grade,
+    tasks::{Difficulty, Grade, Picture},
     training_record::Accuracy,
 };
 use leptos::prelude::*;
@@ -24,9 +24,13 @@ use crate::{
     focus::{Cursor, Focus},
     lanes::{Lane, LaneRun},
     page_signals::PageSignals,
-    page_state::LaneChoice,
+    page_state::{LaneChoice, ProblemChoice},
     runner::Runner,
-    view::chart::words_at_once,
+    startup::Reports,
+    view::{
+        accuracies::{own_and_rest, sentence},
+        chart::words_at_once,
+    },
     words::{
         fill,
         tables::{lacks_text, strategy_summary, verdict_word},
@@ -279,8 +283,16 @@ fn CheckpointPicker(lane: Lane) -> impl IntoView {
     };
     let about = move || {
         let told = |entry: &Entry| {
+            // Of a model that somebody brought, nothing but where it came from is known.
+            let (summary, language) = match entry.task.picture() {
+                Picture::Text => (
+                    fill(words().brought_from, &[("from", &entry.summary)]),
+                    None,
+                ),
+                _ => (entry.summary.clone(), Some("en")),
+            };
             view! {
-                <p class="paper">{entry.summary.clone()}</p>
+                <p class="paper" lang=language>{summary}</p>
                 <p class="paper">{entry.contemplation_of(&full_name.get()).map(contemplation_text)}</p>
             }
         };
@@ -295,7 +307,7 @@ fn CheckpointPicker(lane: Lane) -> impl IntoView {
         </label>
         <AdaptersPicker lane full_name/>
         {about}
-        <Accuracies model/>
+        <Accuracies lane model/>
     }
 }
 
@@ -340,17 +352,43 @@ fn contemplation_text(ContemplationSpec { layer, ratio }: ContemplationSpec) -> 
     )
 }
 
-/// How often a checkpoint was right, as its `training.json` says.
+/// How often a checkpoint was right with the lane's strategy, as its `training.json` says, and
+/// folded away how often with every other one.
 #[component]
-fn Accuracies(model: Memo<String>) -> impl IntoView {
+fn Accuracies(lane: Lane, model: Memo<String>) -> impl IntoView {
     let shipped = expect_context::<SiteCatalogue>();
-    let lines = move || match shipped.accuracies(&model.get()) {
-        None => vec![words().fetching_accuracies.to_string()],
-        Some(Ok(found)) => found.iter().map(Accuracy::sentence).collect(),
-        Some(Err(error)) => vec![fill(words().accuracies_unknown, &[("error", &error)])],
+    let problem = expect_context::<PageSignals>().problem;
+    let size = Memo::new(move |_| match problem.get() {
+        ProblemChoice::Drawn { difficulty, .. } => difficulty,
+        _ => Difficulty::Official,
+    });
+    let lines = move |found: Vec<Accuracy>| {
+        let strategy = lane.choice.with(|choice| choice.strategy.name);
+        let first = shipped.catalogue.with_value(|known| {
+            let entry = known.entry(&model.get());
+            entry.and_then(|entry| entry.strategies.first().cloned())
+        });
+        let (own, rest) = own_and_rest(&found, strategy, first.as_deref(), size.get().name());
+        let own = own.map_or(words().accuracy_not_measured.into(), sentence);
+        let line = |accuracy: &Accuracy| view! { <li>{sentence(accuracy)}</li> };
+        view! {
+            <p class="paper" data-testid="accuracy">{own}</p>
+            <details>
+                <summary>{words().how_often_right}</summary>
+                <ul class="accuracies">{rest.into_iter().map(line).collect_view()}</ul>
+            </details>
+        }
     };
-    let line = |text: String| view! { <li>{text}</li> };
-    view! { <ul class="accuracies">{move || lines().into_iter().map(line).collect_view()}</ul> }
+    move || match shipped.accuracies(&model.get()) {
+        None => view! { <p class="paper">{words().fetching_accuracies}</p> }.into_any(),
+        // Nobody has measured what a visitor brings.
+        Some(Ok(found)) if found.is_empty() => ().into_any(),
+        Some(Ok(found)) => lines(found).into_any(),
+        Some(Err(error)) => {
+            let text = fill(words().accuracies_unknown, &[("error", &error)]);
+            view! { <p class="paper">{text}</p> }.into_any()
+        }
+    }
 }
 
 /// In place of the stream before there is one: what will run.
@@ -359,19 +397,17 @@ fn BeforeRun(lane: Lane) -> impl IntoView {
     let full_name = Memo::new(move |_| lane.choice.with(|choice| choice.model.clone()));
     let model = Memo::new(move |_| full_name.with(|name| folder_and_adapters(name).0.to_string()));
     let strategy = move || lane.choice.with(|choice| choice.strategy);
-    let is_asked = RwSignal::new(false);
+    // What it was measured at comes after what it runs with.
+    let reports = expect_context::<Reports>();
     view! {
         // It may scroll, so keys must reach it.
         <div class="stream before-run" tabindex="0">
             <p class="long">{move || strategy_summary(strategy())}</p>
             <p>{move || cited(strategy().paper)}</p>
             <p>{words().checkpoint} " " <b>{full_name}</b></p>
-            <details on:toggle=move |_| is_asked.set(true)>
-                <summary>{words().how_often_right}</summary>
-                <Show when=move || is_asked.get()>
-                    <Accuracies model/>
-                </Show>
-            </details>
+            <Show when=move || reports.is_ready()>
+                <Accuracies lane model/>
+            </Show>
         </div>
     }
 }
@@ -401,6 +437,7 @@ fn LaneFoot(index: Memo<usize>, lane: Lane) -> impl IntoView {
         lane.run
             .with(|run| run.answer.trim_start_matches("###").trim().to_string())
     };
+    let language = move || (!signals.covers_answers()).then_some("en");
     let verdict = move || {
         let found = lane.run.with(|run| run.verdict);
         found.filter(|_| !signals.covers_answers())
@@ -418,7 +455,7 @@ fn LaneFoot(index: Memo<usize>, lane: Lane) -> impl IntoView {
         <footer class="lane-foot">
             <EndedEarly lane index/>
             <p class="answer">
-                <span class="text" title=answer data-testid=move || testid("answer")>{answer}</span>
+                <span class="text" lang=language title=answer data-testid=move || testid("answer")>{answer}</span>
                 <span class="verdict" data-verdict=word>
                     <span aria-hidden="true">{mark}</span>
                     <span data-testid=move || testid("verdict")>{told}</span>
