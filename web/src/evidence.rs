@@ -5,7 +5,7 @@ use latent_model::{
         report::{Mixing, title},
         statistics::Mean,
     },
-    evidence::{Outcome, Published, RowOfTable},
+    evidence::{Measured, Outcome, Published, RowOfTable},
 };
 use serde::Deserialize;
 use serde_json::Value;
@@ -163,10 +163,10 @@ pub fn cell(row: &RowOfTable, set: &str) -> String {
     }
 }
 
-/// Tokens a problem on a set: `11.2`.
+/// Thinking steps and answer tokens of a problem on a set: `8.2 + 3.0`.
 pub fn tokens(row: &RowOfTable, set: &str) -> String {
     let measured = row.outcome.on(set);
-    measured.map_or_else(String::new, |found| format!("{:.1}", found.tokens))
+    measured.map_or_else(String::new, Measured::tokens_text)
 }
 
 /// The paper's figure: `77.5 ±1.9 %`.
@@ -202,7 +202,7 @@ pub fn next_link(markdown: &str) -> Option<(&str, &str, &str, &str)> {
 mod tests {
     use latent_model::{
         analysis::report::{AnalysisRow, AnalysisStudy, sentences},
-        evidence::{Measured, Table},
+        evidence::Table,
         metrics::Proportion,
     };
 

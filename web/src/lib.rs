@@ -15,7 +15,6 @@ pub mod default_lanes;
 pub mod evidence;
 pub mod focus;
 pub mod gpu;
-pub mod lane_group;
 pub mod lanes;
 pub mod load;
 pub mod measurement;
@@ -33,6 +32,7 @@ pub mod session;
 pub mod speed;
 pub mod startup;
 pub mod take_away;
-pub mod treatment;
 pub mod view;
 pub mod words;
+
+pub use latent_model::analysis::treatment;

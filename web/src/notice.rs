@@ -123,13 +123,7 @@ impl Notice {
                     .advice(words().unreadable_problem_advice)
             }
             SessionError::Chat(_) => Self::new(words().cannot_chat, error).advice(words().chat_off),
-            SessionError::Strategy(_)
-            | SessionError::Engine(_)
-            | SessionError::Source { .. }
-            | SessionError::NoSuchStep { .. }
-            | SessionError::NoSuchStepThere { .. }
-            | SessionError::NoOtherProblem(_)
-            | SessionError::Fork(_) => {
+            SessionError::Strategy(_) | SessionError::Engine(_) | SessionError::Treatment(_) => {
                 Self::new(words().lane_cannot_run, error).advice(words().lane_cannot_run_advice)
             }
             SessionError::Gpu(_) | SessionError::NotBegun | SessionError::Overtaken => {

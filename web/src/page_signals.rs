@@ -10,9 +10,7 @@ use crate::{
     default_lanes::default_lanes,
     focus::{Cursor, Focus},
     lanes::Lanes,
-    page_state::{
-        EngineChoice, LaneChoice, Language, PageState, ProblemChoice, Shown, Speed, first_problem,
-    },
+    page_state::{EngineChoice, LaneChoice, Language, PageState, ProblemChoice, Shown, Speed},
     question::Question,
     view::reach::Oracle,
 };
@@ -217,7 +215,7 @@ impl PageSignals {
             .try_update_value(|memory| memory.change(before, left, task))
             .flatten();
         let (problem, lanes) =
-            found.unwrap_or_else(|| (first_problem(task), default_lanes(task, catalogue)));
+            found.unwrap_or_else(|| (ProblemChoice::first(task), default_lanes(task, catalogue)));
         self.task.set(task);
         self.problem.set(problem);
         self.lanes.replace(lanes);

@@ -1,11 +1,13 @@
 //! The state that defines a run: which task and problem, which lanes, which seed.
 
 use latent_model::{
-    address::{Address, AddressError},
+    address::{Address, AddressError, DEFAULT_SEED},
     catalogue::Catalogue,
     strategy::Setting,
     tasks::{Picture, Task},
 };
+
+pub use latent_model::analysis::treatment::streams;
 
 pub use latent_model::address::{
     DEFAULT_TASK, EngineChoice, LaneChoice, Language, ProblemChoice, Shown, Speed,
@@ -55,9 +57,9 @@ impl PageState {
     pub fn of_task(task: Task, catalogue: &Catalogue) -> Self {
         Self {
             task,
-            problem: first_problem(task),
+            problem: ProblemChoice::first(task),
             lanes: default_lanes(task, catalogue),
-            seed: 1,
+            seed: DEFAULT_SEED,
             speed: Speed::PerSecond(4),
             engine: EngineChoice::Auto,
             play: None,
@@ -126,14 +128,6 @@ impl PageState {
             ..self.clone()
         };
         alike != *other
-    }
-}
-
-/// The problem that a page of the task begins with.
-pub fn first_problem(task: Task) -> ProblemChoice {
-    match task.prompts().is_empty() {
-        true => ProblemChoice::FIRST,
-        false => ProblemChoice::Example(0),
     }
 }
 
@@ -220,20 +214,10 @@ pub fn moved_thoughts(lanes: &[LaneChoice], most: f32) -> Vec<Option<f32>> {
     lanes.iter().map(moved).collect()
 }
 
-/// The stream of each lane's random draws: equal lanes count up, so that they differ, and a lane
-/// that stands alone has stream 0, as in `latent run`.
-pub fn streams(lanes: &[LaneChoice]) -> Vec<u32> {
-    let equal_before = |index: usize| {
-        let earlier = lanes[..index].iter();
-        earlier.filter(|lane| **lane == lanes[index]).count() as u32
-    };
-    (0..lanes.len()).map(equal_before).collect()
-}
-
 #[cfg(test)]
 mod tests {
     use latent_model::{
-        strategy::{STRATEGIES, Strategy},
+        strategy::Strategy,
         tasks::{prontoqa, prosqa},
     };
 
@@ -242,14 +226,6 @@ mod tests {
 
     fn open(hash: &str) -> Opened {
         PageState::from_hash(hash, &shipped_catalogue()).expect(hash)
-    }
-
-    #[test]
-    fn equal_lanes_get_streams_of_their_own() {
-        let soft = LaneChoice::new("a", &STRATEGIES[0]);
-        let other = LaneChoice::new("b", &STRATEGIES[0]);
-        let lanes = [soft.clone(), other, soft.clone(), soft];
-        assert_eq!(streams(&lanes), [0, 0, 1, 2]);
     }
 
     fn lane(name: &str) -> LaneChoice {

@@ -1,36 +1,13 @@
 //! The question that all lanes are asked: its text, what it means where that is known, its grader.
 
-use std::collections::BTreeMap;
-
 use latent_model::{
-    address::ProblemChoice,
-    tasks::{Grade, Graph, Picture, Problem, Task, free_text, last_sentence, sentences},
+    address::{Asked, ProblemChoice},
+    tasks::{Grade, Graph, Picture, Problem, Task, last_sentence, sentences},
 };
 
+pub use latent_model::address::AllExamples;
+
 use crate::words::{fill, words};
-
-/// One of the official problems that ship with the page.
-#[derive(Clone, Debug, PartialEq, serde::Deserialize)]
-pub struct Example {
-    /// What makes it worth showing.
-    pub title: String,
-    /// Statements and question in official English.
-    pub question: String,
-}
-
-/// The shipped problems of a task.
-#[derive(Clone, Debug, Default, PartialEq, serde::Deserialize)]
-pub struct Examples {
-    /// Where they come from, for people.
-    pub source: String,
-    /// The problems.
-    pub problems: Vec<Example>,
-}
-
-/// `public/examples/index.json`: the shipped problems by the name of their task.
-#[derive(Clone, Debug, Default, PartialEq, serde::Deserialize)]
-#[serde(transparent)]
-pub struct AllExamples(BTreeMap<String, Examples>);
 
 /// What the lanes are asked.
 #[derive(Clone, Debug, PartialEq)]
@@ -48,85 +25,25 @@ pub struct Question {
     sketch: Option<Graph>,
 }
 
-impl AllExamples {
-    /// The shipped problems of a task, where it has any.
-    pub fn of(&self, task: Task) -> Option<&Examples> {
-        self.0.get(task.name())
-    }
-}
-
 impl Question {
     /// The question that a choice stands for.
     pub fn new(task: Task, choice: &ProblemChoice, examples: &AllExamples) -> Self {
-        match choice {
-            ProblemChoice::Drawn { difficulty, seed } => {
-                Self::of(task.generate(*seed, *difficulty))
-            }
-            ProblemChoice::Typed(text) => Self::read(task, text),
-            ProblemChoice::Said(text) => Self {
-                is_said: true,
-                ..Self::read(task, text)
-            },
-            ProblemChoice::Example(index) if *index < task.prompts().len() => {
-                Self::example(task, &task.prompts()[*index])
-            }
-            ProblemChoice::Example(index) => {
-                let known = examples.of(task).map_or(&[][..], |known| &known.problems);
-                match known.get(*index) {
-                    Some(example) => Self::read(task, &example.question),
-                    None => Self {
-                        task,
-                        text: String::new(),
-                        is_said: false,
-                        problem: Err(format!(
-                            "there is no example {} of {}; there are {}",
-                            index + 1,
-                            task.title(),
-                            known.len()
-                        )),
-                        sketch: None,
-                    },
-                }
-            }
-        }
-    }
-
-    fn of(problem: Problem) -> Self {
-        Self {
-            task: problem.task(),
-            text: problem.question().into(),
-            is_said: false,
-            problem: Ok(problem),
-            sketch: None,
-        }
-    }
-
-    fn read(task: Task, text: &str) -> Self {
-        match task.read(text) {
-            Ok(problem) => Self::of(problem),
-            Err(reason) => Self {
-                task,
-                // Where any text is a prompt, a space at its end is part of it.
-                text: match task.picture() {
-                    Picture::Text => text.into(),
-                    Picture::Graph | Picture::Story => text.trim().into(),
-                },
-                is_said: false,
-                problem: Err(reason.to_string()),
-                sketch: sketch(task, text.trim()),
-            },
-        }
-    }
-
-    /// A prompt that is offered, with its answer where that is known.
-    fn example(task: Task, example: &free_text::Example) -> Self {
-        let asked = match example.problem() {
-            Some(problem) => Self::of(problem),
-            None => Self::read(task, example.prompt),
+        let Asked {
+            task,
+            text,
+            is_said,
+            problem,
+        } = Asked::new(task, choice, examples);
+        let sketch = match problem {
+            Ok(_) => None,
+            Err(_) => sketch(task, text.trim()),
         };
         Self {
-            is_said: example.chat,
-            ..asked
+            task,
+            text,
+            is_said,
+            problem,
+            sketch,
         }
     }
 
@@ -178,7 +95,7 @@ fn sketch(task: Task, text: &str) -> Option<Graph> {
 
 #[cfg(test)]
 mod tests {
-    use latent_model::tasks::{Difficulty, arithmetic, prontoqa, prosqa};
+    use latent_model::tasks::{Difficulty, arithmetic, free_text, prontoqa, prosqa};
 
     use super::*;
 
@@ -336,7 +253,7 @@ mod tests {
     #[test]
     fn the_shipped_examples_are_problems_of_tasks() {
         let examples = shipped();
-        for (name, of_task) in &examples.0 {
+        for (name, of_task) in examples.by_task() {
             let task: Task = name.parse().expect("a task");
             assert!(!of_task.problems.is_empty());
             for index in 0..of_task.problems.len() {

@@ -14,7 +14,10 @@ use latent_gpu::{
 };
 use latent_model::{
     address::LaneChoice,
-    analysis::{fork::ForkError, intervention::Interventions},
+    analysis::{
+        lane_group::{Group, groups},
+        treatment::{TreatedLane, TreatmentError, streams, treated},
+    },
     catalogue::{Catalogue, folder_and_adapters},
     contemplation,
     engine::{Engine, EngineError, LaneSpec, Renewable},
@@ -32,14 +35,11 @@ use crate::{
     candidate::Tried,
     chunk::chat_prompt,
     gpu::{Gpu, Opened},
-    lane_group::{Group, groups},
     lanes::Words,
     load::{Downloading, LoadError, fetch_model},
-    page_state::streams,
     question::Question,
     run_state::LaneRecord,
     self_test::SelfTest,
-    treatment::{TreatedLane, treated},
 };
 
 /// Engines by checkpoint.
@@ -69,48 +69,26 @@ pub enum SessionError {
     /// A problem of the arena that the checkpoint cannot read.
     #[error(transparent)]
     Evaluation(#[from] EvaluationError),
-    /// A lane that looks at one that it cannot look at; both are counted from 1.
-    #[error(
-        "lane {lane} looks at lane {looked_at}, which must stand before it and have the same checkpoint"
-    )]
-    Source {
-        /// The lane.
-        lane: usize,
-        /// The other one.
-        looked_at: usize,
-    },
-    /// A step that the other lane did not have.
-    #[error("lane {lane} was fed nothing after step {step}; it was after steps 0 to {}", n.saturating_sub(1))]
-    NoSuchStep {
-        /// The other lane, counted from 1.
-        lane: usize,
-        /// The step.
-        step: u32,
-        /// How many it was fed something after.
-        n: usize,
-    },
-    /// A step that the run on another problem did not have.
-    #[error("on problem {seed} the lane is fed nothing after step {step}; it is after steps 0 to {}", n.saturating_sub(1))]
-    NoSuchStepThere {
-        /// The other problem's seed.
-        seed: u64,
-        /// The step.
-        step: u32,
-        /// How many it is fed something after.
-        n: usize,
-    },
-    /// A swap with another problem where none are generated.
-    #[error("a thought cannot be swapped with another problem's: none are generated for {0}")]
-    NoOtherProblem(&'static str),
-    /// A lane that cannot go on from a step.
+    /// What cannot be done to a lane.
     #[error(transparent)]
-    Fork(#[from] ForkError),
+    Treatment(TreatmentError),
     /// The page's own calls came in the wrong order.
     #[error("no run has begun")]
     NotBegun,
     /// What was being tried for an engine is not wanted any more.
     #[error("another engine was chosen meanwhile")]
     Overtaken,
+}
+
+impl From<TreatmentError> for SessionError {
+    /// An engine's own failure stays one, whatever was being done to a lane.
+    fn from(error: TreatmentError) -> Self {
+        match error {
+            TreatmentError::Engine(error) => Self::Engine(error),
+            TreatmentError::Prompt(error) => Self::Prompt(error),
+            error => Self::Treatment(error),
+        }
+    }
 }
 
 impl SessionError {
@@ -479,7 +457,8 @@ impl Session {
             self.engine(&mut engines, &lane.model).await?;
             checkpoints.push(self.loaded(&lane.model).ok_or(SessionError::NotBegun)?);
         }
-        let treated = treated(question.task, lanes, &specs, &checkpoints, &mut engines).await?;
+        let models: Vec<&Model> = checkpoints.iter().map(|known| &known.model).collect();
+        let treated = treated(question.task, lanes, &specs, &models, &mut engines).await?;
         let mut begun: Vec<Begun> = treated
             .iter()
             .map(|(spec, _)| Begun {
@@ -488,25 +467,15 @@ impl Session {
             })
             .collect();
         let mut all = Vec::new();
-        for (model, members) in groups(lanes) {
-            let engine = self.engine(&mut engines, &model).await?;
-            let batch: Vec<TreatedLane> =
-                members.iter().map(|&lane| treated[lane].clone()).collect();
-            let specs: Vec<LaneSpec> = batch.iter().map(|(spec, _)| spec.clone()).collect();
-            let started = engine.begin(&specs).await;
-            started.map_err(|error| error.with_lane(|lane| members[lane] + 1))?;
-            for &lane in &members {
+        for group in groups(lanes) {
+            let (name, members) = &group;
+            let engine = self.engine(&mut engines, name).await?;
+            let of = models[members[0]];
+            let group = Group::begin(group, &treated, of, engine).await?;
+            for &lane in &group.members {
                 begun[lane].engine = engine.description();
             }
-            let is_changed = batch.iter().any(|(_, changes)| !changes.is_empty());
-            let of = &checkpoints[members[0]].model;
-            all.push(Group {
-                interventions: is_changed
-                    .then(|| Interventions::new(&of.config, &of.weights, &batch)),
-                steps_done: 0,
-                model,
-                members,
-            });
+            all.push(group);
         }
         self.groups.replace(all);
         self.treated.replace(treated);

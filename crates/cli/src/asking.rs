@@ -26,7 +26,8 @@ pub struct AskingArgs {
 pub struct Asked {
     pub problems: Vec<Problem>,
     shots: Vec<Problem>,
-    chat: bool,
+    /// Whether they are said to the model in its chat.
+    pub chat: bool,
 }
 
 impl AskingArgs {

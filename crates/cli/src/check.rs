@@ -131,8 +131,8 @@ pub async fn check(args: &CheckArgs) -> Result<ExitCode> {
 
 /// The model in `folder`, if it can be compared with `model`: weights may differ, nothing else.
 fn load_origin(folder: &Path, model: &Model, args: &CheckArgs) -> Result<Model> {
-    let origin = load_adapted(folder, args.model.adapters.as_deref())?;
-    let origin = origin.with_weights_in(args.model.weights);
+    let origin = load_adapted(folder, args.model.adapters())?;
+    let origin = origin.with_weights_in(args.model.loading.weights);
     ensure!(
         origin.config == model.config,
         "--against must have the model's shape, {:?}, found {:?}",

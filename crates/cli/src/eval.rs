@@ -17,7 +17,7 @@ use serde::Serialize;
 use crate::{
     asking::AskingArgs,
     engines::{EngineKind, open_lasting_engine},
-    folder::{ModelArgs, weights_digest},
+    folder::ModelArgs,
     problems::ProblemArgs,
     progress::progress_bar,
     results_file::{Measured, Results},
@@ -188,10 +188,9 @@ impl Listener<'_> {
 impl EvalArgs {
     /// All that a run of the evaluation depends on.
     fn measured(&self, source: &ProblemArgs, engine: &impl Engine) -> Result<Measured> {
-        let adapters = self.model.adapters.as_deref();
         Ok(Measured {
             model: self.model.name(),
-            weights: weights_digest(&self.model.model, adapters)?,
+            weights: self.model.weights_digest()?,
             engine: engine.description(),
             strategy: self.strategy.clone(),
             settings: self.set.clone(),

@@ -24,6 +24,13 @@ pub struct ModelArgs {
     /// A model folder, or a GGUF file.
     #[arg(long)]
     pub model: PathBuf,
+    #[command(flatten)]
+    pub loading: LoadingArgs,
+}
+
+/// What is loaded of a checkpoint.
+#[derive(Args, Clone, Debug)]
+pub struct LoadingArgs {
     /// The folder in it that holds the adapters of CCOT [default: ccot, where there is one].
     #[arg(long)]
     pub adapters: Option<String>,
@@ -35,14 +42,24 @@ pub struct ModelArgs {
 impl ModelArgs {
     /// Loads and checks the model.
     pub fn load(&self) -> Result<Model> {
-        let model = load_adapted(&self.model, self.adapters.as_deref())?;
-        Ok(model.with_weights_in(self.weights))
+        let model = load_adapted(&self.model, self.adapters())?;
+        Ok(model.with_weights_in(self.loading.weights))
+    }
+
+    /// The folder of adapters, where one is named.
+    pub fn adapters(&self) -> Option<&str> {
+        self.loading.adapters.as_deref()
+    }
+
+    /// As [`weights_digest`].
+    pub fn weights_digest(&self) -> Result<String> {
+        weights_digest(&self.model, self.adapters())
     }
 
     /// The checkpoint's name, with that of the adapters where they are named.
     pub fn name(&self) -> String {
-        let adapters = self.adapters.iter().map(|adapters| format!("/{adapters}"));
-        model_name(&self.model) + &adapters.collect::<String>()
+        let adapters = self.adapters().map(|adapters| format!("/{adapters}"));
+        model_name(&self.model) + &adapters.unwrap_or_default()
     }
 }
 

@@ -145,7 +145,7 @@ fn a_row_of_the_table_is_measured_with_its_own_adapters() {
     let args = [
         "table", "--suite", &suite, "--models", &models, "--out", &out, "--n", "2",
     ];
-    stdout_of(&[&args[..], &["--no-cache"]].concat());
+    let text = stdout_of(&[&args[..], &["--no-cache"]].concat());
     assert!(
         !folder.path("out/thoughts.json").exists(),
         "nobody asked for it"
@@ -159,11 +159,56 @@ fn a_row_of_the_table_is_measured_with_its_own_adapters() {
     assert_eq!([think_steps(0), think_steps(1)], [Some(8.0), Some(4.0)]);
     assert_ne!(row(0)["weights_sha256"], row(1)["weights_sha256"]);
     assert_eq!(row(2)["state"], "not-trained");
-    let text = read("table.md");
     assert!(
         text.contains("`arithmetic-ccot/ccot-r0.05` | `ccot` |"),
         "{text}"
     );
+}
+
+#[test]
+fn a_row_whose_checkpoint_is_gone_stays_as_it_was_measured() {
+    let (folder, model) = adapted("table-keep");
+    fs::write(folder.path("suite.toml"), SUITE).expect("it can be written");
+    let [suite, models, out] = ["suite.toml", ".", "out"].map(|name| folder.arg(name));
+    let args = |n: &'static str| {
+        [
+            "table",
+            "--suite",
+            &suite,
+            "--models",
+            &models,
+            "--out",
+            &out,
+            "--no-cache",
+            "--n",
+            n,
+        ]
+        .map(str::to_owned)
+    };
+    let run = |n: &'static str, more: &[&str]| {
+        let args = args(n);
+        let args = Vec::from_iter(args.iter().map(String::as_str).chain(more.iter().copied()));
+        latent(&args).output().expect("latent starts")
+    };
+    let table = || fs::read_to_string(folder.path("out/table.json")).expect("written");
+    assert!(
+        !run("2", &["--keep"]).status.success(),
+        "there is no table yet"
+    );
+    assert!(run("2", &[]).status.success());
+    let before = table();
+    // Neither row is measured: one of them because nobody asks for it.
+    fs::rename(&model, folder.path("gone")).expect("it was there");
+    for more in [&["--keep"][..], &["--keep", "--only", "r = 0.1"]] {
+        assert!(run("2", more).status.success());
+        assert_eq!(table(), before, "{more:?}");
+    }
+    let output = run("3", &["--keep"]);
+    let text = stderr(&output);
+    assert!(text.contains("was measured on other problems"), "{text}");
+    assert_eq!(table(), before);
+    assert!(run("2", &[]).status.success());
+    assert!(!table().contains("\"measured\""), "nothing is kept unasked");
 }
 
 #[test]

@@ -274,7 +274,6 @@ fn table_writes_the_same_files_twice_and_the_results_for_people() {
     run("third", &[]);
     for name in [
         "table.json",
-        "table.md",
         "thoughts.json",
         "thoughts.svg",
         "thinking.json",
@@ -285,10 +284,6 @@ fn table_writes_the_same_files_twice_and_the_results_for_people() {
         };
         assert_eq!(read("first"), read("second"), "{name}");
         assert_eq!(read("second"), read("third"), "{name}");
-    }
-    let table = fs::read_to_string(folder.path("first/table.md")).expect("it was written");
-    for line in table.lines() {
-        assert!(printed.contains(line), "what is printed lacks {line}");
     }
     assert!(
         printed.contains("| thoughts | `prosqa-coconut`, official, n 2, %"),

@@ -1,9 +1,11 @@
 //! The address of a set-up: what a link to the page holds, written and read.
 
+mod asked;
 mod grammar;
 mod lane;
 mod touched;
 
+pub use asked::{AllExamples, Asked, Example, Examples};
 pub use lane::{ChangeChoice, ChangeKind, ForkChoice, LaneChoice};
 
 use crate::{
@@ -20,6 +22,9 @@ pub const KEYS: [&str; 22] = [
 
 /// The task of an address that names none, as the first addresses did.
 pub const DEFAULT_TASK: Task = TASKS[0];
+
+/// The seed of an address that names none.
+pub const DEFAULT_SEED: u32 = 1;
 
 /// What an address holds: `task=…&problem=…&lanes=…&seed=…&speed=…&engine=…&play=…`, then what is
 /// shown of it, `step=…&shade=…&paint=…&chapter=…&size=…&theme=…&lang=…&arena=…&analysis=…&`
@@ -230,6 +235,14 @@ impl ProblemChoice {
         difficulty: Difficulty::Class,
         seed: 29,
     };
+
+    /// The problem that a page of the task begins with.
+    pub fn first(task: Task) -> Self {
+        match task.prompts().is_empty() {
+            true => Self::FIRST,
+            false => Self::Example(0),
+        }
+    }
 }
 
 impl Speed {

@@ -204,6 +204,11 @@ impl Measured {
         }
     }
 
+    /// Mean thinking steps and mean answer tokens.
+    pub fn tokens_text(&self) -> String {
+        format!("{:.1} + {:.1}", self.think_steps, self.answer_tokens)
+    }
+
     /// Accuracy with its interval, in percent.
     pub fn text(&self) -> String {
         let [value, low, high] = self.accuracy.percent();

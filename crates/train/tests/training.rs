@@ -269,6 +269,32 @@ fn tiny_run() -> RunConfig {
     toml::from_str(text).expect("the config is whole")
 }
 
+/// Adapters of CCOT on [`tiny_run`], two or three steps in each stage.
+fn tiny_ccot() -> RunConfig {
+    let mut config = tiny_run();
+    config.layouts = vec![SequenceLayout::Ccot];
+    (config.batch.extra_questions, config.recall) = (0, None);
+    let table = r#"
+        ratio = 0.5
+        layer = 0
+        keep = "ranked"
+        reuse = 2
+        generator = { rank = 2, alpha = 2.0 }
+        decoder = { rank = 2, alpha = 2.0 }
+        input = "mapped"
+        variance = "data"
+        first_layer = 0
+        stop_gradient = "tap"
+        own_inputs_from = 3
+        joint_from = 5
+        answer_gradient = "above-tap"
+        lengths = "own"
+        end = 0.3
+    "#;
+    config.ccot = Some(toml::from_str(table).expect("the table is whole"));
+    config
+}
+
 /// A fresh folder below the system's temporary one.
 fn fresh_folder(name: &str) -> PathBuf {
     let folder = std::env::temp_dir().join(format!("latent-train-{name}-{}", std::process::id()));
@@ -306,6 +332,57 @@ fn a_resumed_run_equals_an_unbroken_one() {
     let progress = |run: &Run| run.trainer().state().progress.clone();
     assert_eq!(progress(&resumed), progress(&unbroken));
     assert_eq!(weights(&resumed), weights(&unbroken));
+    std::fs::remove_dir_all(folder).expect("the folder was made here");
+}
+
+/// What a run of CCOT keeps beside its adapters: averages of the optimizer, which begin anew with each
+/// stage, the pool of readings and how often each has been learned from.
+#[test]
+fn a_resumed_run_of_ccot_equals_an_unbroken_one_in_every_stage() {
+    let device = Device::flex();
+    let folder = fresh_folder("resume-ccot");
+    std::fs::create_dir_all(&folder).expect("a folder");
+    let mut base = Run::new(tiny_run(), &folder, &device, false).expect("the run starts");
+    base.save().expect("a state");
+    let mut config = tiny_ccot();
+    let state = folder.join("base.safetensors");
+    std::fs::rename(folder.join("state.safetensors"), &state).expect("it was saved");
+    config.start_from = Some(state.display().to_string());
+    let stages = config.ccot.clone().expect("[ccot] is there");
+    let started =
+        |resume: bool| Run::new(config.clone(), &folder, &device, resume).expect("the run starts");
+    let contents = |run: &Run| {
+        let state = run.trainer().state();
+        let adapters = state.ccot.as_ref().expect("adapters").weights(|_| true);
+        let numbers = adapters
+            .into_iter()
+            .map(|weight| weight.tensor.into_data().try_into_vec().expect("f32"));
+        (state.progress.clone(), Vec::<Vec<f32>>::from_iter(numbers))
+    };
+    let mut unbroken = started(false);
+    let reached = Vec::from_iter((0..8).map(|_| {
+        unbroken.step().expect("a step");
+        contents(&unbroken)
+    }));
+    // Within a stage and at both of its ends.
+    let mut broken = started(false);
+    for step in 1..8 {
+        broken.step().expect("a step");
+        broken.save().expect("a state");
+        let mut resumed = started(true);
+        assert!(
+            contents(&resumed) == reached[step - 1],
+            "saved after {step}"
+        );
+        for (later, expected) in reached.iter().enumerate().skip(step) {
+            resumed.step().expect("a step");
+            assert!(
+                contents(&resumed) == *expected,
+                "saved after {step}, step {later} ({:?} before it)",
+                stages.stage(later as u64)
+            );
+        }
+    }
     std::fs::remove_dir_all(folder).expect("the folder was made here");
 }
 

@@ -35,7 +35,7 @@ use crate::{
     load::{Downloading, LoadError, fetch_file},
     notice::{Notice, Notices, Topic},
     page_signals::PageSignals,
-    page_state::{PageState, first_problem},
+    page_state::{PageState, ProblemChoice},
     patching::Patching,
     playback::{LeaveRecording, OpenRecording, Playing},
     runner::Runner,
@@ -135,7 +135,7 @@ fn bring_models(session: Rc<Session>, brought: Brought, signals: PageSignals, no
         let task = tasks::free_text::TASK;
         let is_other_task = signals.task.get_untracked() != task;
         let problem = match is_other_task {
-            true => first_problem(task),
+            true => ProblemChoice::first(task),
             false => signals.problem.get_untracked(),
         };
         let state = PageState {

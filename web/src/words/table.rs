@@ -511,7 +511,7 @@ words! {
     study_how: "Over steps that mix two words or more, with bootstrapped 95 % intervals over problems. Made by", "Über Schritte, die zwei Wörter oder mehr mischen, mit 95-%-Bootstrap-Intervallen über Aufgaben. Gemacht mit";
     not_trained: "not trained", "nicht trainiert";
     not_measured: "not measured", "nicht gemessen";
-    evidence_tokens: "tokens", "Token";
+    evidence_tokens: "thinking + answer tokens", "Denk- + Antworttoken";
     evidence_paper: "paper", "Paper";
     evidence_checkpoint: "checkpoint", "Checkpoint";
     evidence_table: "{suite}: table of {task}", "{suite}: Tabelle zu {task}";

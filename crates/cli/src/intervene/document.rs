@@ -3,7 +3,9 @@
 use std::path::Path;
 
 use anyhow::Result;
-use latent_model::analysis::report::{InterventionResult, InterventionRow, InterventionStudy};
+use latent_model::analysis::report::{
+    InterventionResult, InterventionRow, InterventionStudy, Subject,
+};
 
 use crate::{evidence, output::p_value};
 
@@ -16,21 +18,101 @@ pub fn section(folder: &Path) -> Result<String> {
     Ok(format!(
         "## What thoughts are for: changing them\n\n\
          Readings of thoughts have been fooled (arXiv 2606.12689 finds search frontiers in controls \
-         without recurrence), so here they are changed before they are fed. *zero*: a vector of \
-         zeros. *noise*: Gaussian, as large as the input itself (× {}). *shuffle*: its dimensions \
-         in another order. *swap*: what the problem before was fed at that step. *freeze*: the \
-         input before it, once more. *nearest*: the token whose embedding is nearest by angle. \
-         The control is pauses trained by Coconut's curriculum, which all are the same token, so that \
-         *swap*, *freeze* and *nearest* change nothing there. *patch* reaches between the layers: \
-         what the residual stream was, after one layer at one step, in the run of the problem before \
-         (activation patching, arXiv 2202.05262). Differences are paired, with bootstrap intervals; \
-         *p* is McNemar's exact test.\n\n{}",
+         without recurrence), so here they are changed before they are fed, on every checkpoint \
+         that was trained to think in something else than words; of four of them also one by one. \
+         The problems are {}. \
+         *zero*: a vector of zeros. *noise*: Gaussian, as large as the input itself (× {}). \
+         *shuffle*: its dimensions in another order. *swap*: what the problem before was fed at \
+         that step. *freeze*: the input before it, once more. *nearest*: the token whose embedding \
+         is nearest by angle. *patch* reaches between the layers: what the residual stream was, \
+         after one layer at one step, in the run of the problem before (activation patching, arXiv \
+         2202.05262). Differences are paired, with bootstrap intervals; *p* is McNemar's exact \
+         test.\n\n{READING}\n\n{}",
+        problems(&study),
         study.noise,
-        table(&study)
+        overview(&study)
     ))
 }
 
-/// All rows, all inputs of thinking changed together, then one by one.
+/// What the study shows and what it does not; a test holds it to the numbers.
+const READING: &str = "\
+The controls are pauses, which all are the same token, so that *swap*, *freeze* and *nearest* change \
+nothing there. *zero*, *noise* and *shuffle* do: five of six checkpoints of pauses lose accuracy \
+when their pauses become zeros, though a pause says nothing of its problem. So a loss under these \
+three shows that a model needs inputs such as it knows, and not that a thought holds something; \
+`prosqa-pause-as-thought` alone does without. *swap* is the change that tells, for what is fed is a \
+thought like any other, only of another problem. By it all checkpoints lose whose thoughts were \
+trained with a curriculum or with reach supervision, and all that mix words. Three lose nothing that \
+could be told from chance on 200 problems: Coconut without curriculum on ProsQA and on ProntoQA, and \
+CCOT on ProsQA; what their answers need is not seen to be in their thoughts, however right they are. \
+On word problems Coconut without curriculum loses, too. There is one training run a checkpoint.";
+
+/// Where the problems of a study come from, and how many there are of each task.
+fn problems(study: &InterventionStudy) -> String {
+    let of_row = |row: &InterventionRow| {
+        let Subject {
+            problems, n, seed, ..
+        } = &row.subject;
+        format!("{problems}, n {n}, seed {seed}")
+    };
+    let mut all: Vec<String> = Vec::new();
+    for text in study.rows.iter().map(of_row) {
+        if !all.contains(&text) {
+            all.push(text);
+        }
+    }
+    all.join("; ")
+}
+
+/// A study of many rows: a line for each, with what all changes did, then inputs one by one.
+pub fn overview(study: &InterventionStudy) -> String {
+    let mut kinds: Vec<&str> = Vec::new();
+    for result in study.rows.iter().flat_map(together) {
+        if !kinds.contains(&result.kind.as_str()) {
+            kinds.push(&result.kind);
+        }
+    }
+    let heads: String = kinds.iter().map(|kind| format!(" {kind} |")).collect();
+    let rules = "---|".repeat(kinds.len());
+    let lines = |cell: &dyn Fn(&InterventionResult) -> String| {
+        let line = |row: &InterventionRow| {
+            let [value, low, high] = row.clean.percent();
+            let cells = kinds.iter().map(|kind| {
+                let mut known = together(row);
+                let result = known.find(|result| result.kind == *kind);
+                format!(" {} |", result.map(cell).unwrap_or_default())
+            });
+            let cells: String = cells.collect();
+            format!(
+                "| {} | {value:.1} [{low:.1}, {high:.1}] |{cells}\n",
+                of(row)
+            )
+        };
+        study.rows.iter().map(line).collect::<String>()
+    };
+    let differences = lines(&|result| {
+        let text = points(result);
+        match result.mcnemar.p_value < SIGNIFICANT {
+            true => text,
+            false => format!("({text})"),
+        }
+    });
+    let others = lines(&|result| format!("{:.1}", 100.0 * result.answers_changed));
+    format!(
+        "All inputs of thinking changed together: accuracy without a change in %, then the \
+         difference in points. In parentheses stands a difference whose *p* is \
+         {SIGNIFICANT} or more; nothing is corrected for the number of comparisons.\n\n\
+         | checkpoint | strategy | none |{heads}\n|---|---|---|{rules}\n{differences}\n\
+         How many answers are other ones than without the change, right or wrong, in %:\n\n\
+         | checkpoint | strategy | accuracy |{heads}\n|---|---|---|{rules}\n{others}{}",
+        details(study)
+    )
+}
+
+/// *p* below which a difference is told from none.
+const SIGNIFICANT: f64 = 0.05;
+
+/// A study of few rows: every change with its interval, then inputs one by one.
 pub fn table(study: &InterventionStudy) -> String {
     let mut text = String::from(
         "| checkpoint | strategy | problems | change | accuracy, % | difference, points | p | answers \
@@ -39,6 +121,12 @@ pub fn table(study: &InterventionStudy) -> String {
     for row in &study.rows {
         text += &of_row(row);
     }
+    text + &details(study)
+}
+
+/// Inputs one by one, states one by one, and how the study was made.
+fn details(study: &InterventionStudy) -> String {
+    let mut text = String::new();
     let alone = study.rows.iter().filter_map(one_by_one);
     let alone: Vec<String> = alone.collect();
     if !alone.is_empty() {
@@ -63,39 +151,52 @@ pub fn table(study: &InterventionStudy) -> String {
     )
 }
 
+/// What the changes of all inputs of thinking did.
+fn together(row: &InterventionRow) -> impl Iterator<Item = &InterventionResult> {
+    let results = row.conditions.iter();
+    results.filter(|result| result.steps.is_none())
+}
+
+/// A checkpoint and how it thinks, as cells of a table.
+fn of(row: &InterventionRow) -> String {
+    let set: Vec<String> = row.set.iter().map(|set| format!(" {set}")).collect();
+    let (model, strategy) = (&row.subject.model, &row.strategy);
+    format!("`{model}` | `{strategy}{}`", set.concat())
+}
+
+/// A difference in points with its interval.
+fn points(result: &InterventionResult) -> String {
+    let difference = &result.difference;
+    let [mean, low, high] =
+        [difference.mean, difference.ci_low, difference.ci_high].map(|share| 100.0 * share);
+    format!("{mean:+.1} [{low:+.1}, {high:+.1}]")
+}
+
 fn of_row(row: &InterventionRow) -> String {
     let subject = &row.subject;
-    let set: Vec<String> = row.set.iter().map(|set| format!(" {set}")).collect();
     let [value, low, high] = row.clean.percent();
     let mut text = format!(
-        "| `{}` | `{}{}` | {}, n {}, seed {} | none | {value:.1} [{low:.1}, {high:.1}] | | | |\n",
-        subject.model,
-        row.strategy,
-        set.concat(),
+        "| {} | {}, n {}, seed {} | none | {value:.1} [{low:.1}, {high:.1}] | | | |\n",
+        of(row),
         subject.problems,
         subject.n,
         subject.seed,
     );
-    let together = |result: &&InterventionResult| result.steps.is_none();
     let listed = |result: &&InterventionResult| result.steps.as_ref().is_some_and(|s| s.len() > 1);
-    let shown = row.conditions.iter();
-    for result in shown.filter(|result| together(result) || listed(result)) {
+    let lists = row.conditions.iter().filter(listed);
+    for result in together(row).chain(lists) {
         let [value, low, high] = result.accuracy.percent();
-        let points = |share: f64| 100.0 * share;
-        let difference = &result.difference;
         let which = result.steps.as_ref().map(|steps| {
             let steps: Vec<String> = steps.iter().map(u32::to_string).collect();
             format!(" {}", steps.join(", "))
         });
         text += &format!(
-            "| | | | {}{} | {value:.1} [{low:.1}, {high:.1}] | {:+.1} [{:+.1}, {:+.1}] | {} | {:.1} |\n",
+            "| | | | {}{} | {value:.1} [{low:.1}, {high:.1}] | {} | {} | {:.1} |\n",
             result.kind,
             which.unwrap_or_default(),
-            points(difference.mean),
-            points(difference.ci_low),
-            points(difference.ci_high),
+            points(result),
             p_value(result.mcnemar.p_value),
-            points(result.answers_changed),
+            100.0 * result.answers_changed,
         );
     }
     text
@@ -152,14 +253,49 @@ mod tests {
     use super::*;
     use crate::evidence::assert_of_weights_that_ship;
 
+    fn study() -> InterventionStudy {
+        let root = Path::new(concat!(env!("CARGO_MANIFEST_DIR"), "/../.."));
+        evidence::read(&root.join("public/evidence/interventions"), FILE).expect("a study")
+    }
+
     #[test]
     fn the_study_was_made_on_the_weights_that_ship() {
-        let root = Path::new(concat!(env!("CARGO_MANIFEST_DIR"), "/../.."));
-        let folder = root.join("public/evidence/interventions");
-        let study: InterventionStudy = evidence::read(&folder, FILE).expect("a study");
-        for row in &study.rows {
+        for row in &study().rows {
             let subject = &row.subject;
             assert_of_weights_that_ship(&subject.model, None, &subject.weights_sha256);
         }
+    }
+
+    #[test]
+    fn the_reading_of_the_study_is_what_was_measured() {
+        let study = study();
+        // The rows whose accuracy a change lowers beyond chance.
+        let lowered = |kind: &str, strategy: &str, is: bool| -> Vec<&str> {
+            let rows = study.rows.iter();
+            let rows = rows.filter(|row| (row.strategy == "pause") == (strategy == "pause"));
+            let rows = rows.filter(|row| {
+                let result = together(row).find(|result| result.kind == kind);
+                let result = result.expect("every row has it");
+                let told = result.mcnemar.p_value < SIGNIFICANT && result.difference.mean < 0.0;
+                told == is
+            });
+            rows.map(|row| &*row.subject.model).collect()
+        };
+        assert_eq!(lowered("zero", "pause", false), ["prosqa-pause-as-thought"]);
+        assert_eq!(lowered("zero", "pause", true).len(), 5);
+        for kind in ["noise", "shuffle"] {
+            assert!(lowered(kind, "pause", false).contains(&"prosqa-pause-as-thought"));
+        }
+        for kind in ["swap", "freeze", "nearest"] {
+            let controls = study.rows.iter().filter(|row| row.strategy == "pause");
+            let mut results = controls.flat_map(together);
+            assert!(results.all(|result| result.kind != kind || result.answers_changed == 0.0));
+        }
+        let unmoved = [
+            "prosqa-coconut-no-curriculum",
+            "prosqa-ccot",
+            "prontoqa-coconut-no-curriculum",
+        ];
+        assert_eq!(lowered("swap", "other", false), unmoved);
     }
 }

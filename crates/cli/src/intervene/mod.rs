@@ -149,8 +149,8 @@ pub struct Condition {
 #[serde(deny_unknown_fields)]
 struct Suite {
     noise: f32,
+    /// What is done to all inputs of thinking together, on every row.
     kinds: Vec<Kind>,
-    one_by_one: Vec<Kind>,
     #[serde(rename = "row")]
     rows: Vec<SuiteRow>,
 }
@@ -164,6 +164,27 @@ struct SuiteRow {
     #[serde(default)]
     set: Vec<String>,
     task: Task,
+    /// What is also done to one input of thinking at a time.
+    #[serde(default)]
+    one_by_one: Vec<Kind>,
+}
+
+impl Suite {
+    /// What is measured on a row, patches left out.
+    fn conditions(&self, row: &SuiteRow) -> Vec<Condition> {
+        let together = self.kinds.iter().map(|&kind| Condition {
+            kind,
+            steps: Steps::All,
+        });
+        let alone = row.one_by_one.iter().filter(|kind| **kind != Kind::Patch);
+        let alone = alone.flat_map(|&kind| {
+            (1..=ONE_BY_ONE).map(move |step| Condition {
+                kind,
+                steps: Steps::Some(vec![step]),
+            })
+        });
+        together.chain(alone).collect()
+    }
 }
 
 /// Inputs of thinking that a suite tries one by one.
@@ -218,18 +239,11 @@ async fn run_suite(args: &InterveneArgs, path: &Path) -> Result<ExitCode> {
         fs::read_to_string(path).with_context(|| format!("cannot read {}", path.display()))?;
     let suite: Suite = toml::from_str(&text).with_context(|| format!("in {}", path.display()))?;
     ensure!(!suite.rows.is_empty(), "{} has no row", path.display());
-    let kinds = suite.kinds.iter().filter(|kind| **kind != Kind::Patch);
-    let together = kinds.map(|&kind| Condition {
-        kind,
-        steps: Steps::All,
-    });
-    let alone = suite.one_by_one.iter().flat_map(|&kind| {
-        (1..=ONE_BY_ONE).map(move |step| Condition {
-            kind,
-            steps: Steps::Some(vec![step]),
-        })
-    });
-    let conditions: Vec<Condition> = together.chain(alone).collect();
+    ensure!(
+        !suite.kinds.contains(&Kind::Patch),
+        "{}: patch belongs into a row's one_by_one, found in kinds",
+        path.display()
+    );
     let bar = progress_bar((suite.rows.len() * args.n) as u64, "problems");
     let mut rows: Vec<InterventionRow> = Vec::new();
     let mut engine = String::new();
@@ -247,8 +261,8 @@ async fn run_suite(args: &InterveneArgs, path: &Path) -> Result<ExitCode> {
             set: &row.set,
             problems: &problems,
             noise: suite.noise,
-            conditions: conditions.clone(),
-            patches: suite.kinds.contains(&Kind::Patch),
+            conditions: suite.conditions(row),
+            patches: row.one_by_one.contains(&Kind::Patch),
         };
         let (measured, by) = bench.measure(&bar).await?;
         rows.push(measured);
@@ -261,7 +275,7 @@ async fn run_suite(args: &InterveneArgs, path: &Path) -> Result<ExitCode> {
         rows,
     };
     evidence::write(&args.out, document::FILE, &study)?;
-    println!("{}", document::table(&study));
+    println!("{}", document::overview(&study));
     Ok(ExitCode::SUCCESS)
 }
 
@@ -300,6 +314,8 @@ fn problems(args: &InterveneArgs) -> ProblemArgs {
 
 #[cfg(test)]
 mod tests {
+    use latent_model::catalogue::Catalogue;
+
     use super::*;
 
     #[test]
@@ -313,16 +329,21 @@ mod tests {
     }
 
     #[test]
-    fn the_suite_that_ships_is_one() {
-        let text = include_str!("../../suites/interventions.toml");
-        let suite: Suite = toml::from_str(text).expect("a suite");
-        assert!(
-            suite.rows.iter().any(|row| row.strategy == "pause"),
-            "a control"
-        );
-        assert!(
-            !suite.one_by_one.contains(&Kind::Patch),
-            "that is one by one"
-        );
+    fn the_suite_that_ships_has_every_checkpoint_that_thinks_without_words() {
+        let suite: Suite =
+            toml::from_str(include_str!("../../suites/interventions.toml")).expect("a suite");
+        let catalogue = include_str!("../../../../public/models/index.json");
+        let catalogue: Catalogue = serde_json::from_str(catalogue).expect("a catalogue");
+        let missing = catalogue.models.iter().filter_map(|entry| {
+            let trained = |name: &str| entry.strategies.iter().any(|known| known == name);
+            // Whoever was trained on words can mix them, too.
+            let soft = ["soft"].into_iter().filter(|_| !trained("token-cot"));
+            let mut ways = ["pause", "coconut", "ccot"].into_iter().chain(soft);
+            let strategy = ways.find(|name| trained(name))?;
+            let is_it = |row: &SuiteRow| row.model == entry.name && row.strategy == strategy;
+            (!suite.rows.iter().any(is_it)).then_some((&entry.name, strategy))
+        });
+        assert_eq!(missing.collect::<Vec<_>>(), []);
+        assert!(!suite.kinds.contains(&Kind::Patch), "that is one by one");
     }
 }

@@ -20,10 +20,10 @@ pub struct TableArgs {
     /// The rows: a TOML file.
     #[arg(long, default_value = COCONUT)]
     pub suite: PathBuf,
-    /// The folder that holds model folders; a checkpoint that is not there is shown as not
-    /// trained.
+    /// Folders that hold model folders, of which the first that has a checkpoint is asked; one that
+    /// is in none of them is shown as not trained.
     #[arg(long, default_value = MODELS)]
-    pub models: PathBuf,
+    pub models: Vec<PathBuf>,
     /// The folder that holds the official files of the tasks that have one.
     #[arg(long, default_value = "../shared/data")]
     pub data: PathBuf,
@@ -39,7 +39,11 @@ pub struct TableArgs {
     /// Measures only rows of this method or checkpoint; the others are shown as left out.
     #[arg(long)]
     pub only: Vec<String>,
-    /// Writes table.json, table.md, and what the suite asks for of thoughts.json, thoughts.svg and
+    /// Rows that are not measured now, because --only leaves them out or because their checkpoint is
+    /// not there, stay as the folder's table.json has them, if that was made of the same problems.
+    #[arg(long)]
+    pub keep: bool,
+    /// Writes table.json and what the suite asks for of thoughts.json, thoughts.svg and
     /// thinking.json here [default: public/evidence/ and the suite's name].
     #[arg(long)]
     pub out: Option<PathBuf>,

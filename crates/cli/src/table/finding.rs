@@ -1,7 +1,7 @@
 //! What the paper's figures say of two methods, and whether ours say it too.
 
 use latent_model::{
-    evidence::{Finding, RowOfTable, Verdict},
+    evidence::{Finding, Measured, RowOfTable, Verdict},
     metrics::Difference,
 };
 use serde::{Deserialize, Serialize};
@@ -21,6 +21,10 @@ pub struct Claim {
     /// Whether the claim is that the two are equally good.
     #[serde(default)]
     pub equal: bool,
+    /// A method that one of the two has to beat before the claim says anything: two methods that both
+    /// fail are not compared.
+    #[serde(default)]
+    pub floor: Option<String>,
 }
 
 impl Claim {
@@ -43,7 +47,16 @@ impl Claim {
             };
         };
         let difference = Difference::of(&better.accuracy, &worse.accuracy);
-        let verdict = self.verdict(&difference);
+        let floor = self.floor.as_deref();
+        let floor = floor.and_then(|method| Some((method, measured(method)?)));
+        let below = floor.filter(|(_, floor)| {
+            let beats = |it: &Measured| Difference::of(&it.accuracy, &floor.accuracy).low > 0.0;
+            !beats(better) && !beats(worse)
+        });
+        let verdict = match below {
+            Some(_) => Verdict::Undecided,
+            None => self.verdict(&difference),
+        };
         let says = match verdict {
             Verdict::Holds => "holds here",
             Verdict::Fails => "does not hold here",
@@ -59,11 +72,16 @@ impl Claim {
             ),
             _ => String::new(),
         };
+        let below = below.map(|(method, floor)| {
+            let percent = 100.0 * floor.accuracy.value;
+            format!("; neither is better than {method:?} ({percent:.1} %)")
+        });
+        let below = below.unwrap_or_default();
         Finding {
             verdict,
             sentence: format!(
                 "{task}: {}: {says}, {:.1} against {:.1} % on n {}, a difference of {value:+.1} \
-                 [{low:+.1}, {high:+.1}] points{paper}.",
+                 [{low:+.1}, {high:+.1}] points{below}{paper}.",
                 self.claim,
                 100.0 * better.accuracy.value,
                 100.0 * worse.accuracy.value,
@@ -97,10 +115,7 @@ const OFFICIAL: &str = "official";
 
 #[cfg(test)]
 mod tests {
-    use latent_model::{
-        evidence::{Measured, Outcome},
-        metrics::wilson,
-    };
+    use latent_model::{evidence::Outcome, metrics::wilson};
 
     use super::*;
 
@@ -152,6 +167,7 @@ mod tests {
                 better: "A".into(),
                 worse: "B".into(),
                 equal,
+                floor: None,
             };
             let findings = claim.judge(&[row("A", n, better), row("B", n, worse)]);
             let [finding] = findings.as_slice() else {
@@ -170,12 +186,40 @@ mod tests {
             better: "A".into(),
             worse: "B".into(),
             equal: false,
+            floor: None,
         };
         let findings = claim.judge(&[row("A", 70, Some(56)), row("B", 80, Some(48))]);
         assert_eq!(
             findings[0].sentence,
             "prosqa: A beats B: holds here, 80.0 against 60.0 % on n 70, a difference of +20.0 \
              [+5.2, +33.4] points."
+        );
+    }
+
+    #[test]
+    fn two_methods_below_the_floor_are_not_compared() {
+        let claim = Claim {
+            tasks: vec!["prosqa".into()],
+            claim: "A is no worse than B".into(),
+            better: "A".into(),
+            worse: "B".into(),
+            equal: true,
+            floor: Some("at once".into()),
+        };
+        let judged = |floor: usize| {
+            let rows = [("A", 26), ("B", 17), ("at once", floor)];
+            let rows = rows.map(|(method, right)| row(method, 500, Some(right)));
+            claim.judge(&rows).remove(0)
+        };
+        assert_eq!(judged(5).verdict, Verdict::Holds);
+        let finding = judged(73);
+        assert_eq!(finding.verdict, Verdict::Undecided);
+        assert!(
+            finding
+                .sentence
+                .ends_with("points; neither is better than \"at once\" (14.6 %)."),
+            "{}",
+            finding.sentence
         );
     }
 }

@@ -178,7 +178,15 @@ impl<'a> Bench<'a> {
     }
 
     fn folder(&self, cell: &Cell) -> PathBuf {
-        self.args.models.join(&cell.model)
+        let mut folders = self
+            .args
+            .models
+            .iter()
+            .map(|folder| folder.join(&cell.model));
+        let has_model = |folder: &PathBuf| folder.join("config.json").exists();
+        folders
+            .find(has_model)
+            .unwrap_or_else(|| cell.model.clone().into())
     }
 
     /// Whether there is such a checkpoint, with the adapters that the cell names.

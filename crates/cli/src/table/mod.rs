@@ -5,12 +5,13 @@ mod args;
 pub mod cache;
 mod document;
 mod finding;
+mod kept;
 mod measure;
 mod suite;
 mod thinking;
 mod thoughts;
 
-use std::{fs, process::ExitCode};
+use std::{fs, path::Path, process::ExitCode};
 
 use anyhow::{Context, Result, ensure};
 use latent_model::{
@@ -18,14 +19,17 @@ use latent_model::{
     tasks::{TASKS, Task},
 };
 
-pub use self::{args::TableArgs, document::section};
 use self::{
-    args::{COCONUT, MODELS},
-    document::markdown,
+    args::COCONUT,
+    kept::Kept,
     measure::{Bench, problem_sets},
-    suite::Suite,
     thinking::{RowOfThinking, ThinkingDocument},
     thoughts::{CurveOfThoughts, PointOfThoughts, ThoughtsDocument},
+};
+pub use self::{
+    args::{MODELS, TableArgs},
+    document::section,
+    suite::{Cell, Suite},
 };
 use crate::{
     engines::EngineKind,
@@ -35,9 +39,16 @@ use crate::{
     progress::progress_bar,
 };
 
+/// The engine of a table without a measurement.
+const NOTHING: &str = "nothing was measured";
+
+/// The table's file in its folder.
+const TABLE: &str = "table.json";
+
 /// Measures, and writes the files.
 pub async fn table(args: &TableArgs) -> Result<ExitCode> {
     let suite = Suite::load(&args.suite)?;
+    let kept = args.keep.then(|| Kept::read(args, &suite)).transpose()?;
     let mut sets = Vec::new();
     for task in tasks(&suite)? {
         sets.extend(problem_sets(args, task)?);
@@ -45,11 +56,14 @@ pub async fn table(args: &TableArgs) -> Result<ExitCode> {
     let bar = progress_bar(0, "runs");
     let mut bench = Bench::new(args, &sets, bar.clone())?;
     bar.set_length(n_runs(&suite, &bench));
-    let rows = rows(&suite, &mut bench).await?;
+    let mut rows = rows(&suite, &mut bench).await?;
     let curves = curves(&suite, &mut bench).await?;
     let thinking = thinking(&suite, &mut bench).await?;
     bar.finish_and_clear();
-    let origin = origin(args, &sets, bench.engine);
+    let mut origin = origin(args, &sets, bench.engine);
+    if let Some(kept) = kept {
+        kept.put(&mut rows, &mut origin)?;
+    }
     let table = Table {
         title: suite.title,
         introduction: suite.introduction,
@@ -62,10 +76,7 @@ pub async fn table(args: &TableArgs) -> Result<ExitCode> {
         notes: suite.notes,
         rows,
     };
-    let mut files = vec![
-        ("table.json", json(&table)?),
-        ("table.md", markdown(&table)),
-    ];
+    let mut files = vec![(TABLE, json(&table)?)];
     if !curves.is_empty() {
         let origin = origin.clone();
         let thoughts = ThoughtsDocument { origin, curves };
@@ -172,12 +183,16 @@ async fn thinking(suite: &Suite, bench: &mut Bench<'_>) -> Result<Vec<RowOfThink
 
 fn origin(args: &TableArgs, sets: &[ProblemSet], engine: Option<String>) -> Origin {
     let mut command = CommandText::new("table");
-    let (suite, models) = (args.suite.display(), args.models.display());
-    command.say_unless("suite", suite.to_string(), COCONUT.into());
-    command.say_unless("models", models.to_string(), MODELS.into());
+    command.say_unless("suite", args.suite.display().to_string(), COCONUT.into());
+    if args.models != [Path::new(MODELS)] {
+        args.models
+            .iter()
+            .for_each(|folder| command.say("models", folder.display()));
+    }
     command.say_unless("n", args.n, 500);
     command.say_unless("seed", args.seed, 1);
-    for only in &args.only {
+    // With --keep the table is what the command without either gives where all checkpoints are.
+    for only in args.only.iter().filter(|_| !args.keep) {
         command.say("only", format!("{only:?}"));
     }
     if !matches!(args.engine, EngineKind::Reference) {
@@ -186,7 +201,7 @@ fn origin(args: &TableArgs, sets: &[ProblemSet], engine: Option<String>) -> Orig
     Origin {
         command: command.into_text(),
         version: VERSION.into(),
-        engine: engine.unwrap_or_else(|| "nothing was measured".into()),
+        engine: engine.unwrap_or_else(|| NOTHING.into()),
         seed: args.seed,
         sets: sets.iter().map(|set| set.shown.clone()).collect(),
     }

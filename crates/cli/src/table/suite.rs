@@ -161,7 +161,10 @@ impl Suite {
 
     /// Refuses a claim about a method that no row of the task has.
     fn check_methods(&self, claim: &Claim, task: &str) -> Result<()> {
-        for method in [&claim.better, &claim.worse] {
+        for method in [&claim.better, &claim.worse]
+            .into_iter()
+            .chain(&claim.floor)
+        {
             let mut of_task = self.rows.iter().filter(|row| row.cells.contains_key(task));
             ensure!(
                 of_task.any(|row| row.method == *method),

@@ -9,7 +9,7 @@ use std::sync::Arc;
 use crate::{
     checkpoint::Weights,
     config::ModelConfig,
-    engine::{Engine, EngineError, LaneCursor, LaneSpec},
+    engine::{Engine, EngineError, LaneCursor, LaneSpec, checks::check_input},
     input::{Input, InputKind},
     program::Program,
     record::{StepRecord, flag},
@@ -105,6 +105,7 @@ pub fn thinking_step(program: &Program, index: u32) -> u32 {
 /// [`Interventions::apply`] with the records that came, until the run ends.
 #[derive(Clone, Debug)]
 pub struct Interventions {
+    config: ModelConfig,
     weights: Arc<Weights>,
     forward: Forward,
     lanes: Vec<Lane>,
@@ -158,6 +159,7 @@ impl Interventions {
             }
         };
         Self {
+            config: config.clone(),
             weights: weights.clone(),
             forward: Forward::new(config, Precision::Fast),
             lanes: lanes.iter().map(lane).collect(),
@@ -201,7 +203,7 @@ impl Interventions {
             let (Some(record), Some(was)) = (&newest[index], &cursor.input) else {
                 continue;
             };
-            let changed = self.changed(&cursor, was, record);
+            let changed = self.changed(&cursor, was, record)?;
             let lane = &mut self.lanes[index];
             if let Some(cursor) = &changed {
                 applied.extend(cursor.input.clone().map(|now| Applied {
@@ -218,20 +220,30 @@ impl Interventions {
         Ok(applied)
     }
 
-    /// Where a lane goes on from, if that is changed after `record`.
-    fn changed(&self, cursor: &LaneCursor, was: &Input, record: &StepRecord) -> Option<LaneCursor> {
-        let lane = &self.lanes[record.lane as usize];
+    /// Where a lane goes on from, if that is changed after `record`. What one change makes of the
+    /// input is checked before the next one computes with it.
+    fn changed(
+        &self,
+        cursor: &LaneCursor,
+        was: &Input,
+        record: &StepRecord,
+    ) -> Result<Option<LaneCursor>, EngineError> {
+        let index = record.lane as usize;
+        let lane = &self.lanes[index];
         let mut changed = cursor.clone();
-        let mut now = was.clone();
-        lane.due(record).next()?;
+        let mut now = None;
         for change in lane.due(record) {
             if let Change::Force(token) = change {
                 force(&mut changed, &lane.program, record, *token);
             }
-            now = self.input(change, now, lane.before.as_ref(), record.step);
+            let before = now.take().unwrap_or_else(|| was.clone());
+            let made = self.input(change, before, lane.before.as_ref(), record.step);
+            check_input(index, 0, &made, &self.config)?;
+            now = Some(made);
         }
-        changed.input = Some(now);
-        Some(changed)
+        let is_changed = now.is_some();
+        changed.input = now;
+        Ok(is_changed.then_some(changed))
     }
 
     /// What a change makes of an input.

@@ -8,6 +8,7 @@
 pub mod divergence;
 pub mod fork;
 pub mod intervention;
+pub mod lane_group;
 pub mod lens;
 pub mod observe;
 pub mod patching;
@@ -15,3 +16,4 @@ pub mod probe;
 pub mod report;
 pub mod similarity;
 pub mod statistics;
+pub mod treatment;

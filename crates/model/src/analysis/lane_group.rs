@@ -1,35 +1,60 @@
 //! The lanes of one checkpoint as a batch of its engine, with what is done to them on their way.
 
-use latent_gpu::AnyEngine;
-use latent_model::{
+use super::{intervention::Interventions, treatment::TreatedLane};
+use crate::{
     address::LaneChoice,
-    analysis::intervention::Interventions,
-    engine::{Engine, EngineError, Renewable},
+    engine::{Engine, EngineError, LaneSpec},
+    model::Model,
     record::StepRecord,
 };
-
-use crate::run_state::LaneRecord;
 
 /// The lanes of one checkpoint, which are a batch of its engine.
 #[derive(Debug)]
 pub struct Group {
     /// The checkpoint.
     pub model: String,
-    /// Numbers of the lanes, as the page counts them.
+    /// Numbers of the lanes among those of all checkpoints, from 0.
     pub members: Vec<usize>,
     /// What is done to them, where anything is.
-    pub interventions: Option<Interventions>,
+    interventions: Option<Interventions>,
     /// Steps of the run so far.
-    pub steps_done: u32,
+    steps_done: u32,
 }
 
 impl Group {
-    /// Up to `n_steps` further, in as many pieces as there are changes on the way.
-    pub async fn advance(
+    /// Begins the lanes of one checkpoint on its engine; `treated` are those of all checkpoints.
+    ///
+    /// # Errors
+    /// If the engine refuses them; lanes are counted from 1 there, among those of all checkpoints.
+    pub async fn begin<E: Engine>(
+        (model, members): (String, Vec<usize>),
+        treated: &[TreatedLane],
+        of: &Model,
+        engine: &mut E,
+    ) -> Result<Self, EngineError> {
+        let batch: Vec<TreatedLane> = members.iter().map(|&lane| treated[lane].clone()).collect();
+        let specs: Vec<LaneSpec> = batch.iter().map(|(spec, _)| spec.clone()).collect();
+        let begun = engine.begin(&specs).await;
+        begun.map_err(|error| error.with_lane(|lane| members[lane] + 1))?;
+        let is_changed = batch.iter().any(|(_, changes)| !changes.is_empty());
+        Ok(Self {
+            interventions: is_changed.then(|| Interventions::new(&of.config, &of.weights, &batch)),
+            steps_done: 0,
+            model,
+            members,
+        })
+    }
+
+    /// Up to `n_steps` further, in as many pieces as there are changes on the way: each record
+    /// with its lane's number, from 0; none where all lanes are done.
+    ///
+    /// # Errors
+    /// If the engine fails; lanes are counted from 1 there.
+    pub async fn advance<E: Engine>(
         &mut self,
-        engine: &mut Renewable<AnyEngine>,
+        engine: &mut E,
         n_steps: usize,
-    ) -> Result<Vec<LaneRecord>, EngineError> {
+    ) -> Result<Vec<(usize, StepRecord)>, EngineError> {
         let members = &self.members;
         let of_lane = |error: EngineError| error.with_lane(|lane| members[lane] + 1);
         let mut all = Vec::new();
@@ -72,9 +97,8 @@ pub fn groups(lanes: &[LaneChoice]) -> Vec<(String, Vec<usize>)> {
 
 #[cfg(test)]
 mod tests {
-    use latent_model::strategy::STRATEGIES;
-
     use super::*;
+    use crate::strategy::STRATEGIES;
 
     #[test]
     fn lanes_of_one_checkpoint_are_one_batch() {

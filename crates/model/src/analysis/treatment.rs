@@ -1,21 +1,19 @@
 //! What is done to lanes on their way: changed inputs, and lanes that go on from another one's step.
 
-use std::{collections::BTreeMap, sync::Arc};
+use std::collections::BTreeMap;
 
-use latent_gpu::AnyEngine;
-use latent_model::{
+use super::{
+    fork::{Continue, ForkError, continuation, fork},
+    intervention::{Change, Intervention, Ran, run_to_end_with},
+};
+use crate::{
     address::{ChangeChoice, ChangeKind, ForkChoice, LaneChoice, ProblemChoice},
-    analysis::{
-        fork::{Continue, continuation, fork},
-        intervention::{Change, Intervention, Ran, run_to_end_with},
-    },
-    engine::{Engine, EngineError, LaneSpec, Renewable},
+    engine::{Engine, EngineError, LaneSpec},
     input::Input,
     model::Model,
     tasks::{Difficulty, Picture, Problem, Task},
+    tokenizer::TokenizerError,
 };
-
-use crate::session::{Checkpoint, SessionError};
 
 /// A lane as its engine runs it.
 pub type TreatedLane = (LaneSpec, Vec<Intervention>);
@@ -23,8 +21,68 @@ pub type TreatedLane = (LaneSpec, Vec<Intervention>);
 /// A swap with another problem, and what the lane is fed there.
 type OtherProblem = (ChangeKind, Vec<Input>);
 
+/// Why something cannot be done to a lane.
+#[derive(Debug, thiserror::Error)]
+pub enum TreatmentError {
+    /// A lane that looks at one that it cannot look at; both are counted from 1.
+    #[error(
+        "lane {lane} looks at lane {looked_at}, which must stand before it and have the same checkpoint"
+    )]
+    Source {
+        /// The lane.
+        lane: usize,
+        /// The other one.
+        looked_at: usize,
+    },
+    /// A step that the other lane did not have.
+    #[error("lane {lane} was fed nothing after step {step}; it was after steps 0 to {}", n.saturating_sub(1))]
+    NoSuchStep {
+        /// The other lane, counted from 1.
+        lane: usize,
+        /// The step.
+        step: u32,
+        /// How many it was fed something after.
+        n: usize,
+    },
+    /// A step that the run on another problem did not have.
+    #[error("on problem {seed} the lane is fed nothing after step {step}; it is after steps 0 to {}", n.saturating_sub(1))]
+    NoSuchStepThere {
+        /// The other problem's seed.
+        seed: u64,
+        /// The step.
+        step: u32,
+        /// How many it is fed something after.
+        n: usize,
+    },
+    /// A swap with another problem where none are generated.
+    #[error("a thought cannot be swapped with another problem's: none are generated for {0}")]
+    NoOtherProblem(&'static str),
+    /// A lane that cannot go on from a step.
+    #[error(transparent)]
+    Fork(#[from] ForkError),
+    /// Another problem that the checkpoint cannot read.
+    #[error(transparent)]
+    Prompt(#[from] TokenizerError),
+    /// The engine failed; lanes are counted from 1.
+    #[error(transparent)]
+    Engine(#[from] EngineError),
+    /// The caller has not opened an engine.
+    #[error("no engine is open for the checkpoint {0}")]
+    NoEngine(String),
+}
+
+/// The stream of each lane's random draws: equal lanes count up, so that they differ, and a lane
+/// that stands alone has stream 0.
+pub fn streams(lanes: &[LaneChoice]) -> Vec<u32> {
+    let equal_before = |index: usize| {
+        let earlier = lanes[..index].iter();
+        earlier.filter(|lane| **lane == lanes[index]).count() as u32
+    };
+    (0..lanes.len()).map(equal_before).collect()
+}
+
 /// The lanes that others look at: what they were fed must be known first. Counted from 0.
-pub fn sources(lanes: &[LaneChoice]) -> Vec<usize> {
+fn sources(lanes: &[LaneChoice]) -> Vec<usize> {
     let mut found: Vec<usize> = lanes.iter().flat_map(of_lane).collect();
     found.sort_unstable();
     found.dedup();
@@ -37,12 +95,12 @@ fn of_lane(lane: &LaneChoice) -> Vec<usize> {
 }
 
 /// Why a lane cannot look at another one; lanes are counted from 0 here and from 1 in the text.
-pub fn check_sources(lanes: &[LaneChoice]) -> Result<(), SessionError> {
+fn check_sources(lanes: &[LaneChoice]) -> Result<(), TreatmentError> {
     for (index, lane) in lanes.iter().enumerate() {
         for source in of_lane(lane) {
             let is_alike = |other: &LaneChoice| other.model == lane.model;
             if source >= index || !is_alike(&lanes[source]) {
-                return Err(SessionError::Source {
+                return Err(TreatmentError::Source {
                     lane: index + 1,
                     looked_at: source + 1,
                 });
@@ -54,21 +112,27 @@ pub fn check_sources(lanes: &[LaneChoice]) -> Result<(), SessionError> {
 
 /// The lanes with all that is done to them. Lanes that others look at, and other problems that
 /// thoughts are swapped with, run once beforehand, on the engine of their checkpoint; a run that
-/// was under way there is dropped.
-pub async fn treated(
+/// was under way there is dropped. `specs` and `models` are the lanes' own, `engines` are by
+/// checkpoint.
+///
+/// # Errors
+/// If a lane looks at one that it cannot look at, or at a step that is not there, and where the
+/// engine fails.
+pub async fn treated<E: Engine>(
     task: Task,
     lanes: &[LaneChoice],
     specs: &[LaneSpec],
-    checkpoints: &[Arc<Checkpoint>],
-    engines: &mut BTreeMap<String, Renewable<AnyEngine>>,
-) -> Result<Vec<TreatedLane>, SessionError> {
+    models: &[&Model],
+    engines: &mut BTreeMap<String, E>,
+) -> Result<Vec<TreatedLane>, TreatmentError> {
     check_sources(lanes)?;
     let sources = sources(lanes);
     let mut done: Vec<TreatedLane> = Vec::new();
     let mut ran: BTreeMap<usize, Ran> = BTreeMap::new();
     for (index, (lane, spec)) in lanes.iter().zip(specs).enumerate() {
-        let model = &checkpoints[index].model;
-        let engine = engines.get_mut(&lane.model).ok_or(SessionError::NotBegun)?;
+        let model = models[index];
+        let engine = engines.get_mut(&lane.model);
+        let engine = engine.ok_or_else(|| TreatmentError::NoEngine(lane.model.clone()))?;
         let others = other_problems(task, lane, spec, model, engine).await;
         let others = others?.map_err(|error| error.with_lane(|_| index + 1))?;
         let treated = treat(lanes, lane, spec, &done, (&ran, &others))?;
@@ -91,7 +155,7 @@ async fn other_problems<E: Engine>(
     spec: &LaneSpec,
     model: &Model,
     engine: &mut E,
-) -> Result<Result<Vec<OtherProblem>, EngineError>, SessionError> {
+) -> Result<Result<Vec<OtherProblem>, EngineError>, TreatmentError> {
     let mut others: Vec<OtherProblem> = Vec::new();
     for ChangeChoice { kind, .. } in &lane.changes {
         let ChangeKind::SwapProblem(difficulty, seed) = *kind else {
@@ -101,7 +165,7 @@ async fn other_problems<E: Engine>(
             continue;
         }
         if task.picture() == Picture::Text {
-            return Err(SessionError::NoOtherProblem(task.title()));
+            return Err(TreatmentError::NoOtherProblem(task.title()));
         }
         let there = on_problem(spec, model, &task.generate(seed, difficulty))?;
         let run = (&model.config, &model.weights);
@@ -117,11 +181,14 @@ async fn other_problems<E: Engine>(
 }
 
 /// The lane on another problem.
+///
+/// # Errors
+/// If the problem has words that the model does not know.
 pub fn on_problem(
     spec: &LaneSpec,
     model: &Model,
     problem: &Problem,
-) -> Result<LaneSpec, SessionError> {
+) -> Result<LaneSpec, TreatmentError> {
     Ok(LaneSpec {
         inputs: Input::tokens(&model.prompt(problem.question())?),
         ..spec.clone()
@@ -153,8 +220,13 @@ fn treat(
     spec: &LaneSpec,
     before: &[TreatedLane],
     (ran, others): (&BTreeMap<usize, Ran>, &[OtherProblem]),
-) -> Result<TreatedLane, SessionError> {
-    let source = |index: usize| ran.get(&index).ok_or(SessionError::NotBegun);
+) -> Result<TreatedLane, TreatmentError> {
+    // Without inputs, of which a fork and a swap complain.
+    let unknown = Ran {
+        records: Vec::new(),
+        fed: Vec::new(),
+    };
+    let source = |index: usize| ran.get(&index).unwrap_or(&unknown);
     let spec = match lane.fork {
         None => spec.clone(),
         Some(choice) => {
@@ -164,7 +236,7 @@ fn treat(
             };
             let (of_source, _) = &before[choice.lane - 1];
             let program = continuation(&spec.program, how);
-            let forked = fork(of_source, source(choice.lane - 1)?, choice.step, program)?;
+            let forked = fork(of_source, source(choice.lane - 1), choice.step, program)?;
             LaneSpec {
                 stream: spec.stream,
                 ..forked
@@ -186,10 +258,10 @@ fn treat(
             ChangeKind::Force(token) => Change::Force(*token),
             ChangeKind::Mix(parts) => Change::Replace(Input::Mixture(parts.clone())),
             ChangeKind::Swap(other) => {
-                let fed = &source(other - 1)?.fed;
+                let fed = &source(other - 1).fed;
                 let n = fed.len();
                 let input = fed.get(step as usize);
-                let input = input.ok_or(SessionError::NoSuchStep {
+                let input = input.ok_or(TreatmentError::NoSuchStep {
                     lane: *other,
                     step,
                     n,
@@ -198,11 +270,11 @@ fn treat(
             }
             ChangeKind::SwapProblem(_, seed) => {
                 let other = others.iter().find(|(kind, _)| *kind == choice.kind);
-                let (_, fed) = other.ok_or(SessionError::NotBegun)?;
+                let fed = other.map_or(&[][..], |(_, fed)| fed);
                 let (step, n) = (step + steps_before(lanes, lane), fed.len());
                 let input = fed.get(step as usize);
                 let seed = *seed;
-                let input = input.ok_or(SessionError::NoSuchStepThere { seed, step, n })?;
+                let input = input.ok_or(TreatmentError::NoSuchStepThere { seed, step, n })?;
                 Change::Replace(input.clone())
             }
         };
@@ -213,16 +285,15 @@ fn treat(
 
 #[cfg(test)]
 mod tests {
-    use latent_model::{
+    use super::*;
+    use crate::{
         address::{Address, AddressError},
         program::Program,
         record::StepRecord,
-        strategy::Strategy,
+        strategy::{STRATEGIES, Strategy},
         tasks::prosqa,
         tokenizer::Tokenizer,
     };
-
-    use super::*;
 
     fn lanes(text: &str) -> Vec<LaneChoice> {
         let address: Result<Address, AddressError> = format!("lanes={text}").parse();
@@ -245,6 +316,14 @@ mod tests {
                 "{error}"
             );
         }
+    }
+
+    #[test]
+    fn equal_lanes_get_streams_of_their_own() {
+        let soft = LaneChoice::new("a", &STRATEGIES[0]);
+        let other = LaneChoice::new("b", &STRATEGIES[0]);
+        let lanes = [soft.clone(), other, soft.clone(), soft];
+        assert_eq!(streams(&lanes), [0, 0, 1, 2]);
     }
 
     fn program(tokenizer: &Tokenizer) -> Program {
