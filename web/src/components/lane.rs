@@ -1,20 +1,18 @@
 //! One lane: what it is, its stream, its answer and verdict.
 
 use latent_model::{
-    catalogue::{Catalogue, Entry, folder_and_adapters},
-    contemplation::ContemplationSpec,
+    catalogue::{Catalogue, folder_and_adapters},
     program::{Adapter, Feed, Role},
     record::{StepRecord, flag},
     strategy::{COMPOSED, STRATEGIES, Setting, Strategy},
-    tasks::{Difficulty, Grade, Picture},
+    tasks::{Difficulty, Grade},
     training_record::Accuracy,
 };
 use leptos::prelude::*;
 
 use super::{
-    composition::{CompositionEditor, first_composition},
+    composition::first_composition,
     guide::cited,
-    lane_settings::LaneSettings,
     panel::{Inside, Panel},
     stream::Stream,
 };
@@ -105,10 +103,7 @@ pub fn LaneCard(lane: Lane) -> impl IntoView {
             <Untrained lane index/>
             <Show when=move || shows_settings.get()>
                 <div class="settings">
-                    <CheckpointPicker lane/>
-                    <CompositionEditor lane/>
-                    <LaneSettings lane/>
-                    <p class="paper">{move || strategy_summary(strategy())} " " {move || cited(strategy().paper)}</p>
+                    <Inside panel=Panel::LaneSettings(lane) is_open=shows_settings/>
                     <button class="sheet-button primary" on:click=move |_| shows_settings.set(false)>
                         {words().close_sheet}
                     </button>
@@ -246,116 +241,10 @@ fn EndedEarly(lane: Lane, index: Memo<usize>) -> impl IntoView {
     }
 }
 
-/// The task's checkpoints, and how the lane's own was evaluated.
-#[component]
-fn CheckpointPicker(lane: Lane) -> impl IntoView {
-    let catalogue = expect_context::<SiteCatalogue>().catalogue;
-    let task = expect_context::<PageSignals>().task;
-    let full_name = Memo::new(move |_| lane.choice.with(|choice| choice.model.clone()));
-    let model = Memo::new(move |_| full_name.with(|name| folder_and_adapters(name).0.to_string()));
-    let strategy = Memo::new(move |_| lane.choice.with(|choice| choice.strategy.name));
-    let site = expect_context::<SiteCatalogue>();
-    let offered = move || {
-        site.track();
-        let mut offered = catalogue.with_value(|known| known.offered(task.get(), strategy.get()));
-        // An address may name a checkpoint that does not ship; it stays visible.
-        if offered.iter().all(|(name, _)| *name != model.get()) {
-            offered.push((model.get(), None));
-        }
-        offered
-    };
-    let option = move |(name, lacks): (String, Option<&'static str>)| {
-        let is_selected = name == model.get();
-        view! {
-            <option
-                value=name.clone()
-                selected=is_selected
-                disabled=lacks.is_some() && !is_selected
-                title=lacks.map(lacks_text)
-            >
-                {name.clone()}
-            </option>
-        }
-    };
-    let on_change = move |event| {
-        let name = event_target_value(&event);
-        lane.choice.update(|choice| choice.model = name);
-    };
-    let about = move || {
-        let told = |entry: &Entry| {
-            // Of a model that somebody brought, nothing but where it came from is known.
-            let (summary, language) = match entry.task.picture() {
-                Picture::Text => (
-                    fill(words().brought_from, &[("from", &entry.summary)]),
-                    None,
-                ),
-                _ => (entry.summary.clone(), Some("en")),
-            };
-            view! {
-                <p class="paper" lang=language>{summary}</p>
-                <p class="paper">{entry.contemplation_of(&full_name.get()).map(contemplation_text)}</p>
-            }
-        };
-        catalogue.with_value(|known| known.entry(&model.get()).map(told))
-    };
-    view! {
-        <label class="field wide">
-            {words().checkpoint}
-            <select on:change=on_change>
-                {move || offered().into_iter().map(option).collect_view()}
-            </select>
-        </label>
-        <AdaptersPicker lane full_name/>
-        {about}
-        <Accuracies lane model/>
-    }
-}
-
-/// Which of a checkpoint's adapters contemplate: a choice of r, where it has several folders of them.
-#[component]
-fn AdaptersPicker(lane: Lane, full_name: Memo<String>) -> impl IntoView {
-    let catalogue = expect_context::<SiteCatalogue>().catalogue;
-    let named = Memo::new(move |_| {
-        let contemplates = lane.choice.with(|choice| choice.strategy.contemplates());
-        let of = |known: &Catalogue| Some(known.entry(&full_name.get())?.contemplations());
-        let named = catalogue.with_value(of).filter(|_| contemplates);
-        named.filter(|named| named.len() > 1)
-    });
-    let option = move |(name, spec): (String, ContemplationSpec)| {
-        let is_selected = name == full_name.get();
-        view! { <option value=name selected=is_selected>{format!("r = {}", spec.ratio)}</option> }
-    };
-    let on_change = move |event| {
-        let name = event_target_value(&event);
-        lane.choice.update(|choice| choice.model = name);
-    };
-    move || {
-        named.get().map(|named| {
-            view! {
-                <label class="field wide">
-                    {words().adapters}
-                    <select data-testid="adapters" on:change=on_change>
-                        {named.into_iter().map(option).collect_view()}
-                    </select>
-                </label>
-            }
-        })
-    }
-}
-
-/// How a checkpoint contemplates, in words.
-fn contemplation_text(ContemplationSpec { layer, ratio }: ContemplationSpec) -> String {
-    let (layer, ratio) = (layer.to_string(), ratio.to_string());
-    fill(
-        words().contemplates_with,
-        &[("layer", &layer), ("ratio", &ratio)],
-    )
-}
-
 /// How often a checkpoint was right with the lane's strategy, as its `training.json` says, and
 /// folded away how often with every other one.
 #[component]
-fn Accuracies(lane: Lane, model: Memo<String>) -> impl IntoView {
+pub fn Accuracies(lane: Lane, model: Memo<String>) -> impl IntoView {
     let shipped = expect_context::<SiteCatalogue>();
     let problem = expect_context::<PageSignals>().problem;
     let size = Memo::new(move |_| match problem.get() {
