@@ -12,6 +12,8 @@ use wasm_bindgen::{
 };
 use wasm_bindgen_futures::JsFuture;
 
+use crate::words::words;
+
 /// How long work goes on before the browser gets a turn: with what it then does, and a part that
 /// began just before, well below the 50 ms from which on a page is felt to hang.
 const LONGEST_BREATH_MS: f64 = 6.0;
@@ -98,10 +100,8 @@ pub fn webgpu_obstacle() -> Option<&'static str> {
 fn obstacle(is_secure: bool, has_webgpu: bool) -> Option<&'static str> {
     match (has_webgpu, is_secure) {
         (true, _) => None,
-        (false, false) => {
-            Some("WebGPU needs https or localhost, and this page came over plain http")
-        }
-        (false, true) => Some("this browser has no WebGPU"),
+        (false, false) => Some(words().webgpu_needs_https),
+        (false, true) => Some(words().no_webgpu),
     }
 }
 
@@ -148,16 +148,19 @@ pub fn speak_of(testid: Option<&'static str>) {
     });
 }
 
+/// Fills the screen with the page; while a press of the visitor's is told, or the browser refuses.
+pub fn fill_screen() {
+    let root = document().document_element();
+    // A frame may forbid it; the page works without.
+    drop(root.map(|root| root.request_fullscreen()));
+}
+
 /// Fills the screen with the page, or leaves that.
 pub fn full_screen() {
     let page = document();
     match page.fullscreen_element() {
         Some(_) => page.exit_fullscreen(),
-        // A frame may forbid it; the page works without.
-        None => drop(
-            page.document_element()
-                .map(|root| root.request_fullscreen()),
-        ),
+        None => fill_screen(),
     }
 }
 

@@ -58,7 +58,7 @@ pub const CHAPTERS: &[Chapter] = &[
             ],
             asks: "The shortest way has 3 statements. How many does the greedy lane say?",
             options: &["3", "4", "5"],
-            reveal: "Five: at the first fork the likeliest word is not the one on the shortest way. The last lane draws fompus there, runs into a dead end, and answers with a word that was no option.",
+            reveal: "Five: at the first fork the likeliest word is not the one on the shortest way. The last lane draws fompus at the second fork, runs into a dead end, and answers with a word that was no option.",
         },
         german: ChapterText {
             title: "Wörter müssen wählen",
@@ -68,7 +68,7 @@ pub const CHAPTERS: &[Chapter] = &[
             ],
             asks: "Der kürzeste Weg hat 3 Aussagen. Wie viele sagt die erste Bahn?",
             options: &["3", "4", "5"],
-            reveal: "Fünf: an der ersten Gabelung ist das wahrscheinlichste Wort nicht das auf dem kürzesten Weg. Die letzte Bahn zieht dort fompus, gerät in eine Sackgasse und antwortet mit einem Wort, das nicht zur Wahl stand.",
+            reveal: "Fünf: an der ersten Gabelung ist das wahrscheinlichste Wort nicht das auf dem kürzesten Weg. Die letzte Bahn zieht an der zweiten Gabelung fompus, gerät in eine Sackgasse und antwortet mit einem Wort, das nicht zur Wahl stand.",
         },
         right: 2,
         speaks_of: "lanes",

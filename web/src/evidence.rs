@@ -10,6 +10,8 @@ use latent_model::{
 use serde::Deserialize;
 use serde_json::Value;
 
+use crate::words::words;
+
 /// A suite of measurements: a folder of `evidence`.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Suite {
@@ -156,8 +158,8 @@ pub fn cell(row: &RowOfTable, set: &str) -> String {
             let [value, low, high] = found.accuracy.percent();
             format!("{value:.1} % [{low:.1}, {high:.1}]")
         }
-        (None, Outcome::NotTrained) => "not trained".into(),
-        (None, _) => "not measured".into(),
+        (None, Outcome::NotTrained) => words().not_trained.into(),
+        (None, _) => words().not_measured.into(),
     }
 }
 

@@ -122,9 +122,7 @@ impl Notice {
                 Self::new(words().unreadable_problem, error)
                     .advice(words().unreadable_problem_advice)
             }
-            SessionError::Chat(_) => {
-                Self::new("The model cannot be spoken to", error).advice(words().chat_off)
-            }
+            SessionError::Chat(_) => Self::new(words().cannot_chat, error).advice(words().chat_off),
             SessionError::Strategy(_) | SessionError::Engine(_) | SessionError::Treatment(_) => {
                 Self::new(words().lane_cannot_run, error).advice(words().lane_cannot_run_advice)
             }

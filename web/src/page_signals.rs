@@ -60,6 +60,8 @@ pub struct PageSignals {
     pub predicts_first: RwSignal<bool>,
     /// Whether all controls but the run's own are hidden.
     pub hides_controls: RwSignal<bool>,
+    /// Whether the first press on the page fills the screen with it.
+    pub fills_screen: RwSignal<bool>,
     /// Only graph, chart and lanes, for a frame in another page.
     pub is_embedded: RwSignal<bool>,
     /// Whether the run begins by itself.
@@ -110,6 +112,7 @@ impl PageSignals {
             hides_answers: RwSignal::new(false),
             predicts_first: RwSignal::new(false),
             hides_controls: RwSignal::new(false),
+            fills_screen: RwSignal::new(false),
             is_embedded: RwSignal::new(false),
             runs_at_once: RwSignal::new(false),
             is_revealed: RwSignal::new(false),
@@ -144,6 +147,7 @@ impl PageSignals {
                 hides_answers: self.hides_answers.get(),
                 predicts_first: self.predicts_first.get(),
                 hides_controls: self.hides_controls.get(),
+                fills_screen: self.fills_screen.get(),
                 is_embedded: self.is_embedded.get(),
                 runs_at_once: self.runs_at_once.get(),
             },
@@ -195,6 +199,7 @@ impl PageSignals {
         self.hides_answers.set(shown.hides_answers);
         self.predicts_first.set(shown.predicts_first);
         self.hides_controls.set(shown.hides_controls);
+        self.fills_screen.set(shown.fills_screen);
         self.is_embedded.set(shown.is_embedded);
         self.runs_at_once.set(shown.runs_at_once);
     }

@@ -15,6 +15,7 @@ pub use latent_model::address::{
 
 use crate::{
     default_lanes::default_lanes,
+    view::lane_names::lane_label,
     words::{fill, tables::task_title, words},
 };
 
@@ -148,7 +149,7 @@ fn own_lanes(
                     words().left_out_lane,
                     &[
                         ("n", &number.to_string()),
-                        ("label", &lane.label()),
+                        ("label", &lane_label(&lane)),
                         ("model", &lane.model),
                         ("of", task_title(other)),
                         ("task", task_title(task)),
@@ -248,7 +249,7 @@ mod tests {
             "problem=text:Every%20gerpus%3F&lanes=&speed=max&engine=reference",
             "lanes=elsewhere:soft,top_k=3;elsewhere:soft,top_k=3",
             "seed=2&step=5&shade=2&chapter=4&size=large&theme=dark&embed=yes&run=yes",
-            "paint=arrival&lang=de&answers=hidden&predict=yes&controls=hidden&engine=gpu",
+            "paint=arrival&lang=de&answers=hidden&predict=yes&controls=hidden&screen=full&engine=gpu",
             "play=recordings%2Fa.latent",
             "arena=official-50-5-sweep&analysis=yes",
             "task=arithmetic&lanes=arithmetic-ccot/ccot-r1:ccot",

@@ -29,11 +29,11 @@ pub fn speak(language: Language) {
     CURRENT.set(language);
 }
 
-/// The language of a browser that asks for these, as it names them (`de-CH`).
-pub fn preferred(browser: Option<&str>) -> Language {
-    match browser {
-        Some(tag) if tag.split('-').next() == Some("de") => Language::German,
-        _ => Language::English,
+/// The language that HTML names so.
+pub fn of_tag(html: &str) -> Language {
+    match html == tag(Language::German) {
+        true => Language::German,
+        false => Language::English,
     }
 }
 
@@ -73,6 +73,29 @@ mod tests {
             .collect()
     }
 
+    /// The page's script speaks before its program has come, from a table of its own.
+    #[test]
+    fn every_text_of_the_starting_script_has_the_same_places_in_both_languages() {
+        let script = include_str!("../start.js");
+        let table = |name: &str| {
+            let start = format!("  {name}: {{\n");
+            let (_, table) = script.split_once(&start).expect(name);
+            let (table, _) = table.split_once("\n  },").expect(name);
+            let rows = table
+                .split("\n    ")
+                .map(|row| row.trim_start().split_once(':'));
+            let rows = rows.flatten().map(|(row, text)| (row, text, places(text)));
+            rows.collect::<Vec<_>>()
+        };
+        let (english, german) = (table("en"), table("de"));
+        assert!(english.len() > 5, "{english:?}");
+        assert_eq!(english.len(), german.len());
+        for ((row, text, places), (same, other, there)) in english.iter().zip(&german) {
+            assert_eq!((row, places), (same, there));
+            assert_ne!(text, other, "{row}");
+        }
+    }
+
     #[test]
     fn every_text_has_the_same_places_in_both_languages() {
         for (name, english, german) in table::ROWS {
@@ -85,8 +108,9 @@ mod tests {
     fn places_are_filled_and_a_language_is_that_of_its_tag() {
         let filled = fill("{n} of {total}", &[("n", "3"), ("total", "20")]);
         assert_eq!(filled, "3 of 20");
-        assert_eq!(preferred(Some("de-CH")), Language::German);
-        assert_eq!(preferred(Some("den")), Language::English);
-        assert_eq!(preferred(None), Language::English);
+        for language in [Language::English, Language::German] {
+            assert_eq!(of_tag(tag(language)), language);
+        }
+        assert_eq!(of_tag(""), Language::English);
     }
 }

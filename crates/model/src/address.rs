@@ -14,10 +14,10 @@ use crate::{
 };
 
 /// Every key, in the order in which they are written.
-pub const KEYS: [&str; 21] = [
+pub const KEYS: [&str; 22] = [
     "task", "problem", "lanes", "seed", "speed", "engine", "play", "step", "shade", "paint",
     "chapter", "size", "theme", "lang", "arena", "analysis", "answers", "predict", "controls",
-    "embed", "run",
+    "screen", "embed", "run",
 ];
 
 /// The task of an address that names none, as the first addresses did.
@@ -28,7 +28,7 @@ pub const DEFAULT_SEED: u32 = 1;
 
 /// What an address holds: `task=…&problem=…&lanes=…&seed=…&speed=…&engine=…&play=…`, then what is
 /// shown of it, `step=…&shade=…&paint=…&chapter=…&size=…&theme=…&lang=…&arena=…&analysis=…&`
-/// `answers=…&predict=…&controls=…&embed=…&run=…`; every part optional.
+/// `answers=…&predict=…&controls=…&screen=…&embed=…&run=…`; every part optional.
 ///
 /// [`std::fmt::Display`] writes it and [`std::str::FromStr`] reads it. What is written is read again exactly; what
 /// a chat, a mail or a wiki has made of it is read too, where it can still be understood.
@@ -80,6 +80,9 @@ pub struct Shown {
     pub predicts_first: bool,
     /// Whether all controls but the run's own are hidden.
     pub hides_controls: bool,
+    /// Whether the first press on the page fills the screen with it, which browsers allow nobody
+    /// but a visitor.
+    pub fills_screen: bool,
     /// Only graph, chart and lanes, for a frame in another page.
     pub is_embedded: bool,
     /// Whether the run begins by itself.

@@ -98,6 +98,12 @@ impl Accuracy {
         )
     }
 
+    /// The strategy that they were decoded with, without its settings; the first records name none.
+    pub fn strategy(&self) -> Option<&str> {
+        let (_, decoded) = self.problems.split_once(", ")?;
+        decoded.split(' ').next()
+    }
+
     /// The problems' name, without how they were decoded.
     pub fn problems_name(&self) -> &str {
         let split = self.problems.split_once(',');
@@ -142,6 +148,7 @@ mod tests {
             ["class, coconut: 80.0 % right (n 300, 95 % interval 70.0–90.0 %)"]
         );
         assert_eq!(record.accuracies()[0].problems_name(), "class");
+        assert_eq!(record.accuracies()[0].strategy(), Some("coconut"));
     }
 
     #[test]

@@ -152,7 +152,7 @@ fn entry(name: &str, from: &str, params: usize, bytes: u64) -> Entry {
         name: name.into(),
         title: name.into(),
         task: free_text::TASK,
-        summary: format!("A model that was brought here: {from}"),
+        summary: from.into(),
         strategies: STRATEGIES.map(String::from).to_vec(),
         params,
         bytes,

@@ -2,9 +2,8 @@
 
 use std::rc::Rc;
 
-use gloo::storage::{LocalStorage, Storage};
 use latent_model::{address::Language, recording::Recording, tasks};
-use leptos::{prelude::*, task::spawn_local};
+use leptos::{ev, prelude::*, task::spawn_local};
 
 use super::{
     analysis::AnalysisDrawer,
@@ -29,6 +28,7 @@ use crate::{
     analysis::Analysis,
     arena::Arena,
     brought::{Brought, Opened, Source},
+    browser::fill_screen,
     catalogue::{Lists, SiteCatalogue},
     chunk::open_model,
     default_lanes::brought_lanes,
@@ -42,11 +42,8 @@ use crate::{
     session::Session,
     speed::Speed,
     startup::{EngineReport, Reports, Startup, UseEngine},
-    words::{preferred, speak, tag, words},
+    words::{of_tag, speak, tag, words},
 };
-
-/// Where the browser keeps the choice of language.
-pub(super) const LANGUAGE_KEY: &str = "latent-playground.language";
 
 /// The page. `failure` is what did not arrive of the lists.
 #[component]
@@ -102,6 +99,7 @@ pub fn App(lists: Lists, failure: Option<LoadError>) -> impl IntoView {
     bring_models(session.clone(), brought, signals, notices);
     address_bar.keep(signals, runner, leave);
     run_at_once(signals, reports, runner);
+    fill_screen_at_first_press(signals);
     begin(startup, session, signals, open);
 
     let language = language(signals);
@@ -115,11 +113,11 @@ pub fn App(lists: Lists, failure: Option<LoadError>) -> impl IntoView {
     }
 }
 
-/// The page's language: what the address says, else what was kept, else what the browser asks for.
+/// The page's language: what the address says, else the visitor's own, which `start.js` has found.
 fn language(signals: PageSignals) -> Memo<Language> {
-    let kept: Option<String> = LocalStorage::get(LANGUAGE_KEY).ok();
-    let browser = window().navigator().language();
-    let of_visitor = preferred(kept.or(browser).as_deref());
+    let root = document().document_element();
+    let of_visitor = root.and_then(|root| root.get_attribute("lang"));
+    let of_visitor = of_tag(of_visitor.as_deref().unwrap_or_default());
     let language = Memo::new(move |_| signals.language.get().unwrap_or(of_visitor));
     Effect::new(move |_| {
         if let Some(root) = document().document_element() {
@@ -354,6 +352,19 @@ fn run_at_once(signals: PageSignals, reports: Reports, runner: Runner) {
             runner.run_when_changed();
         }
     });
+}
+
+/// Fills the screen with the first press on the page, where the address says so: browsers let
+/// nobody but a visitor do that.
+fn fill_screen_at_first_press(signals: PageSignals) {
+    let was_pressed = StoredValue::new(false);
+    let press = window_event_listener(ev::click, move |_| {
+        if signals.fills_screen.get_untracked() && !was_pressed.get_value() {
+            was_pressed.set_value(true);
+            fill_screen();
+        }
+    });
+    on_cleanup(move || press.remove());
 }
 
 /// The finished run, for programs that read the page.

@@ -15,9 +15,10 @@ use crate::{
     take_away::offer_text,
     view::{
         chart::LEFT,
+        lane_names::lane_label,
         score::{self, Curve, Row, Trial, curves, histogram},
     },
-    words::{fill, words},
+    words::{fill, tables::difficulty_word, words},
 };
 
 /// Offered numbers of problems.
@@ -134,11 +135,8 @@ fn Setup(asked: RwSignal<ArenaChoice>) -> impl IntoView {
             &[("done", &done), ("total", &total), ("seed", &seed)],
         ))
     };
-    let difficulties = [
-        (Difficulty::Class, words().arena_class),
-        (Difficulty::Official, words().arena_official),
-    ];
-    let size = difficulties.map(|(difficulty, label)| {
+    let size = [Difficulty::Class, Difficulty::Official].map(|difficulty| {
+        let label = difficulty_word(difficulty);
         let is_selected = move || asked.get().difficulty == difficulty;
         view! { <option value=difficulty.name() selected=is_selected>{label}</option> }
     });
@@ -247,7 +245,12 @@ fn ScoreTable() -> impl IntoView {
             let steps = found.map(|found| format!("{:.1}", found.mean_think_steps));
             let bins = found.filter(|_| trial.samples > 1);
             let bins = bins.map(|found| histogram(found, trial.samples));
-            let name = format!("{} {} · {}", row.lane, row.choice.label(), row.choice.model);
+            let name = format!(
+                "{} {} · {}",
+                row.lane,
+                lane_label(&row.choice),
+                row.choice.model
+            );
             view! {
                 <tr data-lane-colour=row.colour data-testid=format!("arena-row-{index}")>
                     <th scope="row" title=row.command(&trial)>{name}</th>

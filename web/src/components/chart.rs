@@ -6,7 +6,10 @@ use leptos::{
 };
 use wasm_bindgen::JsCast;
 
-use super::lane_table::{LaneTable, TableRow};
+use super::{
+    lane_table::{LaneTable, TableRow},
+    roving::{tabindex, walk_lanes},
+};
 use crate::{
     focus::{Cursor, Focus},
     lanes::{Lane, LaneRun},
@@ -253,7 +256,7 @@ fn Legend(curves: Memo<Vec<Curve>>) -> impl IntoView {
     let lanes = expect_context::<PageSignals>().lanes;
     let cursor = expect_context::<Cursor>();
     let focus = expect_context::<Focus>();
-    let entry = move |(lane, curve): (Lane, Curve)| {
+    let entry = move |(index, (lane, curve)): (usize, (Lane, Curve))| {
         let mean = move || {
             let of_done = |run: &LaneRun| run.view.mean_entropy().filter(|_| run.is_done());
             lane.run.with(of_done)
@@ -268,9 +271,18 @@ fn Legend(curves: Memo<Vec<Curve>>) -> impl IntoView {
             (None, None) => newest.map(nats_and_words),
         };
         let name = move || lanes.name(lane);
+        let is_chosen = move || focus.chosen(lanes) == Some(lane);
         view! {
             <li data-lane-colour=lane.colour>
-                <button class="quiet" title=words().shade_by_lane on:click=move |_| focus.choose(lane.id)>
+                <button
+                    class="quiet"
+                    data-testid=format!("legend-{index}")
+                    aria-pressed=move || is_chosen().to_string()
+                    tabindex=move || tabindex(is_chosen())
+                    title=words().shade_by_lane
+                    on:keydown=move |event| walk_lanes(&event, index, "legend", (lanes, focus))
+                    on:click=move |_| focus.choose(lane.id)
+                >
                     <svg class="swatch" viewBox="0 0 30 12" aria-hidden="true">
                         <g class="curve" data-lane-colour=lane.colour>
                             <path class="line" d="M1 6H29" stroke-dasharray=DASHES[lane.colour % DASHES.len()]></path>
@@ -291,7 +303,7 @@ fn Legend(curves: Memo<Vec<Curve>>) -> impl IntoView {
     view! {
         <ul class="legend" data-testid="legend">
             <li class="hint">{caption}</li>
-            {move || lanes.get().into_iter().zip(curves.get()).map(entry).collect_view()}
+            {move || lanes.get().into_iter().zip(curves.get()).enumerate().map(entry).collect_view()}
         </ul>
     }
 }

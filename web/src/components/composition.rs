@@ -9,7 +9,10 @@ use latent_model::{
 };
 use leptos::prelude::*;
 
-use crate::{lanes::Lane, words::words};
+use crate::{
+    lanes::Lane,
+    words::{tables::part_word, words},
+};
 
 /// What a lane composes at first: soft, then hard.
 pub fn first_composition(model: &str) -> LaneChoice {
@@ -106,7 +109,7 @@ fn PartRow(lane: Lane, index: usize) -> impl IntoView {
     };
     let option = move |kind: PartKind| {
         let is_selected = move || part().is_some_and(|part| part.kind == kind);
-        view! { <option value=kind.name() selected=is_selected>{title(kind)}</option> }
+        view! { <option value=kind.name() selected=is_selected>{part_word(kind)}</option> }
     };
     let on_kind = move |event| {
         let name = event_target_value(&event);
@@ -152,16 +155,5 @@ fn PartRow(lane: Lane, index: usize) -> impl IntoView {
                 "✕"
             </button>
         </li>
-    }
-}
-
-fn title(kind: PartKind) -> &'static str {
-    match kind {
-        PartKind::Words => words().part_words,
-        PartKind::Sampled => words().part_sampled,
-        PartKind::Mixtures => words().part_mixtures,
-        PartKind::Noisy => words().part_noisy,
-        PartKind::Thoughts => words().part_thoughts,
-        PartKind::Pauses => words().part_pauses,
     }
 }

@@ -78,7 +78,7 @@ fn Mixtures(study: Study) -> impl IntoView {
     };
     view! {
         <details data-testid=format!("study-{}", study.name) on:toggle=fetch>
-            <summary>{study.title}</summary>
+            <summary lang="en">{study.title}</summary>
             {content}
         </details>
     }
@@ -96,8 +96,8 @@ fn study_view(study: Study, measured: &Value) -> impl IntoView + use<> {
         let means = means.map(|found| view! { <td>{mean(found.as_ref())}</td> });
         view! {
             <tr>
-                <th scope="row"><code>{row.model.clone()}</code> " " {method.title.clone()}</th>
-                <td>{row.problems.clone()}</td>
+                <th scope="row" lang="en"><code>{row.model.clone()}</code> " " {method.title.clone()}</th>
+                <td lang="en">{row.problems.clone()}</td>
                 {means.collect_view()}
             </tr>
         }
@@ -113,7 +113,7 @@ fn study_view(study: Study, measured: &Value) -> impl IntoView + use<> {
         <figure>
             <img src=study.path("analysis.svg") alt=words().study_figure loading="lazy"/>
         </figure>
-        <ul class="findings">{said}</ul>
+        <ul class="findings" lang="en">{said}</ul>
         <div class="scrolling" role="region" aria-label=study.title tabindex="0">
             <table>
                 <thead>
@@ -129,7 +129,7 @@ fn study_view(study: Study, measured: &Value) -> impl IntoView + use<> {
             </table>
         </div>
         <p class="source">
-            {words().study_how} " " <code>{command}</code> " (" {engine} ")."
+            {words().study_how} " " <code>{command}</code> " (" <span lang="en">{engine}</span> ")."
         </p>
     }
 }
@@ -187,13 +187,13 @@ fn OfSuite(suite: Suite, table: Table, case: RwSignal<Option<CaseStudy>>) -> imp
         }
     });
     view! {
-        <h3>{title}</h3>
-        <p class="source">{with_links(&introduction)}</p>
+        <h3 lang="en">{title}</h3>
+        <p class="source" lang="en">{with_links(&introduction)}</p>
         {tasks}
-        <ul class="findings">{findings}</ul>
+        <ul class="findings" lang="en">{findings}</ul>
         {thoughts}
         <p class="source">
-            {words().evidence_how} " " <code>{command}</code> " (seed " {seed} ", " {engine} ")."
+            {words().evidence_how} " " <code>{command}</code> " (seed " {seed} ", " <span lang="en">{engine}</span> ")."
         </p>
     }
 }
@@ -203,7 +203,7 @@ fn task_table(suite: Suite, table: &Table, task: &str) -> impl IntoView + use<> 
     let sets = table.sets_of(task);
     let heads = sets
         .iter()
-        .map(|set| view! { <th>{format!("{}, n {}", set.name, set.n)}</th><th>{words().evidence_tokens}</th> })
+        .map(|set| view! { <th lang="en">{format!("{}, n {}", set.name, set.n)}</th><th>{words().evidence_tokens}</th> })
         .collect_view();
     let row = |row: &RowOfTable| {
         let cells = sets
@@ -212,7 +212,7 @@ fn task_table(suite: Suite, table: &Table, task: &str) -> impl IntoView + use<> 
             .collect_view();
         view! {
             <tr>
-                <th scope="row">{row.method.clone()}</th>
+                <th scope="row" lang="en">{row.method.clone()}</th>
                 <td>{paper(row.paper)}</td>
                 {cells}
                 <td><code>{checkpoint(row)}</code></td>
@@ -233,7 +233,7 @@ fn task_table(suite: Suite, table: &Table, task: &str) -> impl IntoView + use<> 
                 <tbody>{rows}</tbody>
             </table>
         </div>
-        <p class="source">{sources}</p>
+        <p class="source" lang="en">{sources}</p>
     }
 }
 

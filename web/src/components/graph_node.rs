@@ -11,13 +11,10 @@ use crate::{
     page_signals::PageSignals,
     view::{
         layout::{NODE_HEIGHT, PlacedNode},
-        shares::Shares,
+        shares::{LEAST_SHADED, Shares},
     },
     words::{fill, words},
 };
-
-/// Shares below this leave a node as it is.
-const LEAST_SHARE: f32 = 0.015;
 
 /// Colours of first arrivals in the style sheet; later ones share the last.
 const MOST_ARRIVALS: usize = 8;
@@ -71,7 +68,7 @@ pub fn Node(
                 words().arrived_with,
                 &[("name", &name), ("n", &n.to_string())],
             ),
-            (share, None) if share >= LEAST_SHARE => {
+            (share, None) if share >= LEAST_SHADED => {
                 format!("{name}{what}: {:.0} %", 100.0 * share)
             }
             (_, None) => format!("{name}{what}"),
@@ -152,7 +149,7 @@ fn LaneDots(token: u32, minds: Minds) -> impl IntoView {
     };
     let dot = move |lane: Lane, x: f32| {
         let radius = move || match share_of(lane).unwrap_or(0.0) {
-            share if share < LEAST_SHARE => 0.0,
+            share if share < LEAST_SHADED => 0.0,
             share => 1.5 + 3.5 * share.sqrt(),
         };
         view! {
@@ -171,7 +168,7 @@ fn LaneDots(token: u32, minds: Minds) -> impl IntoView {
 
 /// Small shares must be visible: a wide search spreads a thought over a dozen nodes.
 fn shade_opacity(share: f32) -> f32 {
-    if share < LEAST_SHARE {
+    if share < LEAST_SHADED {
         0.0
     } else {
         0.94 * share.powf(0.42)

@@ -4,7 +4,6 @@ use gloo::storage::{LocalStorage, Storage};
 use latent_model::address::Language;
 use leptos::prelude::*;
 
-use super::app::LANGUAGE_KEY;
 use crate::{
     page_signals::PageSignals,
     page_state::EngineChoice,
@@ -12,7 +11,8 @@ use crate::{
     words::{current_language, fill, tag, words},
 };
 
-/// Where the browser keeps the choice of theme and letter size.
+/// Where the browser keeps the choice of language, which `start.js` reads, of theme and letter size.
+const LANGUAGE_KEY: &str = "latent-playground.language";
 const THEME_KEY: &str = "latent-playground.theme";
 const LARGE_KEY: &str = "latent-playground.large";
 

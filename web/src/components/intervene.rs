@@ -4,7 +4,7 @@
 use latent_model::{
     address::{ChangeChoice, ChangeKind, ForkChoice, LaneChoice},
     record::{InputKind, StepRecord, flag},
-    tasks::{Difficulty, Picture},
+    tasks::Picture,
 };
 use leptos::prelude::*;
 use wasm_bindgen::JsCast;
@@ -16,6 +16,7 @@ use crate::{
     page_state::MAX_LANES,
     runner::Runner,
     treatment::next_problem,
+    view::lane_names::change_text,
     words::{fill, words},
 };
 
@@ -48,22 +49,6 @@ pub fn StepActions(lane: Lane, index: Memo<usize>) -> impl IntoView {
 fn ChangeList(lane: Lane, index: Memo<usize>) -> impl IntoView {
     let changes = Memo::new(move |_| lane.choice.with(|choice| choice.changes.clone()));
     let entry = move |(place, change): (usize, ChangeChoice)| {
-        let step = change.step.to_string();
-        let text = match change.kind {
-            ChangeKind::SwapProblem(difficulty, seed) => {
-                let size = match difficulty {
-                    Difficulty::Class => words().arena_class,
-                    Difficulty::Official => words().arena_official,
-                };
-                let seed = seed.to_string();
-                let values = [("seed", &*seed), ("size", size), ("step", &*step)];
-                fill(words().change_problem, &values)
-            }
-            _ => fill(
-                words().change_at,
-                &[("change", change.kind.word()), ("step", &step)],
-            ),
-        };
         let take_back = move |_| {
             lane.choice.update(|choice| {
                 if place < choice.changes.len() {
@@ -73,7 +58,7 @@ fn ChangeList(lane: Lane, index: Memo<usize>) -> impl IntoView {
         };
         view! {
             <li>
-                {text}
+                {change_text(&change)}
                 <button class="quiet" aria-label=words().take_back on:click=take_back>"✕"</button>
             </li>
         }

@@ -1,20 +1,18 @@
 //! One lane: what it is, its stream, its answer and verdict.
 
 use latent_model::{
-    catalogue::{Catalogue, Entry, folder_and_adapters},
-    contemplation::ContemplationSpec,
+    catalogue::{Catalogue, folder_and_adapters},
     program::{Adapter, Feed, Role},
     record::{StepRecord, flag},
     strategy::{COMPOSED, STRATEGIES, Setting, Strategy},
-    tasks::Grade,
+    tasks::{Difficulty, Grade},
     training_record::Accuracy,
 };
 use leptos::prelude::*;
 
 use super::{
-    composition::{CompositionEditor, first_composition},
+    composition::first_composition,
     guide::cited,
-    lane_settings::LaneSettings,
     panel::{Inside, Panel},
     stream::Stream,
 };
@@ -24,9 +22,13 @@ use crate::{
     focus::{Cursor, Focus},
     lanes::{Lane, LaneRun},
     page_signals::PageSignals,
-    page_state::LaneChoice,
+    page_state::{LaneChoice, ProblemChoice},
     runner::Runner,
-    view::chart::words_at_once,
+    startup::Reports,
+    view::{
+        accuracies::{own_and_rest, sentence},
+        chart::words_at_once,
+    },
     words::{
         fill,
         tables::{lacks_text, strategy_summary, verdict_word},
@@ -101,10 +103,7 @@ pub fn LaneCard(lane: Lane) -> impl IntoView {
             <Untrained lane index/>
             <Show when=move || shows_settings.get()>
                 <div class="settings">
-                    <CheckpointPicker lane/>
-                    <CompositionEditor lane/>
-                    <LaneSettings lane/>
-                    <p class="paper">{move || strategy_summary(strategy())} " " {move || cited(strategy().paper)}</p>
+                    <Inside panel=Panel::LaneSettings(lane) is_open=shows_settings/>
                     <button class="sheet-button primary" on:click=move |_| shows_settings.set(false)>
                         {words().close_sheet}
                     </button>
@@ -242,115 +241,43 @@ fn EndedEarly(lane: Lane, index: Memo<usize>) -> impl IntoView {
     }
 }
 
-/// The task's checkpoints, and how the lane's own was evaluated.
+/// How often a checkpoint was right with the lane's strategy, as its `training.json` says, and
+/// folded away how often with every other one.
 #[component]
-fn CheckpointPicker(lane: Lane) -> impl IntoView {
-    let catalogue = expect_context::<SiteCatalogue>().catalogue;
-    let task = expect_context::<PageSignals>().task;
-    let full_name = Memo::new(move |_| lane.choice.with(|choice| choice.model.clone()));
-    let model = Memo::new(move |_| full_name.with(|name| folder_and_adapters(name).0.to_string()));
-    let strategy = Memo::new(move |_| lane.choice.with(|choice| choice.strategy.name));
-    let site = expect_context::<SiteCatalogue>();
-    let offered = move || {
-        site.track();
-        let mut offered = catalogue.with_value(|known| known.offered(task.get(), strategy.get()));
-        // An address may name a checkpoint that does not ship; it stays visible.
-        if offered.iter().all(|(name, _)| *name != model.get()) {
-            offered.push((model.get(), None));
-        }
-        offered
-    };
-    let option = move |(name, lacks): (String, Option<&'static str>)| {
-        let is_selected = name == model.get();
-        view! {
-            <option
-                value=name.clone()
-                selected=is_selected
-                disabled=lacks.is_some() && !is_selected
-                title=lacks.map(lacks_text)
-            >
-                {name.clone()}
-            </option>
-        }
-    };
-    let on_change = move |event| {
-        let name = event_target_value(&event);
-        lane.choice.update(|choice| choice.model = name);
-    };
-    let about = move || {
-        let told = |entry: &Entry| {
-            view! {
-                <p class="paper">{entry.summary.clone()}</p>
-                <p class="paper">{entry.contemplation_of(&full_name.get()).map(contemplation_text)}</p>
-            }
-        };
-        catalogue.with_value(|known| known.entry(&model.get()).map(told))
-    };
-    view! {
-        <label class="field wide">
-            {words().checkpoint}
-            <select on:change=on_change>
-                {move || offered().into_iter().map(option).collect_view()}
-            </select>
-        </label>
-        <AdaptersPicker lane full_name/>
-        {about}
-        <Accuracies model/>
-    }
-}
-
-/// Which of a checkpoint's adapters contemplate: a choice of r, where it has several folders of them.
-#[component]
-fn AdaptersPicker(lane: Lane, full_name: Memo<String>) -> impl IntoView {
-    let catalogue = expect_context::<SiteCatalogue>().catalogue;
-    let named = Memo::new(move |_| {
-        let contemplates = lane.choice.with(|choice| choice.strategy.contemplates());
-        let of = |known: &Catalogue| Some(known.entry(&full_name.get())?.contemplations());
-        let named = catalogue.with_value(of).filter(|_| contemplates);
-        named.filter(|named| named.len() > 1)
-    });
-    let option = move |(name, spec): (String, ContemplationSpec)| {
-        let is_selected = name == full_name.get();
-        view! { <option value=name selected=is_selected>{format!("r = {}", spec.ratio)}</option> }
-    };
-    let on_change = move |event| {
-        let name = event_target_value(&event);
-        lane.choice.update(|choice| choice.model = name);
-    };
-    move || {
-        named.get().map(|named| {
-            view! {
-                <label class="field wide">
-                    {words().adapters}
-                    <select data-testid="adapters" on:change=on_change>
-                        {named.into_iter().map(option).collect_view()}
-                    </select>
-                </label>
-            }
-        })
-    }
-}
-
-/// How a checkpoint contemplates, in words.
-fn contemplation_text(ContemplationSpec { layer, ratio }: ContemplationSpec) -> String {
-    let (layer, ratio) = (layer.to_string(), ratio.to_string());
-    fill(
-        words().contemplates_with,
-        &[("layer", &layer), ("ratio", &ratio)],
-    )
-}
-
-/// How often a checkpoint was right, as its `training.json` says.
-#[component]
-fn Accuracies(model: Memo<String>) -> impl IntoView {
+pub fn Accuracies(lane: Lane, model: Memo<String>) -> impl IntoView {
     let shipped = expect_context::<SiteCatalogue>();
-    let lines = move || match shipped.accuracies(&model.get()) {
-        None => vec![words().fetching_accuracies.to_string()],
-        Some(Ok(found)) => found.iter().map(Accuracy::sentence).collect(),
-        Some(Err(error)) => vec![fill(words().accuracies_unknown, &[("error", &error)])],
+    let problem = expect_context::<PageSignals>().problem;
+    let size = Memo::new(move |_| match problem.get() {
+        ProblemChoice::Drawn { difficulty, .. } => difficulty,
+        _ => Difficulty::Official,
+    });
+    let lines = move |found: Vec<Accuracy>| {
+        let strategy = lane.choice.with(|choice| choice.strategy.name);
+        let first = shipped.catalogue.with_value(|known| {
+            let entry = known.entry(&model.get());
+            entry.and_then(|entry| entry.strategies.first().cloned())
+        });
+        let (own, rest) = own_and_rest(&found, strategy, first.as_deref(), size.get().name());
+        let own = own.map_or(words().accuracy_not_measured.into(), sentence);
+        let line = |accuracy: &Accuracy| view! { <li>{sentence(accuracy)}</li> };
+        view! {
+            <p class="paper" data-testid="accuracy">{own}</p>
+            <details>
+                <summary>{words().how_often_right}</summary>
+                <ul class="accuracies">{rest.into_iter().map(line).collect_view()}</ul>
+            </details>
+        }
     };
-    let line = |text: String| view! { <li>{text}</li> };
-    view! { <ul class="accuracies">{move || lines().into_iter().map(line).collect_view()}</ul> }
+    move || match shipped.accuracies(&model.get()) {
+        None => view! { <p class="paper">{words().fetching_accuracies}</p> }.into_any(),
+        // Nobody has measured what a visitor brings.
+        Some(Ok(found)) if found.is_empty() => ().into_any(),
+        Some(Ok(found)) => lines(found).into_any(),
+        Some(Err(error)) => {
+            let text = fill(words().accuracies_unknown, &[("error", &error)]);
+            view! { <p class="paper">{text}</p> }.into_any()
+        }
+    }
 }
 
 /// In place of the stream before there is one: what will run.
@@ -359,19 +286,17 @@ fn BeforeRun(lane: Lane) -> impl IntoView {
     let full_name = Memo::new(move |_| lane.choice.with(|choice| choice.model.clone()));
     let model = Memo::new(move |_| full_name.with(|name| folder_and_adapters(name).0.to_string()));
     let strategy = move || lane.choice.with(|choice| choice.strategy);
-    let is_asked = RwSignal::new(false);
+    // What it was measured at comes after what it runs with.
+    let reports = expect_context::<Reports>();
     view! {
         // It may scroll, so keys must reach it.
         <div class="stream before-run" tabindex="0">
             <p class="long">{move || strategy_summary(strategy())}</p>
             <p>{move || cited(strategy().paper)}</p>
             <p>{words().checkpoint} " " <b>{full_name}</b></p>
-            <details on:toggle=move |_| is_asked.set(true)>
-                <summary>{words().how_often_right}</summary>
-                <Show when=move || is_asked.get()>
-                    <Accuracies model/>
-                </Show>
-            </details>
+            <Show when=move || reports.is_ready()>
+                <Accuracies lane model/>
+            </Show>
         </div>
     }
 }
@@ -401,6 +326,7 @@ fn LaneFoot(index: Memo<usize>, lane: Lane) -> impl IntoView {
         lane.run
             .with(|run| run.answer.trim_start_matches("###").trim().to_string())
     };
+    let language = move || (!signals.covers_answers()).then_some("en");
     let verdict = move || {
         let found = lane.run.with(|run| run.verdict);
         found.filter(|_| !signals.covers_answers())
@@ -418,7 +344,7 @@ fn LaneFoot(index: Memo<usize>, lane: Lane) -> impl IntoView {
         <footer class="lane-foot">
             <EndedEarly lane index/>
             <p class="answer">
-                <span class="text" title=answer data-testid=move || testid("answer")>{answer}</span>
+                <span class="text" lang=language title=answer data-testid=move || testid("answer")>{answer}</span>
                 <span class="verdict" data-verdict=word>
                     <span aria-hidden="true">{mark}</span>
                     <span data-testid=move || testid("verdict")>{told}</span>

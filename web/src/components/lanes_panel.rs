@@ -2,7 +2,10 @@
 
 use leptos::prelude::*;
 
-use super::lane::LaneCard;
+use super::{
+    lane::LaneCard,
+    roving::{tabindex, walk_lanes},
+};
 use crate::{
     catalogue::SiteCatalogue, default_lanes::default_lanes, focus::Focus, lanes::Lane,
     page_signals::PageSignals, page_state::MAX_LANES, words::words,
@@ -48,7 +51,7 @@ pub fn LanesPanel() -> impl IntoView {
 }
 
 /// A button for each lane, which puts the lane into focus: it shades the graph, and stands alone
-/// where there is no room for all.
+/// where there is no room for all. They are one stop of the Tab key; arrows choose another lane.
 #[component]
 pub fn LaneChips(
     /// Before the lane's place, counted from 0, in each button's `data-testid`.
@@ -61,6 +64,7 @@ pub fn LaneChips(
         let button = |(index, lane): (usize, Lane)| {
             let is_focused = focused == Some(lane);
             let label = move || lanes.name(lane).text();
+            let walk = move |event| walk_lanes(&event, index, testid, (lanes, focus));
             view! {
                 <button
                     class="lane-chip"
@@ -68,6 +72,8 @@ pub fn LaneChips(
                     data-lane-colour=lane.colour
                     data-testid=format!("{testid}-{index}")
                     aria-pressed=is_focused.to_string()
+                    tabindex=tabindex(is_focused)
+                    on:keydown=walk
                     title=label
                     on:click=move |_| focus.choose(lane.id)
                 >

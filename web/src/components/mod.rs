@@ -25,6 +25,7 @@ mod panel;
 mod picture;
 mod playback;
 mod problem;
+mod roving;
 mod screen;
 mod speed;
 mod story;

@@ -279,7 +279,7 @@ fn Recorded() -> impl IntoView {
         } = recording;
         let testid = format!("play-{}", file.trim_end_matches(".latent"));
         view! {
-            <button data-testid=testid title=command on:click=move |_| play(file.clone())>
+            <button data-testid=testid lang="en" title=command on:click=move |_| play(file.clone())>
                 {format!("▶ {title} ({model})")}
             </button>
         }

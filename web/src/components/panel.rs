@@ -8,6 +8,7 @@ use super::{
     evidence::Measurements,
     guide::Meanings,
     intervene::{StepActions, event_target_open},
+    lane_settings::LaneSettings,
     speed::SpeedParts,
     take_away::TakeAwayParts,
     tour::OpenChapter,
@@ -36,6 +37,8 @@ pub enum Panel {
     Guide,
     /// The tour's.
     Chapter,
+    /// What a lane is set up with.
+    LaneSettings(Lane),
     /// What can be done at a lane's step; the lane with its place on the page.
     StepActions(Lane, Memo<usize>),
 }
@@ -50,6 +53,7 @@ pub fn draw(panel: Panel) -> AnyView {
         Panel::Speed => view! { <SpeedParts/> }.into_any(),
         Panel::Guide => view! { <Meanings/> }.into_any(),
         Panel::Chapter => view! { <OpenChapter/> }.into_any(),
+        Panel::LaneSettings(lane) => view! { <LaneSettings lane/> }.into_any(),
         Panel::StepActions(lane, index) => view! { <StepActions lane index/> }.into_any(),
     }
 }

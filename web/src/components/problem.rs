@@ -8,7 +8,7 @@ use crate::{
     page_signals::{PageSignals, typed_problem},
     page_state::ProblemChoice,
     question::AllExamples,
-    words::{tables::task_title, words},
+    words::{fill, tables::task_title, words},
 };
 
 /// The task, the source and the question.
@@ -16,9 +16,11 @@ use crate::{
 pub fn ProblemPanel() -> impl IntoView {
     let question = expect_context::<PageSignals>().question;
     let asked = move || question.with(|question| question.headline());
+    // A reason why there is none is told in the page's language.
+    let language = move || question.with(|question| question.problem.is_ok().then_some("en"));
     view! {
         <div class="panel-head">
-            <h2 class="asked" data-testid="question">{asked}</h2>
+            <h2 class="asked" data-testid="question" lang=language>{asked}</h2>
             <TaskPicker/>
             <SourcePicker/>
         </div>
@@ -105,7 +107,8 @@ fn SourcePicker() -> impl IntoView {
         let of_task = |all: &AllExamples| all.of(signals.task.get()).cloned();
         let known = site.examples.with_value(of_task).unwrap_or_default();
         let official = known.problems.into_iter();
-        let official = official.map(|example| format!("Official: {}", example.title));
+        let official =
+            official.map(|example| fill(words().official_problem, &[("title", &example.title)]));
         let prompts = signals.task.get().prompts().iter();
         let prompts = prompts.map(|prompt| prompt.title.to_string());
         let numbered = official.chain(prompts).enumerate();
@@ -126,7 +129,7 @@ fn SourcePicker() -> impl IntoView {
             <select data-testid="problem-source" on:change=on_change>
                 {drawn}
                 {examples}
-                {option("typed".into(), "Typed".into())}
+                {option("typed".into(), words().typed.into())}
             </select>
         </label>
         <DrawnSeed/>
@@ -220,7 +223,7 @@ fn TypedText() -> impl IntoView {
                 fallback=move || view! {
                     <details class="words">
                         <summary>{words().known_words}</summary>
-                        <p data-testid="known-words">{known}</p>
+                        <p data-testid="known-words" lang="en">{known}</p>
                     </details>
                 }
             >
@@ -262,7 +265,7 @@ pub fn Statements() -> impl IntoView {
     view! {
         <details class="statements">
             <summary>{words().whole_text}</summary>
-            <p data-testid="problem-text">
+            <p data-testid="problem-text" lang="en">
                 {move || signals.question.with(|question| question.text.clone())}
             </p>
             <Credit/>
@@ -280,5 +283,5 @@ fn Credit() -> impl IntoView {
         let of_task = |all: &AllExamples| Some(all.of(task.get())?.source.clone());
         examples.with_value(of_task).filter(|_| is_example)
     };
-    move || source().map(|source| view! { <p class="hint">{source}</p> })
+    move || source().map(|source| view! { <p class="hint" lang="en">{source}</p> })
 }

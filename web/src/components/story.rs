@@ -29,7 +29,7 @@ pub fn Story() -> impl IntoView {
     };
     view! {
         <div class="story">
-            <div class="story-text" data-testid="problem-text">{lines}</div>
+            <div class="story-text" data-testid="problem-text" lang="en">{lines}</div>
             {reason}
             <Computations/>
         </div>

@@ -3,6 +3,7 @@
 use leptos::{either::EitherOf3, ev, html, prelude::*};
 use wasm_bindgen::JsCast;
 
+use super::roving::{led_to, tabindex};
 use crate::{
     browser::in_next_frame,
     focus::{Cursor, Focus},
@@ -16,7 +17,7 @@ use crate::{
         shares::{Shares, shares},
         steps::{Chip, ONE_WORD, RowKind, StepView},
     },
-    words::{fill, words},
+    words::{fill, tables::change_word, words},
 };
 
 /// Words narrower than this share of the bar are left to the line below it.
@@ -49,16 +50,11 @@ pub fn Stream(lane: Lane) -> impl IntoView {
         cursor.pinned().map_or(last, |step| step.min(last))
     });
     let on_key = move |event: ev::KeyboardEvent| {
-        let last = rows.get_untracked().1.saturating_sub(1) as u32;
-        let from = tab_stop.get_untracked();
-        let to = match event.key().as_str() {
-            "ArrowUp" => from.saturating_sub(1),
-            "ArrowDown" => (from + 1).min(last),
-            "Home" => 0,
-            "End" => last,
-            _ => return,
+        let last = rows.get_untracked().1.saturating_sub(1);
+        let Some(to) = led_to(&event, tab_stop.get_untracked() as usize, last) else {
+            return;
         };
-        event.prevent_default();
+        let to = to as u32;
         cursor.pin(to);
         if let Some(row) = list.get_untracked().and_then(|list| row_element(&list, to)) {
             // An element that cannot be focused stays as it is.
@@ -174,7 +170,7 @@ fn Row(
     let changes = lane.choice.with_untracked(|choice| choice.changes.clone());
     let changes = changes.into_iter().filter(|change| change.step == step);
     let changed = changes
-        .map(|change| view! { <span class="mark-tag" data-mark="changed">{change.kind.word()}</span> })
+        .map(|change| view! { <span class="mark-tag" data-mark="changed">{change_word(&change.kind)}</span> })
         .collect_view();
     let norm = row.hidden_norm;
     let content = match row.kind {
@@ -202,7 +198,7 @@ fn Row(
             data-kind=kind_name(row.kind)
             class:is-cursor=move || cursor.get() == Some(step)
             class:is-pinned=move || cursor.pinned() == Some(step)
-            tabindex=move || if tab_stop.get() == step { "0" } else { "-1" }
+            tabindex=move || tabindex(tab_stop.get() == step)
             aria-label=row.sentence()
             on:pointerenter=move |_| preview(true)
             on:pointerleave=move |_| preview(false)
@@ -271,6 +267,7 @@ pub fn Judged(sentence: Sentence) -> impl IntoView {
     view! {
         <span
             class="sentence"
+            lang="en"
             data-holds=holds.map(|holds| holds.to_string())
             title=judged.map(|judged| judged.reason)
         >

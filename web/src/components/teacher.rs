@@ -39,6 +39,7 @@ pub fn ForAClass() -> impl IntoView {
                 {switch("hide-answers", words().hide_answers, signals.hides_answers)}
                 {switch("hide-controls", words().hide_controls, signals.hides_controls)}
                 {switch("run-at-once", words().run_at_once, signals.runs_at_once)}
+                {switch("fill-screen", words().fill_screen, signals.fills_screen)}
                 <button data-testid="full-screen" on:click=move |_| full_screen()>
                     {words().full_screen}
                 </button>

@@ -1,5 +1,6 @@
 //! What is drawn, as pure functions of records and problems; components only place it.
 
+pub mod accuracies;
 pub mod arrival;
 pub mod chart;
 pub mod csv;

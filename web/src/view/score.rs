@@ -9,6 +9,12 @@ use latent_model::{
     tasks::{Difficulty, Task},
 };
 
+use super::lane_names::lane_label;
+use crate::words::{
+    tables::{difficulty_word, task_title},
+    words,
+};
+
 /// What all rows have in common.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub struct Trial {
@@ -194,13 +200,20 @@ pub fn csv(trial: &Trial, rows: &[Row]) -> String {
 /// The rows as a table in Markdown.
 pub fn markdown(trial: &Trial, rows: &[Row]) -> String {
     let mut text = format!(
-        "{}, {} size: {} problems, {} each, seed {}\n\n\
-         | lane | accuracy, % (95 %) | runs | malformed | thinking steps |\n|---|---|---|---|---|\n",
-        trial.task.title(),
-        trial.difficulty.name(),
+        "{}, {}: {} {}, {} {}, {} {}\n\n| {} | {} | {} | {} | {} |\n|---|---|---|---|---|\n",
+        task_title(trial.task),
+        difficulty_word(trial.difficulty),
+        words().arena_problems,
         trial.n,
+        words().arena_samples,
         trial.samples,
-        trial.seed
+        words().seed,
+        trial.seed,
+        words().arena_lane,
+        words().arena_interval,
+        words().arena_done,
+        words().arena_malformed,
+        words().arena_steps,
     );
     for row in rows {
         let [malformed, steps] = match &row.evaluation {
@@ -211,9 +224,9 @@ pub fn markdown(trial: &Trial, rows: &[Row]) -> String {
             None => Default::default(),
         };
         text += &format!(
-            "| {} {} · {} | {} | {} of {} | {malformed} | {steps} |\n",
+            "| {} {} · {} | {} | {}/{} | {malformed} | {steps} |\n",
             row.lane,
-            row.choice.label(),
+            lane_label(&row.choice),
             row.choice.model,
             row.accuracy().unwrap_or_default(),
             row.n_done,

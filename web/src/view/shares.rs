@@ -10,6 +10,9 @@ use latent_model::{
 
 use super::steps::ONE_WORD;
 
+/// Shares below this leave a word of the graph as it is.
+pub const LEAST_SHADED: f32 = 0.015;
+
 /// Part of each token in one step, 0 to 1.
 pub type Shares = BTreeMap<u32, f32>;
 

@@ -102,9 +102,10 @@ impl SpeedReport {
     pub fn markdown(&self) -> String {
         let adapter = self.adapter.as_deref().unwrap_or("–");
         let mut text = format!(
-            "**Latent Playground**: {} ({} parameters, {})\n\n- GPU: {adapter}\n- {}\n- {}\n",
+            "**Latent Playground**: {} ({} {}, {})\n\n- GPU: {adapter}\n- {}\n- {}\n",
             self.checkpoint,
             self.n_parameters,
+            words().parameters,
             self.format,
             self.browser,
             self.roofs_sentence(),
@@ -112,8 +113,14 @@ impl SpeedReport {
         if let Some(parity) = &self.parity {
             let _ = writeln!(text, "- {parity}");
         }
-        text += "\n| engine | lanes | tokens/s in all | first token, ms | of the roof, % |\n\
-                 |---|--:|--:|--:|--:|\n";
+        let heads = [
+            words().speed_engine,
+            words().speed_lanes,
+            words().speed_tokens,
+            words().speed_first,
+            words().speed_share,
+        ];
+        text += &format!("\n| {} |\n|---|--:|--:|--:|--:|\n", heads.join(" | "));
         for row in &self.rows {
             let [engine, lanes, tokens, first, share] = self.cells(row);
             let _ = writeln!(

@@ -50,6 +50,8 @@ words! {
     fallback_title: "Running on the reference engine, on the CPU. ", "Es rechnet die Referenz-Engine, auf der CPU. ";
     fallback_same_slower: "It computes the same, only more slowly. Why?", "Sie rechnet dasselbe, nur langsamer. Warum?";
     fallback_same_faster: "It computes the same, and faster here than the GPU. Why?", "Sie rechnet dasselbe, und hier schneller als die GPU. Warum?";
+    webgpu_needs_https: "WebGPU needs https or localhost, and this page came over plain http", "WebGPU braucht https oder localhost, und diese Seite kam über bloßes http";
+    no_webgpu: "this browser has no WebGPU", "dieser Browser hat kein WebGPU";
     fallback_same: "It computes the same. Why?", "Sie rechnet dasselbe. Warum?";
 
     // Arena
@@ -105,6 +107,7 @@ words! {
     hide_answers: "cover the answers", "Antworten verdecken";
     hide_controls: "hide the controls", "Bedienung verbergen";
     run_at_once: "run at once when opened", "beim Öffnen gleich laufen";
+    fill_screen: "full screen at the first click", "Vollbild beim ersten Klick";
     full_screen: "Full screen", "Vollbild";
     reveal: "Reveal the answers", "Antworten aufdecken";
     show_controls: "Show the controls", "Bedienung zeigen";
@@ -133,6 +136,7 @@ words! {
     compose_steps: "At most so many steps", "Höchstens so viele Schritte";
     compose_remove: "Remove this part", "Diesen Teil entfernen";
     compose_hint: "The parts follow each other, then comes the answer. Part and name are in the address.", "Die Teile folgen einander, dann kommt die Antwort. Teile und Name stehen in der Adresse.";
+    composed: "Composed", "Zusammengesetzt";
     composed_option: "Composed …", "Zusammengesetzt …";
     part_words: "words", "Wörter";
     part_sampled: "words, drawn", "Wörter, gezogen";
@@ -156,6 +160,7 @@ words! {
     format_title: "How matrices are kept: f32 is exact; f16 and int8 take half and a quarter of it and are nearly so. It holds for the next model that is opened.", "Wie Matrizen gehalten werden: f32 ist genau; f16 und int8 brauchen die Hälfte und ein Viertel davon und sind es fast. Es gilt für das nächste Modell, das geöffnet wird.";
     use_model: "Use", "Benutzen";
     forget_model: "Clear", "Löschen";
+    brought_from: "A model that was brought here: {from}", "Ein mitgebrachtes Modell: {from}";
     kept: "kept here", "hier behalten";
     only_now: "only until the page is closed", "nur bis die Seite geschlossen wird";
     beside_the_page: "{size}, comes with this page", "{size}, kommt mit dieser Seite";
@@ -177,6 +182,7 @@ words! {
     recorded_runs: "No model at hand? These runs were recorded, and play without one:", "Kein Modell zur Hand? Diese Läufe wurden aufgezeichnet und spielen ohne eines:";
     chat: "Say it in the model's chat", "Im Chat des Modells sagen";
     chat_title: "On: the text is put into the model's chat template, as a question to it. Off: the model goes on with the text.", "An: der Text kommt in die Chat-Vorlage des Modells, als Frage an es. Aus: das Modell schreibt den Text weiter.";
+    cannot_chat: "The model cannot be spoken to", "Mit dem Modell lässt sich nicht sprechen";
     chat_off: "Switch \"Say it in the model's chat\" off, or open a model that was taught to chat.", "Schalte „Im Chat des Modells sagen“ aus, oder öffne ein Modell, das chatten gelernt hat.";
     said_in_chat: "Said to the model in its chat template.", "Dem Modell in seiner Chat-Vorlage gesagt.";
     goes_on: "The model goes on with this text.", "Das Modell schreibt diesen Text weiter.";
@@ -218,6 +224,8 @@ words! {
     source_label: "Source of the problem", "Herkunft der Aufgabe";
     drawn_class: "Drawn: class size", "Gezogen: Klasse";
     drawn_official: "Drawn: official size", "Gezogen: offiziell";
+    official_problem: "Official: {title}", "Offiziell: {title}";
+    typed: "Typed", "Eingetippt";
     number_title: "Number of the drawn problem", "Nummer der gezogenen Aufgabe";
     number: "No.", "Nr.";
     next: "Next", "Nächste";
@@ -232,7 +240,7 @@ words! {
     remove_lane: "Remove this lane", "Diese Bahn entfernen";
     run_without: "Run without", "Ohne laufen lassen";
     checkpoint: "Checkpoint", "Checkpoint";
-    how_often_right: "How often it was right", "Wie oft es richtig lag";
+    how_often_right: "How often it was right otherwise", "Wie oft es sonst richtig lag";
     numbers_title: "Thinking steps, the mean of their entropies at temperature 1 (as of how many equally likely words), and time in the engine", "Denkschritte, das Mittel ihrer Entropien bei Temperatur 1 (als wie viele gleich wahrscheinliche Wörter) und Zeit in der Engine";
     not_begun: "not begun", "nicht begonnen";
     done: "done", "fertig";
@@ -323,6 +331,7 @@ words! {
     panel_missing: "The panel cannot be opened", "Das Feld lässt sich nicht öffnen";
     panel_missing_advice: "Check the network, then try again there. If that does not help, reload the page: the site may have a newer version.", "Das Netz prüfen, dann dort noch einmal versuchen. Hilft das nicht, die Seite neu laden: es mag eine neuere Version geben.";
     fetch_again: "Try again", "Noch einmal versuchen";
+    loading_lists: "Loading the list of checkpoints …", "Lädt die Liste der Checkpoints …";
     lists_missing: "The page did not load all of its files", "Die Seite hat nicht alle ihre Dateien geladen";
     lists_missing_advice: "Check the network, then reload the page.", "Das Netz prüfen, dann die Seite neu laden.";
     address_not_understood: "The address was not understood", "Die Adresse wurde nicht verstanden";
@@ -386,10 +395,23 @@ words! {
     ended_early: "Ended early by Cold Stop, after {n} thinking steps.", "Von Cold Stop früh beendet, nach {n} Denkschritten.";
     contemplates_with: "CCOT: the base reads the problem, the generator contemplates and the decoder answers. What is fed is the state after layer ℓ = {layer}, counted from 0; r = {ratio} steps stand for each token of a written solution.", "CCOT: die Basis liest die Aufgabe, der Generator kontempliert und der Decoder antwortet. Eingespeist wird der Zustand nach Schicht ℓ = {layer}, von 0 an gezählt; r = {ratio} Schritte stehen für jedes Token einer geschriebenen Lösung.";
     adapters: "Adapters (r)", "Adapter (r)";
+    accuracy: "{problems}: {value} % right (n {n}, 95 % interval {low}–{high} %)", "{problems}: {value} % richtig (n {n}, 95-%-Intervall {low}–{high} %)";
+    accuracy_not_measured: "How often it was right with this strategy was not measured.", "Wie oft es mit dieser Strategie richtig lag, wurde nicht gemessen.";
     accuracies_unknown: "How often it was right is not known: {error}", "Wie oft es richtig lag, ist nicht bekannt: {error}";
     lane_numbers: "{n} thinking{entropy} · {seconds} s", "{n} Denkschritte{entropy} · {seconds} s";
     lane_mean_entropy: " · ⌀ {nats} nats, {words} words", " · ⌀ {nats} Nats, {words} Wörter";
     change_at: "{change} at {step}", "{change} bei {step}";
+    change_zero: "zero", "Nullen";
+    change_noise: "noise", "Rauschen";
+    change_shuffle: "shuffle", "gemischt";
+    change_freeze: "freeze", "wiederholt";
+    change_nearest: "nearest", "nächstes Wort";
+    change_force: "force", "erzwungen";
+    change_mix: "mix", "Mischung";
+    change_swap: "swap", "Tausch";
+    fork: "from lane {lane} step {step}", "von Bahn {lane} Schritt {step}";
+    fork_answering: "from lane {lane} step {step}, answering", "von Bahn {lane} Schritt {step}, mit der Antwort";
+    lane_draws: "draws {n}", "Ziehungen {n}";
     change_problem: "swap with problem {seed} ({size}) at {step}", "Tausch mit Aufgabe {seed} ({size}) bei {step}";
     same_answer: "The same answer as lane {n}, without it.", "Dieselbe Antwort wie Bahn {n}, ohne das.";
     other_answer: "Another answer than lane {n}, without it.", "Eine andere Antwort als Bahn {n}, ohne das.";
@@ -487,6 +509,8 @@ words! {
     study_second: "JS to the 2nd word, nats", "JS zum 2. Wort, Nats";
     study_rouge: "ROUGE-L to greedy words", "ROUGE-L zu den wahrscheinlichsten Wörtern";
     study_how: "Over steps that mix two words or more, with bootstrapped 95 % intervals over problems. Made by", "Über Schritte, die zwei Wörter oder mehr mischen, mit 95-%-Bootstrap-Intervallen über Aufgaben. Gemacht mit";
+    not_trained: "not trained", "nicht trainiert";
+    not_measured: "not measured", "nicht gemessen";
     evidence_tokens: "thinking + answer tokens", "Denk- + Antworttoken";
     evidence_paper: "paper", "Paper";
     evidence_checkpoint: "checkpoint", "Checkpoint";
@@ -501,6 +525,7 @@ words! {
     speed_best: "a copy, and the quickest matmul", "eine Kopie und das schnellste Matrixprodukt";
     speed_failed: "It could not be measured: {error}", "Es ließ sich nicht messen: {error}";
     speed_checkpoint: "{checkpoint}, matrices in {format}.", "{checkpoint}, Matrizen in {format}.";
+    parameters: "parameters", "Parameter";
     speed_roofs: "A copy on the GPU moves {copy} GB/s, its quickest matmul does {best} GFLOP/s.", "Eine Kopie auf der GPU bewegt {copy} GB/s, ihr schnellstes Matrixprodukt schafft {best} GFLOP/s.";
     speed_no_gpu: "No WebGPU is in use: the reference engine alone, without a roof.", "WebGPU ist nicht in Gebrauch: die Referenz-Engine allein, ohne Dach.";
     speed_engine: "engine", "Engine";

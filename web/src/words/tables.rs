@@ -2,9 +2,9 @@
 //! The names of methods are the same in both languages.
 
 use latent_model::{
-    address::Language,
-    strategy::{COMPOSED, Setting, Strategy},
-    tasks::{Grade, Task},
+    address::{ChangeKind, Language},
+    strategy::{COMPOSED, PartKind, Setting, Strategy},
+    tasks::{Difficulty, Grade, Task},
 };
 
 use super::{current_language, words};
@@ -179,6 +179,49 @@ pub fn setting_words(setting: Setting) -> (&'static str, &'static str) {
     match (current_language(), found) {
         (Language::German, Some((_, label, explanation))) => (label, explanation),
         _ => (spec.label, spec.explanation),
+    }
+}
+
+/// A setting's label inside a lane's name, where English begins no word with a capital.
+pub fn setting_in_name(setting: Setting) -> String {
+    let (label, _) = setting_words(setting);
+    match current_language() {
+        Language::English => label.to_lowercase(),
+        Language::German => label.into(),
+    }
+}
+
+/// What a part of a composed strategy feeds.
+pub fn part_word(kind: PartKind) -> &'static str {
+    match kind {
+        PartKind::Words => words().part_words,
+        PartKind::Sampled => words().part_sampled,
+        PartKind::Mixtures => words().part_mixtures,
+        PartKind::Noisy => words().part_noisy,
+        PartKind::Thoughts => words().part_thoughts,
+        PartKind::Pauses => words().part_pauses,
+    }
+}
+
+/// What becomes of an input, in a word.
+pub fn change_word(kind: &ChangeKind) -> &'static str {
+    match kind {
+        ChangeKind::Zero => words().change_zero,
+        ChangeKind::Noise(..) => words().change_noise,
+        ChangeKind::Shuffle(_) => words().change_shuffle,
+        ChangeKind::Freeze => words().change_freeze,
+        ChangeKind::Nearest => words().change_nearest,
+        ChangeKind::Force(_) => words().change_force,
+        ChangeKind::Mix(_) => words().change_mix,
+        ChangeKind::Swap(_) | ChangeKind::SwapProblem(..) => words().change_swap,
+    }
+}
+
+/// How large problems are, in a word.
+pub fn difficulty_word(difficulty: Difficulty) -> &'static str {
+    match difficulty {
+        Difficulty::Class => words().arena_class,
+        Difficulty::Official => words().arena_official,
     }
 }
 

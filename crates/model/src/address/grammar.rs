@@ -23,6 +23,7 @@ const THEMES: [&str; 2] = ["light", "dark"];
 const SWITCH: [&str; 2] = ["no", "yes"];
 const PAINTS: [&str; 2] = ["share", "arrival"];
 const COVERS: [&str; 2] = ["shown", "hidden"];
+const SCREENS: [&str; 2] = ["window", "full"];
 const LANGUAGES: [&str; 2] = ["en", "de"];
 
 /// How often an address may have been escaped as a whole on its way.
@@ -283,6 +284,7 @@ fn read(text: &str) -> Result<Address, AddressError> {
             "answers" => address.shown.hides_answers = read_word("answers", value, COVERS)?,
             "predict" => address.shown.predicts_first = read_word("predict", value, SWITCH)?,
             "controls" => address.shown.hides_controls = read_word("controls", value, COVERS)?,
+            "screen" => address.shown.fills_screen = read_word("screen", value, SCREENS)?,
             "embed" => address.shown.is_embedded = read_word("embed", value, SWITCH)?,
             "run" => address.shown.runs_at_once = read_word("run", value, SWITCH)?,
             _ => return Err(AddressError::Key(key.into())),
@@ -307,6 +309,7 @@ impl Shown {
             hides_answers,
             predicts_first,
             hides_controls,
+            fills_screen,
             is_embedded,
             runs_at_once,
         } = self;
@@ -328,6 +331,7 @@ impl Shown {
             ("answers", hides_answers, COVERS),
             ("predict", predicts_first, SWITCH),
             ("controls", hides_controls, COVERS),
+            ("screen", fills_screen, SCREENS),
             ("embed", is_embedded, SWITCH),
             ("run", runs_at_once, SWITCH),
         ] {
@@ -372,6 +376,7 @@ fn read_word(
         THEMES => "light or dark",
         PAINTS => "share or arrival",
         COVERS => "shown or hidden",
+        SCREENS => "window or full",
         LANGUAGES => "en or de",
         _ => "no or yes",
     };

@@ -117,35 +117,6 @@ impl LaneChoice {
         self.strategy.value(&self.settings, Setting::Thoughts)
     }
 
-    /// The strategy's title, or the name of what was composed.
-    pub fn title(&self) -> &str {
-        let named = self.composition.as_ref().map(|known| known.name.trim());
-        named
-            .filter(|name| !name.is_empty())
-            .unwrap_or(self.strategy.title)
-    }
-
-    /// The title, with the settings that differ from the strategy's defaults and what is done on
-    /// the way.
-    pub fn label(&self) -> String {
-        let normalised = self.clone().normalised();
-        let differing = normalised.settings.iter();
-        let settings: String = differing
-            .map(|(setting, value)| format!(", {} {value}", setting.spec().label.to_lowercase()))
-            .collect();
-        let parts = self.composition.as_ref().map(|known| format!(", {known}"));
-        let changes = self.changes.iter();
-        let changes: String = changes
-            .map(|change| format!(", {} at {}", change.kind.label(), change.step))
-            .collect();
-        let fork = self.fork.map(|fork| {
-            let how = if fork.answers { ", answering" } else { "" };
-            format!(", from lane {} step {}{how}", fork.lane, fork.step)
-        });
-        let [parts, fork] = [parts, fork].map(Option::unwrap_or_default);
-        format!("{}{settings}{parts}{changes}{fork}", self.title())
-    }
-
     /// The same lane with the settings that equal the defaults left out, and its changes in order.
     pub fn normalised(mut self) -> Self {
         let mut settings = Settings::default();
@@ -202,8 +173,8 @@ impl LaneChoice {
 }
 
 impl ChangeKind {
-    /// Its name in addresses and for people.
-    pub fn word(&self) -> &'static str {
+    /// Its name in addresses.
+    fn word(&self) -> &'static str {
         match self {
             Self::Zero => "zero",
             Self::Noise(..) => "noise",
@@ -213,16 +184,6 @@ impl ChangeKind {
             Self::Force(_) => "force",
             Self::Mix(_) => "mix",
             Self::Swap(_) | Self::SwapProblem(..) => "swap",
-        }
-    }
-
-    /// Its name, with what is told of it beside a lane.
-    fn label(&self) -> String {
-        match self {
-            Self::SwapProblem(difficulty, seed) => {
-                format!("{} with {} problem {seed}", self.word(), difficulty.name())
-            }
-            _ => self.word().into(),
         }
     }
 }

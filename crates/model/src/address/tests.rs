@@ -101,7 +101,7 @@ fn any_shown() -> impl Values<Value = Shown> {
         (number(), number()),
         (of_visitor(), of_visitor()),
         prop::option::of(prop_oneof![Just(Language::English), Just(Language::German)]),
-        any::<[bool; 7]>(),
+        any::<[bool; 8]>(),
         prop::option::of((any::<bool>(), 1..500_usize, 1..20_usize, any::<bool>())),
     )
         .prop_map(
@@ -112,6 +112,7 @@ fn any_shown() -> impl Values<Value = Shown> {
                     hides_answers,
                     predicts_first,
                     hides_controls,
+                    fills_screen,
                     is_embedded,
                     runs_at_once,
                 ] = switches;
@@ -137,6 +138,7 @@ fn any_shown() -> impl Values<Value = Shown> {
                     hides_answers,
                     predicts_first,
                     hides_controls,
+                    fills_screen,
                     is_embedded,
                     runs_at_once,
                 }
@@ -253,34 +255,6 @@ fn errors_name_what_was_expected_and_found() {
     assert!(error("lanes=a:soft,parts=words-3").contains("key=value with a number"));
     // Escaped on the way, and wrong all the same: the error is of what was meant.
     assert!(error("lanes%3Da%3Asofd").contains("soft-gumbel"));
-}
-
-#[test]
-fn the_label_names_what_was_changed() {
-    let coconut = Strategy::by_name("coconut").expect("in the table");
-    let mut lane = LaneChoice::new("a", coconut);
-    assert_eq!(lane.label(), "Coconut");
-    lane.settings.set(Setting::Thoughts, 3.0);
-    assert_eq!(lane.label(), "Coconut, thoughts 3");
-}
-
-#[test]
-fn the_label_names_what_was_composed_and_done() {
-    let lanes = "lanes=a:compose,name=Soft%20then%20hard,parts=mixtures-4.words-9;\
-                 b:coconut,at=3-zero,from=1-2-answer";
-    let labels: Vec<String> = read(lanes)
-        .lanes
-        .iter()
-        .flatten()
-        .map(LaneChoice::label)
-        .collect();
-    assert_eq!(
-        labels,
-        [
-            "Soft then hard, mixtures-4.words-9",
-            "Coconut, zero at 3, from lane 1 step 2, answering"
-        ]
-    );
 }
 
 #[test]

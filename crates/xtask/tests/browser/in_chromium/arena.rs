@@ -1,9 +1,11 @@
 //! The arena counts what `latent eval` counts.
 
-use anyhow::{Context, Result, ensure};
-use serde_json::json;
+use std::collections::BTreeMap;
 
-use super::{LIMIT, check_quiet, in_browser};
+use anyhow::{Context, Result, ensure};
+use serde_json::{Value, json};
+
+use super::{KEEP, LIMIT, check_quiet, in_browser, take_away::taken};
 use crate::chromium::{Browser, WebGpu};
 use crate::reference_run::reference_evaluation;
 
@@ -43,15 +45,7 @@ fn an_arena_that_was_stopped_counts_what_latent_eval_counts() {
             ];
             args.extend(set);
             let expected = reference_evaluation(model, &args)?;
-            let accuracy = expected["accuracy"].as_f64().context("an accuracy")?;
-            let [low, high] = ["ci_low", "ci_high"].map(|key| expected[key].as_f64());
-            let percent = |share: Option<f64>| format!("{:.1}", 100.0 * share.unwrap_or(f64::NAN));
-            let shown = format!(
-                "{} % ({}–{})",
-                percent(Some(accuracy)),
-                percent(low),
-                percent(high)
-            );
+            let shown = shown(&expected);
             let found = browser.texts(&format!("arena-accuracy-{index}")).await?;
             ensure!(
                 found == [shown.clone()],
@@ -62,8 +56,22 @@ fn an_arena_that_was_stopped_counts_what_latent_eval_counts() {
     });
 }
 
+/// An accuracy of `latent eval` as the arena writes it.
+fn shown(expected: &Value) -> String {
+    let percent = |key: &str| 100.0 * expected[key].as_f64().unwrap_or(f64::NAN);
+    let [value, low, high] = ["accuracy", "ci_low", "ci_high"].map(percent);
+    format!("{value:.1} % ({low:.1}–{high:.1})")
+}
+
+/// The shares of the first line of the sweep's chart, read off its axis.
+const SWEEP_SHARES: &str = "const chart = document.querySelector('[data-testid=sweep]'); \
+    const tick = text => Number([...chart.querySelectorAll('.tick')] \
+        .find(tick => tick.textContent.trim() === text).getAttribute('y')); \
+    const places = chart.querySelector('.curve .line:not(.error)').getAttribute('d').slice(1).split('L'); \
+    return places.map(place => (tick('0 %') - place.split(' ')[1]) / (tick('0 %') - tick('100 %')))";
+
 #[test]
-fn a_sweep_has_a_row_for_every_number_of_thoughts() {
+fn a_sweep_has_a_row_for_every_number_of_thoughts_and_draws_what_latent_eval_counts() {
     in_browser(WebGpu::Off, async |browser| {
         browser.open(LANES).await?;
         browser.wait_enabled("run", LIMIT).await?;
@@ -71,13 +79,130 @@ fn a_sweep_has_a_row_for_every_number_of_thoughts() {
         browser.choose("arena-n", "20").await?;
         browser.click("arena-sweep").await?;
         browser.click("arena-start").await?;
-        browser.wait_text("arena-row-9", |_| true, LIMIT).await?;
+        let is_done = |text: &str| text.starts_with("200 of 200 runs");
+        browser.wait_text("arena-progress", is_done, LIMIT).await?;
         ensure!(
             rows(browser).await? == 10,
             "nine of thoughts and one of words"
         );
-        browser.press_at_once(&["arena-stop"]).await?;
-        ensure!(browser.count("[data-testid=sweep]").await? == 1, "a chart");
+        let drawn = browser.execute(SWEEP_SHARES, Value::Null).await?;
+        let drawn: Vec<f64> = serde_json::from_value(drawn)?;
+        ensure!(
+            drawn.len() == 9,
+            "a point for every number, found {drawn:?}"
+        );
+        for (thoughts, drawn) in drawn.into_iter().enumerate() {
+            let set = format!("thoughts={thoughts}");
+            let args = ["--strategy", "coconut", "--set", &set];
+            let args = [&args[..], &["--task", "prosqa", "--n", "20", "--seed", "5"]].concat();
+            let expected = reference_evaluation("prosqa-coconut", &args)?;
+            let found = browser.texts(&format!("arena-accuracy-{thoughts}")).await?;
+            let shown = shown(&expected);
+            ensure!(
+                found == [shown.clone()],
+                "{set}: expected {shown}, found {found:?}"
+            );
+            let accuracy = expected["accuracy"].as_f64().context("an accuracy")?;
+            // The chart's numbers have one decimal of some two hundred.
+            ensure!(
+                (drawn - accuracy).abs() < 1e-3,
+                "{set}: expected {accuracy} in the chart, found {drawn}"
+            );
+        }
+        check_quiet(browser).await
+    });
+}
+
+#[test]
+fn a_histogram_counts_and_files_say_what_latent_eval_counts() {
+    const SAMPLES: usize = 5;
+    in_browser(WebGpu::Off, async |browser| {
+        browser.before_page(KEEP).await?;
+        browser
+            .open("lanes=prosqa-cot:soft-gumbel,tau=2&seed=5&speed=max")
+            .await?;
+        browser.wait_enabled("run", LIMIT).await?;
+        browser.unfold("arena").await?;
+        browser.choose("arena-n", "20").await?;
+        browser.choose("arena-samples", "5").await?;
+        browser.click("arena-start").await?;
+        let is_done = |text: &str| text.starts_with("100 of 100 runs");
+        browser.wait_text("arena-progress", is_done, LIMIT).await?;
+
+        let out = std::env::temp_dir().join(format!("arena-{}.jsonl", std::process::id()));
+        let file = out.to_str().context("a path of letters")?;
+        let args = [
+            "--strategy",
+            "soft-gumbel",
+            "--set",
+            "tau=2",
+            "--task",
+            "prosqa",
+        ];
+        let trial = ["--n", "20", "--samples", "5", "--seed", "5", "--out", file];
+        let expected = reference_evaluation("prosqa-cot", &[&args[..], &trial].concat())?;
+        // A line for each run, after one that says what ran.
+        let mut n_right: BTreeMap<u64, usize> = BTreeMap::new();
+        let runs = std::fs::read_to_string(&out)?;
+        std::fs::remove_file(&out)?;
+        for line in runs.lines().skip(1) {
+            let run: Value = serde_json::from_str(line)?;
+            let problem = run["problem"].as_u64().context("a problem")?;
+            *n_right.entry(problem).or_default() += usize::from(run["grade"] == "right");
+        }
+        let with = |n: usize| n_right.values().filter(|right| **right == n).count();
+        let bins: Vec<String> = (0..=SAMPLES).map(|n| format!("{n}: {}", with(n))).collect();
+        let bins = bins.join(", ");
+        let found = browser.attributes("arena-row-0", ".histogram", "aria-label");
+        let found = found.await?;
+        ensure!(found == [bins.clone()], "expected {bins}, found {found:?}");
+        ensure!(
+            n_right.len() == 20 && with(SAMPLES) < 20,
+            "noise that decides nothing shows nothing: {bins}"
+        );
+
+        let (kind, csv) = taken(browser, "arena-csv").await?;
+        ensure!(kind.starts_with("text/csv"), "found {kind}");
+        let lines: Vec<&str> = csv.split_terminator("\r\n").collect();
+        let [head, line] = lines[..] else {
+            anyhow::bail!("expected a head and a row, found {csv}");
+        };
+        let fields: BTreeMap<&str, &str> = head
+            .split(',')
+            .zip(line.trim_matches('"').split("\",\""))
+            .collect();
+        for key in [
+            "accuracy",
+            "ci_low",
+            "ci_high",
+            "malformed",
+            "mean_think_steps",
+        ] {
+            let found: f64 = fields[key]
+                .parse()
+                .with_context(|| format!("{key} of {csv}"))?;
+            let expected = expected[key].as_f64().context(key)?;
+            ensure!(
+                (found - expected).abs() < 1e-9,
+                "{key}: expected {expected}, found {found}"
+            );
+        }
+        for (key, expected) in [
+            ("model", "prosqa-cot"),
+            ("settings", "tau=2"),
+            ("samples", "5"),
+            ("seed", "5"),
+            ("runs_done", "100"),
+        ] {
+            ensure!(fields[key] == expected, "{key}: found {}", fields[key]);
+        }
+        let (kind, markdown) = taken(browser, "arena-markdown").await?;
+        ensure!(kind.starts_with("text/markdown"), "found {kind}");
+        let row = format!(
+            "| 1 Soft + Gumbel, gumbel τ 2 · prosqa-cot | {} | 100/100 |",
+            shown(&expected)
+        );
+        ensure!(markdown.contains(&row), "expected {row} in {markdown}");
         check_quiet(browser).await
     });
 }

@@ -34,6 +34,33 @@ fn buttons_may_be_pressed_at_any_moment() {
     });
 }
 
+/// What cannot be done cannot be pressed.
+#[test]
+fn run_waits_for_a_problem_and_step_for_a_run_that_goes_on() {
+    in_browser(WebGpu::Off, async |browser| {
+        begin_on(browser, &address("max")).await?;
+        check_enabled(browser, &["run", "step", "reset"]).await?;
+        finish(browser).await?;
+        check_enabled(browser, &["run", "reset"]).await?;
+        browser.click("reset").await?;
+        check_enabled(browser, &["run", "step", "reset"]).await?;
+        browser.choose("problem-source", "typed").await?;
+        browser.fill("problem-input", "").await?;
+        check_enabled(browser, &["reset"]).await?;
+        browser.fill("problem-input", "Tom is a terpus.").await?;
+        check_enabled(browser, &["run", "step", "reset"]).await?;
+        check_quiet(browser).await
+    });
+}
+
+/// Of the run's buttons these can be pressed, and no others.
+async fn check_enabled(browser: &Browser, expected: &[&str]) -> Result<()> {
+    let script = "return ['run', 'step', 'reset'].filter(id => \
+                  document.querySelector(`[data-testid=${id}]:enabled`) !== null)";
+    let expected = serde_json::json!(expected);
+    browser.wait_value(script, &expected, LIMIT).await
+}
+
 /// Whatever is pressed, and however fast: no panic, no error that stays, and a page that still runs.
 #[test]
 fn two_hundred_random_presses_leave_a_page_that_runs() {

@@ -53,6 +53,42 @@ fn a_class_predicts_first_and_the_answers_are_covered_until_they_are_revealed() 
 }
 
 #[test]
+fn the_first_press_fills_the_screen_where_the_address_says_so() {
+    const IS_FULL: &str = "return document.fullscreenElement !== null";
+    in_browser(WebGpu::Off, async |browser| {
+        for (screen, is_full) in [("", false), ("&screen=full", true)] {
+            browser.open(&format!("{}{screen}", address("max"))).await?;
+            browser.wait_enabled("run", LIMIT).await?;
+            ensure!(
+                browser.execute(IS_FULL, Value::Null).await? == json!(false),
+                "nobody has pressed anything"
+            );
+            browser.click("run").await?;
+            browser
+                .wait_text("status", |text| text == "done", LIMIT)
+                .await?;
+            browser.wait_value(IS_FULL, &json!(is_full), LIMIT).await?;
+        }
+        // Who leaves it has left it: later presses are presses.
+        browser
+            .execute("document.exitFullscreen()", Value::Null)
+            .await?;
+        browser.wait_value(IS_FULL, &json!(false), LIMIT).await?;
+        browser.click("reset").await?;
+        browser
+            .wait_text("status", |text| text == "idle", LIMIT)
+            .await?;
+        ensure!(browser.execute(IS_FULL, Value::Null).await? == json!(false));
+        browser.unfold("for-a-class").await?;
+        browser.click("fill-screen").await?;
+        browser
+            .wait_hash(|hash| !hash.contains("screen="), LIMIT)
+            .await?;
+        check_quiet(browser).await
+    });
+}
+
+#[test]
 fn the_page_speaks_german_where_its_address_says_so() {
     in_browser(WebGpu::Off, async |browser| {
         browser.open(&format!("{}&lang=de", address("max"))).await?;

@@ -54,6 +54,46 @@ fn an_edited_graph_is_in_the_address_and_graded_by_the_search() {
 }
 
 #[test]
+fn start_and_options_are_what_the_editors_buttons_make_them() {
+    in_browser(WebGpu::Off, async |browser| {
+        browser.open(PROBLEM).await?;
+        browser.wait_enabled("run", LIMIT).await?;
+        browser.click("edit-graph").await?;
+        for (word, button, question) in [
+            // Bob leads to the other option, which is right from there.
+            ("Bob", "edit-root", "Is Bob a gerpus or lempus?"),
+            ("terpus", "edit-option-0", "Is Bob a terpus or lempus?"),
+            ("gerpus", "edit-option-0", "Is Bob a gerpus or lempus?"),
+            ("Tom", "edit-root", "Is Tom a gerpus or lempus?"),
+        ] {
+            press(browser, word).await?;
+            browser.click(button).await?;
+            browser
+                .wait_text("question", |text| text == question, LIMIT)
+                .await?;
+            press(browser, word).await?;
+        }
+        // Of two options that both follow, neither is the answer.
+        press(browser, "terpus").await?;
+        browser.click("edit-option-1").await?;
+        let is_open = |text: &str| text.starts_with("No verdict: exactly one");
+        browser.wait_text("question", is_open, LIMIT).await?;
+        press(browser, "terpus").await?;
+        press(browser, "lempus").await?;
+        browser.click("edit-option-1").await?;
+        browser.click("oracle").await?;
+        let way = |text: &str| text.ends_with("Answer: Tom is a gerpus.");
+        browser.wait_text("oracle-path", way, LIMIT).await?;
+        let hash = browser.hash().await?;
+        ensure!(
+            hash.contains("Is%20Tom%20a%20gerpus%20or%20lempus"),
+            "found {hash}"
+        );
+        check_quiet(browser).await
+    });
+}
+
+#[test]
 fn words_are_coloured_by_the_thought_at_which_they_came() {
     in_browser(WebGpu::Off, async |browser| {
         browser

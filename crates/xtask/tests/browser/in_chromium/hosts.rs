@@ -27,31 +27,42 @@ fn what_keeps_the_page_from_starting_is_named() {
         ..Host::default()
     };
     let cases = [
-        (policy("script-src 'self'"), vec!["'wasm-unsafe-eval'"]),
+        (
+            policy("script-src 'self'"),
+            vec!["was told not to run", "'wasm-unsafe-eval'"],
+            vec!["wurde untersagt", "'wasm-unsafe-eval'"],
+        ),
+        // Nothing has run that knows a language.
         (
             policy("script-src 'none'"),
             vec!["If this stays", "refuses it"],
+            vec!["Bleibt das stehen", "verbietet es"],
         ),
         (
             lacks(&program, Missing::NotFound),
             vec![&program, "is missing", "404"],
+            vec![&program, "fehlt", "404"],
         ),
         (
             lacks(&program, Missing::Index),
             vec![&program, "is missing", "a page in its place"],
+            vec![&program, "fehlt", "einer Seite an seiner Stelle"],
         ),
         (
             lacks(&module, Missing::NotFound),
             vec![&module, "is missing", "404"],
+            vec![&module, "fehlt", "404"],
         ),
         (
             lacks(&module, Missing::Index),
             vec![&module, "is missing", "a page in its place"],
+            vec![&module, "fehlt", "einer Seite an seiner Stelle"],
         ),
     ];
     in_browser(WebGpu::Off, async |browser| {
-        for (host, expect) in cases {
-            expect_text(browser, host, "", "arriving", &expect).await?;
+        for (host, english, german) in cases {
+            expect_text(browser, host.clone(), "", "arriving", &english).await?;
+            expect_text(browser, host, "lang=de", "arriving", &german).await?;
         }
         Ok(())
     });

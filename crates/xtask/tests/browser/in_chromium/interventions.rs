@@ -28,6 +28,43 @@ fn a_zeroed_thought_changes_a_copy_and_leaves_its_source_alone() {
     });
 }
 
+#[test]
+fn a_lane_answers_from_a_step_where_the_button_says_so() {
+    in_browser(WebGpu::Off, async |browser| {
+        let run = open_and_run(browser, "prosqa-coconut:coconut").await?;
+        pin(browser, 3).await?;
+        browser.click("go-on-answering").await?;
+        let is_there = |hash: &str| hash.contains(";prosqa-coconut:coconut,from=1-3-answer");
+        browser.wait_hash(is_there, LIMIT).await?;
+        let both = finished_run_of(browser, 2).await?;
+        compare_lanes(&both["lanes"][0], &run["lanes"][0]).context("the source")?;
+        let steps = |lane: usize| both["lanes"][lane]["steps"].as_array().cloned();
+        let (source, copy) = (steps(0).context("steps")?, steps(1).context("steps")?);
+        ensure!(
+            copy[..=3] == source[..=3],
+            "the same up to the step: {copy:?}"
+        );
+        // What is fed after it is the marker that ends the thinking, in place of three thoughts.
+        let thoughts = |steps: &[Value]| {
+            steps
+                .iter()
+                .filter(|step| step["input"] == "hidden")
+                .count()
+        };
+        let (all, some) = (thoughts(&source), thoughts(&copy));
+        ensure!(
+            some < all,
+            "expected fewer thoughts than {all}, found {some}"
+        );
+        let name = browser.texts("lane-1-name").await?.concat();
+        ensure!(
+            name.contains("from lane 1 step 3, answering"),
+            "found {name}"
+        );
+        check_quiet(browser).await
+    });
+}
+
 /// Every button that makes a copy: the source stays, the copy is the same up to the step, and the
 /// address has what was done.
 #[test]

@@ -1,12 +1,15 @@
-//! The main path by keyboard alone: run, look at a step, change the problem.
+//! The main path by keyboard alone: run, look at a step, change the problem; and how many stops
+//! that takes.
 
 use anyhow::{Result, bail, ensure};
 
-use super::{LIMIT, address, check_quiet, in_browser};
+use serde_json::{Value, json};
+
+use super::{LIMIT, address, check_quiet, finished_run, in_browser};
 use crate::chromium::{Browser, WebGpu};
 
-/// More stops than the page has.
-const MOST_STOPS: usize = 120;
+/// Stops of the Tab key on the page that opens first, with its finished run.
+const MOST_STOPS: usize = 60;
 
 #[test]
 fn the_main_path_takes_a_keyboard_and_nothing_else() {
@@ -41,6 +44,99 @@ fn the_main_path_takes_a_keyboard_and_nothing_else() {
             .await?;
         check_quiet(browser).await
     });
+}
+
+/// Groups are one stop each, so the page's end is not far.
+#[test]
+fn the_tab_key_makes_few_stops() {
+    in_browser(WebGpu::Off, async |browser| {
+        browser.open("speed=max").await?;
+        browser.wait_enabled("run", LIMIT).await?;
+        browser.click("run").await?;
+        finished_run(browser).await?;
+        let forget = "document.activeElement.blur(); window.stops = new Map()";
+        browser.execute(forget, Value::Null).await?;
+        let is_new = "const element = document.activeElement; \
+                      const is_new = element !== document.body && !window.stops.has(element); \
+                      window.stops.set(element, element.dataset.testid ?? element.outerHTML.slice(0, 90)); \
+                      return is_new";
+        let mut n_stops = 0;
+        loop {
+            browser.type_key("Tab").await?;
+            if browser.execute(is_new, Value::Null).await? == json!(false) {
+                break;
+            }
+            n_stops += 1;
+        }
+        let stops = browser.execute("return [...window.stops.values()]", Value::Null);
+        let stops = stops.await?;
+        eprintln!("{n_stops} stops of the Tab key: {stops:#}");
+        ensure!(
+            (20..=MOST_STOPS).contains(&n_stops),
+            "expected at most {MOST_STOPS} stops, found {n_stops}: {stops:#}"
+        );
+        check_quiet(browser).await
+    });
+}
+
+/// The groups: what comes before the place in their buttons' names, and how many buttons.
+const LANE_GROUPS: [(&str, usize); 2] = [("shade-lane", 4), ("legend", 4)];
+
+#[test]
+fn arrows_move_inside_of_every_group() {
+    in_browser(WebGpu::Off, async |browser| {
+        browser.open(&address("max")).await?;
+        browser.wait_enabled("run", LIMIT).await?;
+        tab_to(browser, "run").await?;
+        for (key, expected) in [
+            ("ArrowRight", "step"),
+            ("ArrowRight", "reset"),
+            ("ArrowRight", "reset"),
+            ("Home", "run"),
+            ("End", "reset"),
+            ("ArrowLeft", "step"),
+            ("Home", "run"),
+        ] {
+            browser.type_key(key).await?;
+            has_keyboard(browser, expected).await?;
+        }
+        browser.type_key("Enter").await?;
+        finished_run(browser).await?;
+        // Step is disabled then, and passed over.
+        browser.type_key("ArrowRight").await?;
+        has_keyboard(browser, "reset").await?;
+        for (group, n_buttons) in LANE_GROUPS {
+            let last = n_buttons - 1;
+            browser.click(&format!("{group}-{last}")).await?;
+            let stops = browser
+                .count(&format!("[data-testid^={group}-][tabindex='0']"))
+                .await?;
+            ensure!(stops == 1, "{group}: expected one stop, found {stops}");
+            for (key, place) in [
+                ("ArrowLeft", last - 1),
+                ("ArrowUp", last - 2),
+                ("ArrowRight", last - 1),
+                ("Home", 0),
+                ("ArrowLeft", 0),
+                ("End", last),
+            ] {
+                browser.type_key(key).await?;
+                has_keyboard(browser, &format!("{group}-{place}")).await?;
+                let pressed = format!("[data-testid={group}-{place}][aria-pressed=true]");
+                let is_chosen = format!("return document.querySelectorAll('{pressed}').length");
+                browser.wait_value(&is_chosen, &json!(1), LIMIT).await?;
+            }
+            // The page's own arrow keys, which walk through steps, have not heard of it.
+            let hash = browser.hash().await?;
+            ensure!(!hash.contains("&step="), "{group}: found a step in {hash}");
+        }
+        check_quiet(browser).await
+    });
+}
+
+async fn has_keyboard(browser: &Browser, testid: &str) -> Result<()> {
+    let focused = "return document.activeElement.dataset.testid ?? ''";
+    browser.wait_value(focused, &json!(testid), LIMIT).await
 }
 
 async fn tab_to(browser: &Browser, testid: &str) -> Result<()> {

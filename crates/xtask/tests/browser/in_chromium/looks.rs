@@ -70,13 +70,150 @@ fn a_phone_shows_the_lane_that_was_chosen() {
     });
 }
 
+/// A phone's settings of the run are a sheet, which its buttons open and close.
 #[test]
-fn axe_finds_nothing() {
+fn a_phone_has_the_settings_of_the_run_in_a_sheet() {
+    const SETTINGS: [&str; 4] = ["speed", "thoughts", "seed", "copy-link"];
+    in_browser(WebGpu::Off, async |browser| {
+        browser.resize(SIZES[2].0).await?;
+        browser.open(&address("max")).await?;
+        browser.wait_enabled("run", LIMIT).await?;
+        ensure!(are_visible(browser, &SETTINGS).await?, "a laptop has room");
+        ensure!(!are_visible(browser, &["run-settings"]).await?, "no sheet");
+        browser.resize(SIZES[0].0).await?;
+        for button in ["close-sheet", "run-settings"] {
+            ensure!(!are_visible(browser, &["speed"]).await?, "it is closed");
+            browser.click("run-settings").await?;
+            ensure!(are_visible(browser, &SETTINGS).await?, "it is open");
+            let faults = layout_faults(browser).await?;
+            ensure!(faults.is_empty(), "found {faults:#?}");
+            browser.choose("speed", "8").await?;
+            browser.click(button).await?;
+        }
+        let is_set = |hash: &str| hash.contains("speed=8");
+        browser.wait_hash(is_set, LIMIT).await?;
+        ensure!(!are_visible(browser, &["speed"]).await?, "it is closed");
+        check_quiet(browser).await
+    });
+}
+
+async fn are_visible(browser: &Browser, testids: &[&str]) -> Result<bool> {
+    let script = "return arguments[0].every(id => \
+                  document.querySelector(`[data-testid=${id}]`).checkVisibility())";
+    let visible = browser.execute(script, json!(testids)).await?;
+    Ok(visible == json!(true))
+}
+
+/// What tells the states of nodes and edges apart beside their colours, a text each, by the state.
+const GRAPH_STATES: &str = "const looks = (element, names) => { \
+        const style = getComputedStyle(element); return names.map(name => style[name]).join(' ') }; \
+    const found = {}; \
+    const note = (selector, name, part, names) => { \
+        const element = document.querySelector(`.graph ${selector}`); \
+        found[name] = element === null ? null \
+            : looks(part === '' ? element : element.querySelector(part), names) }; \
+    const lines = ['strokeWidth', 'strokeDasharray']; \
+    const other = ':not(.is-root, .is-option, .is-oracle)'; \
+    note(`.node${other}`, 'node', '.pill', lines); \
+    note('.node.is-root', 'root', '.pill', lines); \
+    note('.node.is-option:not(.is-oracle)', 'option', '.pill', lines); \
+    note(`.node.is-oracle:not(.is-root, .is-option)`, 'way', '.pill', lines); \
+    note('.edge:not(.is-walked, .is-oracle)', 'edge', '', lines); \
+    note('.edge.is-walked:not(.is-oracle)', 'walked edge', '', lines); \
+    note('.edge.is-oracle:not(.is-walked)', 'edge of the way', '', lines); \
+    return found";
+
+/// Colours that the system has replaced tell nothing: lines and their dashes do.
+#[test]
+fn states_of_the_graph_are_told_apart_without_colours() {
+    in_browser(WebGpu::Off, async |browser| {
+        let feature = json!({ "name": "forced-colors", "value": "active" });
+        let features = json!({ "features": [feature] });
+        browser
+            .devtools("Emulation.setEmulatedMedia", features)
+            .await?;
+        // Words go another way than the shortest here, so that every state is there.
+        browser
+            .open("problem=class:4&lanes=prosqa-cot:token-cot&speed=max&run=yes")
+            .await?;
+        finished_run(browser).await?;
+        browser.click("oracle").await?;
+        let is_forced = "return matchMedia('(forced-colors: active)').matches";
+        ensure!(browser.execute(is_forced, Value::Null).await? == json!(true));
+        let found = browser.execute(GRAPH_STATES, Value::Null).await?;
+        for states in [
+            &["node", "root", "option", "way"][..],
+            &["edge", "walked edge", "edge of the way"],
+        ] {
+            let looks: Vec<&str> = states
+                .iter()
+                .filter_map(|name| found[name].as_str())
+                .collect();
+            let different: std::collections::BTreeSet<&str> = looks.iter().copied().collect();
+            ensure!(
+                different.len() == states.len(),
+                "expected {states:?} to differ, found {found:#}"
+            );
+        }
+        check_quiet(browser).await
+    });
+}
+
+fn axe_script() -> String {
     let axe = setup::axe_script().and_then(|path| {
         std::fs::read_to_string(&path)
             .with_context(|| format!("cannot read {}: run `cargo xtask setup`", path.display()))
     });
-    let axe = axe.unwrap_or_else(|error| panic!("{error:#}"));
+    axe.unwrap_or_else(|error| panic!("{error:#}"))
+}
+
+/// What opens on request: a step's actions, a chapter, the graph's editor.
+#[test]
+fn axe_finds_nothing_in_what_is_opened_on_request() {
+    let axe = axe_script();
+    in_browser(WebGpu::Off, async |browser| {
+        for dark in [false, true] {
+            browser.prefer_dark(dark).await?;
+            for state in ["a pinned step", "the tour", "the graph's editor"] {
+                browser.open(&address("max")).await?;
+                browser.wait_enabled("run", LIMIT).await?;
+                browser.execute(&axe, Value::Null).await?;
+                match state {
+                    "a pinned step" => {
+                        browser.click("run").await?;
+                        finished_run(browser).await?;
+                        browser.click_on("[data-testid=lane-3] .row").await?;
+                        browser.wait_text("step-actions", |_| true, LIMIT).await?;
+                        browser.unfold("step-actions").await?;
+                    }
+                    "the tour" => {
+                        browser.click("start-tour").await?;
+                        browser.wait_text("chapter", |_| true, LIMIT).await?;
+                    }
+                    _ => {
+                        browser.click("edit-graph").await?;
+                        browser.click_on(".graph .node").await?;
+                        browser.wait_enabled("edit-root", LIMIT).await?;
+                    }
+                }
+                for (size, _) in &SIZES[..3] {
+                    browser.resize(*size).await?;
+                    let found = axe_findings(browser).await?;
+                    ensure!(
+                        found.is_empty(),
+                        "{state}, at {size:?}, dark: {dark}: expected no findings, found {found:#?}"
+                    );
+                }
+                browser.resize(SIZES[2].0).await?;
+            }
+        }
+        check_quiet(browser).await
+    });
+}
+
+#[test]
+fn axe_finds_nothing() {
+    let axe = axe_script();
     in_browser(WebGpu::Off, async |browser| {
         for dark in [false, true] {
             browser.prefer_dark(dark).await?;

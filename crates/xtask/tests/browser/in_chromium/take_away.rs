@@ -63,7 +63,7 @@ fn a_frame_shows_graph_chart_and_lanes_alone() {
 }
 
 /// What a button offers: the newest file, its type and its text.
-async fn taken(browser: &Browser, testid: &str) -> Result<(String, String)> {
+pub async fn taken(browser: &Browser, testid: &str) -> Result<(String, String)> {
     let script = "const [testid, done] = arguments; const before = window.taken.length; \
                   document.querySelector(`[data-testid=\"${testid}\"]`).click(); \
                   const wait = async () => { \
