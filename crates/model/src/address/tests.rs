@@ -3,7 +3,7 @@
 use proptest::{prelude::*, strategy::Strategy as Values};
 
 use super::*;
-use crate::strategy::{COMPOSED, Composition, Part, PartKind, STRATEGIES, Setting, Strategy};
+use crate::strategy::{COMPOSED, Composition, Part, PartKind, STRATEGIES, Strategy};
 
 fn any_problem() -> impl Values<Value = ProblemChoice> {
     prop_oneof![
