@@ -208,7 +208,7 @@ mod tests {
             [
                 "Soft then hard, mixtures 4 + words 9",
                 "Composed, thoughts 2",
-                "Sampled CoT, temperature 2, zero at 3, from lane 1 step 2, answering",
+                "Token CoT, sampled, temperature 2, zero at 3, from lane 1 step 2, answering",
                 "Coconut, swap with problem 9 (class) at 1, from lane 1 step 2"
             ]
         );
@@ -221,7 +221,7 @@ mod tests {
             [
                 "Soft then hard, Mischungen 4 + Wörter 9",
                 "Zusammengesetzt, Gedanken 2",
-                "Sampled CoT, Temperatur 2, Nullen bei 3, von Bahn 1 Schritt 2, mit der Antwort",
+                "Token CoT, sampled, Temperatur 2, Nullen bei 3, von Bahn 1 Schritt 2, mit der Antwort",
                 "Coconut, Tausch mit Aufgabe 9 (Klasse) bei 1, von Bahn 1 Schritt 2"
             ]
         );
