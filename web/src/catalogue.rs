@@ -124,12 +124,14 @@ impl SiteCatalogue {
     /// How often a checkpoint was right; tracks it. A `training.json` is large beside what the page
     /// shows of it, so it is fetched when somebody looks, once.
     pub fn accuracies(self, name: &str) -> Known {
-        // Nobody has measured what a visitor brings, and the site is not asked about it.
-        let is_brought = |catalogue: &Catalogue| {
+        self.track();
+        // Nobody has measured what a visitor brings or what a recording was made with, and the site
+        // is not asked about it.
+        let ships = |catalogue: &Catalogue| {
             let entry = catalogue.entry(name);
-            entry.is_some_and(|entry| entry.task.picture() == Picture::Text)
+            entry.is_some_and(|entry| entry.task.picture() != Picture::Text)
         };
-        if self.catalogue.with_value(is_brought) {
+        if !self.catalogue.with_value(ships) {
             return Some(Ok(Vec::new()));
         }
         let known = self.accuracies.with(|known| known.get(name).cloned());

@@ -78,10 +78,15 @@ fn Mixtures(study: Study) -> impl IntoView {
     };
     view! {
         <details data-testid=format!("study-{}", study.name) on:toggle=fetch>
-            <summary lang="en">{study.title}</summary>
+            <summary lang="en" id=label(study)>{study.title}</summary>
             {content}
         </details>
     }
+}
+
+/// The element that names a study's table.
+fn label(study: Study) -> String {
+    format!("title-of-{}", study.name)
 }
 
 fn study_view(study: Study, measured: &Value) -> impl IntoView + use<> {
@@ -114,7 +119,7 @@ fn study_view(study: Study, measured: &Value) -> impl IntoView + use<> {
             <img src=study.path("analysis.svg") alt=words().study_figure loading="lazy"/>
         </figure>
         <ul class="findings" lang="en">{said}</ul>
-        <div class="scrolling" role="region" aria-label=study.title tabindex="0">
+        <div class="scrolling" role="region" aria-labelledby=label(study) tabindex="0">
             <table>
                 <thead>
                     <tr>

@@ -113,7 +113,7 @@ fn FallbackNote() -> impl IntoView {
                             WhyReference::Asked => words().fallback_same,
                         }}
                     </summary>
-                    {why.text()}
+                    <span lang=matches!(why, WhyReference::NoGpu(_)).then_some("en")>{why.text()}</span>
                 </details>
             </div>
         }),

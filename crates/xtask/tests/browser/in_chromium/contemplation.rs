@@ -45,18 +45,17 @@ fn a_ccot_lane_contemplates_until_its_end_and_its_r_is_chosen() {
         );
 
         browser.click("lane-0-settings").await?;
-        let told = browser.texts("lane-0").await?.concat();
-        ensure!(
-            told.contains("after layer ℓ = 2, ") && told.contains("r = 0.1 steps"),
-            "what the checkpoint brings is told, found {told}"
-        );
+        // What the checkpoint brings.
+        let is_told =
+            |text: &str| text.contains("after layer ℓ = 2, ") && text.contains("r = 0.1 steps");
+        browser.wait_text("lane-0", is_told, LIMIT).await?;
         browser
             .choose("adapters", "arithmetic-ccot/ccot-r1")
             .await?;
         let is_other = |hash: &str| hash.contains("lanes=arithmetic-ccot/ccot-r1:ccot");
         let hash = browser.wait_hash(is_other, LIMIT).await?;
-        let told = browser.texts("lane-0").await?.concat();
-        ensure!(told.contains("r = 1 steps"), "{told}");
+        let is_told = |text: &str| text.contains("r = 1 steps");
+        browser.wait_text("lane-0", is_told, LIMIT).await?;
         let long = contemplated(browser, &hash).await?;
         ensure!(
             long > short,

@@ -23,7 +23,7 @@ const ALIKE: &str = include_str!("alike.txt");
 /// said to be English.
 const TEXTS: &str = "const found = new Set(); \
     const add = (element, text) => { \
-        if (text?.trim() && !element.closest('body [lang=en], script, style, code')) \
+        if (text?.trim() && !element.closest('body [lang=en], script, noscript, style, code')) \
             found.add(text.trim().replace(/\\s+/g, ' ')) }; \
     for (const element of document.body.querySelectorAll('*')) { \
         for (const name of ['aria-label', 'title', 'placeholder', 'alt']) \
@@ -115,7 +115,13 @@ fn nothing_of_a_german_page_stays_english() {
             let german = texts_of(browser, hash, "de").await?;
             ensure!(german.len() > 60, "{hash}: found {german:#?}");
             let same = english.intersection(&german);
-            let is_foreign = |text: &&String| words(text).any(|word| !alike.contains(&word));
+            // A picture cuts long names.
+            let is_cut = |text: &str, word: &str| {
+                text.ends_with('…') && alike.iter().any(|known| known.starts_with(word))
+            };
+            let is_foreign = |text: &&String| {
+                words(text).any(|word| !alike.contains(&word) && !is_cut(text, &word))
+            };
             stayed.extend(same.filter(is_foreign).cloned());
         }
         ensure!(stayed.is_empty(), "in both languages: {stayed:#?}");
@@ -130,9 +136,8 @@ fn a_model_that_was_brought_is_told_of_in_german() {
         drop_files(browser, &[("mine.gguf".into(), gguf())]).await?;
         browser.wait_enabled("lane-0-settings", LIMIT).await?;
         browser.click("lane-0-settings").await?;
-        let told = "return document.querySelector('[data-testid=lane-0]').textContent";
-        let told = browser.execute(told, Value::Null).await?.to_string();
-        ensure!(told.contains("Ein mitgebrachtes Modell: "), "found {told}");
+        let is_told = |text: &str| text.contains("Ein mitgebrachtes Modell: ");
+        browser.wait_text("lane-0", is_told, LIMIT).await?;
         // It was never taught to chat.
         browser.wait_enabled("run", LIMIT).await?;
         browser.click("chat").await?;
