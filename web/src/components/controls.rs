@@ -3,7 +3,7 @@
 use latent_model::strategy::Setting;
 use leptos::{prelude::*, task::spawn_local};
 
-use super::{roving::Toolbar, teacher::Uncover};
+use super::teacher::Uncover;
 use crate::{
     browser::{copy_address, sleep_ms},
     focus::Cursor,
@@ -52,12 +52,6 @@ pub fn Controls() -> impl IntoView {
         runner.reset();
     };
     let shows_sheet = RwSignal::new(false);
-    let can_step = move || !is_running() && status.get() != RunStatus::Done && can_run();
-    let toolbar = Toolbar::new(&["run", "step", "reset"], move |place| match place {
-        0 => can_run(),
-        1 => can_step(),
-        _ => true,
-    });
     let run_label = move || match status.get() {
         RunStatus::Running => words().pause,
         RunStatus::Paused => words().go_on,
@@ -67,43 +61,30 @@ pub fn Controls() -> impl IntoView {
     view! {
         <div class="controls" role="group" aria-label=words().the_run>
             <div class="run-buttons">
-                <div
-                    class="toolbar"
-                    role="toolbar"
-                    aria-label=words().the_run
-                    on:keydown=move |event| toolbar.walk(&event)
+                <button
+                    class="primary"
+                    data-testid="run"
+                    disabled=move || !can_run()
+                    title=move || waits().then_some(words().commit_first)
+                    on:click=run_or_pause
                 >
-                    <button
-                        class="primary"
-                        data-testid="run"
-                        tabindex=move || toolbar.tabindex(0)
-                        on:focus=move |_| toolbar.has_keyboard(0)
-                        disabled=move || !can_run()
-                        title=move || waits().then_some(words().commit_first)
-                        on:click=run_or_pause
-                    >
-                        {run_label}
-                    </button>
-                    <button
-                        data-testid="step"
-                        tabindex=move || toolbar.tabindex(1)
-                        on:focus=move |_| toolbar.has_keyboard(1)
-                        disabled=move || !can_step()
-                        title=words().step_title
-                        on:click=step
-                    >
-                        {words().step}
-                    </button>
-                    <button
-                        data-testid="reset"
-                        tabindex=move || toolbar.tabindex(2)
-                        on:focus=move |_| toolbar.has_keyboard(2)
-                        title=words().reset_title
-                        on:click=reset
-                    >
-                        {words().reset}
-                    </button>
-                </div>
+                    {run_label}
+                </button>
+                <button
+                    data-testid="step"
+                    disabled=move || is_running() || status.get() == RunStatus::Done || !can_run()
+                    title=words().step_title
+                    on:click=step
+                >
+                    {words().step}
+                </button>
+                <button
+                    data-testid="reset"
+                    title=words().reset_title
+                    on:click=reset
+                >
+                    {words().reset}
+                </button>
                 // A phone has no room for the settings beside the buttons.
                 <button
                     class="sheet-button"

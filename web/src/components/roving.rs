@@ -1,6 +1,7 @@
-//! Groups that are one stop of the Tab key: arrow keys go from one of their parts to the next.
+//! Groups that are one stop of the Tab key: the keys up and down go from one of their parts to the
+//! next. Left and right walk through the steps of the run wherever the keyboard is.
 
-use leptos::{ev, prelude::*};
+use leptos::ev;
 
 use crate::{
     browser::{focus_test_id, in_next_frame_of_page},
@@ -8,12 +9,11 @@ use crate::{
     lanes::Lanes,
 };
 
-/// Where a key leads from a place among places up to `last`; the page's own arrow keys, which walk
-/// through steps, do not hear of it then.
+/// Where a key leads from a place among places up to `last`; nobody else hears of it then.
 pub fn led_to(event: &ev::KeyboardEvent, from: usize, last: usize) -> Option<usize> {
     let to = match &*event.key() {
-        "ArrowUp" | "ArrowLeft" => from.saturating_sub(1),
-        "ArrowDown" | "ArrowRight" => (from + 1).min(last),
+        "ArrowUp" => from.saturating_sub(1),
+        "ArrowDown" => (from + 1).min(last),
         "Home" => 0,
         "End" => last,
         _ => return None,
@@ -43,60 +43,5 @@ pub fn walk_lanes(
         focus.choose(lane.id);
         // It is drawn anew, as what is chosen.
         in_next_frame_of_page(move || focus_test_id(&[&format!("{testid}-{to}")]));
-    }
-}
-
-/// Buttons by their `data-testid`s, some of which may be disabled for a while: the stop is the one
-/// that had the keyboard last, or the first that can have it.
-#[derive(Clone, Copy)]
-pub struct Toolbar {
-    testids: &'static [&'static str],
-    /// The places of those that are not disabled.
-    open: Memo<Vec<usize>>,
-    last: RwSignal<usize>,
-}
-
-impl Toolbar {
-    /// `is_open` tells whether the button at a place can be pressed.
-    pub fn new(
-        testids: &'static [&'static str],
-        is_open: impl Fn(usize) -> bool + Send + Sync + 'static,
-    ) -> Self {
-        let open = Memo::new(move |_| (0..testids.len()).filter(|place| is_open(*place)).collect());
-        Self {
-            testids,
-            open,
-            last: RwSignal::new(0),
-        }
-    }
-
-    /// The stop among the open places.
-    fn stop(self) -> usize {
-        let last = self.last.get();
-        let found = |open: &Vec<usize>| open.iter().position(|place| *place == last);
-        self.open.with(found).unwrap_or(0)
-    }
-
-    /// The `tabindex` of the button at a place.
-    pub fn tabindex(self, place: usize) -> &'static str {
-        let stop = self.stop();
-        tabindex(self.open.with(|open| open.get(stop) == Some(&place)))
-    }
-
-    /// A key was pressed in the group.
-    pub fn walk(self, event: &ev::KeyboardEvent) {
-        let open = self.open.get_untracked();
-        let from = untrack(|| self.stop());
-        if let Some(to) = led_to(event, from, open.len().saturating_sub(1))
-            && let Some(&place) = open.get(to)
-        {
-            self.last.set(place);
-            focus_test_id(&[self.testids[place]]);
-        }
-    }
-
-    /// The button at a place has the keyboard.
-    pub fn has_keyboard(self, place: usize) {
-        self.last.set(place);
     }
 }

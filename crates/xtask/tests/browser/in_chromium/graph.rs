@@ -61,10 +61,10 @@ fn start_and_options_are_what_the_editors_buttons_make_them() {
         browser.click("edit-graph").await?;
         for (word, button, question) in [
             // Bob leads to the other option, which is right from there.
-            ("Bob", "edit-root", "Is Bob a gerpus or lempus?"),
-            ("terpus", "edit-option-0", "Is Bob a terpus or lempus?"),
-            ("gerpus", "edit-option-0", "Is Bob a gerpus or lempus?"),
-            ("Tom", "edit-root", "Is Tom a gerpus or lempus?"),
+            ("Bob", "edit-root", "Is Bob a gerpus or a lempus?"),
+            ("terpus", "edit-option-0", "Is Bob a terpus or a lempus?"),
+            ("gerpus", "edit-option-0", "Is Bob a gerpus or a lempus?"),
+            ("Tom", "edit-root", "Is Tom a gerpus or a lempus?"),
         ] {
             press(browser, word).await?;
             browser.click(button).await?;

@@ -50,7 +50,7 @@ fn a_lane_answers_from_a_step_where_the_button_says_so() {
         let thoughts = |steps: &[Value]| {
             steps
                 .iter()
-                .filter(|step| step["input"] == "hidden")
+                .filter(|step| step["input"] == "thought")
                 .count()
         };
         let (all, some) = (thoughts(&source), thoughts(&copy));
