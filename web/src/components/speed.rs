@@ -8,7 +8,7 @@ use crate::{
     page_signals::PageSignals,
     speed::{Speed, SpeedStatus},
     startup::Reports,
-    view::speed::{FRAME, Roofline, SIZE, SpeedReport, roofline},
+    view::speed::{FRAME, Roofline, SIZE, SpeedReport, heads, roofline},
     words::{fill, words},
 };
 
@@ -72,13 +72,6 @@ fn Report(report: SpeedReport) -> impl IntoView {
             </tr>
         }
     };
-    let heads = [
-        words().speed_engine,
-        words().speed_lanes,
-        words().speed_tokens,
-        words().speed_first,
-        words().speed_share,
-    ];
     let rows: Vec<_> = report.rows.iter().map(|of| row(report.cells(of))).collect();
     let checkpoint = fill(
         words().speed_checkpoint,
@@ -92,7 +85,7 @@ fn Report(report: SpeedReport) -> impl IntoView {
         <div class="scrolling" role="region" aria-label=words().device_speed tabindex="0">
             <table class="scores" data-testid="speed-table">
                 <thead>
-                    <tr>{heads.map(|head| view! { <th scope="col">{head}</th> })}</tr>
+                    <tr>{heads().map(|head| view! { <th scope="col">{head}</th> })}</tr>
                 </thead>
                 <tbody>{rows}</tbody>
             </table>

@@ -113,14 +113,7 @@ impl SpeedReport {
         if let Some(parity) = &self.parity {
             let _ = writeln!(text, "- {parity}");
         }
-        let heads = [
-            words().speed_engine,
-            words().speed_lanes,
-            words().speed_tokens,
-            words().speed_first,
-            words().speed_share,
-        ];
-        text += &format!("\n| {} |\n|---|--:|--:|--:|--:|\n", heads.join(" | "));
+        text += &format!("\n| {} |\n|---|--:|--:|--:|--:|\n", heads().join(" | "));
         for row in &self.rows {
             let [engine, lanes, tokens, first, share] = self.cells(row);
             let _ = writeln!(
@@ -224,6 +217,17 @@ fn with_prefix(power: i32) -> String {
         _ => (12, "T"),
     };
     format!("{} {name}", power_of_ten(power - unit))
+}
+
+/// What stands above the texts of [`SpeedReport::cells`].
+pub fn heads() -> [&'static str; 5] {
+    [
+        words().speed_engine,
+        words().speed_lanes,
+        words().speed_tokens,
+        words().speed_first,
+        words().speed_share,
+    ]
 }
 
 #[cfg(test)]

@@ -37,12 +37,11 @@ pub fn section(folder: &Path) -> Result<String> {
 
 /// What the study shows and what it does not, with the rows that it shows it of.
 fn reading(study: &InterventionStudy) -> String {
-    let pauses = study.rows.iter().filter(|row| is_control(row)).count();
-    let kept = lowered(study, "zero", true, false);
-    let unmoved = lowered(study, "swap", false, false);
+    let [lost, kept] = by_loss(study, "zero", true);
+    let [moved, unmoved] = by_loss(study, "swap", false);
     format!(
         "The controls are pauses, which all are the same token, so that *swap*, *freeze* and \
-         *nearest* change nothing there. *zero*, *noise* and *shuffle* do: {} of {pauses} \
+         *nearest* change nothing there. *zero*, *noise* and *shuffle* do: {} of {} \
          checkpoints of pauses lose accuracy when their pauses become zeros, though a pause says \
          nothing of its problem; without loss: {}. So a loss under these three shows that a model \
          needs inputs such as it knows, and not that a thought holds something. *swap* is the \
@@ -50,10 +49,11 @@ fn reading(study: &InterventionStudy) -> String {
          Of {} checkpoints that think in something else, {} lose accuracy by it. These lose \
          nothing that could be told from chance: {}; what their answers need is not seen to be in \
          their thoughts, however right they are. There is one training run a checkpoint.",
-        pauses - kept.len(),
+        lost.len(),
+        lost.len() + kept.len(),
         listed(&kept),
-        study.rows.len() - pauses,
-        study.rows.len() - pauses - unmoved.len(),
+        moved.len() + unmoved.len(),
+        moved.len(),
         listed(&unmoved),
     )
 }
@@ -63,15 +63,10 @@ fn is_control(row: &InterventionRow) -> bool {
     row.strategy == "pause"
 }
 
-/// The checkpoints, of pauses or of other thoughts, whose accuracy a change of all steps lowers
-/// beyond chance, or does not.
-fn lowered<'a>(
-    study: &'a InterventionStudy,
-    kind: &str,
-    of_controls: bool,
-    beyond_chance: bool,
-) -> Vec<&'a str> {
-    let is_lowered = |row: &InterventionRow| {
+/// The checkpoints, of pauses or of other thoughts: those whose accuracy a change of all steps
+/// lowers beyond chance, and those whose accuracy it does not.
+fn by_loss<'a>(study: &'a InterventionStudy, kind: &str, of_controls: bool) -> [Vec<&'a str>; 2] {
+    let is_lowered = |row: &&InterventionRow| {
         together(row).any(|result| {
             result.kind == kind
                 && result.mcnemar.p_value < SIGNIFICANT
@@ -80,8 +75,10 @@ fn lowered<'a>(
     };
     let rows = study.rows.iter();
     let rows = rows.filter(|row| is_control(row) == of_controls);
-    let rows = rows.filter(|row| is_lowered(row) == beyond_chance);
-    rows.map(|row| &*row.subject.model).collect()
+    let (lowered, others): (Vec<_>, Vec<_>) = rows.partition(is_lowered);
+    let names =
+        |rows: Vec<&'a InterventionRow>| rows.into_iter().map(|row| &*row.subject.model).collect();
+    [lowered, others].map(names)
 }
 
 /// Names of checkpoints, as code.
@@ -313,17 +310,15 @@ mod tests {
     fn the_reading_of_the_study_is_what_was_measured() {
         let study = study();
         for kind in ["zero", "noise", "shuffle"] {
-            assert!(lowered(&study, kind, true, true).len() > 2, "{kind}");
+            let [lost, _] = by_loss(&study, kind, true);
+            assert!(lost.len() > 2, "{kind}");
         }
         for kind in ["swap", "freeze", "nearest"] {
             let controls = study.rows.iter().filter(|row| is_control(row));
             let mut results = controls.flat_map(together);
             assert!(results.all(|result| result.kind != kind || result.answers_changed == 0.0));
         }
-        let (moved, unmoved) = (
-            lowered(&study, "swap", false, true),
-            lowered(&study, "swap", false, false),
-        );
+        let [moved, unmoved] = by_loss(&study, "swap", false);
         assert!(!unmoved.is_empty() && unmoved.len() < moved.len());
         let text = reading(&study);
         for name in unmoved {

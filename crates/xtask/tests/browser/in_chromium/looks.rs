@@ -201,14 +201,7 @@ fn axe_finds_nothing_in_what_is_opened_on_request() {
                         browser.wait_enabled("edit-root", LIMIT).await?;
                     }
                 }
-                for (size, _) in &SIZES[..3] {
-                    browser.resize(*size).await?;
-                    let found = axe_findings(browser).await?;
-                    ensure!(
-                        found.is_empty(),
-                        "{state}, at {size:?}, dark: {dark}: expected no findings, found {found:#?}"
-                    );
-                }
+                axe_agrees(browser, &format!("{state}, dark: {dark}")).await?;
                 browser.resize(SIZES[2].0).await?;
             }
         }
@@ -231,14 +224,7 @@ fn axe_finds_nothing() {
                     finished_run(browser).await?;
                     open_all(browser).await?;
                 }
-                for (size, _) in &SIZES[..3] {
-                    browser.resize(*size).await?;
-                    let found = axe_findings(browser).await?;
-                    ensure!(
-                        found.is_empty(),
-                        "{state}, at {size:?}, dark: {dark}: expected no findings, found {found:#?}"
-                    );
-                }
+                axe_agrees(browser, &format!("{state}, dark: {dark}")).await?;
             }
         }
         Ok(())
@@ -313,6 +299,19 @@ async fn shown_lanes(browser: &Browser) -> Result<Vec<String>> {
 }
 
 /// What axe-core has to say, its rule for the size of buttons included.
+/// At three sizes axe finds nothing in the `state` that the page is in.
+async fn axe_agrees(browser: &Browser, state: &str) -> Result<()> {
+    for (size, _) in &SIZES[..3] {
+        browser.resize(*size).await?;
+        let found = axe_findings(browser).await?;
+        ensure!(
+            found.is_empty(),
+            "{state}, at {size:?}: expected no findings, found {found:#?}"
+        );
+    }
+    Ok(())
+}
+
 async fn axe_findings(browser: &Browser) -> Result<Vec<String>> {
     let script = "axe.run({ rules: { 'target-size': { enabled: true } } }).then(found => \
                   arguments[1](found.violations.flatMap(rule => rule.nodes.map(node => \
