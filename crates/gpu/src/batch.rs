@@ -115,16 +115,15 @@ fn shared_positions(tile: &[Row]) -> u32 {
     let Some(first) = live().next() else {
         return 0;
     };
-    let prompt = |row: &Row| (row.prefix_base, row.n_prefix);
-    if live().any(|row| prompt(row) != prompt(first)) {
-        return 0;
-    }
-    let stay_in_one_lane = live().all(|row| row.base == first.base && row.commits == 0);
     let least = live().map(|row| row.position).min().unwrap_or(0);
-    match stay_in_one_lane {
-        true => least,
-        false => least.min(first.n_prefix),
+    if live().all(|row| row.base == first.base && row.commits == 0) {
+        return least;
     }
+    let n_prefix = live().map(|row| match row.prefix_base == first.prefix_base {
+        true => row.n_prefix,
+        false => 0,
+    });
+    least.min(n_prefix.min().unwrap_or(0))
 }
 
 /// Rows of a cache behind those of the lanes, for keys and values that nobody keeps.
@@ -213,9 +212,10 @@ mod tests {
             // Probes of one lane, and of two.
             (vec![row(50, 7, 30, 0), row(50, 7, 20, 0)], 20),
             (vec![row(50, 7, 30, 0), row(100, 7, 20, 0)], 7),
-            // Other prompts, of other lanes or of other lengths.
+            // A run and its fork, which goes its own way behind what they are given in common.
+            (vec![row(0, 7, 9, 1), row(50, 6, 9, 1)], 6),
+            // Other prompts.
             (vec![row(0, 0, 4, 1), row(50, 0, 4, 1)], 0),
-            (vec![row(0, 7, 9, 1), row(50, 6, 9, 1)], 0),
             (
                 vec![
                     row(0, 7, 9, 1),

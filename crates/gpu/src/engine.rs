@@ -270,7 +270,7 @@ impl GpuEngine {
         self.lanes_run(specs, rows, lane_pipelines, &cache)
     }
 
-    /// Fills the cache with every distinct prompt but its last input.
+    /// Fills the cache with what the lanes are given but their last inputs, what they share once.
     fn prefill(
         &self,
         specs: &[LaneSpec],

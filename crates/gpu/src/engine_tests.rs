@@ -84,6 +84,30 @@ fn engine() -> Option<GpuEngine> {
 }
 
 #[test]
+fn a_run_and_its_forks_are_prefilled_once_and_each_forks_own_way_after_it() {
+    let given = [&[1, 2, 3][..], &[1, 2, 3, 4, 5], &[1, 2, 3, 9, 9]];
+    let specs = given.map(|tokens| LaneSpec {
+        inputs: Input::tokens(tokens),
+        ..lane(Feed::Token, 0)
+    });
+    let rows: Vec<(u32, u32, u32)> = prefill_rows(&specs, 20)
+        .iter()
+        .map(|(row, _)| (row.lane, row.position, row.write_row))
+        .collect();
+    let whole = (0..4).map(|position| (1, position, 20 + position));
+    let expected: Vec<_> = whole.chain([(2, 3, 43)]).collect();
+    assert_eq!(rows, expected);
+    let seen = lane_rows(&specs, 20);
+    let seen = seen
+        .iter()
+        .map(|row| (row.base, row.prefix_base, row.n_prefix));
+    assert_eq!(
+        seen.collect::<Vec<_>>(),
+        [(0, 20, 2), (20, 20, 4), (40, 20, 3)]
+    );
+}
+
+#[test]
 fn what_keeps_a_layers_state_is_compiled_once() {
     let Some(mut engine) = engine() else {
         return;

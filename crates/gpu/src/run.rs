@@ -2,7 +2,9 @@
 
 use latent_model::{
     config::ModelConfig,
-    engine::{LaneCursor, LaneSpec, Patch, WatchedStep},
+    engine::{
+        LaneCursor, LaneSpec, Patch, SharedPrefix, WatchedStep, owners_first, shared_prefixes,
+    },
     input::{Input, Tap},
     record::{StepRecord, flag},
     select::LaneState,
@@ -104,36 +106,23 @@ pub(crate) fn taps_of(specs: &[LaneSpec]) -> Vec<Tap> {
     taps
 }
 
-/// Which lane's part of the cache holds what each lane is given: the first lane with the same.
-fn prompt_owners(specs: &[LaneSpec]) -> Vec<usize> {
-    let owner = |spec: &LaneSpec| specs.iter().position(|other| other.inputs == spec.inputs);
-    specs
-        .iter()
-        .enumerate()
-        .map(|(lane, spec)| owner(spec).unwrap_or(lane))
-        .collect()
-}
-
-/// Every distinct prompt's inputs but the last, which is fed at its lanes' first step.
+/// What lanes are given but their last inputs, which are fed at their first steps.
 ///
-/// Lanes with one prompt read one copy of its keys and values, through `prefix_base`; copying
-/// them would cost a pass over the cache for nothing but a simpler index.
+/// What lanes have in common is there once and is read through `prefix_base`; copying its keys and
+/// values would cost a pass over the cache for nothing but a simpler index. The lanes that own what
+/// others read come first: what a row reads is computed in its batch or before it.
 pub(crate) fn prefill_rows(specs: &[LaneSpec], n_positions: u32) -> Vec<(Row, &Input)> {
+    let prefixes = shared_prefixes(specs);
     let mut rows = Vec::new();
-    for (lane, owner) in prompt_owners(specs).into_iter().enumerate() {
-        if lane != owner {
-            continue;
-        }
-        let inputs = &specs[lane].inputs;
-        for (position, input) in (0..).zip(&inputs[..inputs.len() - 1]) {
-            let base = lane as u32 * n_positions;
+    for lane in owners_first(&prefixes) {
+        let row = prefilled_row(lane, prefixes[lane], n_positions);
+        let first = prefixes[lane].first_own(lane);
+        for (position, input) in (first as u32..).zip(&specs[lane].prefilled()[first..]) {
             let row = Row {
-                lane: lane as u32,
                 position,
-                write_row: base + position,
-                base,
+                write_row: row.base + position,
                 live: 1,
-                ..Row::default()
+                ..row
             };
             rows.push((row, input));
         }
@@ -143,20 +132,26 @@ pub(crate) fn prefill_rows(specs: &[LaneSpec], n_positions: u32) -> Vec<(Row, &I
 
 /// Every lane at its first step, where its last given input is fed.
 pub(crate) fn lane_rows(specs: &[LaneSpec], n_positions: u32) -> Vec<Row> {
-    let owners = prompt_owners(specs);
+    let prefixes = shared_prefixes(specs);
     let row = |(lane, spec): (usize, &LaneSpec)| {
-        let base = lane as u32 * n_positions;
         let row = Row {
-            lane: lane as u32,
-            base,
-            prefix_base: owners[lane] as u32 * n_positions,
-            n_prefix: spec.inputs.len() as u32 - 1,
             commits: 1,
-            ..Row::default()
+            ..prefilled_row(lane, prefixes[lane], n_positions)
         };
         row_at(row, spec, &LaneState::new(lane as u32, spec))
     };
     specs.iter().enumerate().map(row).collect()
+}
+
+/// Where a lane's keys and values are.
+fn prefilled_row(lane: usize, prefix: SharedPrefix, n_positions: u32) -> Row {
+    Row {
+        lane: lane as u32,
+        base: lane as u32 * n_positions,
+        prefix_base: prefix.owner as u32 * n_positions,
+        n_prefix: prefix.n as u32,
+        ..Row::default()
+    }
 }
 
 /// A lane's row where `state` says that it is.

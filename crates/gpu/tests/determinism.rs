@@ -6,7 +6,7 @@ mod common;
 
 use latent_gpu::{GpuEngine, kernels::Table};
 use latent_model::{
-    engine::{LaneSpec, run_to_end},
+    engine::{LaneSpec, SharedPrefix, run_to_end, shared_prefixes},
     input::{Feed, Input, Tap},
     parity::{forced_differences, is_undecided},
     program::{
@@ -22,6 +22,9 @@ use pollster::block_on;
 const FEW: u32 = 64;
 /// Lanes that run beside each other: a tile of the largest kind.
 const BESIDE: usize = 8;
+
+/// What half of the prompts begin with, most of them all.
+const COMMON: [u32; 8] = [3, 1, 4, 1, 5, 9, 2, 6];
 
 /// The choices of one case, each from a key of its own.
 struct Choices {
@@ -116,6 +119,23 @@ impl Choices {
         }
     }
 
+    /// A prompt, or a run and its forks' beginnings: some of a common text, and what was fed after it.
+    fn inputs(&mut self) -> Vec<Input> {
+        let mut inputs = match self.below(2) {
+            0 => Input::tokens(&self.tokens(7)),
+            _ => Input::tokens(&COMMON[..COMMON.len() - self.below(3)]),
+        };
+        for _ in 0..self.below(3) {
+            let some = (self.token(), self.token());
+            inputs.push(match self.below(2) {
+                0 => Input::Mixture(vec![(some.0, 0.75), (some.1, 0.25)]),
+                _ => Input::Vector(vec![0.125; common::random::config().hidden_size]),
+            });
+        }
+        inputs.push(Input::Token(self.token()));
+        inputs
+    }
+
     fn lane(&mut self) -> LaneSpec {
         let n_thinking = self.below(4);
         let pause = self.token();
@@ -134,10 +154,8 @@ impl Choices {
             })
             .collect();
         phases.push(self.phase(Role::Answer, Feed::Token));
-        let mut prompt = self.tokens(7);
-        prompt.push(self.token());
         LaneSpec {
-            inputs: Input::tokens(&prompt),
+            inputs: self.inputs(),
             program: Program {
                 start: self.tokens(3),
                 phases,
@@ -155,6 +173,8 @@ struct Pair {
     reference: ReferenceEngine,
     n_steps: usize,
     n_undecided: usize,
+    /// Lanes that read another's beginning and go their own way behind it.
+    n_shared: usize,
 }
 
 impl Pair {
@@ -177,6 +197,11 @@ impl Pair {
     /// All that must be the same of lanes that may run beside each other.
     fn check(&mut self, at: &str, lanes: &[LaneSpec]) {
         self.forced(&format!("{at}, side by side"), lanes);
+        let prefixes = shared_prefixes(lanes).into_iter().zip(lanes).enumerate();
+        let is_shared = |(at, (prefix, lane)): &(usize, (SharedPrefix, &LaneSpec))| {
+            prefix.owner != *at && (1..lane.prefilled().len()).contains(&prefix.n)
+        };
+        self.n_shared += prefixes.filter(is_shared).count();
         for (index, lane) in lanes.iter().enumerate() {
             self.forced(
                 &format!("{at} + {index}, alone"),
@@ -210,6 +235,7 @@ fn random_programs_are_the_same_however_they_are_run() {
         reference: ReferenceEngine::new(&config, weights.clone(), Precision::Oracle),
         n_steps: 0,
         n_undecided: 0,
+        n_shared: 0,
     };
     let mut pairs: Vec<Pair> = context.tables().into_iter().map(pair).collect();
     let n_pairs = pairs.len();
@@ -228,6 +254,8 @@ fn random_programs_are_the_same_however_they_are_run() {
     ];
     println!("{n_cases} programs, {n_steps} steps, {n_undecided} of them undecided");
     assert!(n_steps > 5 * n_cases as usize, "{n_steps} steps");
+    let n_shared: usize = pairs.iter().map(|pair| pair.n_shared).sum();
+    assert!(8 * n_shared > n_cases as usize, "{n_shared} read another's");
     assert!(
         n_undecided * 50 < n_steps,
         "{n_undecided} of {n_steps} steps"

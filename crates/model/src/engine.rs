@@ -2,9 +2,13 @@
 
 pub mod checks;
 pub mod pace;
+mod prefix;
 mod renewal;
 
-pub use self::renewal::{Renew, Renewable};
+pub use self::{
+    prefix::{SharedPrefix, owners_first, shared_prefixes},
+    renewal::{Renew, Renewable},
+};
 
 use crate::{
     config::ModelConfig,

@@ -8,7 +8,7 @@ use latent_model::{
         fork::{Continue, ForkError, continuation, fork},
         intervention::{Change, Intervention, Ran, run_to_end_with, thinking_step},
     },
-    engine::{LaneSpec, run_to_end},
+    engine::{LaneSpec, run_to_end, shared_prefixes},
     input::Input,
     program::{Adapter, Feed, Phase, Program, Role, Sampler, Until},
     record::{StepRecord, flag},
@@ -115,6 +115,39 @@ fn a_changed_lane_goes_on_as_one_that_was_given_the_same_inputs() {
             let expected: Vec<StepRecord> = later.iter().map(content).collect();
             let found: Vec<StepRecord> = forked[0].iter().map(content).collect();
             assert_eq!(found, expected, "{feed:?} {change:?}");
+        }
+    }
+}
+
+#[test]
+fn a_run_and_its_forks_side_by_side_are_what_each_is_alone() {
+    for feed in FEEDS {
+        let source = lane(feed);
+        let ran = run(&[(source.clone(), Vec::new())]).remove(0);
+        let forked = |step: u32, how: Continue| {
+            let rest = continuation(&source.program, how);
+            fork(&source, &ran, step, rest).expect("a step of the run")
+        };
+        let (late, early) = (
+            forked(4, Continue::Answering),
+            forked(1, Continue::Thinking),
+        );
+        // One that goes its own way behind what it has in common with the others.
+        let mut own = early.clone();
+        own.inputs.extend(Input::tokens(&[8, 2]));
+        let all = [source.clone(), late, early, own];
+        let shared: Vec<(usize, usize)> = shared_prefixes(&all)
+            .iter()
+            .map(|prefix| (prefix.owner, prefix.n))
+            .collect();
+        let n = source.inputs.len();
+        assert_eq!(shared, [(1, n - 1), (1, n + 4), (1, n + 1), (1, n + 2)]);
+        let beside = block_on(run_to_end(&mut engine(), &all, 9, |_| {})).expect("a run");
+        for (spec, beside) in all.into_iter().zip(beside) {
+            let alone = block_on(run_to_end(&mut engine(), &[spec], 9, |_| {})).expect("a run");
+            let of_lane = |record: &StepRecord| StepRecord { lane: 0, ..*record };
+            let beside: Vec<StepRecord> = beside.iter().map(of_lane).collect();
+            assert_eq!(beside, alone[0], "{feed:?}");
         }
     }
 }

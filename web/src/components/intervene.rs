@@ -56,9 +56,23 @@ fn ChangeList(lane: Lane, index: Memo<usize>) -> impl IntoView {
                 }
             });
         };
+        let text = change_text(&change);
+        // Of a run that has ended; one that goes on may still come to it.
+        let not_made = Memo::new(move |_| {
+            let n_steps = lane
+                .run
+                .with(|run| run.is_done().then_some(run.records.len()))?;
+            (!change.is_made(n_steps)).then(|| n_steps.saturating_sub(1).to_string())
+        });
+        let why = move || {
+            not_made
+                .get()
+                .map(|last| fill(words().change_not_made, &[("n", &last)]))
+        };
         view! {
             <li>
-                {change_text(&change)}
+                {text}
+                {why}
                 <button class="quiet" aria-label=words().take_back on:click=take_back>"✕"</button>
             </li>
         }

@@ -413,6 +413,7 @@ words! {
     fork_answering: "from lane {lane} step {step}, answering", "von Bahn {lane} Schritt {step}, mit der Antwort";
     lane_draws: "draws {n}", "Ziehungen {n}";
     change_problem: "swap with problem {seed} ({size}) at {step}", "Tausch mit Aufgabe {seed} ({size}) bei {step}";
+    change_not_made: ": not done, the run ended at step {n}", ": nicht geschehen, der Lauf endete bei Schritt {n}";
     same_answer: "The same answer as lane {n}, without it.", "Dieselbe Antwort wie Bahn {n}, ohne das.";
     other_answer: "Another answer than lane {n}, without it.", "Eine andere Antwort als Bahn {n}, ohne das.";
     right: "right", "richtig";

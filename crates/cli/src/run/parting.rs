@@ -2,7 +2,11 @@
 
 use std::fmt;
 
-use latent_model::{address::LaneChoice, record::StepRecord, trace::RunJson};
+use latent_model::{
+    address::{ChangeChoice, LaneChoice},
+    record::StepRecord,
+    trace::RunJson,
+};
 use serde::Serialize;
 
 use super::job::Job;
@@ -76,10 +80,11 @@ pub fn partings(job: &Job, traces: &[Vec<StepRecord>], run: &RunJson) -> Vec<Par
 /// The step of the first change that was made, and those of the changes that were not, for the lane
 /// was fed nothing after them.
 fn made(lane: &LaneChoice, records: &[StepRecord]) -> (Option<u32>, Vec<u32>) {
-    let n_fed = records.len().saturating_sub(1) as u32;
-    let steps = lane.changes.iter().map(|change| change.step);
-    let (made, not_made): (Vec<u32>, Vec<u32>) = steps.partition(|step| *step < n_fed);
-    (made.into_iter().min(), not_made)
+    let is_made = |change: &&ChangeChoice| change.is_made(records.len());
+    let made = lane.changes.iter().filter(is_made);
+    let not_made = lane.changes.iter().filter(|change| !is_made(change));
+    let step = |change: &ChangeChoice| change.step;
+    (made.map(step).min(), not_made.map(step).collect())
 }
 
 /// The first step with another token of a source and a lane, each from a step on.

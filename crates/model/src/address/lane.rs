@@ -36,6 +36,14 @@ pub struct ChangeChoice {
     pub kind: ChangeKind,
 }
 
+impl ChangeChoice {
+    /// Whether it was made in a run that ended after so many steps: the last one is followed by no
+    /// input that could be changed.
+    pub fn is_made(&self, n_steps: usize) -> bool {
+        (self.step as usize) + 1 < n_steps
+    }
+}
+
 /// What becomes of an input.
 #[derive(Clone, Debug, PartialEq)]
 pub enum ChangeKind {

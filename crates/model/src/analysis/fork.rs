@@ -59,8 +59,9 @@ pub fn continuation(program: &Program, how: Continue) -> Program {
 }
 
 /// A lane that is given what `spec`'s lane was fed up to and with the input after `step`, and goes
-/// on with `program`, as it is ([`continuation`] takes off what is not to come again). Lanes that
-/// are given the same share the prefill, so several forks of a step cost one.
+/// on with `program`, as it is ([`continuation`] takes off what is not to come again). Beside its
+/// source it reads the same keys and values as far as both are given the same, and so do other
+/// forks ([`crate::engine::shared_prefixes`]).
 ///
 /// # Errors
 /// If the run was not followed by an input after the step, or runs under adapters by then.

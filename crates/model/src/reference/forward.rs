@@ -35,6 +35,12 @@ impl KvCache {
         }
     }
 
+    /// Positions that it holds.
+    pub fn n_positions(&self, config: &ModelConfig) -> usize {
+        let layer = self.layers.first();
+        layer.map_or(0, |layer| layer.keys.len() / config.kv_width())
+    }
+
     /// Forgets every position from `n_positions` on.
     pub fn truncate(&mut self, config: &ModelConfig, n_positions: usize) {
         let n_values = n_positions * config.kv_width();

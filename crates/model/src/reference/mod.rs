@@ -18,6 +18,7 @@ use crate::{
     engine::{
         Engine, EngineError, LaneCursor, LaneSpec, Patch, WatchedStep,
         checks::{Limits, check_cursors, check_lanes, check_patches, check_peek, check_records},
+        owners_first, shared_prefixes,
     },
     input::{Input, NextInput, Tap},
     program::Adapter,
@@ -82,19 +83,33 @@ impl ReferenceEngine {
         }
     }
 
-    /// The cache after all inputs but the last, which is fed at every lane's first step.
-    async fn prefill(&self, inputs: &[Input]) -> KvCache {
+    /// Fills the cache with inputs that follow what it holds.
+    async fn prefill(&self, cache: &mut KvCache, inputs: &[Input]) {
         let (config, weights, forward) = (&self.config, &*self.weights, &self.forward);
-        let mut cache = KvCache::new(config.n_layers);
-        let inputs = &inputs[..inputs.len() - 1];
-        for (first, inputs) in (0..).step_by(PREFILL).zip(inputs.chunks(PREFILL)) {
+        let held = cache.n_positions(config);
+        for (first, inputs) in (held..).step_by(PREFILL).zip(inputs.chunks(PREFILL)) {
             let positions = (first..).zip(inputs);
             let embed = |(position, input)| forward.embed(weights, input, position);
-            let stretch = Stretch::new(&mut cache, first, positions.map(embed).collect());
+            let stretch = Stretch::new(cache, first, positions.map(embed).collect());
             let under = (weights, Adapter::Base);
             forward.fill_in_turns(config, under, vec![stretch]).await;
         }
-        cache
+    }
+
+    /// Every lane's cache after all inputs but the last, which is fed at the lane's first step.
+    async fn prefilled(&self, lanes: &[LaneSpec]) -> Vec<KvCache> {
+        let prefixes = shared_prefixes(lanes);
+        let mut caches = vec![KvCache::new(self.config.n_layers); lanes.len()];
+        for lane in owners_first(&prefixes) {
+            let prefix = prefixes[lane];
+            let first = prefix.first_own(lane);
+            let mut cache = caches[prefix.owner].clone();
+            cache.truncate(&self.config, first);
+            let own = &lanes[lane].prefilled()[first..];
+            self.prefill(&mut cache, own).await;
+            caches[lane] = cache;
+        }
+        caches
     }
 
     /// Feeds every lane that has an input, those under the same weights side by side, and lets each
@@ -268,25 +283,14 @@ impl Engine for ReferenceEngine {
             max_lanes: MAX_LANES,
         };
         check_lanes(lanes, &limits)?;
-        let mut prefilled: Vec<(&[Input], KvCache)> = Vec::new();
-        let mut begun = Vec::new();
-        for (index, spec) in lanes.iter().enumerate() {
-            let known = prefilled.iter().find(|(inputs, _)| *inputs == spec.inputs);
-            let cache = match known {
-                Some((_, cache)) => cache.clone(),
-                None => {
-                    let cache = self.prefill(&spec.inputs).await;
-                    prefilled.push((&spec.inputs, cache.clone()));
-                    cache
-                }
-            };
-            begun.push(Lane {
-                spec: spec.clone(),
-                state: LaneState::new(index as u32, spec),
-                cache,
-                input: spec.inputs.last().cloned(),
-            });
-        }
+        let caches = self.prefilled(lanes).await;
+        let begin = |(index, (spec, cache)): (u32, (&LaneSpec, KvCache))| Lane {
+            spec: spec.clone(),
+            state: LaneState::new(index, spec),
+            cache,
+            input: spec.inputs.last().cloned(),
+        };
+        let begun = (0..).zip(lanes.iter().zip(caches)).map(begin).collect();
         self.lanes = Some(begun);
         Ok(())
     }

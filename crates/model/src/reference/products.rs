@@ -60,35 +60,48 @@ fn in_order(sums: [f32; WIDTH], (tail, x_tail): (&[f32], &[f32])) -> f32 {
     sums.iter().sum::<f32>() + tail
 }
 
-/// The dot products of rows in any format with a vector, which are decoded where they are multiplied;
+/// The dot products of rows in any format with vectors, which are decoded where they are multiplied;
 /// the same as [`tile`]'s of the decoded ones.
 #[inline(always)]
-fn encoded<R: Registers, D: Decoder, const N: usize>(
+fn encoded<'a, R: Registers, D: Decoder, const N: usize, const M: usize>(
     registers: R,
     rows: [&[u8]; N],
-    x: &[f32],
-) -> [f32; N] {
-    let (groups, rest) = x.as_chunks::<BLOCK>();
-    let mut sums = [registers.splat(0.0); N];
-    for (block, groups) in groups.chunks(D::GROUPS).enumerate() {
-        for (index, x) in groups.iter().enumerate() {
-            let halves = x.as_chunks::<WIDTH>().0;
+    xs: [&'a [f32]; M],
+) -> [[f32; M]; N] {
+    let n_groups = xs[0].len() / BLOCK;
+    let groups = |x: &'a [f32]| &x.as_chunks::<BLOCK>().0[..n_groups];
+    let x_groups = xs.map(groups);
+    let mut sums = [[registers.splat(0.0); M]; N];
+    for block in 0..n_groups.div_ceil(D::GROUPS) {
+        let first = block * D::GROUPS;
+        // A loop of one is none, which compilers do not see by themselves.
+        let n = match D::GROUPS {
+            1 => 1,
+            n => n.min(n_groups - first),
+        };
+        for index in 0..n {
             for (sums, row) in sums.iter_mut().zip(&rows) {
                 let bytes = &row[block * D::BYTES..][..D::BYTES];
                 let values = D::group(registers, bytes, index);
-                for half in 0..halves.len() {
-                    let x = registers.f32s(halves[half]);
-                    *sums = registers.add(*sums, registers.mul(values[half], x));
+                for (sum, groups) in sums.iter_mut().zip(&x_groups) {
+                    let halves = groups[first + index].as_chunks::<WIDTH>().0;
+                    for half in 0..halves.len() {
+                        let x = registers.f32s(halves[half]);
+                        *sum = registers.add(*sum, registers.mul(values[half], x));
+                    }
                 }
             }
         }
     }
-    let mut products = [0.0; N];
-    for ((product, sums), row) in products.iter_mut().zip(sums).zip(rows) {
-        *product = match D::IS_WHOLE || rest.is_empty() {
-            true => in_order(registers.values(sums), (&[], &[])),
-            false => with_rest::<R, D>(registers, sums, row, rest),
-        };
+    let mut products = [[0.0; M]; N];
+    for ((products, sums), row) in products.iter_mut().zip(sums).zip(rows) {
+        for ((product, sum), x) in products.iter_mut().zip(sums).zip(xs) {
+            let rest = &x[n_groups * BLOCK..];
+            *product = match D::IS_WHOLE || rest.is_empty() {
+                true => in_order(registers.values(sum), (&[], &[])),
+                false => with_rest::<R, D>(registers, sum, row, rest),
+            };
+        }
     }
     products
 }
@@ -131,50 +144,72 @@ pub fn products(ws: &[&Matrix], xs: &[Vec<f32>]) -> Vec<Vec<Vec<f32>>> {
 #[cfg(feature = "threads")]
 const MIN_SHARED: usize = 1 << 17;
 
-/// [`products`] into `ys`. One vector is multiplied with rows where they are decoded; for more, a few
-/// rows at a time are decoded before.
+/// [`products`] into `ys`. Rows are multiplied where they are decoded; where there are too few
+/// registers for several vectors, a few rows at a time are decoded before.
 pub(super) fn on_one_thread<Y: AsMut<[f32]>>(w: &Matrix, xs: &[Vec<f32>], ys: &mut [Y]) {
-    match (w.dtype(), xs, &mut *ys) {
-        (Dtype::F32, ..) | (_, [] | [_, _, ..], _) => on_widest(WithMany { w, xs, ys }),
-        (dtype, [x], ys) => dtype.on_rows(WithOne {
-            w,
-            x,
-            y: &mut ys[0].as_mut()[..w.rows],
-        }),
+    match (w.dtype(), xs) {
+        (Dtype::F32, _) | (_, []) => decoded_before(w, xs, ys),
+        (dtype, _) => dtype.on_rows(Encoded { w, xs, ys }),
     }
 }
 
-struct WithOne<'a> {
+struct Encoded<'a, Y> {
     w: &'a Matrix,
-    x: &'a [f32],
-    y: &'a mut [f32],
+    xs: &'a [Vec<f32>],
+    ys: &'a mut [Y],
 }
 
-impl OnRows for WithOne<'_> {
+impl<Y: AsMut<[f32]>> OnRows for Encoded<'_, Y> {
     type Output = ();
 
-    /// Rows side by side hide how long an addition takes.
+    /// Rows side by side hide how long an addition takes, and so do vectors.
     #[inline(always)]
     fn on<R: Registers, D: Decoder>(self, registers: R) {
-        match R::ROOM {
-            8.. => self.in_tiles::<R, D, 2>(registers),
-            _ => self.in_tiles::<R, D, 1>(registers),
+        match (R::ROOM, self.xs.len()) {
+            (8.., 1) => self.in_tiles::<R, D, 2, 1>(registers),
+            (_, 1) => self.in_tiles::<R, D, 1, 1>(registers),
+            (32.., 2) => self.in_tiles::<R, D, 2, 2>(registers),
+            (32.., _) => self.in_tiles::<R, D, 2, 4>(registers),
+            _ => decoded_before(self.w, self.xs, self.ys),
         }
     }
 }
 
-impl WithOne<'_> {
-    /// N rows at a time; where fewer are left, the last one is multiplied again.
+impl<Y: AsMut<[f32]>> Encoded<'_, Y> {
+    /// N rows by M vectors at a time; where fewer are left, the last ones are multiplied again.
     #[inline(always)]
-    fn in_tiles<R: Registers, D: Decoder, const N: usize>(self, registers: R) {
-        for (part, y) in self.y.chunks_mut(N).enumerate() {
-            self.w.bring(part * N, y.len());
-            let row = |i: usize| self.w.row_bytes(part * N + i.min(y.len() - 1));
+    fn in_tiles<R: Registers, D: Decoder, const N: usize, const M: usize>(self, registers: R) {
+        for first in (0..self.w.rows).step_by(N) {
+            let places = first..(first + N).min(self.w.rows);
+            self.w.bring(first, places.len());
+            let row = |i: usize| self.w.row_bytes((first + i).min(places.end - 1));
             let rows: [&[u8]; N] = std::array::from_fn(row);
-            let products = encoded::<R, D, N>(registers, rows, self.x);
-            y.copy_from_slice(&products[..y.len()]);
+            for (xs, ys) in self.xs.chunks(M).zip(self.ys.chunks_mut(M)) {
+                let x = |i: usize| &xs[i.min(xs.len() - 1)][..];
+                let products = encoded::<R, D, N, M>(registers, rows, std::array::from_fn(x));
+                put(&products, ys, places.clone());
+            }
         }
     }
+}
+
+/// Puts rows' products with vectors where they belong.
+#[inline(always)]
+fn put<Y: AsMut<[f32]>, const N: usize, const M: usize>(
+    products: &[[f32; M]; N],
+    ys: &mut [Y],
+    places: Range<usize>,
+) {
+    for (m, y) in ys.iter_mut().enumerate() {
+        let y = &mut y.as_mut()[places.clone()];
+        y.iter_mut().zip(products).for_each(|(y, p)| *y = p[m]);
+    }
+}
+
+/// Once, and not in each decoder's code.
+#[inline(never)]
+fn decoded_before<Y: AsMut<[f32]>>(w: &Matrix, xs: &[Vec<f32>], ys: &mut [Y]) {
+    on_widest(WithMany { w, xs, ys });
 }
 
 struct WithMany<'a, Y> {
@@ -236,10 +271,7 @@ fn one_tile<R: Registers, Y: AsMut<[f32]>, const N: usize, const M: usize>(
 ) {
     let x = |i: usize| &xs[i.min(xs.len() - 1)][..];
     let products = tile::<R, N, M>(registers, rows, std::array::from_fn(x));
-    for (m, y) in ys.iter_mut().enumerate() {
-        let y = &mut y.as_mut()[places.clone()];
-        y.iter_mut().zip(products).for_each(|(y, p)| *y = p[m]);
-    }
+    put(&products, ys, places);
 }
 
 #[cfg(test)]
@@ -298,7 +330,7 @@ mod tests {
     impl<D> Copy for Both<'_, D> {}
 
     impl OnDecoder for Both<'_, ()> {
-        type Output = Vec<(&'static str, Vec<[f32; 3]>)>;
+        type Output = Vec<(&'static str, Vec<[f32; 4]>)>;
 
         fn with<D: Decoder>(self) -> Self::Output {
             on_each(Both::<D>(self.0, self.1, PhantomData))
@@ -306,7 +338,7 @@ mod tests {
     }
 
     impl<D: Decoder> OnRegisters for Both<'_, D> {
-        type Output = Vec<[f32; 3]>;
+        type Output = Vec<[f32; 4]>;
 
         /// Of each row: decoded where it is multiplied, and twice after that, side by side.
         #[inline(always)]
@@ -314,9 +346,10 @@ mod tests {
             let Self(w, x, _) = self;
             let mut all = Vec::new();
             for row in 0..w.rows {
-                let [encoded] = encoded::<R, D, 1>(registers, [w.row_bytes(row)], x);
+                let [[encoded, beside]] =
+                    encoded::<R, D, 1, 2>(registers, [w.row_bytes(row)], [x, x]);
                 let [[once, again]] = tile(registers, [&*w.row(row)], [x, x]);
-                all.push([encoded, once, again]);
+                all.push([encoded, beside, once, again]);
             }
             all
         }
@@ -336,10 +369,10 @@ mod tests {
                     .map(|x| (0..rows).map(|row| dot(&matrix.row(row), x)).collect())
                     .collect();
                 assert!(expected[0].iter().all(|y| y.is_finite()), "{what}");
-                let threes = expected[0].iter().map(|y| [*y; 3]).collect::<Vec<_>>();
+                let fours = expected[0].iter().map(|y| [*y; 4]).collect::<Vec<_>>();
                 let both = Both::<()>(&matrix, &xs[0], PhantomData);
                 for (name, found) in matrix.dtype().with_decoder(both) {
-                    assert_eq!(found, threes, "{what}, on {name}");
+                    assert_eq!(found, fours, "{what}, on {name}");
                 }
                 for n in 1..=xs.len() {
                     for found in products(&[&matrix, &matrix], &xs[..n]) {

@@ -14,10 +14,7 @@ const LANES: &str = "lanes=prosqa-coconut:coconut,thoughts=1;prosqa-cot:token-co
 #[test]
 fn an_arena_that_was_stopped_counts_what_latent_eval_counts() {
     in_browser(WebGpu::Off, async |browser| {
-        browser.open(LANES).await?;
-        browser.wait_enabled("run", LIMIT).await?;
-        browser.unfold("arena").await?;
-        browser.choose("arena-n", "20").await?;
+        set_up(browser).await?;
         browser.click("arena-start").await?;
         let has_begun = |text: &str| !text.starts_with("0 of");
         browser
@@ -26,34 +23,55 @@ fn an_arena_that_was_stopped_counts_what_latent_eval_counts() {
         browser.press_at_once(&["arena-stop"]).await?;
         browser.wait_enabled("arena-resume", LIMIT).await?;
         browser.click("arena-resume").await?;
-        let is_done = |text: &str| text.starts_with("40 of 40 runs");
-        browser.wait_text("arena-progress", is_done, LIMIT).await?;
-        let lanes = [
-            ("prosqa-coconut", "coconut", vec!["--set", "thoughts=1"]),
-            ("prosqa-cot", "token-cot", vec![]),
-        ];
-        for (index, (model, strategy, set)) in lanes.into_iter().enumerate() {
-            let mut args = vec![
-                "--strategy",
-                strategy,
-                "--task",
-                "prosqa",
-                "--n",
-                "20",
-                "--seed",
-                "5",
-            ];
-            args.extend(set);
-            let expected = reference_evaluation(model, &args)?;
-            let shown = shown(&expected);
-            let found = browser.texts(&format!("arena-accuracy-{index}")).await?;
-            ensure!(
-                found == [shown.clone()],
-                "expected {shown}, found {found:?}"
-            );
-        }
-        check_quiet(browser).await
+        counts_as_eval(browser, "class").await
     });
+}
+
+#[test]
+fn an_arena_of_official_problems_counts_what_latent_eval_counts() {
+    in_browser(WebGpu::Off, async |browser| {
+        set_up(browser).await?;
+        browser.choose("arena-size", "official").await?;
+        browser.click("arena-start").await?;
+        counts_as_eval(browser, "official").await
+    });
+}
+
+/// An arena of twenty problems.
+async fn set_up(browser: &Browser) -> Result<()> {
+    browser.open(LANES).await?;
+    browser.wait_enabled("run", LIMIT).await?;
+    browser.unfold("arena").await?;
+    browser.choose("arena-n", "20").await
+}
+
+/// Waits for the arena's end, and has `latent eval` count the same.
+async fn counts_as_eval(browser: &Browser, size: &str) -> Result<()> {
+    let is_done = |text: &str| text.starts_with("40 of 40 runs");
+    browser.wait_text("arena-progress", is_done, LIMIT).await?;
+    let lanes = [
+        ("prosqa-coconut", "coconut", &["--set", "thoughts=1"][..]),
+        ("prosqa-cot", "token-cot", &[]),
+    ];
+    for (index, (model, strategy, set)) in lanes.into_iter().enumerate() {
+        let of = [
+            "--strategy",
+            strategy,
+            "--task",
+            "prosqa",
+            "--difficulty",
+            size,
+        ];
+        let args = [&of[..], &["--n", "20", "--seed", "5"], set].concat();
+        let expected = reference_evaluation(model, &args)?;
+        let shown = shown(&expected);
+        let found = browser.texts(&format!("arena-accuracy-{index}")).await?;
+        ensure!(
+            found == [shown.clone()],
+            "{size}: expected {shown}, found {found:?}"
+        );
+    }
+    check_quiet(browser).await
 }
 
 /// An accuracy of `latent eval` as the arena writes it.

@@ -29,6 +29,25 @@ fn a_zeroed_thought_changes_a_copy_and_leaves_its_source_alone() {
 }
 
 #[test]
+fn a_change_behind_a_runs_end_is_said_to_be_none() {
+    in_browser(WebGpu::Off, async |browser| {
+        let lanes = "prosqa-coconut:coconut;prosqa-coconut:coconut,at=2-zero,at=99-zero";
+        let run = open_and_run(browser, lanes).await?;
+        let steps = run["lanes"][1]["steps"].as_array().context("steps")?;
+        let changes = browser.texts("lane-1-changes").await?.concat();
+        let expected = format!(
+            "zero at 99: not done, the run ended at step {}",
+            steps.len() - 1
+        );
+        ensure!(
+            changes.contains(&expected) && changes.matches("not done").count() == 1,
+            "expected {expected} and nothing of the other change, found {changes}"
+        );
+        check_quiet(browser).await
+    });
+}
+
+#[test]
 fn a_lane_answers_from_a_step_where_the_button_says_so() {
     in_browser(WebGpu::Off, async |browser| {
         let run = open_and_run(browser, "prosqa-coconut:coconut").await?;
