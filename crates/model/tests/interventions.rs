@@ -134,7 +134,8 @@ fn a_run_and_its_forks_side_by_side_are_what_each_is_alone() {
         );
         // One that goes its own way behind what it has in common with the others.
         let mut own = early.clone();
-        own.inputs.extend(Input::tokens(&[8, 2]));
+        let other = Input::Mixture(vec![(8, 0.5), (2, 0.5)]);
+        own.inputs.extend([other, Input::Token(2)]);
         let all = [source.clone(), late, early, own];
         let shared: Vec<(usize, usize)> = shared_prefixes(&all)
             .iter()
