@@ -441,20 +441,21 @@ fn wrong(key: &'static str, expected: &'static str, found: &str) -> AddressError
     }
 }
 
-/// Escaped so that `%25` before two hexadecimal digits never comes of it: where that stands, the
-/// escapes have themselves been escaped on the way.
+/// Escaped so that neither `%25` before two hexadecimal digits comes of it, where escapes have
+/// themselves been escaped on the way, nor `=3D` of a value, where a mail has escaped what is
+/// between a key and it.
 fn escaped(text: &str) -> String {
     let mut escaped = String::new();
-    let mut follows_percent = false;
+    let mut must_escape_digit = text.starts_with("3D");
     for character in text.chars() {
-        if follows_percent && character.is_ascii_hexdigit() {
+        if must_escape_digit && character.is_ascii_hexdigit() {
             escaped += &format!("%{:02X}", character as u32);
         } else {
             let mut bytes = [0; 4];
             let utf8 = character.encode_utf8(&mut bytes);
             escaped.extend(utf8_percent_encode(utf8, ESCAPED));
         }
-        follows_percent = character == '%';
+        must_escape_digit = character == '%';
     }
     escaped
 }
