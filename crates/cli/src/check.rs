@@ -19,7 +19,7 @@ use latent_model::{
 
 use crate::{
     agreement::Agreement,
-    folder::{ModelArgs, load_adapted},
+    folder::{ModelArgs, load_in},
 };
 
 /// Arguments of `latent check`.
@@ -131,8 +131,8 @@ pub async fn check(args: &CheckArgs) -> Result<ExitCode> {
 
 /// The model in `folder`, if it can be compared with `model`: weights may differ, nothing else.
 fn load_origin(folder: &Path, model: &Model, args: &CheckArgs) -> Result<Model> {
-    let origin = load_adapted(folder, args.model.adapters())?;
-    let origin = origin.with_weights_in(args.model.loading.weights);
+    let (adapters, format) = (args.model.adapters(), args.model.loading.weights);
+    let origin = load_in(folder, adapters, format)?;
     ensure!(
         origin.config == model.config,
         "--against must have the model's shape, {:?}, found {:?}",

@@ -14,6 +14,7 @@ use latent_model::{
     model::{Model, ModelFiles},
     text,
     training_record::TrainingRecord,
+    turns::at_once,
 };
 use serde::de::DeserializeOwned;
 use sha2::{Digest, Sha256};
@@ -42,8 +43,7 @@ pub struct LoadingArgs {
 impl ModelArgs {
     /// Loads and checks the model.
     pub fn load(&self) -> Result<Model> {
-        let model = load_adapted(&self.model, self.adapters())?;
-        Ok(model.with_weights_in(self.loading.weights))
+        load_in(&self.model, self.adapters(), self.loading.weights)
     }
 
     /// The folder of adapters, where one is named.
@@ -71,11 +71,17 @@ pub fn load_model(folder: &Path) -> Result<Model> {
 
 /// Loads and checks the model at `path`, with the adapters in its folder `adapters`, if given.
 pub fn load_adapted(path: &Path, adapters: Option<&str>) -> Result<Model> {
+    load_in(path, adapters, WeightFormat::F32)
+}
+
+/// The same with its matrices in a format.
+pub fn load_in(path: &Path, adapters: Option<&str>, format: WeightFormat) -> Result<Model> {
     let files = match path.is_file() {
         true => gguf_files(path, adapters)?,
         false => folder_files(path, adapters)?,
     };
-    Model::from_files(&files).with_context(|| format!("in {}", path.display()))
+    let model = Model::from_files(&files).with_context(|| format!("in {}", path.display()))?;
+    Ok(at_once(model.with_weights_out_of(files, format, None)))
 }
 
 /// What a GGUF file holds; its weights are the file itself.

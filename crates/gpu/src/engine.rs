@@ -6,8 +6,9 @@ use latent_model::{
     checkpoint::Weights,
     config::ModelConfig,
     engine::{
-        Engine, EngineError, LaneCursor, LaneSpec, Patch, WatchedStep,
+        Engine, EngineError, LaneCursor, LaneSpec, Patch, SharedPrefix, WatchedStep,
         checks::{Limits, check_cursors, check_lanes, check_patches, check_peek, check_records},
+        shared_prefixes,
     },
     input::{Input, Tap},
     record::StepRecord,
@@ -265,8 +266,9 @@ impl GpuEngine {
             pipelines.attention(n_positions)?;
         }
         let cache = KvCache::new(&self.context, &self.config, specs.len(), n_positions)?;
-        self.prefill(specs, prefill_pipelines, &cache)?;
-        let rows = lane_rows(specs, cache.n_positions);
+        let prefixes = shared_prefixes(specs);
+        self.prefill(specs, &prefixes, prefill_pipelines, &cache)?;
+        let rows = lane_rows(specs, &prefixes, cache.n_positions);
         self.lanes_run(specs, rows, lane_pipelines, &cache)
     }
 
@@ -274,10 +276,11 @@ impl GpuEngine {
     fn prefill(
         &self,
         specs: &[LaneSpec],
+        prefixes: &[SharedPrefix],
         pipelines: &TilePipelines,
         cache: &KvCache,
     ) -> Result<(), GpuError> {
-        let prompts = prefill_rows(specs, cache.n_positions);
+        let prompts = prefill_rows(specs, prefixes, cache.n_positions);
         if prompts.is_empty() {
             return Ok(());
         }

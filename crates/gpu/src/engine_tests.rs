@@ -50,8 +50,9 @@ fn run_with(engine: &GpuEngine, specs: &[LaneSpec], probes: &[Row]) -> (Vec<Step
     let pipelines = &engine.tile_pipelines[0];
     let create = || {
         let cache = KvCache::new(&engine.context, &engine.config, specs.len(), n_positions)?;
-        engine.prefill(specs, pipelines, &cache)?;
-        let mut rows = lane_rows(specs, cache.n_positions);
+        let prefixes = shared_prefixes(specs);
+        engine.prefill(specs, &prefixes, pipelines, &cache)?;
+        let mut rows = lane_rows(specs, &prefixes, cache.n_positions);
         rows.extend_from_slice(probes);
         Ok((engine.lanes_run(specs, rows, pipelines, &cache)?, cache))
     };
@@ -90,14 +91,15 @@ fn a_run_and_its_forks_are_prefilled_once_and_each_forks_own_way_after_it() {
         inputs: Input::tokens(tokens),
         ..lane(Feed::Token, 0)
     });
-    let rows: Vec<(u32, u32, u32)> = prefill_rows(&specs, 20)
+    let prefixes = shared_prefixes(&specs);
+    let rows: Vec<(u32, u32, u32)> = prefill_rows(&specs, &prefixes, 20)
         .iter()
         .map(|(row, _)| (row.lane, row.position, row.write_row))
         .collect();
     let whole = (0..4).map(|position| (1, position, 20 + position));
     let expected: Vec<_> = whole.chain([(2, 3, 43)]).collect();
     assert_eq!(rows, expected);
-    let seen = lane_rows(&specs, 20);
+    let seen = lane_rows(&specs, &prefixes, 20);
     let seen = seen
         .iter()
         .map(|row| (row.base, row.prefix_base, row.n_prefix));
@@ -148,7 +150,7 @@ fn a_row_that_does_not_commit_leaves_everything_else_bit_equal() {
         .map(|(feed, seed)| lane(feed, seed))
         .collect();
     let n_positions = positions_needed(&specs) as u32;
-    let own = lane_rows(&specs, n_positions);
+    let own = lane_rows(&specs, &shared_prefixes(&specs), n_positions);
     // They see what their lanes saw, and write behind all lanes' positions.
     let probe = |lane: usize, place: u32| Row {
         commits: 0,

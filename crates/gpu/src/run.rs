@@ -2,9 +2,7 @@
 
 use latent_model::{
     config::ModelConfig,
-    engine::{
-        LaneCursor, LaneSpec, Patch, SharedPrefix, WatchedStep, owners_first, shared_prefixes,
-    },
+    engine::{LaneCursor, LaneSpec, Patch, SharedPrefix, WatchedStep, owners_first},
     input::{Input, Tap},
     record::{StepRecord, flag},
     select::LaneState,
@@ -111,10 +109,13 @@ pub(crate) fn taps_of(specs: &[LaneSpec]) -> Vec<Tap> {
 /// What lanes have in common is there once and is read through `prefix_base`; copying its keys and
 /// values would cost a pass over the cache for nothing but a simpler index. The lanes that own what
 /// others read come first: what a row reads is computed in its batch or before it.
-pub(crate) fn prefill_rows(specs: &[LaneSpec], n_positions: u32) -> Vec<(Row, &Input)> {
-    let prefixes = shared_prefixes(specs);
+pub(crate) fn prefill_rows<'a>(
+    specs: &'a [LaneSpec],
+    prefixes: &[SharedPrefix],
+    n_positions: u32,
+) -> Vec<(Row, &'a Input)> {
     let mut rows = Vec::new();
-    for lane in owners_first(&prefixes) {
+    for lane in owners_first(prefixes) {
         let row = prefilled_row(lane, prefixes[lane], n_positions);
         let first = prefixes[lane].first_own(lane);
         for (position, input) in (first as u32..).zip(&specs[lane].prefilled()[first..]) {
@@ -131,8 +132,11 @@ pub(crate) fn prefill_rows(specs: &[LaneSpec], n_positions: u32) -> Vec<(Row, &I
 }
 
 /// Every lane at its first step, where its last given input is fed.
-pub(crate) fn lane_rows(specs: &[LaneSpec], n_positions: u32) -> Vec<Row> {
-    let prefixes = shared_prefixes(specs);
+pub(crate) fn lane_rows(
+    specs: &[LaneSpec],
+    prefixes: &[SharedPrefix],
+    n_positions: u32,
+) -> Vec<Row> {
     let row = |(lane, spec): (usize, &LaneSpec)| {
         let row = Row {
             commits: 1,

@@ -15,6 +15,7 @@ use crate::{
     turns::{Breathe, at_once},
 };
 
+mod conversion;
 mod hub;
 mod shards;
 
@@ -303,32 +304,6 @@ impl Weights {
             Tap::FinalNorm => None,
             Tap::Layer(layer) => Some(layer as usize),
             Tap::Contemplation => Some(self.contemplation.as_ref()?.spec.layer as usize),
-        }
-    }
-
-    /// The same weights with every matrix in a format, as near as it comes. What is in it
-    /// already is shared; what CCOT's adapters share with the base stays shared. Learned positions,
-    /// an input map and all vectors stay as they are.
-    pub fn converted(&self, format: WeightFormat) -> Self {
-        let convert = |layer: &LayerWeights| {
-            let mut layer = layer.clone();
-            for (_, matrix) in layer.matrices_mut() {
-                *matrix = matrix.converted(format);
-            }
-            layer
-        };
-        let layers: Vec<LayerWeights> = self.layers.iter().map(convert).collect();
-        let contemplation = self.contemplation.as_ref();
-        let contemplation = contemplation.map(|set| set.converted(format, &self.layers, &layers));
-        Self {
-            format,
-            embedding: self.embedding.converted(format),
-            positions: self.positions.clone(),
-            layers,
-            final_norm: self.final_norm.clone(),
-            lm_head: self.lm_head.as_ref().map(|head| head.converted(format)),
-            end_classifier: self.end_classifier.clone(),
-            contemplation,
         }
     }
 

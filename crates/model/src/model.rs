@@ -34,6 +34,13 @@ pub struct ModelFiles {
     pub contemplation: Option<ContemplationFiles>,
 }
 
+impl ModelFiles {
+    /// The weights' files alone.
+    fn into_weights(self) -> Vec<Bytes> {
+        self.weights.into_iter().map(|(_, bytes)| bytes).collect()
+    }
+}
+
 /// A model, ready for an engine.
 #[derive(Clone, Debug)]
 pub struct Model {
@@ -181,10 +188,31 @@ impl Model {
     /// The same model with its matrices kept in a format by whatever engine opens it. With f32 they
     /// stay in memory as their file has them, and engines widen what they need.
     pub fn with_weights_in(self, format: WeightFormat) -> Self {
+        at_once(self.in_format(format, Vec::new(), None))
+    }
+
+    /// The same of a model that nobody else has, with turns for others where there are any; `files`
+    /// are those that it was read from, which are given up as what is in them is converted.
+    pub async fn with_weights_out_of(
+        self,
+        files: ModelFiles,
+        format: WeightFormat,
+        breathe: Option<Breathe>,
+    ) -> Self {
+        self.in_format(format, files.into_weights(), breathe).await
+    }
+
+    async fn in_format(
+        self,
+        format: WeightFormat,
+        files: Vec<Bytes>,
+        breathe: Option<Breathe>,
+    ) -> Self {
         if format == self.weights.format {
             return self;
         }
-        let weights = Arc::new(self.weights.converted(format));
+        let weights = Arc::unwrap_or_clone(self.weights);
+        let weights = Arc::new(weights.into_format(format, files, breathe).await);
         Self { weights, ..self }
     }
 

@@ -1,7 +1,5 @@
 //! A model out of the files that make it, in the number format that fits.
 
-use std::sync::Arc;
-
 use latent_gpu::WeightMemory;
 use latent_model::{
     checkpoint::{WeightFormat, Weights, shard_names},
@@ -60,11 +58,22 @@ pub(super) fn shards_of(name: &str, json: &[u8]) -> Result<Vec<String>, LoadErro
     })
 }
 
-/// Reads a model out of the files that were brought; the page draws in between.
-pub(super) async fn model_of(
+/// Reads a model out of the files that were brought, in the format that `choose` wants for it; the
+/// page draws in between.
+pub(super) async fn model_in(
     name: &str,
     files: Vec<(String, Vec<u8>)>,
+    choose: impl FnOnce(&Model) -> WeightFormat,
 ) -> Result<Model, LoadError> {
+    let files = folder_of(name, files).await?;
+    let model = read(name, &files).await?;
+    let format = choose(&model);
+    Ok(model
+        .with_weights_out_of(files, format, Some(BREATHE))
+        .await)
+}
+
+async fn folder_of(name: &str, files: Vec<(String, Vec<u8>)>) -> Result<ModelFiles, LoadError> {
     let mut folder = ModelFiles {
         config: String::new(),
         generation_config: None,
@@ -76,8 +85,7 @@ pub(super) async fn model_of(
     };
     for (file, bytes) in files {
         if is_gguf(&file) {
-            let files = ModelFiles::from_gguf_in_turns(&file, bytes.into(), Some(BREATHE)).await?;
-            return read(name, &files).await;
+            return Ok(ModelFiles::from_gguf_in_turns(&file, bytes.into(), Some(BREATHE)).await?);
         }
         if file.ends_with(".safetensors") {
             folder.weights.push((file, bytes.into()));
@@ -94,7 +102,7 @@ pub(super) async fn model_of(
             _ => {}
         }
     }
-    read(name, &folder).await
+    Ok(folder)
 }
 
 /// Reads a model out of a folder's files; the page draws in between.
@@ -121,27 +129,6 @@ pub(super) fn fitting_format(model: &Model) -> WeightFormat {
 
 pub(super) fn needed(config: &ModelConfig, format: WeightFormat, weights: &Weights) -> u64 {
     WeightMemory::of(config, format, weights.capabilities(), BINDING).n_bytes
-}
-
-/// The same model with its matrices in a format: the page draws in between.
-pub(super) async fn in_format(model: Model, format: WeightFormat) -> Model {
-    if format == model.weights.format {
-        return model;
-    }
-    // Nobody else has them yet.
-    let mut weights = Arc::unwrap_or_clone(model.weights);
-    weights.format = format;
-    for layer in &mut weights.layers {
-        for (_, matrix) in layer.matrices_mut() {
-            *matrix = matrix.converted_in_turns(format, Some(BREATHE)).await;
-        }
-    }
-    let tables = [Some(&mut weights.embedding), weights.lm_head.as_mut()];
-    for table in tables.into_iter().flatten() {
-        *table = table.converted_in_turns(format, Some(BREATHE)).await;
-    }
-    let weights = Arc::new(weights);
-    Model { weights, ..model }
 }
 
 /// Whether a file of a model holds weights.

@@ -19,7 +19,7 @@ use leptos::prelude::*;
 use wasm_bindgen::{JsCast, prelude::*};
 
 use self::{
-    files::{BINDING, fitting_format, in_format, is_weights, model_of},
+    files::{BINDING, fitting_format, is_weights, model_in},
     names::hub_address,
     shelf::Shelf,
 };
@@ -162,10 +162,9 @@ impl Brought {
         self.downloading.begin();
         let files = self.kept_files(manifest).await;
         self.downloading.end();
-        let model = model_of(&manifest.name, files?).await?;
         let mut formats = WeightFormat::ALL.into_iter();
         let format = formats.find(|format| format.name() == manifest.format);
-        Ok(in_format(model, format.unwrap_or_default()).await)
+        model_in(&manifest.name, files?, |_| format.unwrap_or_default()).await
     }
 
     async fn kept_files(self, manifest: &Manifest) -> Result<Vec<(String, Vec<u8>)>, LoadError> {
@@ -235,13 +234,14 @@ impl Brought {
         };
         let listed = files.iter().map(listed).collect();
         breathe().await;
-        let model = model_of(name, files).await?;
-        let format = match (self.format.get_untracked(), webgpu_obstacle()) {
+        let choose = |model: &Model| match (self.format.get_untracked(), webgpu_obstacle()) {
             (FormatChoice::Of(format), _) => format,
             // The CPU reads files as they are.
             (FormatChoice::Fitting, Some(_)) => WeightFormat::F32,
-            (FormatChoice::Fitting, None) => fitting_format(&model),
+            (FormatChoice::Fitting, None) => fitting_format(model),
         };
+        let model = model_in(name, files, choose).await?;
+        let format = model.weights.format;
         let capabilities = model.capabilities();
         let memory = WeightMemory::of(&model.config, format, capabilities, BINDING);
         let manifest = Manifest {
@@ -253,7 +253,6 @@ impl Brought {
             params: model.weights.n_parameters(),
             memory: format!("{}: {memory}", format.name()),
         };
-        let model = in_format(model, format).await;
         Ok(Opened { model, manifest })
     }
 

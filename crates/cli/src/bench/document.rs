@@ -268,8 +268,26 @@ The plainest matmul kernel at the model's shapes, on as many matrices as a step 
 pass, at the number of threads that is quickest: what a step's matmuls would take if nothing else were there.
 
 ";
-    what.to_owned() + &table_of_ceiling(report)
+    let share = report.ratios["share of the adapter's best, lanes 1"].median;
+    let matmuls = report.kernels.iter();
+    let matmuls = matmuls.filter(|kernel| MATMULS.contains(&&*kernel.name));
+    let of_step: f64 = matmuls.map(|kernel| kernel.share).sum();
+    let beside = match report.kernels.is_empty() {
+        true => String::new(),
+        false => format!(
+            "
+A step at one lane does {share:.2} of it. By the shares above its matmuls are {:.0} % of its time, and so \
+do {:.2} of it themselves; attention, the choice, norms and the embedding are the rest.
+",
+            100.0 * of_step,
+            share / of_step,
+        ),
+    };
+    what.to_owned() + &table_of_ceiling(report) + &beside
 }
+
+/// The kernels whose best is measured.
+const MATMULS: [&str; 4] = ["qkv", "project", "expand", "head"];
 
 /// The best at every shape.
 pub(super) fn table_of_ceiling(report: &Report) -> String {

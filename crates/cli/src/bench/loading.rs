@@ -10,7 +10,7 @@ use latent_model::{engine::Engine, engine::pace::Job, parity::sample_prompt};
 use super::{BenchArgs, contestant::clock, report::Loading};
 use crate::{
     engines::{EngineKind, open_engine},
-    folder::load_model,
+    folder::load_in,
 };
 
 /// Tokens of the prompt.
@@ -44,7 +44,7 @@ pub fn of_engines(args: &BenchArgs) -> Result<Vec<Loading>> {
 /// One engine's, in this program.
 pub async fn of(engine: EngineKind, args: &BenchArgs) -> Result<Loading> {
     let begun = clock();
-    let model = load_model(&args.model)?.with_weights_in(args.weights);
+    let model = load_in(&args.model, None, args.weights)?;
     let read = clock();
     let prompt = sample_prompt(&model, PROMPT);
     let mut engine = open_engine(engine, &model).await?;

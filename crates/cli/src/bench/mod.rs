@@ -127,6 +127,7 @@ async fn measure(args: &BenchArgs, context: GpuContext) -> Result<Report> {
     let model = loaded.with_weights_in(args.weights);
     let mut engine = GpuEngine::new(&model.config, &model.weights, &context).await?;
     let prompt = sample_prompt(&model, args.prompt);
+    let processes = answering(&args.processes, &prompt)?;
 
     let said = spinner("parity");
     let mut parity = facts::parity(&model, &mut engine, &prompt, args.steps).await?;
@@ -150,7 +151,7 @@ async fn measure(args: &BenchArgs, context: GpuContext) -> Result<Report> {
     let memory = facts::memory(&model, &context, &prompt).await?;
     let counters = facts::count(&mut engine, &prompt, args).await?;
 
-    let contestants = contestants(&model, args, (engine, others), reference)?;
+    let contestants = contestants(&model, args, (engine, others), reference, processes)?;
     let mut rounds = Rounds {
         contestants,
         long_prompt: sample_prompt(&model, long_prompt(args, &model)),
@@ -228,6 +229,7 @@ fn contestants(
     args: &BenchArgs,
     (engine, others): (GpuEngine, Vec<GpuEngine>),
     reference: AnyEngine,
+    processes: Vec<(String, Process)>,
 ) -> Result<Vec<Contestant>> {
     let (steps, peer_lanes) = (args.steps, args.peer_lanes());
     let tokens = |n: usize| Job::tokens(n, steps, STEPS_PER_SUBMIT);
@@ -264,11 +266,24 @@ fn contestants(
             of_peers(),
         ));
     }
-    for ProcessArg { name, command } in &args.processes {
-        let decoder = Decoder::Process(Process::start(command)?);
-        all.push(Contestant::new(name, decoder, of_peers()));
+    for (name, process) in processes {
+        all.push(Contestant::new(
+            &name,
+            Decoder::Process(process),
+            of_peers(),
+        ));
     }
     Ok(all)
+}
+
+/// The programs, which have decoded a token: one that cannot is found before minutes of measuring.
+fn answering(programs: &[ProcessArg], prompt: &[u32]) -> Result<Vec<(String, Process)>> {
+    let started = programs.iter().map(|ProcessArg { name, command }| {
+        let mut process = Process::start(command)?;
+        process.round(Job::tokens(1, 1, 1), prompt)?;
+        Ok((name.clone(), process))
+    });
+    started.collect()
 }
 
 /// burn's backends that are built in.
@@ -321,5 +336,23 @@ mod tests {
             .expect_err("an error");
         let expected = "a wrong engine gets no time";
         assert!(error.to_string().contains(expected), "{error:#}");
+    }
+
+    #[test]
+    fn a_program_that_does_not_answer_is_told_before_anything_is_measured() {
+        let answers = r#"sh -c 'while read -r asked; do echo "{\"first_token\": 1, \"seconds\": 1, \"tokens\": [7, 8]}"; done'"#;
+        let programs = [("one", answers), ("other", "true")].map(|(name, command)| ProcessArg {
+            name: name.into(),
+            command: command.into(),
+        });
+        let answering = |programs: &[ProcessArg]| answering(programs, &[5, 6]);
+        let started = answering(&programs[..1]).unwrap_or_else(|error| panic!("{error:#}"));
+        assert_eq!(started.len(), 1);
+        let error = answering(&programs).map(|_| ()).expect_err("an error");
+        let said = format!("{error:#}");
+        assert!(
+            said.contains("in `true`") && said.contains("ended without"),
+            "{said}"
+        );
     }
 }

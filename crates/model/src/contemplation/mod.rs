@@ -19,8 +19,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::{
     checkpoint::{
-        Checked, CheckpointError, EndClassifierWeights, LayerWeights, Matrix, Shards, WeightFormat,
-        Weights,
+        Checked, CheckpointError, EndClassifierWeights, LayerWeights, Matrix, Shards, Weights,
     },
     config::ModelConfig,
     tasks::Problem,
@@ -163,37 +162,6 @@ impl Contemplation {
             generator: merged(2)?,
             decoder: merged(4)?,
         })
-    }
-
-    /// The same with every matrix of its layers in a format, given the base before and after it was
-    /// converted: what is shared with the base stays shared.
-    pub(crate) fn converted(
-        &self,
-        format: WeightFormat,
-        base: &[LayerWeights],
-        converted: &[LayerWeights],
-    ) -> Self {
-        let layers = |set: &[LayerWeights]| {
-            let layer = |(index, layer): (usize, &LayerWeights)| {
-                let mut layer = layer.clone();
-                let known = base[index].matrices().zip(converted[index].matrices());
-                for ((_, matrix), (base, converted)) in layer.matrices_mut().zip(known) {
-                    *matrix = match matrix.is_same(base.1) {
-                        true => converted.1.clone(),
-                        false => matrix.converted(format),
-                    };
-                }
-                layer
-            };
-            set.iter().enumerate().map(layer).collect()
-        };
-        Self {
-            spec: self.spec,
-            input_map: self.input_map.clone(),
-            end_classifier: self.end_classifier.clone(),
-            generator: layers(&self.generator),
-            decoder: layers(&self.decoder),
-        }
     }
 }
 

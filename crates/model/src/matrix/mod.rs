@@ -298,6 +298,17 @@ impl Matrix {
         Self::from_bytes(self.rows, self.cols, dtype, bytes.into())
     }
 
+    /// Its bytes, as its [`Dtype`] writes them.
+    pub(crate) fn bytes(&self) -> &[u8] {
+        &self.bytes
+    }
+
+    /// Lets go of the memory that it is in, for that of the same bytes elsewhere, or for a while of
+    /// none.
+    pub(crate) fn set_bytes(&mut self, bytes: Bytes) {
+        self.bytes = bytes;
+    }
+
     /// The same matrix in memory of its own.
     pub(crate) fn detached(&self) -> Self {
         Self {

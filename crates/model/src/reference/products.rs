@@ -147,9 +147,13 @@ const MIN_SHARED: usize = 1 << 17;
 /// [`products`] into `ys`. Rows are multiplied where they are decoded; where there are too few
 /// registers for several vectors, a few rows at a time are decoded before.
 pub(super) fn on_one_thread<Y: AsMut<[f32]>>(w: &Matrix, xs: &[Vec<f32>], ys: &mut [Y]) {
-    match (w.dtype(), xs) {
-        (Dtype::F32, _) | (_, []) => decoded_before(w, xs, ys),
+    let is_done = match (w.dtype(), xs) {
+        (Dtype::F32, _) | (_, []) => false,
         (dtype, _) => dtype.on_rows(Encoded { w, xs, ys }),
+    };
+    if !is_done {
+        // Here, and not from `Encoded`: so WebAssembly's code is smaller, and half as fast again.
+        on_widest(WithMany { w, xs, ys });
     }
 }
 
@@ -160,18 +164,20 @@ struct Encoded<'a, Y> {
 }
 
 impl<Y: AsMut<[f32]>> OnRows for Encoded<'_, Y> {
-    type Output = ();
+    /// Whether there are registers enough.
+    type Output = bool;
 
     /// Rows side by side hide how long an addition takes, and so do vectors.
     #[inline(always)]
-    fn on<R: Registers, D: Decoder>(self, registers: R) {
+    fn on<R: Registers, D: Decoder>(self, registers: R) -> bool {
         match (R::ROOM, self.xs.len()) {
             (8.., 1) => self.in_tiles::<R, D, 2, 1>(registers),
             (_, 1) => self.in_tiles::<R, D, 1, 1>(registers),
             (32.., 2) => self.in_tiles::<R, D, 2, 2>(registers),
             (32.., _) => self.in_tiles::<R, D, 2, 4>(registers),
-            _ => decoded_before(self.w, self.xs, self.ys),
+            _ => return false,
         }
+        true
     }
 }
 
@@ -185,8 +191,7 @@ impl<Y: AsMut<[f32]>> Encoded<'_, Y> {
             let row = |i: usize| self.w.row_bytes((first + i).min(places.end - 1));
             let rows: [&[u8]; N] = std::array::from_fn(row);
             for (xs, ys) in self.xs.chunks(M).zip(self.ys.chunks_mut(M)) {
-                let x = |i: usize| &xs[i.min(xs.len() - 1)][..];
-                let products = encoded::<R, D, N, M>(registers, rows, std::array::from_fn(x));
+                let products = encoded::<R, D, N, M>(registers, rows, side_by_side(xs));
                 put(&products, ys, places.clone());
             }
         }
@@ -204,12 +209,6 @@ fn put<Y: AsMut<[f32]>, const N: usize, const M: usize>(
         let y = &mut y.as_mut()[places.clone()];
         y.iter_mut().zip(products).for_each(|(y, p)| *y = p[m]);
     }
-}
-
-/// Once, and not in each decoder's code.
-#[inline(never)]
-fn decoded_before<Y: AsMut<[f32]>>(w: &Matrix, xs: &[Vec<f32>], ys: &mut [Y]) {
-    on_widest(WithMany { w, xs, ys });
 }
 
 struct WithMany<'a, Y> {
@@ -260,7 +259,12 @@ impl<Y: AsMut<[f32]>> WithMany<'_, Y> {
     }
 }
 
-/// Where fewer vectors are left, the last one is multiplied again.
+/// M vectors; where fewer are left, the last one again.
+#[inline(always)]
+fn side_by_side<const M: usize>(xs: &[Vec<f32>]) -> [&[f32]; M] {
+    std::array::from_fn(|m| &xs[m.min(xs.len() - 1)][..])
+}
+
 #[inline(always)]
 fn one_tile<R: Registers, Y: AsMut<[f32]>, const N: usize, const M: usize>(
     registers: R,
@@ -269,8 +273,7 @@ fn one_tile<R: Registers, Y: AsMut<[f32]>, const N: usize, const M: usize>(
     ys: &mut [Y],
     places: Range<usize>,
 ) {
-    let x = |i: usize| &xs[i.min(xs.len() - 1)][..];
-    let products = tile::<R, N, M>(registers, rows, std::array::from_fn(x));
+    let products = tile::<R, N, M>(registers, rows, side_by_side(xs));
     put(&products, ys, places);
 }
 
