@@ -130,10 +130,10 @@ fn in_page() -> String {
     let measured: InPage = serde_json::from_str(SMOLLM2_PAGE).expect("it ships");
     let text = format!(
         "
-In the page (Chromium on SwiftShader, weights of eight bits on the device; the page rounds), which can run it {:.0} s after its address was opened, checks of the GPU
-among them, with {:.0} MB of wasm's memory and {:.0} MB of GPU buffers:
+In the page (Chromium on SwiftShader, weights of eight bits on the device; the page rounds), which can run it
+{:.0} s after its address was opened, checks of the GPU among them, with {:.0} MB of wasm's memory and {:.0} MB of GPU buffers:
 
-    LATENT_GGUF=smollm2.gguf cargo test --workspace --test browser -- --nocapture language_model
+    LATENT_GGUF=smollm2.gguf cargo test --workspace --test browser -- --nocapture a_language_model_is_measured
 
 ",
         measured.opened_seconds,
