@@ -1,5 +1,7 @@
 //! `docs/performance.md`: a report as a person reads it.
 
+use latent_gpu::kernels::{EXPAND, HEAD, Kernel, PROJECT, QKV};
+
 use super::{apart, measured::Measured, on_gpu, report::Report};
 
 /// The document.
@@ -269,8 +271,9 @@ pass, at the number of threads that is quickest: what a step's matmuls would tak
 
 ";
     let share = report.ratios["share of the adapter's best, lanes 1"].median;
+    let names = MATMULS.map(|kernel| kernel.name);
     let matmuls = report.kernels.iter();
-    let matmuls = matmuls.filter(|kernel| MATMULS.contains(&&*kernel.name));
+    let matmuls = matmuls.filter(|kernel| names.contains(&&*kernel.name));
     let of_step: f64 = matmuls.map(|kernel| kernel.share).sum();
     let beside = match report.kernels.is_empty() {
         true => String::new(),
@@ -287,7 +290,7 @@ do {:.2} of it themselves; attention, the choice, norms and the embedding are th
 }
 
 /// The kernels whose best is measured.
-const MATMULS: [&str; 4] = ["qkv", "project", "expand", "head"];
+const MATMULS: [Kernel; 4] = [QKV, PROJECT, EXPAND, HEAD];
 
 /// The best at every shape.
 pub(super) fn table_of_ceiling(report: &Report) -> String {
